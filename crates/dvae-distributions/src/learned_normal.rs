@@ -1,0 +1,88 @@
+//! Normal likelihood whose scale the network gives, above a floor.
+
+use burn::tensor::Tensor;
+use burn::tensor::activation::softplus;
+use dvae_random::Draws;
+
+use crate::error::{DistributionError, scale};
+use crate::{LN_TAU, Likelihood};
+
+/// Independent normal entries, each with a standard deviation of its own.
+///
+/// ```text
+/// log p(x | m, r) = −½ ((x − m) / σ)² − ln σ − ½ ln 2π,   σ = σ₀ + softplus(r)
+/// ```
+///
+/// The floor `σ₀` is needed: without one the likelihood is unbounded, and training finds that out
+/// (Mattei & Frellsen 2018, "Leveraging the Exact Likelihood of Deep Latent Variable Models").
+#[derive(Clone, Debug)]
+pub struct LearnedNormal<const D: usize> {
+    mean: Tensor<D>,
+    scale: Tensor<D>,
+}
+
+impl<const D: usize> LearnedNormal<D> {
+    /// From means and raw scales of one shape `[batch, …]` and a finite floor above 0.
+    pub fn new(
+        mean: Tensor<D>,
+        raw_scale: Tensor<D>,
+        min_scale: f64,
+    ) -> Result<Self, DistributionError> {
+        let scale = softplus(raw_scale, 1.0) + self::scale("min_scale", min_scale)?;
+        Ok(Self { mean, scale })
+    }
+
+    /// The standard deviation of every entry.
+    pub fn scale(&self) -> Tensor<D> {
+        self.scale.clone()
+    }
+}
+
+impl<const D: usize> Likelihood<D> for LearnedNormal<D> {
+    fn log_prob(&self, x: Tensor<D>) -> Tensor<D> {
+        let standard = (x - self.mean.clone()) / self.scale.clone();
+        standard.square() * -0.5 - self.scale.clone().log() - 0.5 * LN_TAU
+    }
+
+    fn mean(&self) -> Tensor<D> {
+        self.mean.clone()
+    }
+
+    fn sample(&self, draws: &mut Draws) -> Tensor<D> {
+        let mean = self.mean.clone().detach();
+        let noise = draws.normal(mean.shape(), &mean.device());
+        mean + noise * self.scale.clone().detach()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    fn of(raw: f32) -> LearnedNormal<1> {
+        let device = Device::flex();
+        let mean = Tensor::from_data([1.0], &device);
+        LearnedNormal::new(mean, Tensor::from_data([raw], &device), 0.01).unwrap()
+    }
+
+    // softplus(ln(e − 1)) = 1.
+    #[test]
+    fn agrees_with_the_fixed_scale_of_the_same_size() {
+        let learned = of((std::f32::consts::E - 1.0).ln());
+        let x = Tensor::<1>::from_data([3.0], &Device::flex());
+        let fixed = crate::Normal::new(learned.mean(), 1.01).unwrap().log_prob(x.clone());
+        let gap = (learned.log_prob(x) - fixed).abs().into_scalar::<f32>();
+        assert!(gap < 1e-6, "{gap}");
+    }
+
+    #[test]
+    fn extreme_raw_scales_stay_finite_and_above_the_floor() {
+        let x = Tensor::<1>::from_data([1.5], &Device::flex());
+        assert_eq!(of(-1e4).scale().into_scalar::<f32>(), 0.01);
+        assert_eq!(of(1e4).scale().into_scalar::<f32>(), 10_000.01);
+        for raw in [-1e4, 1e4] {
+            assert!(of(raw).log_prob(x.clone()).into_scalar::<f32>().is_finite());
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Draws: one random stream per data row, read in order.
+
+use std::sync::Arc;
+
+use burn::tensor::{Bool, Device, Shape, Tensor, TensorData};
+use pulp::Arch;
+
+use crate::Key;
+use crate::fill::{self, Bernoulli, Draw, Law, Normal, Uniform};
+use crate::key::DERIVATION;
+
+/// Random tensors whose rows come from the streams of given data rows.
+///
+/// Axis 0 of every tensor drawn is the data row. What row `i` of a draw holds depends only on the
+/// key, on that row's id, on how many draws were made before, and on the length of a row.
+#[derive(Clone, Debug)]
+pub struct Draws {
+    key: Key,
+    ids: Arc<[u64]>,
+    next: u32,
+}
+
+impl Draws {
+    pub(crate) fn new(key: Key, ids: Arc<[u64]>) -> Self {
+        Self { key, ids, next: 0 }
+    }
+
+    /// The ids of the data rows, in the order of axis 0.
+    pub fn ids(&self) -> &[u64] {
+        &self.ids
+    }
+
+    /// Independent streams for the same rows, whatever is drawn from these.
+    pub fn branch(&self, branch: u64) -> Self {
+        Self::new(self.key.branch(branch), self.ids.clone())
+    }
+
+    /// The streams of some of the rows, given by their places on axis 0.
+    ///
+    /// # Panics
+    ///
+    /// If a place is not below the number of rows.
+    pub fn select(&self, places: &[usize]) -> Self {
+        let ids = places.iter().map(|&place| self.ids[place]).collect();
+        Self { ids, ..self.clone() }
+    }
+
+    /// Independent uniforms on `[0, 1)`, multiples of 2⁻²⁴, shape `[rows, …]`.
+    ///
+    /// # Panics
+    ///
+    /// If the first axis of `shape` is not the number of rows.
+    pub fn uniform<const D: usize>(&mut self, shape: impl Into<Shape>, device: &Device) -> Tensor<D> {
+        let shape = shape.into();
+        Tensor::from_data(TensorData::new(self.fill(&shape, Uniform), shape), device)
+    }
+
+    /// Independent standard normals, shape `[rows, …]`, within ±5.77.
+    ///
+    /// Box and Muller (1958), "A Note on the Generation of Random Normal Deviates".
+    ///
+    /// # Panics
+    ///
+    /// If the first axis of `shape` is not the number of rows.
+    pub fn normal<const D: usize>(&mut self, shape: impl Into<Shape>, device: &Device) -> Tensor<D> {
+        let shape = shape.into();
+        Tensor::from_data(TensorData::new(self.fill(&shape, Normal), shape), device)
+    }
+
+    /// Independent trials that are true with probability `p`, shape `[rows, …]`.
+    ///
+    /// `p` is rounded down to a multiple of 2⁻³²; outside `[0, 1]` it counts as the nearer end.
+    ///
+    /// # Panics
+    ///
+    /// If the first axis of `shape` is not the number of rows.
+    pub fn bernoulli<const D: usize>(
+        &mut self,
+        p: f64,
+        shape: impl Into<Shape>,
+        device: &Device,
+    ) -> Tensor<D, Bool> {
+        let shape = shape.into();
+        let law = Bernoulli { threshold: (p * (1u64 << 32) as f64) as u64 };
+        Tensor::from_data(TensorData::new(self.fill(&shape, law), shape), device)
+    }
+
+    /// One uniform on `[0, 1)` for each row.
+    pub fn uniform_per_row(&mut self) -> Vec<f32> {
+        self.fill(&Shape::new([self.ids.len()]), Uniform)
+    }
+
+    fn fill<L: Law>(&mut self, shape: &Shape, law: L) -> Vec<L::Item> {
+        let rows = self.ids.len();
+        assert_eq!(shape[0], rows, "axis 0 of a draw of shape {shape:?} must be its {rows} rows");
+        assert!(self.next < DERIVATION, "a stream holds 2³² − 1 draws");
+        let draw = Draw { key: self.key.words(), index: self.next };
+        self.next += 1;
+        let mut out = vec![L::Item::default(); shape.num_elements()];
+        fill::fill(Arch::new(), &mut out, &self.ids, draw, law);
+        out
+    }
+}

@@ -1,0 +1,202 @@
+//! Filling of buffers: many rows at once, vectorised and over all threads.
+//!
+//! The place of a number in its row fixes it: element `64 b + 16 w + l` of a row is made from word
+//! `w` of the Philox counter `(16 b + l, row, draw)`. Sixteen lanes is the layout, whatever the
+//! registers hold.
+
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+
+use crate::math::{ln, sin_cos_turns};
+use crate::philox::{self, LANES, Words};
+
+/// Elements that one set of sixteen counters makes.
+const BLOCK: usize = 4 * LANES;
+/// Elements that a thread takes at once: small enough to share, large enough to be worth it.
+const GRAIN: usize = 128 * BLOCK;
+
+/// A rule that turns random words into values.
+pub(crate) trait Law: Copy + Send + Sync {
+    type Item: Copy + Default + Send;
+
+    fn values(self, words: &Words) -> [Self::Item; BLOCK];
+}
+
+/// Uniform on `[0, 1)`: the upper 24 bits, exact in an `f32`.
+#[derive(Clone, Copy)]
+pub(crate) struct Uniform;
+
+/// Standard normal, after Box and Muller (1958).
+#[derive(Clone, Copy)]
+pub(crate) struct Normal;
+
+/// True where a 32-bit word falls below the threshold `⌊p · 2³²⌋`.
+#[derive(Clone, Copy)]
+pub(crate) struct Bernoulli {
+    pub(crate) threshold: u64,
+}
+
+const ULP: f32 = 1.0 / (1 << 24) as f32;
+
+#[inline(always)]
+fn unit(word: u32) -> f32 {
+    (word >> 8) as i32 as f32 * ULP
+}
+
+impl Law for Uniform {
+    type Item = f32;
+
+    #[inline(always)]
+    fn values(self, words: &Words) -> [f32; BLOCK] {
+        std::array::from_fn(|i| unit(words[i / LANES][i % LANES]))
+    }
+}
+
+impl Law for Normal {
+    type Item = f32;
+
+    #[inline(always)]
+    fn values(self, words: &Words) -> [f32; BLOCK] {
+        let mut out = [0.0; BLOCK];
+        for pair in 0..2 {
+            for lane in 0..LANES {
+                // In (0, 1], so that the logarithm is finite.
+                let u = unit(words[2 * pair][lane]) + ULP;
+                let radius = (-2.0 * ln(u)).sqrt();
+                let (sin, cos) = sin_cos_turns(unit(words[2 * pair + 1][lane]));
+                out[2 * pair * LANES + lane] = radius * cos;
+                out[(2 * pair + 1) * LANES + lane] = radius * sin;
+            }
+        }
+        out
+    }
+}
+
+impl Law for Bernoulli {
+    type Item = bool;
+
+    #[inline(always)]
+    fn values(self, words: &Words) -> [bool; BLOCK] {
+        std::array::from_fn(|i| u64::from(words[i / LANES][i % LANES]) < self.threshold)
+    }
+}
+
+/// One draw of a key: all rows share it, and the counter tells them apart.
+#[derive(Clone, Copy)]
+pub(crate) struct Draw {
+    pub(crate) key: [u32; 2],
+    pub(crate) index: u32,
+}
+
+/// `out` holds one stretch of equal length for each row; each is filled from that row's stream.
+pub(crate) fn fill<L: Law>(arch: Arch, out: &mut [L::Item], rows: &[u64], draw: Draw, law: L) {
+    if out.is_empty() {
+        return;
+    }
+    let row_len = out.len() / rows.len();
+    let rows_per_task = (GRAIN / row_len).max(1);
+    out.par_chunks_mut(rows_per_task * row_len)
+        .zip(rows.par_chunks(rows_per_task))
+        .for_each(|(out, rows)| {
+            for (out, &row) in out.chunks_mut(row_len).zip(rows) {
+                out.par_chunks_mut(GRAIN).enumerate().for_each(|(grain, out)| {
+                    let first_counter = (grain * (GRAIN / BLOCK) * LANES) as u32;
+                    arch.dispatch(FillRow { out, row, first_counter, draw, law });
+                });
+            }
+        });
+}
+
+struct FillRow<'a, L: Law> {
+    out: &'a mut [L::Item],
+    row: u64,
+    first_counter: u32,
+    draw: Draw,
+    law: L,
+}
+
+impl<L: Law> WithSimd for FillRow<'_, L> {
+    type Output = ();
+
+    // Compiled once for each instruction set that `Arch` can choose.
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _simd: S) {
+        let mut counter: Words = [
+            std::array::from_fn(|lane| self.first_counter.wrapping_add(lane as u32)),
+            [self.row as u32; LANES],
+            [(self.row >> 32) as u32; LANES],
+            [self.draw.index; LANES],
+        ];
+        let mut blocks = self.out.chunks_exact_mut(BLOCK);
+        for out in &mut blocks {
+            out.copy_from_slice(&self.law.values(&philox::block(counter, self.draw.key)));
+            for lane in &mut counter[0] {
+                *lane = lane.wrapping_add(LANES as u32);
+            }
+        }
+        let rest = blocks.into_remainder();
+        if !rest.is_empty() {
+            let values = self.law.values(&philox::block(counter, self.draw.key));
+            rest.copy_from_slice(&values[..rest.len()]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DRAW: Draw = Draw { key: [1, 2], index: 3 };
+
+    fn normals(arch: Arch, rows: &[u64], row_len: usize) -> Vec<f32> {
+        let mut out = vec![0.0; rows.len() * row_len];
+        fill(arch, &mut out, rows, DRAW, Normal);
+        out
+    }
+
+    /// `Arch` values for every instruction set that this machine has.
+    fn instruction_sets() -> Vec<Arch> {
+        let mut sets = vec![Arch::Scalar, Arch::new()];
+        #[cfg(target_arch = "x86_64")]
+        sets.extend(pulp::x86::V3::try_new().map(Arch::V3));
+        sets
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_same_bits() {
+        let expected = normals(Arch::Scalar, &[7, 1 << 40], 3001);
+        for arch in instruction_sets() {
+            let got = normals(arch, &[7, 1 << 40], 3001);
+            assert!(got.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits()));
+        }
+    }
+
+    #[test]
+    fn any_number_of_threads_gives_the_same_bits() {
+        let rows: Vec<u64> = (0..300).collect();
+        let expected = normals(Arch::new(), &rows, 300);
+        for threads in [1, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            assert_eq!(pool.install(|| normals(Arch::new(), &rows, 300)), expected);
+        }
+    }
+
+    #[test]
+    fn a_row_longer_than_a_task_equals_its_own_beginning() {
+        let long = normals(Arch::new(), &[5], 3 * GRAIN + 17);
+        let short = normals(Arch::new(), &[5], GRAIN + 70);
+        assert_eq!(long[..GRAIN + 70], short);
+        assert_ne!(long[..GRAIN], long[GRAIN..2 * GRAIN]);
+    }
+
+    // The layout is a promise: a change of it would change every seeded result.
+    #[test]
+    fn the_first_uniforms_are_the_words_of_the_documented_counter() {
+        let mut out = [0.0; 20];
+        fill(Arch::new(), &mut out, &[1 << 33 | 9], DRAW, Uniform);
+        let word = |lane: u32, w: usize| philox::one([lane, 9, 2, 3], [1, 2])[w];
+        assert_eq!(out[0], (word(0, 0) >> 8) as f32 / 16_777_216.0);
+        assert_eq!(out[5], (word(5, 0) >> 8) as f32 / 16_777_216.0);
+        assert_eq!(out[18], (word(2, 1) >> 8) as f32 / 16_777_216.0);
+    }
+}
