@@ -1,0 +1,85 @@
+//! Batches: clean tensors with the ids of their rows.
+
+use burn::tensor::{Device, Tensor};
+use dvae_random::Key;
+
+use crate::{DataError, Dataset};
+
+/// Some rows of a data set.
+#[derive(Clone, Debug)]
+pub struct Batch<const D: usize> {
+    /// The clean rows, shape `[batch, …event]`.
+    pub clean: Tensor<D>,
+    /// The rows' ids, which their noise is keyed by.
+    pub ids: Vec<u64>,
+}
+
+/// The order in which rows are met.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Order {
+    /// As they are stored.
+    Stored,
+    /// In the random order of a key.
+    Shuffled(Key),
+}
+
+impl Dataset {
+    /// Every row once, in batches of `batch_size` on `device`; the last one holds the rest.
+    ///
+    /// # Panics
+    ///
+    /// The iterator panics if `D` is not one more than the event's rank.
+    pub fn batches<const D: usize>(
+        &self,
+        batch_size: usize,
+        order: Order,
+        device: &Device,
+    ) -> Result<impl ExactSizeIterator<Item = Batch<D>> + use<D>, DataError> {
+        if batch_size == 0 {
+            let (name, high) = ("batch_size", usize::MAX);
+            return Err(DataError::Size { name, value: 0, low: 1, high });
+        }
+        let ids: Vec<u64> = match order {
+            Order::Stored => self.ids().into(),
+            Order::Shuffled(key) => {
+                key.permutation(self.len()).into_iter().map(|place| self.ids()[place]).collect()
+            }
+        };
+        let (dataset, device) = (self.clone(), device.clone());
+        Ok((0..ids.len().div_ceil(batch_size)).map(move |i| {
+            let ids = ids[i * batch_size..ids.len().min((i + 1) * batch_size)].to_vec();
+            Batch { clean: dataset.gather(&ids, &device), ids }
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(order: Order) -> Vec<Vec<u64>> {
+        let dataset = Dataset::from_bytes((0..10).collect(), &[1]).unwrap();
+        dataset.batches::<2>(4, order, &Device::flex()).unwrap().map(|batch| batch.ids).collect()
+    }
+
+    #[test]
+    fn the_last_batch_holds_the_rest() {
+        assert_eq!(ids(Order::Stored), [vec![0, 1, 2, 3], vec![4, 5, 6, 7], vec![8, 9]]);
+    }
+
+    #[test]
+    fn a_shuffle_meets_every_row_once_in_an_order_of_its_key() {
+        let mut shuffled = ids(Order::Shuffled(Key::new(1))).concat();
+        assert_eq!(shuffled, ids(Order::Shuffled(Key::new(1))).concat());
+        assert_ne!(shuffled, ids(Order::Shuffled(Key::new(2))).concat());
+        shuffled.sort_unstable();
+        assert_eq!(shuffled, (0..10).collect::<Vec<u64>>());
+    }
+
+    #[test]
+    fn a_batch_of_no_rows_is_refused() {
+        let dataset = Dataset::from_bytes(vec![1], &[1]).unwrap();
+        let error = dataset.batches::<2>(0, Order::Stored, &Device::flex()).err().unwrap();
+        assert!(error.to_string().starts_with("`batch_size` must be between 1 and"), "{error}");
+    }
+}

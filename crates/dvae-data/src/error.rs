@@ -1,0 +1,98 @@
+//! What can be wrong with data.
+
+use std::path::PathBuf;
+
+/// Why data could not be read or cut into batches.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// A file or folder that could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A file that does not start as IDX files of bytes do.
+    #[error(
+        "{} is no IDX file of unsigned bytes: it starts with {found:02x?}, not with [00, 00, 08, \
+         number of axes]", path.display()
+    )]
+    Magic {
+        /// The file.
+        path: PathBuf,
+        /// Its first bytes.
+        found: Vec<u8>,
+    },
+    /// A file whose length contradicts its header.
+    #[error("{} announces {expected} bytes of values but holds {found}", path.display())]
+    Length {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that the header announces.
+        expected: u128,
+        /// Bytes that follow it.
+        found: usize,
+    },
+    /// A folder without the images that were looked for.
+    #[error(
+        "{} holds no {set} images: expected a file such as {set}-images-idx3-ubyte, plain or .gz",
+        path.display()
+    )]
+    Missing {
+        /// The folder.
+        path: PathBuf,
+        /// `train` or `t10k`.
+        set: &'static str,
+    },
+    /// Images with a number of axes that is not one of images.
+    #[error(
+        "{} must have 3 axes (count, height, width) or 4 (count, channels, height, width), all \
+         above 0, but has {shape:?}", path.display()
+    )]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// Its axes.
+        shape: Vec<usize>,
+    },
+    /// As many labels as images were expected.
+    #[error("{} holds {labels} labels for {images} images", path.display())]
+    Labels {
+        /// The file of the labels.
+        path: PathBuf,
+        /// How many images there are.
+        images: usize,
+        /// How many labels there are.
+        labels: usize,
+    },
+    /// Training and test images of different sizes.
+    #[error("training images are {train:?} but test images are {test:?}")]
+    Mismatch {
+        /// Shape of a training row.
+        train: Vec<usize>,
+        /// Shape of a test row.
+        test: Vec<usize>,
+    },
+    /// Values that do not fill whole rows.
+    #[error("{values} values do not make whole rows of shape {event:?}")]
+    Rows {
+        /// Number of values.
+        values: usize,
+        /// Shape of a row.
+        event: Vec<usize>,
+    },
+    /// A size out of range.
+    #[error("`{name}` must be between {low} and {high}, but is {value}")]
+    Size {
+        /// The parameter.
+        name: &'static str,
+        /// What it was given.
+        value: usize,
+        /// The smallest allowed.
+        low: usize,
+        /// The largest allowed.
+        high: usize,
+    },
+}

@@ -1,0 +1,100 @@
+//! The IDX format of MNIST and its kin: a header of axes, then bytes.
+//!
+//! LeCun, Cortes and Burges, "The MNIST database of handwritten digits": two zero bytes, a type
+//! (`08`, unsigned byte), the number of axes, each axis as a big-endian `u32`, then the values,
+//! the last axis fastest.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+
+use crate::{DataError, Dataset, Sets};
+
+/// The contents of an IDX file of unsigned bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idx {
+    /// Length of each axis.
+    pub shape: Vec<usize>,
+    /// The values, the last axis fastest.
+    pub values: Vec<u8>,
+}
+
+/// Reads an IDX file, plain or gzip (told by its first bytes, not by its name).
+pub fn read_idx(path: &Path) -> Result<Idx, DataError> {
+    let io = |source| DataError::Io { path: path.into(), source };
+    let mut bytes = std::fs::read(path).map_err(io)?;
+    if bytes.starts_with(&[0x1f, 0x8b]) {
+        let mut plain = Vec::new();
+        MultiGzDecoder::new(&bytes[..]).read_to_end(&mut plain).map_err(io)?;
+        bytes = plain;
+    }
+    parse(bytes, path)
+}
+
+fn parse(mut bytes: Vec<u8>, path: &Path) -> Result<Idx, DataError> {
+    let Some([0, 0, 0x08, axes]) = bytes.first_chunk().copied() else {
+        let found = bytes[..bytes.len().min(4)].into();
+        return Err(DataError::Magic { path: path.into(), found });
+    };
+    let header = 4 + 4 * usize::from(axes);
+    let length = |expected, found| DataError::Length { path: path.into(), expected, found };
+    if bytes.len() < header {
+        return Err(length(header as u128, bytes.len()));
+    }
+    let axis = |word: &[u8]| word.iter().fold(0usize, |n, &byte| n << 8 | usize::from(byte));
+    let shape: Vec<usize> = bytes[4..header].chunks(4).map(axis).collect();
+    let values = bytes.split_off(header);
+    // Saturation keeps an absurd header from passing for a small one.
+    let expected = shape.iter().fold(1u128, |n, &axis| n.saturating_mul(axis as u128));
+    if expected != values.len() as u128 {
+        return Err(length(expected, values.len()));
+    }
+    Ok(Idx { shape, values })
+}
+
+/// Reads the training and test images of a folder, with their labels if it has any.
+///
+/// Files are named as MNIST's are, `train-images-idx3-ubyte` and `t10k-images-idx3-ubyte` (or
+/// `test-images…`), with or without `.gz`; `….idx` and `….idx.gz` are known too.
+pub fn read_idx_folder(folder: &Path) -> Result<Sets, DataError> {
+    std::fs::read_dir(folder).map_err(|source| DataError::Io { path: folder.into(), source })?;
+    let train = read_images(folder, "train", &["train"])?;
+    let test = read_images(folder, "t10k", &["t10k", "test"])?;
+    if train.event() != test.event() {
+        let (train, test) = (train.event().into(), test.event().into());
+        return Err(DataError::Mismatch { train, test });
+    }
+    Ok(Sets { train, test })
+}
+
+fn read_images(folder: &Path, set: &'static str, prefixes: &[&str]) -> Result<Dataset, DataError> {
+    let Some(path) = find(folder, prefixes, "images") else {
+        return Err(DataError::Missing { path: folder.into(), set });
+    };
+    let Idx { shape, values } = read_idx(&path)?;
+    if !(3..=4).contains(&shape.len()) || shape.contains(&0) {
+        return Err(DataError::Shape { path, shape });
+    }
+    let images = shape[0];
+    let event = if shape.len() == 3 { vec![1, shape[1], shape[2]] } else { shape[1..].into() };
+    let dataset = Dataset::from_bytes(values, &event)?;
+    let Some(path) = find(folder, prefixes, "labels") else {
+        return Ok(dataset);
+    };
+    let labels = read_idx(&path)?.values;
+    if labels.len() != images {
+        return Err(DataError::Labels { path, images, labels: labels.len() });
+    }
+    Ok(dataset.labelled(labels))
+}
+
+fn find(folder: &Path, prefixes: &[&str], what: &str) -> Option<PathBuf> {
+    const SUFFIXES: [&str; 4] = ["-idx3-ubyte", "-idx1-ubyte", "-idx4-ubyte", ".idx"];
+    let names = prefixes.iter().flat_map(|prefix| {
+        SUFFIXES.iter().flat_map(move |suffix| {
+            ["", ".gz"].map(|gz| folder.join(format!("{prefix}-{what}{suffix}{gz}")))
+        })
+    });
+    names.into_iter().find(|path| path.is_file())
+}

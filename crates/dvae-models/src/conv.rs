@@ -1,0 +1,138 @@
+//! A convolutional VAE for images of any size.
+
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::nn::conv::{Conv2d, ConvTranspose2d};
+use burn::tensor::{Device, Tensor};
+use dvae_distributions::{AnyLikelihood, Inference, LikelihoodConfig, StandardNormal};
+use dvae_random::{Draws, Key};
+use serde::{Deserialize, Serialize};
+
+use crate::error::positive;
+use crate::gaussian_head::GaussianHead;
+use crate::layers::Layers;
+use crate::{Activation, ModelError, Vae};
+
+/// Configuration of a [`ConvVae`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConvVaeConfig {
+    /// Shape of a row: `[channels, height, width]`, each at least 1.
+    pub image: Vec<usize>,
+    /// Number of latents.
+    pub latent: usize,
+    /// Channels after each of the encoder's convolutions, at least one; the decoder mirrors them.
+    pub channels: Vec<usize>,
+    /// The non-linearity after each hidden layer.
+    pub activation: Activation,
+    /// What the decoder's outputs mean.
+    pub likelihood: LikelihoodConfig,
+}
+
+impl ConvVaeConfig {
+    /// Two convolutions of 32 and 64 channels, ReLU, Bernoulli likelihood: change the fields at
+    /// will.
+    pub fn new(image: &[usize], latent: usize) -> Self {
+        Self {
+            image: image.into(),
+            latent,
+            channels: vec![32, 64],
+            activation: Activation::default(),
+            likelihood: LikelihoodConfig::default(),
+        }
+    }
+
+    /// The network with weights drawn from `key`; an error names a size of 0 or a bad likelihood.
+    pub fn init(&self, key: Key, device: &Device) -> Result<ConvVae, ModelError> {
+        let [colours, height, width] = self.image[..] else {
+            return Err(ModelError::Image { shape: self.image.clone() });
+        };
+        positive("image", &self.image)?;
+        positive("latent", &[self.latent])?;
+        positive("channels", if self.channels.is_empty() { &[0] } else { &self.channels })?;
+        let likelihood = self.likelihood.checked()?;
+        let stages = [&[colours], &self.channels[..]].concat();
+        // Sides before each convolution, and after the last one.
+        let halve = |&[h, w]: &[usize; 2]| Some([h.div_ceil(2), w.div_ceil(2)]);
+        let mut sides: Vec<[usize; 2]> =
+            std::iter::successors(Some([height, width]), halve).take(stages.len()).collect();
+        let layers = &mut Layers::new(key, device);
+        let encoder = stages.windows(2).map(|pair| layers.halve(pair[0], pair[1])).collect();
+        let deepest = [stages[stages.len() - 1], sides[stages.len() - 1][0], sides[stages.len() - 1][1]];
+        let features = deepest.iter().product();
+        let head = GaussianHead::new(features, self.latent, layers);
+        let input = layers.linear(self.latent, features);
+        let outputs = [&[colours * likelihood.outputs_per_entry()], &self.channels[..]].concat();
+        let decoder = outputs.windows(2).rev().map(|pair| layers.double(pair[1], pair[0])).collect();
+        sides.pop();
+        sides.reverse();
+        let activation = self.activation;
+        Ok(ConvVae { encoder, head, input, decoder, deepest, sides, activation, likelihood })
+    }
+}
+
+/// A VAE of convolutions of stride 2 over images `[batch, channels, height, width]`.
+///
+/// `x̃ → convolutions → (μ, ln σ²)`, `z → linear → transposed convolutions → p(x | z)`. A side of odd
+/// length is halved upwards on the way in and cropped by one on the way out, so any size works.
+#[derive(Module, Debug)]
+pub struct ConvVae {
+    encoder: Vec<Conv2d>,
+    head: GaussianHead,
+    input: Linear,
+    decoder: Vec<ConvTranspose2d>,
+    /// Channels, height and width after the last convolution.
+    #[module(skip)]
+    deepest: [usize; 3],
+    /// Height and width after each transposed convolution.
+    #[module(skip)]
+    sides: Vec<[usize; 2]>,
+    #[module(skip)]
+    activation: Activation,
+    #[module(skip)]
+    likelihood: LikelihoodConfig,
+}
+
+impl ConvVae {
+    fn features(&self, input: Tensor<4>) -> Tensor<2> {
+        let rows = input.dims()[0];
+        let act = self.activation;
+        let deepest = self.encoder.iter().fold(input, |x, layer| act.forward(layer.forward(x)));
+        deepest.reshape([rows, self.deepest.iter().product()])
+    }
+}
+
+impl Vae<4> for ConvVae {
+    type Likelihood = AnyLikelihood<4>;
+
+    fn infer(&self, input: Tensor<4>, draws: &mut Draws) -> Inference {
+        self.head.posterior(self.features(input)).infer(draws)
+    }
+
+    fn embed(&self, input: Tensor<4>) -> Tensor<2> {
+        self.head.mean(self.features(input))
+    }
+
+    fn decode(&self, latent: Tensor<2>) -> AnyLikelihood<4> {
+        let [rows, _] = latent.dims();
+        let [channels, height, width] = self.deepest;
+        let mut x = self.input.forward(latent).reshape([rows, channels, height, width]);
+        for (layer, &sides) in self.decoder.iter().zip(&self.sides) {
+            x = crop(layer.forward(self.activation.forward(x)), sides);
+        }
+        self.likelihood.of(x).expect("checked when the model was built")
+    }
+
+    fn prior_sample(&self, draws: &mut Draws) -> Tensor<2> {
+        StandardNormal.sample(self.head.latent(), draws, &self.head.device())
+    }
+}
+
+/// The upper left `sides` of each image, which is at most one pixel taller and wider.
+fn crop(images: Tensor<4>, sides: [usize; 2]) -> Tensor<4> {
+    let [_, _, height, width] = images.dims();
+    if [height, width] == sides {
+        return images;
+    }
+    images.narrow(2, 0, sides[0]).narrow(3, 0, sides[1])
+}

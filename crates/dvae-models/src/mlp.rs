@@ -1,0 +1,123 @@
+//! A fully connected VAE for rows of any shape.
+
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::{Device, Tensor};
+use dvae_distributions::{AnyLikelihood, Inference, LikelihoodConfig, StandardNormal};
+use dvae_random::{Draws, Key};
+use serde::{Deserialize, Serialize};
+
+use crate::error::positive;
+use crate::gaussian_head::GaussianHead;
+use crate::layers::Layers;
+use crate::{Activation, ModelError, Vae};
+
+/// Configuration of an [`MlpVae`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MlpVaeConfig {
+    /// Shape of a row: `[784]`, or `[1, 28, 28]`.
+    pub event: Vec<usize>,
+    /// Number of latents.
+    pub latent: usize,
+    /// Widths of the encoder's hidden layers; the decoder's are the same in reverse.
+    pub hidden: Vec<usize>,
+    /// The non-linearity after each hidden layer.
+    pub activation: Activation,
+    /// What the decoder's outputs mean.
+    pub likelihood: LikelihoodConfig,
+}
+
+impl MlpVaeConfig {
+    /// One hidden layer of 400 units, ReLU, Bernoulli likelihood: change the fields at will.
+    pub fn new(event: &[usize], latent: usize) -> Self {
+        Self {
+            event: event.into(),
+            latent,
+            hidden: vec![400],
+            activation: Activation::default(),
+            likelihood: LikelihoodConfig::default(),
+        }
+    }
+
+    /// The network with weights drawn from `key`; an error names a size of 0 or a bad likelihood.
+    pub fn init(&self, key: Key, device: &Device) -> Result<MlpVae, ModelError> {
+        positive("event", if self.event.is_empty() { &[0] } else { &self.event })?;
+        positive("latent", &[self.latent])?;
+        positive("hidden", &self.hidden)?;
+        let likelihood = self.likelihood.checked()?;
+        let features: usize = self.event.iter().product();
+        let mut widths = [&[features], &self.hidden[..]].concat();
+        let layers = &mut Layers::new(key, device);
+        let encoder = stack(&widths, layers);
+        let head = GaussianHead::new(widths[widths.len() - 1], self.latent, layers);
+        widths.reverse();
+        let hidden = &widths[..widths.len() - 1];
+        let decoder = stack(&[&[self.latent], hidden].concat(), layers);
+        let last = *hidden.last().unwrap_or(&self.latent);
+        let output = layers.linear(last, features * likelihood.outputs_per_entry());
+        let (event, activation) = (self.event.clone(), self.activation);
+        Ok(MlpVae { encoder, head, decoder, output, event, activation, likelihood })
+    }
+}
+
+fn stack(widths: &[usize], layers: &mut Layers) -> Vec<Linear> {
+    widths.windows(2).map(|pair| layers.linear(pair[0], pair[1])).collect()
+}
+
+/// A VAE of fully connected layers over rows of any shape, which it flattens.
+///
+/// `x̃ → hidden… → (μ, ln σ²)`, `z → hidden… (reversed) → p(x | z)`, as in Kingma & Welling (2014),
+/// "Auto-Encoding Variational Bayes", appendix C.
+#[derive(Module, Debug)]
+pub struct MlpVae {
+    encoder: Vec<Linear>,
+    head: GaussianHead,
+    decoder: Vec<Linear>,
+    output: Linear,
+    #[module(skip)]
+    event: Vec<usize>,
+    #[module(skip)]
+    activation: Activation,
+    #[module(skip)]
+    likelihood: LikelihoodConfig,
+}
+
+impl MlpVae {
+    fn features<const D: usize>(&self, input: Tensor<D>) -> Tensor<2> {
+        let rows = input.dims()[0];
+        self.through(&self.encoder, input.reshape([rows, self.event.iter().product()]))
+    }
+
+    fn through(&self, layers: &[Linear], input: Tensor<2>) -> Tensor<2> {
+        layers.iter().fold(input, |x, layer| self.activation.forward(layer.forward(x)))
+    }
+}
+
+impl<const D: usize> Vae<D> for MlpVae {
+    type Likelihood = AnyLikelihood<D>;
+
+    fn infer(&self, input: Tensor<D>, draws: &mut Draws) -> Inference {
+        self.head.posterior(self.features(input)).infer(draws)
+    }
+
+    fn embed(&self, input: Tensor<D>) -> Tensor<2> {
+        self.head.mean(self.features(input))
+    }
+
+    /// # Panics
+    ///
+    /// If `D` is not one more than the rank of the configured event.
+    fn decode(&self, latent: Tensor<2>) -> AnyLikelihood<D> {
+        let [rows, _] = latent.dims();
+        let outputs = self.output.forward(self.through(&self.decoder, latent));
+        let channels = self.event[0] * self.likelihood.outputs_per_entry();
+        let shape = [&[rows, channels], &self.event[1..]].concat();
+        let shape: [usize; D] = shape.try_into().expect("the rank of the configured event, plus 1");
+        self.likelihood.of(outputs.reshape(shape)).expect("checked when the model was built")
+    }
+
+    fn prior_sample(&self, draws: &mut Draws) -> Tensor<2> {
+        StandardNormal.sample(self.head.latent(), draws, &self.head.device())
+    }
+}

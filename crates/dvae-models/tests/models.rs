@@ -1,0 +1,100 @@
+//! What every model promises, whatever its shape.
+
+use burn::tensor::{Device, Tensor};
+use dvae_distributions::{Likelihood, LikelihoodConfig};
+use dvae_models::{Activation, ConvVaeConfig, MlpVaeConfig, Vae};
+use dvae_random::{Draws, Key};
+use proptest::prelude::*;
+
+fn draws(rows: usize) -> Draws {
+    let ids: Vec<u64> = (0..rows as u64).collect();
+    Key::new(3).rows(&ids)
+}
+
+/// Every method of the trait on an image of this shape.
+fn exercise<V: Vae<4>>(model: &V, rows: usize, image: [usize; 3], latent: usize) {
+    let [c, h, w] = image;
+    let device = Device::flex();
+    let input = Tensor::<4>::full([rows, c, h, w], 0.25, &device);
+    let inference = model.infer(input.clone(), &mut draws(rows));
+    assert_eq!(inference.latent.dims(), [rows, latent]);
+    assert_eq!(inference.kl.dims(), [rows, latent]);
+    assert_eq!(inference.log_posterior.dims(), [rows]);
+    assert_eq!(inference.log_prior.dims(), [rows]);
+    let likelihood = model.decode(inference.latent);
+    assert_eq!(likelihood.log_prob(input.clone()).dims(), [rows, c, h, w]);
+    assert_eq!(likelihood.sample(&mut draws(rows)).dims(), [rows, c, h, w]);
+    assert_eq!(model.prior_sample(&mut draws(rows)).dims(), [rows, latent]);
+    let cleaned = model.denoise(input);
+    assert_eq!(cleaned.dims(), [rows, c, h, w]);
+    assert!(cleaned.is_finite().all().into_scalar::<bool>());
+}
+
+fn likelihoods() -> impl Strategy<Value = LikelihoodConfig> {
+    prop_oneof![
+        Just(LikelihoodConfig::Bernoulli),
+        Just(LikelihoodConfig::Normal { scale: 0.1 }),
+        Just(LikelihoodConfig::LearnedNormal { min_scale: 0.01 }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn a_convolutional_model_fits_any_image(
+        (c, h, w) in (1usize..4, 1usize..20, 1usize..20),
+        channels in proptest::collection::vec(1usize..5, 1..4),
+        latent in 1usize..5, rows in 1usize..4, likelihood in likelihoods(),
+    ) {
+        let config =
+            ConvVaeConfig { channels, likelihood, ..ConvVaeConfig::new(&[c, h, w], latent) };
+        let model = config.init(Key::new(1), &Device::flex()).unwrap();
+        exercise(&model, rows, [c, h, w], latent);
+    }
+
+    #[test]
+    fn a_fully_connected_model_fits_any_image(
+        (c, h, w) in (1usize..4, 1usize..9, 1usize..9),
+        hidden in proptest::collection::vec(1usize..5, 0..4),
+        latent in 1usize..5, rows in 1usize..4, likelihood in likelihoods(),
+    ) {
+        let activation = Activation::Softplus;
+        let config =
+            MlpVaeConfig { hidden, likelihood, activation, ..MlpVaeConfig::new(&[c, h, w], latent) };
+        let model = config.init(Key::new(1), &Device::flex()).unwrap();
+        exercise(&model, rows, [c, h, w], latent);
+    }
+}
+
+#[test]
+fn sizes_of_zero_and_bad_likelihoods_are_refused_by_name() {
+    let device = Device::flex();
+    let mlp = |config: MlpVaeConfig| config.init(Key::new(1), &device).unwrap_err().to_string();
+    let conv = |config: ConvVaeConfig| config.init(Key::new(1), &device).unwrap_err().to_string();
+    assert_eq!(mlp(MlpVaeConfig::new(&[784], 0)), "`latent` must be at least 1, but is 0");
+    assert_eq!(mlp(MlpVaeConfig::new(&[], 2)), "`event` must be at least 1, but is 0");
+    let hidden = MlpVaeConfig { hidden: vec![5, 0], ..MlpVaeConfig::new(&[4], 2) };
+    assert_eq!(mlp(hidden), "`hidden` must be at least 1, but is 0");
+    assert_eq!(conv(ConvVaeConfig::new(&[1, 28, 28], 0)), "`latent` must be at least 1, but is 0");
+    assert_eq!(conv(ConvVaeConfig::new(&[1, 0, 28], 2)), "`image` must be at least 1, but is 0");
+    let flat = "`image` must be [channels, height, width], but is [784]";
+    assert_eq!(conv(ConvVaeConfig::new(&[784], 2)), flat);
+    let none = ConvVaeConfig { channels: vec![], ..ConvVaeConfig::new(&[1, 8, 8], 2) };
+    assert_eq!(conv(none), "`channels` must be at least 1, but is 0");
+    let likelihood = LikelihoodConfig::Normal { scale: f64::NAN };
+    let scale = ConvVaeConfig { likelihood, ..ConvVaeConfig::new(&[1, 8, 8], 2) };
+    assert!(conv(scale).contains("`scale` is a standard deviation"));
+}
+
+#[test]
+fn the_bound_example_has_the_published_number_of_weights() {
+    use burn::module::Module;
+    let device = Device::flex();
+    // 784·400 + 400 + 2 (400·20 + 20) + 20·400 + 400 + 400·784 + 784.
+    let mlp = MlpVaeConfig::new(&[784], 20).init(Key::new(1), &device).unwrap();
+    assert_eq!(mlp.num_params(), 652_824);
+    // 32·9 + 32, 64·32·9 + 64, 2 (3136·32 + 32), 32·3136 + 3136, 64·32·16 + 32, 32·16 + 1.
+    let conv = ConvVaeConfig::new(&[1, 28, 28], 32).init(Key::new(1), &device).unwrap();
+    assert_eq!(conv.num_params(), 320 + 18_496 + 200_768 + 103_488 + 32_800 + 513);
+}
