@@ -1,1 +1,64 @@
+//! Denoising variational autoencoders on any Burn back end.
+//!
+//! A denoising VAE gets a corrupted input `x̃ ~ p(x̃ | x)`, infers `q(z | x̃)`, and is scored on how
+//! well it explains the *clean* `x`:
+//!
+//! ```text
+//! L(x) = E_{x̃ ~ p(x̃|x)} [ E_{q(z|x̃)} log p(x | z) − KL( q(z | x̃) ‖ p(z) ) ]
+//! ```
+//!
+//! This crate is the front door: it re-exports the crates that do the work, and chooses back ends.
+//!
+//! | Module            | What is in it                                                     |
+//! |-------------------|-------------------------------------------------------------------|
+//! | [`random`]        | keyed random streams, equal on every back end                     |
+//! | [`corruption`]    | processes `p(x̃ \| x)`                                              |
+//! | [`distributions`] | `q(z \| ·)`, `p(x \| z)`, `p(z)`                                    |
+//! | [`models`]        | networks behind one trait                                         |
+//! | [`losses`]        | the bound, its terms apart                                        |
+//! | [`data`]          | readers, in-memory sets, an embedded set                          |
+//! | [`train`]         | the loop, checkpoints, observers                                  |
+//! | [`eval`]          | signal-to-noise ratios, pictures                                  |
+//! | [`Backend`]       | a back end by name, and its device                                |
+//!
+//! Tensors of Burn 0.22 carry no back end in their type: it lives in the [`Device`], and cargo
+//! features (`flex`, `ndarray`, `wgpu`, …) choose which are compiled in. So every model here runs on
+//! every back end, and one program can hold several.
+//!
+//! [`Device`]: burn::tensor::Device
+//!
+//! # What this gives up
+//!
+//! - Burn is pinned to one exact version, and part of this crate's interface.
 
+mod backend;
+
+pub use backend::{Backend, BackendError};
+pub use burn;
+pub use dvae_corruption as corruption;
+pub use dvae_data as data;
+pub use dvae_distributions as distributions;
+pub use dvae_eval as eval;
+pub use dvae_losses as losses;
+pub use dvae_models as models;
+pub use dvae_random as random;
+pub use dvae_train as train;
+
+/// What most programs use.
+pub mod prelude {
+    pub use crate::corruption::{Clean, Corruption, CorruptionConfig, Gaussian, Masking};
+    pub use crate::corruption::{OneOf, SaltAndPepper, SaltLaw};
+    pub use crate::data::{Dataset, Order, Sets, fashion_mnist, read_idx_folder};
+    pub use crate::distributions::{Likelihood, LikelihoodConfig};
+    pub use crate::eval::{Grid, denoising};
+    pub use crate::models::{ConvVaeConfig, MlpVaeConfig, Vae};
+    pub use crate::random::{Key, Purpose};
+    pub use crate::train::{JsonLines, LearningRate, Progress, RunFolder, TrainConfig, Trainer};
+    pub use crate::{Backend, BackendError};
+    pub use burn::tensor::{Device, Tensor};
+}
+
+// The snippets of the README are run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -1,0 +1,52 @@
+//! How much cleaner a model makes damaged rows.
+
+use burn::tensor::Device;
+use dvae_corruption::{Clean, Corruption};
+use dvae_data::{Dataset, Order};
+use dvae_models::Vae;
+use dvae_random::Key;
+use dvae_train::{MeanElbo, Streams, TrainError, evaluate};
+use serde::Serialize;
+
+use crate::psnr;
+
+/// Figures of one model under one corruption, as means over rows.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Denoising {
+    /// Peak signal-to-noise ratio of the corrupted rows, in decibels.
+    pub psnr_input: f64,
+    /// Peak signal-to-noise ratio of the denoised rows, in decibels.
+    pub psnr_output: f64,
+    /// The bound on clean rows from clean input, in nats.
+    pub clean: MeanElbo,
+    /// The bound on clean rows from corrupted input, in nats.
+    pub corrupted: MeanElbo,
+}
+
+/// Measures a model on the rows of `dataset`, damaged by `corruption` with noise from `key`.
+///
+/// A ratio is the mean over rows of each row's [`psnr`]; a denoised row is
+/// [`Vae::denoise`]. The bounds are those of [`evaluate`].
+pub fn denoising<const D: usize, V: Vae<D>>(
+    model: &V,
+    dataset: &Dataset,
+    corruption: &dyn Corruption<D>,
+    key: Key,
+    batch_size: usize,
+    device: &Device,
+) -> Result<Denoising, TrainError> {
+    let bound = |corruption: &dyn Corruption<D>| -> Result<MeanElbo, TrainError> {
+        Ok(evaluate(model, dataset, corruption, key, batch_size, device)?.mean)
+    };
+    let (clean, corrupted) = (bound(&Clean)?, bound(corruption)?);
+    let (mut input, mut output) = (0.0, 0.0);
+    for batch in dataset.batches::<D>(batch_size, Order::Stored, device)? {
+        let mut streams = Streams::evaluation(key, &batch.ids);
+        let damaged = corruption.corrupt(batch.clean.clone(), &mut streams.corruption).input;
+        let denoised = model.denoise(damaged.clone());
+        input += psnr(batch.clean.clone(), damaged).sum().into_scalar::<f64>();
+        output += psnr(batch.clean, denoised).sum().into_scalar::<f64>();
+    }
+    let rows = dataset.len() as f64;
+    Ok(Denoising { psnr_input: input / rows, psnr_output: output / rows, clean, corrupted })
+}

@@ -1,0 +1,247 @@
+//! The loop around the step.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
+use burn::tensor::Device;
+use dvae_corruption::{Clean, Corruption};
+use dvae_data::{Batch, Dataset, Order};
+use dvae_losses::KlWeight;
+use dvae_models::Vae;
+use dvae_random::{Key, Purpose};
+
+use crate::terms::{PendingTerms, TermSums};
+use crate::{
+    EpochReport, Event, MeanElbo, Observer, Streams, TrainConfig, TrainError, Validation,
+    checkpoint, denoising_elbo, evaluate,
+};
+
+/// Steps between two looks at the terms: reading them waits for the device.
+const STEPS_PER_READ: usize = 10;
+
+/// Trains a model on the denoising bound.
+///
+/// All noise is keyed by the seed, the epoch and the row. So a run depends on its configuration and
+/// data alone, and one that was stopped and resumed has the same weights, bit for bit on the same
+/// CPU back end, as one that was not.
+pub struct Trainer<const D: usize, V> {
+    model: V,
+    optimizer: ModuleOptimizer,
+    corruption: Box<dyn Corruption<D>>,
+    config: TrainConfig,
+    beta: KlWeight,
+    device: Device,
+    epochs_done: usize,
+    last_epoch: usize,
+    checkpoints: Option<PathBuf>,
+}
+
+impl<const D: usize, V: Vae<D>> Trainer<D, V> {
+    /// A trainer of `model`, whose weights are on `device`, before its first epoch.
+    pub fn new(
+        model: V,
+        corruption: Box<dyn Corruption<D>>,
+        config: TrainConfig,
+        device: &Device,
+    ) -> Result<Self, TrainError> {
+        config.check()?;
+        Ok(Self {
+            model: model.train(),
+            optimizer: AdamConfig::new().with_epsilon(1e-8).init(),
+            corruption,
+            beta: KlWeight::new(config.beta)?,
+            device: device.clone(),
+            epochs_done: 0,
+            last_epoch: config.epochs,
+            checkpoints: None,
+            config,
+        })
+    }
+
+    /// Saves the state after every epoch in this folder; the last two checkpoints are kept.
+    pub fn checkpoints(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.checkpoints = Some(folder.into());
+        self
+    }
+
+    /// Goes on from the newest intact checkpoint in this folder, and saves there.
+    ///
+    /// An error names a folder without one, a checkpoint of another configuration, and one whose
+    /// weights do not fit the model.
+    pub fn resume(self, folder: impl Into<PathBuf>) -> Result<Self, TrainError> {
+        let folder = folder.into();
+        let (model, optimizer, epochs_done) =
+            checkpoint::load(&folder, self.model.valid(), self.optimizer, &self.config)?;
+        let (model, checkpoints) = (model.train(), Some(folder));
+        Ok(Self { model, optimizer, epochs_done, checkpoints, ..self })
+    }
+
+    /// Ends this sitting after `epoch` epochs of the configured ones: to be resumed later.
+    pub fn until(mut self, epoch: usize) -> Self {
+        self.last_epoch = epoch.min(self.config.epochs);
+        self
+    }
+
+    /// Trains to the last epoch and returns the model, ready for use on the plain device.
+    ///
+    /// After each epoch the bound on `validation` is measured with clean and with corrupted input,
+    /// with noise that is the same every time.
+    pub fn fit(
+        self,
+        train: &Dataset,
+        validation: &Dataset,
+        observers: &mut [Box<dyn Observer>],
+    ) -> Result<V, TrainError> {
+        for (set, rows) in [("training", train), ("validation", validation)] {
+            if rows.is_empty() {
+                return Err(TrainError::Empty { set });
+            }
+        }
+        // Inside the pool, parallel loops start without handing work to another thread first.
+        let mut result = None;
+        rayon::scope(|_| result = Some(self.fit_in_pool(train, validation, observers)));
+        result.expect("the scope ran")
+    }
+
+    fn fit_in_pool(
+        mut self,
+        train: &Dataset,
+        validation: &Dataset,
+        observers: &mut [Box<dyn Observer>],
+    ) -> Result<V, TrainError> {
+        let epochs = self.config.epochs;
+        let steps_per_epoch = train.len().div_ceil(self.config.batch_size);
+        let epochs_done = self.epochs_done;
+        tell(observers, &Event::Started { epochs_done, epochs, steps_per_epoch })?;
+        while self.epochs_done < self.last_epoch {
+            let start = Instant::now();
+            let terms;
+            (self, terms) = self.train_epoch(train, observers)?;
+            let seconds = start.elapsed().as_secs_f64();
+            let report = self.report(terms, seconds, steps_per_epoch, validation)?;
+            self.epochs_done += 1;
+            tell(observers, &Event::Epoch(&report))?;
+            if let Some(folder) = &self.checkpoints {
+                checkpoint::save(
+                    folder,
+                    self.epochs_done,
+                    &self.model,
+                    &self.optimizer,
+                    &self.config,
+                )?;
+            }
+        }
+        tell(observers, &Event::Finished)?;
+        Ok(self.model.valid())
+    }
+
+    fn train_epoch(
+        mut self,
+        train: &Dataset,
+        observers: &mut [Box<dyn Observer>],
+    ) -> Result<(Self, MeanElbo), TrainError> {
+        let epoch = self.epochs_done;
+        let order = self.root().purpose(Purpose::Shuffle).epoch(epoch as u64);
+        let batch_size = self.config.batch_size;
+        let batches = train.batches::<D>(batch_size, Order::Shuffled(order), &self.device)?;
+        let steps = batches.len();
+        let mut sums = TermSums::default();
+        let mut pending = Vec::with_capacity(STEPS_PER_READ);
+        for (step, batch) in batches.enumerate() {
+            let rate = self.learning_rate(epoch * steps + step, steps);
+            let terms;
+            (self, terms) = self.step(batch, rate);
+            pending.push(terms);
+            if pending.len() == STEPS_PER_READ || step + 1 == steps {
+                let first = step + 1 - pending.len();
+                for (i, terms) in PendingTerms::read(&mut pending).into_iter().enumerate() {
+                    finite(&terms, epoch, first + i)?;
+                    sums.add(terms);
+                }
+                let so_far = sums.mean();
+                tell(observers, &Event::Steps { epoch: epoch + 1, step: step + 1, so_far })?;
+            }
+        }
+        Ok((self, sums.mean()))
+    }
+
+    /// One step of the optimiser. The model goes through by value, so that weights change in place.
+    fn step(mut self, batch: Batch<D>, rate: f64) -> (Self, PendingTerms) {
+        let mut streams = Streams::training(self.root(), self.epochs_done, &batch.ids);
+        let elbo = denoising_elbo(&self.model, batch.clean, &*self.corruption, &mut streams);
+        let terms = PendingTerms::new(&elbo);
+        let gradients = elbo.loss(self.beta).backward();
+        let gradients = GradientsParams::from_grads(gradients, &self.model);
+        self.model = self.optimizer.step(rate, self.model, gradients);
+        (self, terms)
+    }
+
+    fn report(
+        &self,
+        train: MeanElbo,
+        seconds: f64,
+        steps_per_epoch: usize,
+        validation: &Dataset,
+    ) -> Result<EpochReport, TrainError> {
+        let epoch = self.epochs_done + 1;
+        let model = self.model.valid();
+        let on = |corruption: &dyn Corruption<D>| {
+            let rows = self.config.batch_size;
+            let evaluation =
+                evaluate(&model, validation, corruption, self.root(), rows, &self.device)?;
+            let value = evaluation.mean.elbo;
+            if !value.is_finite() {
+                let (term, step) = ("bound on held-out rows", steps_per_epoch);
+                return Err(TrainError::NonFinite { term, value, epoch, step });
+            }
+            Ok(evaluation)
+        };
+        Ok(EpochReport {
+            epoch,
+            beta: self.config.beta,
+            learning_rate: self.learning_rate(epoch * steps_per_epoch - 1, steps_per_epoch),
+            train,
+            validation: Validation { clean: on(&Clean)?, corrupted: on(&*self.corruption)? },
+            seconds,
+        })
+    }
+
+    fn learning_rate(&self, step: usize, steps_per_epoch: usize) -> f64 {
+        self.config.learning_rate.at(step, self.config.epochs * steps_per_epoch)
+    }
+
+    fn root(&self) -> Key {
+        Key::new(self.config.seed)
+    }
+}
+
+impl<const D: usize, V: fmt::Debug> fmt::Debug for Trainer<D, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trainer")
+            .field("model", &self.model)
+            .field("corruption", &self.corruption)
+            .field("config", &self.config)
+            .field("epochs_done", &self.epochs_done)
+            .finish_non_exhaustive()
+    }
+}
+
+/// `model` with the weights of the newest intact checkpoint in `folder`.
+pub fn load_weights<M: burn::module::Module>(folder: &Path, model: M) -> Result<M, TrainError> {
+    checkpoint::load_weights(folder, model)
+}
+
+fn tell(observers: &mut [Box<dyn Observer>], event: &Event) -> Result<(), TrainError> {
+    observers.iter_mut().try_for_each(|observer| observer.observe(event))
+}
+
+fn finite(terms: &TermSums, epoch: usize, step: usize) -> Result<(), TrainError> {
+    match terms.non_finite() {
+        Some((term, value)) => {
+            Err(TrainError::NonFinite { term, value, epoch: epoch + 1, step: step + 1 })
+        }
+        None => Ok(()),
+    }
+}
