@@ -99,7 +99,7 @@ fn compare<V: Vae<4>>(
     let plain = Trainer::new(init()?, Box::new(Clean), config.clone(), device)?;
     let denoising = Trainer::new(init()?, args.corruption.build()?, config.clone(), device)?;
     let key = Key::new(args.seed);
-    let (train, held_out) = sets.train.split(sets.train.len() / 10, key.purpose(Purpose::Split))?;
+    let (train, held_out) = sets.train.split(sets.train.len() / 20, key.purpose(Purpose::Split))?;
 
     // Nothing is written before everything that the user chose has been checked.
     let folder = match &args.out {

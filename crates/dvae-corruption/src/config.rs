@@ -41,7 +41,8 @@ pub enum CorruptionConfig {
         /// Probability that an entry is replaced.
         rate: f64,
     },
-    /// [`OneOf`]. Text: `mixed`, the three of [`CorruptionConfig::standard_three`].
+    /// [`OneOf`]. Text: `mixed`, [`CorruptionConfig::None`] and the three of
+    /// [`CorruptionConfig::standard_three`].
     OneOf {
         /// The processes to choose from.
         of: Vec<CorruptionConfig>,
@@ -97,7 +98,9 @@ impl FromStr for CorruptionConfig {
             "masking" => Self::Masking { rate: or(0.5) },
             "salt-and-pepper" => Self::SaltAndPepper { rate: or(0.2) },
             "mostly-pepper" => Self::MostlyPepper { rate: or(0.1) },
-            "mixed" if strength.is_none() => Self::OneOf { of: Self::standard_three().into() },
+            "mixed" if strength.is_none() => {
+                Self::OneOf { of: [&[Self::None], &Self::standard_three()[..]].concat() }
+            }
             _ => return Err(unknown()),
         };
         config.build::<1>()?;

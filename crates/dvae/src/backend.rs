@@ -150,8 +150,10 @@ mod gpu {
         if let Some((_, device)) = devices.iter().find(|(known, _)| *known == backend) {
             return device.clone();
         }
-        let options = Device::wgpu_options();
-        let options = api.map_or(options.clone(), |api| options.graphics_api(api));
+        let mut options = Device::wgpu_options();
+        if let Some(api) = api {
+            options = options.graphics_api(api);
+        }
         let device = options.init().map_err(|error| {
             let reason = error.to_string();
             BackendError::NoDevice { backend, reason }

@@ -1,0 +1,262 @@
+//! What the trainer promises: the target untouched, level 0 a plain VAE, noise that is the row's
+//! own, resumption to the bit, and errors that name what happened.
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use burn::tensor::{Device, Tensor};
+use dvae_corruption::{Clean, Corrupted, Corruption, CorruptionConfig};
+use dvae_data::{Dataset, fashion_mnist};
+use dvae_models::{MlpVae, MlpVaeConfig, Vae};
+use dvae_random::{Draws, Key, Purpose};
+use dvae_train::{
+    EpochReport, Event, JsonLines, LearningRate, Observer, Streams, TrainConfig, TrainError,
+    Trainer, denoising_elbo, evaluate, load_weights,
+};
+
+const IMAGE: [usize; 3] = [1, 28, 28];
+
+fn model() -> MlpVae {
+    let config = MlpVaeConfig { hidden: vec![24], ..MlpVaeConfig::new(&IMAGE, 4) };
+    config.init(Key::new(1).purpose(Purpose::Weights), &Device::flex()).unwrap()
+}
+
+fn process(text: &str) -> Box<dyn Corruption<4>> {
+    text.parse::<CorruptionConfig>().unwrap().build().unwrap()
+}
+
+fn config() -> TrainConfig {
+    let learning_rate = LearningRate::Cosine { start: 3e-3, end: 1e-4 };
+    TrainConfig { epochs: 4, batch_size: 32, learning_rate, ..TrainConfig::default() }
+}
+
+fn rows() -> (Dataset, Dataset) {
+    let test = fashion_mnist().test;
+    test.take(120).split(20, Key::new(0)).unwrap()
+}
+
+fn trainer(text: &str) -> Trainer<4, MlpVae> {
+    Trainer::new(model(), process(text), config(), &Device::flex()).unwrap()
+}
+
+/// Every weight of a model, to the bit.
+fn bits(model: &MlpVae) -> Vec<u8> {
+    struct Bits(Vec<u8>);
+    impl burn::module::ModuleVisitor for Bits {
+        fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<Tensor<D>>) {
+            self.0.extend(param.val().into_data().iter::<f32>().flat_map(f32::to_le_bytes));
+        }
+    }
+    let mut bits = Bits(vec![]);
+    burn::module::Module::visit(model, &mut bits);
+    bits.0
+}
+
+/// Keeps the reports of a run.
+#[derive(Clone, Default)]
+struct Reports(Arc<Mutex<Vec<EpochReport>>>);
+
+impl Observer for Reports {
+    fn observe(&mut self, event: &Event) -> Result<(), TrainError> {
+        if let Event::Epoch(report) = event {
+            self.0.lock().unwrap().push((*report).clone());
+        }
+        Ok(())
+    }
+}
+
+fn fit(trainer: Trainer<4, MlpVae>) -> (MlpVae, Vec<EpochReport>) {
+    let (train, validation) = rows();
+    let reports = Reports::default();
+    let model = trainer.fit(&train, &validation, &mut [Box::new(reports.clone())]).unwrap();
+    let reports = reports.0.lock().unwrap().clone();
+    (model, reports)
+}
+
+#[test]
+fn training_raises_the_bound() {
+    let (_, reports) = fit(trainer("masking:0.3"));
+    let bound = |report: &EpochReport| report.validation.corrupted.mean.elbo;
+    assert!(bound(&reports[3]) > bound(&reports[0]) + 20.0, "{reports:?}");
+    assert_eq!(reports[3].validation.clean.kl_per_latent.len(), 4);
+}
+
+/// A process that records what it is given and replaces all of it.
+#[derive(Debug)]
+struct Vandal(Mutex<Option<Vec<f32>>>);
+
+impl Corruption<4> for Vandal {
+    fn corrupt(&self, clean: Tensor<4>, _draws: &mut Draws) -> Corrupted<4> {
+        *self.0.lock().unwrap() = Some(clean.to_data().try_to_vec().unwrap());
+        let changed = clean.ones_like().bool();
+        Corrupted { input: clean * 0.0 + 0.5, changed }
+    }
+}
+
+// The encoder saw a constant, so q is the same for all rows; the score must still be that of each
+// clean row, and must be what the decoder's likelihood says of it.
+#[test]
+fn the_target_is_the_clean_row_whatever_the_corruption_does() {
+    let device = Device::flex();
+    let (train, _) = rows();
+    let clean = train.gather::<4>(&train.ids()[..8], &device);
+    let before = clean.to_data();
+    let mut streams = Streams::training(Key::new(3), 0, &train.ids()[..8]);
+    let vandal = Vandal(Mutex::new(None));
+    let elbo = denoising_elbo(&model(), clean.clone(), &vandal, &mut streams.clone());
+
+    let constant = clean.clone() * 0.0 + 0.5;
+    let inference = model().infer(constant, &mut streams.latent);
+    let likelihood = Vae::<4>::decode(&model(), inference.latent);
+    let expected = dvae_distributions::sum_features(
+        dvae_distributions::Likelihood::log_prob(&likelihood, clean.clone()),
+    );
+    assert_eq!(elbo.log_likelihood().into_data(), expected.into_data());
+    assert_eq!(clean.to_data(), before);
+    assert_eq!(vandal.0.lock().unwrap().as_deref(), Some(&before.try_to_vec::<f32>().unwrap()[..]));
+}
+
+#[test]
+fn at_level_zero_a_denoising_vae_is_the_plain_vae_to_the_bit() {
+    let (plain, plain_reports) = fit(Trainer::new(
+        model(), Box::new(Clean), config(), &Device::flex()).unwrap());
+    for level_zero in ["gaussian:0", "masking:0", "salt-and-pepper:0"] {
+        let (model, reports) = fit(trainer(level_zero));
+        assert_eq!(bits(&model), bits(&plain), "{level_zero}");
+        assert_eq!(reports[3].validation, plain_reports[3].validation, "{level_zero}");
+    }
+    assert_ne!(bits(&fit(trainer("masking:0.1")).0), bits(&plain));
+}
+
+#[test]
+fn a_run_depends_on_its_seed_alone_and_not_on_the_number_of_threads() {
+    let (expected, reports) = fit(trainer("mixed"));
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let (alone, reports_alone) = pool.install(|| fit(trainer("mixed")));
+    assert_eq!(bits(&alone), bits(&expected));
+    assert_eq!(reports[3].train, reports_alone[3].train);
+    let other = TrainConfig { seed: 2, ..config() };
+    let other = Trainer::new(model(), process("mixed"), other, &Device::flex()).unwrap();
+    assert_ne!(bits(&fit(other).0), bits(&expected));
+}
+
+#[test]
+fn validation_noise_does_not_depend_on_the_batch_size_or_the_time() {
+    let (train, _) = rows();
+    let bound = |batch_size| {
+        let device = Device::flex();
+        let process = process("mixed");
+        let key = Key::new(4);
+        evaluate::<4, _>(&model(), &train, &*process, key, batch_size, &device).unwrap().mean
+    };
+    let whole = bound(1000);
+    assert_eq!(whole, bound(1000));
+    // Rows are summed in other groups: equal to rounding, with a last batch of any size.
+    for batch_size in [1, 7, 33] {
+        let parts = bound(batch_size);
+        assert!((parts.elbo - whole.elbo).abs() < 1e-3, "{batch_size}: {parts:?} {whole:?}");
+    }
+}
+
+#[test]
+fn two_epochs_and_two_more_after_a_resume_are_four_to_the_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let (straight, straight_reports) = fit(trainer("mixed"));
+    let (_, first) = fit(trainer("mixed").checkpoints(folder.path()).until(2));
+    let (resumed, second) = fit(trainer("mixed").resume(folder.path()).unwrap());
+    assert_eq!(bits(&resumed), bits(&straight));
+    let mut reports = [first, second].concat();
+    let mut expected = straight_reports;
+    for report in reports.iter_mut().chain(&mut expected) {
+        report.seconds = 0.0;
+    }
+    assert_eq!(reports, expected);
+    let loaded = load_weights(folder.path(), model()).unwrap();
+    assert_eq!(bits(&loaded), bits(&straight));
+}
+
+#[test]
+fn metrics_have_each_epoch_once_after_a_resume() {
+    let folder = tempfile::tempdir().unwrap();
+    let metrics = folder.path().join("metrics.jsonl");
+    let checkpoints = folder.path().join("checkpoints");
+    let (train, validation) = rows();
+    let log = || -> [Box<dyn Observer>; 1] { [Box::new(JsonLines::new(&metrics))] };
+    let until_3 = trainer("masking").checkpoints(&checkpoints).until(3);
+    until_3.fit(&train, &validation, &mut log()).unwrap();
+    // As if the process had died after the line of epoch 3 and before its checkpoint.
+    fs::remove_dir_all(checkpoints.join("epoch-00003")).unwrap();
+    let rest = trainer("masking").resume(&checkpoints).unwrap();
+    rest.fit(&train, &validation, &mut log()).unwrap();
+    let text = fs::read_to_string(&metrics).unwrap();
+    let reports: Vec<EpochReport> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(reports.iter().map(|report| report.epoch).collect::<Vec<_>>(), [1, 2, 3, 4]);
+}
+
+fn flip_a_bit(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_damaged_checkpoint_gives_way_to_the_one_before_or_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (straight, _) = fit(trainer("mixed"));
+    fit(trainer("mixed").checkpoints(folder.path()).until(3));
+    let kept: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
+    assert_eq!(kept.len(), 2, "{kept:?}");
+
+    flip_a_bit(&folder.path().join("epoch-00003/model.bpk"));
+    let (resumed, reports) = fit(trainer("mixed").resume(folder.path()).unwrap());
+    assert_eq!((bits(&resumed), reports.len()), (bits(&straight), 2));
+
+    for epoch in ["epoch-00003", "epoch-00004"] {
+        flip_a_bit(&folder.path().join(epoch).join("optimizer.bpk"));
+    }
+    let error = trainer("mixed").resume(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("epoch-00004") && error.contains("optimizer.bpk is damaged"), "{error}");
+}
+
+#[test]
+fn a_checkpoint_of_another_model_or_configuration_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = trainer("mixed").resume(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("holds no checkpoint"), "{error}");
+    fit(trainer("mixed").checkpoints(folder.path()).until(1));
+
+    let wider = MlpVaeConfig { hidden: vec![25], ..MlpVaeConfig::new(&IMAGE, 4) };
+    let wider = wider.init(Key::new(1), &Device::flex()).unwrap();
+    let other = Trainer::new(wider, process("mixed"), config(), &Device::flex()).unwrap();
+    let error = other.resume(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("do not fit this model") && error.contains("encoder"), "{error}");
+
+    let longer = TrainConfig { epochs: 9, ..config() };
+    let longer = Trainer::new(model(), process("mixed"), longer, &Device::flex()).unwrap();
+    let error = longer.resume(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("epochs: 4") && error.contains("epochs: 9"), "{error}");
+}
+
+#[test]
+fn a_loss_that_explodes_is_named_with_its_epoch_and_step() {
+    let learning_rate = LearningRate::Constant { rate: 1e30 };
+    let config = TrainConfig { learning_rate, ..config() };
+    let (train, validation) = rows();
+    let trainer = Trainer::new(model(), process("mixed"), config, &Device::flex()).unwrap();
+    let error = trainer.fit(&train, &validation, &mut []).unwrap_err();
+    let TrainError::NonFinite { epoch: 1, step: 2, .. } = error else { panic!("{error}") };
+    assert!(error.to_string().contains("at epoch 1, step 2"), "{error}");
+}
+
+#[test]
+fn sets_without_rows_and_bad_settings_are_refused() {
+    let (train, _) = rows();
+    let error = trainer("mixed").fit(&train, &train.take(0), &mut []).unwrap_err().to_string();
+    assert_eq!(error, "the validation set has no rows");
+    let config = TrainConfig { batch_size: 0, ..config() };
+    let error = Trainer::new(model(), process("mixed"), config, &Device::flex()).unwrap_err();
+    assert_eq!(error.to_string(), "`batch_size` must be at least 1, but is 0");
+}

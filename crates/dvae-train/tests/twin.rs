@@ -1,0 +1,116 @@
+//! Against PyTorch: the same weights, batches and noise give the same losses for twenty steps.
+//!
+//! The fixture is made by `benches/peers/twin.py`, which computes every random number again from
+//! the documentation.
+
+use std::sync::{Arc, Mutex};
+
+use burn::optim::{AdamConfig, GradientsParams};
+use burn::tensor::Device;
+use dvae_corruption::{Corruption, CorruptionConfig};
+use dvae_data::{Dataset, Order, fashion_mnist};
+use dvae_losses::KlWeight;
+use dvae_models::{ConvVaeConfig, MlpVaeConfig, Vae};
+use dvae_random::{Key, Purpose};
+use dvae_train::{
+    Event, Observer, Streams, TrainConfig, TrainError, Trainer, denoising_elbo,
+};
+use serde::Deserialize;
+
+const TOLERANCE: f64 = 1e-4;
+const IMAGE: [usize; 3] = [1, 28, 28];
+
+#[derive(Deserialize)]
+struct Fixture {
+    seed: u64,
+    batch_size: usize,
+    twins: Vec<Twin>,
+}
+
+#[derive(Deserialize)]
+struct Twin {
+    model: String,
+    corruption: String,
+    losses: Vec<f64>,
+}
+
+impl Twin {
+    fn process(&self) -> Box<dyn Corruption<4>> {
+        self.corruption.parse::<CorruptionConfig>().unwrap().build().unwrap()
+    }
+}
+
+#[test]
+fn losses_are_those_of_pytorch_for_twenty_steps() {
+    let fixture: Fixture = serde_json::from_str(include_str!("fixtures/twin.json")).unwrap();
+    assert_eq!(fixture.twins.len(), 3);
+    let device = Device::flex();
+    let key = Key::new(fixture.seed).purpose(Purpose::Weights);
+    for twin in &fixture.twins {
+        match twin.model.as_str() {
+            "mlp" => {
+                let config = MlpVaeConfig::new(&IMAGE, 20);
+                compare(config.init(key, &device).unwrap(), &fixture, twin);
+            }
+            "conv" => {
+                let channels = vec![8, 16];
+                let config = ConvVaeConfig { channels, ..ConvVaeConfig::new(&IMAGE, 8) };
+                compare(config.init(key, &device).unwrap(), &fixture, twin);
+            }
+            other => panic!("a twin of an unknown model: {other}"),
+        }
+    }
+}
+
+fn compare<V: Vae<4>>(model: V, fixture: &Fixture, twin: &Twin) {
+    let rows = fashion_mnist().train.take(fixture.batch_size * twin.losses.len());
+    let losses = by_hand(model.clone(), fixture, twin, &rows);
+    for (step, (loss, expected)) in losses.iter().zip(&twin.losses).enumerate() {
+        let gap = (loss - expected).abs() / expected;
+        let what = format!("{} {} step {step}", twin.model, twin.corruption);
+        assert!(gap < TOLERANCE, "{what}: {loss}, but {expected} in PyTorch");
+    }
+    // The trainer makes the same steps: its epoch's mean is the mean of the twin's losses.
+    let trained = -by_trainer(model, fixture, twin, &rows);
+    let expected = twin.losses.iter().sum::<f64>() / twin.losses.len() as f64;
+    assert!((trained - expected).abs() / expected < TOLERANCE, "{trained}, not {expected}");
+}
+
+fn by_hand<V: Vae<4>>(model: V, fixture: &Fixture, twin: &Twin, rows: &Dataset) -> Vec<f64> {
+    let root = Key::new(fixture.seed);
+    let order = Order::Shuffled(root.purpose(Purpose::Shuffle).epoch(0));
+    let beta = KlWeight::new(1.0).unwrap();
+    let mut adam = AdamConfig::new().with_epsilon(1e-8).init();
+    let mut model = model.train();
+    let mut losses = Vec::new();
+    for batch in rows.batches::<4>(fixture.batch_size, order, &Device::flex()).unwrap() {
+        let mut streams = Streams::training(root, 0, &batch.ids);
+        let elbo = denoising_elbo(&model, batch.clean, &*twin.process(), &mut streams);
+        let loss = elbo.loss(beta);
+        losses.push(loss.clone().into_scalar::<f64>());
+        let gradients = GradientsParams::from_grads(loss.backward(), &model);
+        model = adam.step(1e-3, model, gradients);
+    }
+    losses
+}
+
+/// The mean ELBO over the first epoch's training rows.
+fn by_trainer<V: Vae<4>>(model: V, fixture: &Fixture, twin: &Twin, rows: &Dataset) -> f64 {
+    #[derive(Clone, Default)]
+    struct Bound(Arc<Mutex<f64>>);
+    impl Observer for Bound {
+        fn observe(&mut self, event: &Event) -> Result<(), TrainError> {
+            if let Event::Epoch(report) = event {
+                *self.0.lock().unwrap() = report.train.elbo;
+            }
+            Ok(())
+        }
+    }
+    let (seed, batch_size) = (fixture.seed, fixture.batch_size);
+    let config = TrainConfig { epochs: 1, batch_size, seed, ..TrainConfig::default() };
+    let bound = Bound::default();
+    let trainer = Trainer::new(model, twin.process(), config, &Device::flex()).unwrap();
+    trainer.fit(rows, &rows.take(1), &mut [Box::new(bound.clone())]).unwrap();
+    let bound = *bound.0.lock().unwrap();
+    bound
+}

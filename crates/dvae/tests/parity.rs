@@ -1,0 +1,151 @@
+//! The same model, weights, batch and noise on every back end that is compiled in.
+//!
+//! Run with `--features ndarray,wgpu`. Where wgpu finds no adapter its part is skipped, with the
+//! reason printed; `DVAE_REQUIRE_WGPU=1` makes that a failure.
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use dvae::losses::KlWeight;
+use dvae::models::Activation;
+use dvae::prelude::*;
+use dvae::train::{Streams, denoising_elbo};
+
+const TOLERANCE: f32 = 1e-4;
+const ROWS: usize = 24;
+
+/// Devices to compare with the first one, by name.
+fn devices() -> Vec<(Backend, Device)> {
+    let required = std::env::var("DVAE_REQUIRE_WGPU").is_ok_and(|value| value == "1");
+    let mut devices = Vec::new();
+    for backend in Backend::compiled() {
+        match backend.device() {
+            Ok(device) => devices.push((backend, device)),
+            Err(error) if !required => println!("skipped: {error}"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    if required {
+        assert!(devices.iter().any(|(backend, _)| *backend == Backend::Wgpu), "wgpu is required");
+    }
+    devices
+}
+
+/// All weights, or the gradients of all weights, in the order of the model.
+struct Collect<'a> {
+    gradients: Option<&'a GradientsParams>,
+    tensors: Vec<Vec<f32>>,
+}
+
+impl ModuleVisitor for Collect<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let tensor = match self.gradients {
+            Some(gradients) => gradients.get::<D>(param.id).expect("a gradient for every weight"),
+            None => param.val().inner(),
+        };
+        self.tensors.push(tensor.into_data().iter::<f32>().collect());
+    }
+}
+
+fn collect<M: Module>(model: &M, gradients: Option<&GradientsParams>) -> Vec<Vec<f32>> {
+    let mut collect = Collect { gradients, tensors: vec![] };
+    model.visit(&mut collect);
+    collect.tensors
+}
+
+/// What one back end computes: the loss, its gradients, and the weights after three Adam steps.
+fn compute<V: Vae<4>>(
+    model: V,
+    corruption: &CorruptionConfig,
+    device: &Device,
+) -> Vec<(&'static str, Vec<Vec<f32>>)> {
+    let rows = fashion_mnist().test.take(ROWS);
+    let clean = rows.gather::<4>(rows.ids(), device);
+    let process = corruption.build::<4>().unwrap();
+    let mut streams = Streams::training(Key::new(5), 0, rows.ids());
+    let training = model.clone().train();
+    let elbo = denoising_elbo(&training, clean, &*process, &mut streams);
+    let loss = elbo.loss(KlWeight::new(1.0).unwrap());
+    let value = loss.clone().into_scalar::<f32>();
+    let gradients = GradientsParams::from_grads(loss.backward(), &training);
+
+    // Three batches in one epoch are three steps.
+    let config = TrainConfig { epochs: 1, batch_size: ROWS / 3, ..TrainConfig::default() };
+    let trainer = Trainer::new(model, process, config, device).unwrap();
+    let trained = trainer.fit(&rows, &rows, &mut []).unwrap();
+    vec![
+        ("loss", vec![vec![value]]),
+        ("gradient", collect(&training, Some(&gradients))),
+        ("weight after three steps", collect(&trained, None)),
+    ]
+}
+
+/// `‖a − b‖ / ‖a‖`, Euclidean over the entries of one tensor.
+///
+/// Not the largest entry's difference: Adam divides each gradient by its own size, so a gradient
+/// that cancels to the last bit is rounding noise, and its weight moves by as much as any other.
+fn distance(a: &[f32], b: &[f32]) -> f32 {
+    let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|v| v * v).sum::<f32>().sqrt();
+    norm(&mut a.iter().zip(b).map(|(a, b)| a - b)) / norm(&mut a.iter().copied())
+}
+
+fn assert_parity<V: Vae<4>>(name: &str, init: impl Fn(&Device) -> V) {
+    for corruption in CorruptionConfig::standard_three() {
+        let mut reference = None;
+        for (backend, device) in devices() {
+            let results = compute(init(&device), &corruption, &device);
+            let Some(expected) = &reference else {
+                reference = Some(results);
+                continue;
+            };
+            for ((what, expected), (_, got)) in Iterator::zip(expected.iter(), &results) {
+                for (i, (expected, got)) in expected.iter().zip(got).enumerate() {
+                    let gap = distance(expected, got);
+                    assert!(
+                        gap <= TOLERANCE,
+                        "{name}, {corruption}, {backend}: {what} {i} differs by {gap}"
+                    );
+                }
+            }
+            println!("{name}, {corruption}: {backend} agrees");
+        }
+    }
+}
+
+#[test]
+fn a_fully_connected_model_computes_the_same_everywhere() {
+    assert_parity("MLP", |device| {
+        let config = MlpVaeConfig { hidden: vec![32], ..MlpVaeConfig::new(&[1, 28, 28], 5) };
+        config.init(Key::new(1), device).unwrap()
+    });
+}
+
+#[test]
+fn a_convolutional_model_computes_the_same_everywhere() {
+    assert_parity("conv", |device| {
+        let config = ConvVaeConfig {
+            channels: vec![4, 6],
+            activation: Activation::Softplus,
+            likelihood: LikelihoodConfig::LearnedNormal { min_scale: 0.1 },
+            ..ConvVaeConfig::new(&[1, 28, 28], 5)
+        };
+        config.init(Key::new(1), device).unwrap()
+    });
+}
+
+#[test]
+fn noise_is_the_same_to_the_bit_everywhere() {
+    let mut reference = None;
+    for (backend, device) in devices() {
+        let mut draws = Key::new(2).purpose(Purpose::Corruption).epoch(7).rows(&[3, 1 << 50]);
+        let bits = |tensor: Tensor<2>| -> Vec<u32> {
+            tensor.into_data().iter::<f32>().map(f32::to_bits).collect()
+        };
+        let noise = (
+            bits(draws.normal([2, 999], &device)),
+            bits(draws.uniform([2, 999], &device)),
+            bits(draws.bernoulli(0.3, [2, 999], &device).float()),
+        );
+        let expected = reference.get_or_insert_with(|| noise.clone());
+        assert!(noise == *expected, "{backend} has other noise");
+    }
+}
