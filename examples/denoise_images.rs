@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
+use dvae::eval::samples;
 use dvae::models::ModelError;
 use dvae::prelude::*;
-use dvae::train::{Observer, Streams, load_weights};
+use dvae::train::{Observer, load_weights};
 use dvae_examples::Error;
 use serde::Serialize;
 
@@ -27,10 +28,10 @@ struct Args {
     #[arg(long, value_enum, default_value_t = Model::Conv)]
     model: Model,
     /// Passes over the training images
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 30)]
     epochs: usize,
     /// Images a step
-    #[arg(long, default_value_t = 128)]
+    #[arg(long, default_value_t = 64)]
     batch_size: usize,
     /// Number of latents
     #[arg(long, default_value_t = 32)]
@@ -118,44 +119,18 @@ fn compare<V: Vae<4>>(
     // From here on the denoising model is the one that its checkpoint holds.
     let denoising = load_weights(&folder.checkpoints(), init()?)?;
 
-    print_table(&plain, &denoising, &sets.test, key, device)?;
-    draw(&plain, &denoising, &sets.test, key, device, &folder)?;
-    println!("\nThe run is in {}", folder.path().display());
-    Ok(())
-}
-
-fn print_table<V: Vae<4>>(plain: &V, denoising: &V, test: &Dataset, key: Key, device: &Device) -> Result<(), Error> {
-    println!("\n{} test images     |  PSNR, dB                    |  bound, nats", test.len());
-    println!("                     |  corrupted  plain  denoising | clean: plain  denoising | corrupted: plain denoising");
-    for corruption in CorruptionConfig::standard_three() {
-        let process = corruption.build::<4>()?;
-        let p = dvae::eval::denoising(plain, test, &*process, key, 500, device)?;
-        let d = dvae::eval::denoising(denoising, test, &*process, key, 500, device)?;
-        println!("{corruption:20} | {:8.1} {:8.1} {:8.1} | {:8.1} {:8.1} | {:8.1} {:8.1}", p.psnr_input, p.psnr_output, d.psnr_output, p.clean.elbo, d.clean.elbo, p.corrupted.elbo, d.corrupted.elbo);
-    }
-    Ok(())
-}
-
-fn draw<V: Vae<4>>(plain: &V, denoising: &V, test: &Dataset, key: Key, device: &Device, folder: &RunFolder) -> Result<(), Error> {
-    let test = test.take(12);
-    let mut grid = Grid::new();
-    for corruption in CorruptionConfig::standard_three() {
-        let clean = test.gather::<4>(test.ids(), device);
-        let mut streams = Streams::evaluation(key, test.ids());
-        let input = corruption.build()?.corrupt(clean.clone(), &mut streams.corruption).input;
-        grid = grid
-            .heading(corruption.to_string())
-            .row("clean", clean)
-            .row("corrupted", input.clone())
-            .row("plain VAE", plain.denoise(input.clone()))
-            .row("denoised", denoising.denoise(input));
-    }
-    grid.save(&folder.path().join("denoised.png"))?;
-    let mut samples = Grid::new();
-    for row in 0..6 {
-        let mut draws = key.purpose(Purpose::Sampling).rows(&Vec::from_iter(row * 12..row * 12 + 12));
-        samples = samples.row("", denoising.decode(denoising.prior_sample(&mut draws)).mean());
-    }
-    samples.save(&folder.path().join("samples.png"))?;
+    let comparison = Comparison {
+        models: &[("plain VAE", &plain), ("denoising VAE", &denoising)],
+        rows: &sets.test,
+        corruptions: &CorruptionConfig::standard_three(),
+        key,
+        device,
+    };
+    let figures = comparison.measure()?;
+    println!("\n{figures}");
+    folder.write("results.json", &serde_json::to_vec_pretty(&figures)?)?;
+    comparison.picture(12)?.save(&folder.path().join("denoised.png"))?;
+    samples(&denoising, 6, 12, key).save(&folder.path().join("samples.png"))?;
+    println!("Pictures, metrics and checkpoints are in {}", folder.path().display());
     Ok(())
 }

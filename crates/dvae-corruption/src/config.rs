@@ -4,9 +4,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Clean, Corruption, CorruptionError, Gaussian, Masking, OneOf, SaltAndPepper, SaltLaw,
-};
+use crate::{Clean, Corruption, CorruptionError, Gaussian, Masking, OneOf, SaltAndPepper, SaltLaw};
 
 /// A corruption process as it stands in a configuration file.
 ///

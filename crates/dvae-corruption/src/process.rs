@@ -2,8 +2,8 @@
 
 use std::fmt::Debug;
 
-use burn::tensor::{Bool, Float, Tensor};
 use burn::tensor::kind::Basic;
+use burn::tensor::{Bool, Float, Tensor};
 use dvae_random::Draws;
 
 /// Damaged rows, and what was done to them.

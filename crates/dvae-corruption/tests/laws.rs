@@ -1,5 +1,7 @@
 //! What every process promises, and the law of each one, with bounds that hold for any seed.
 
+#![allow(clippy::unwrap_used)] // A test may panic.
+
 use burn::tensor::{Bool, Device, Tensor};
 use dvae_corruption::{Corrupted, Corruption, CorruptionConfig, OneOf};
 use dvae_random::{Key, Purpose};
@@ -101,7 +103,8 @@ fn masking_erases_a_fraction_nu() {
 
 #[test]
 fn salt_follows_its_law_among_the_replaced() {
-    for (text, replaced, salt) in [("salt-and-pepper:0.2", 0.2, 0.5), ("mostly-pepper:0.1", 0.1, 0.1)]
+    for (text, replaced, salt) in
+        [("salt-and-pepper:0.2", 0.2, 0.5), ("mostly-pepper:0.1", 0.1, 0.1)]
     {
         let (_, Corrupted { input, changed }) = corrupt(text);
         let changed = rate(changed);

@@ -1,5 +1,7 @@
 //! IDX files as users have them: right, wrong and damaged.
 
+#![allow(clippy::unwrap_used)] // A test may panic.
+
 use std::io::Write;
 use std::path::Path;
 
@@ -53,8 +55,7 @@ fn a_folder_reads_plain_and_gzip_files_under_both_names_of_the_test_set() {
 #[test]
 fn four_axes_are_images_with_channels() {
     let images = idx(&[1, 3, 1, 2], &[1, 2, 3, 4, 5, 6]);
-    let folder =
-        folder(&[("train-images.idx", images.clone()), ("test-images.idx", images)]);
+    let folder = folder(&[("train-images.idx", images.clone()), ("test-images.idx", images)]);
     assert_eq!(read_idx_folder(folder.path()).unwrap().train.event(), [3, 1, 2]);
 }
 
@@ -102,7 +103,10 @@ fn labels_and_images_must_be_as_many() {
 #[test]
 fn an_empty_and_a_missing_folder_are_named() {
     let error = error_of(&[]);
-    assert!(error.contains("holds no train images: expected a file such as train-images"), "{error}");
+    assert!(
+        error.contains("holds no train images: expected a file such as train-images"),
+        "{error}"
+    );
     let error = error_of(&[("train-images.idx", two_images())]);
     assert!(error.contains("holds no t10k images"), "{error}");
     let error = read_idx_folder(Path::new("no/such/folder")).unwrap_err();

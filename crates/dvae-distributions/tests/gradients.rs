@@ -1,6 +1,8 @@
 //! Every loss term against a second implementation in double precision: values, and gradients by
 //! central differences.
 
+#![allow(clippy::unwrap_used)] // A test may panic.
+
 use burn::tensor::{Device, Tensor};
 use dvae_distributions::{
     Bernoulli, DiagonalNormal, LearnedNormal, Likelihood, Normal, StandardNormal,
@@ -24,9 +26,8 @@ fn by_burn(a: &[f64], b: &[f64], term: impl Fn(Tensor<2>, Tensor<2>) -> Tensor<2
     let values = term(a.clone(), b.clone());
     let gradients = values.clone().sum().backward();
     let read = |tensor: Tensor<2>| tensor.into_data().try_to_vec::<f32>().unwrap();
-    let gradient = |leaf: Tensor<2>| {
-        leaf.grad(&gradients).map_or_else(|| vec![0.0; leaf.dims()[1]], read)
-    };
+    let gradient =
+        |leaf: Tensor<2>| leaf.grad(&gradients).map_or_else(|| vec![0.0; leaf.dims()[1]], read);
     (read(values.inner()), gradient(a), gradient(b))
 }
 
@@ -36,7 +37,9 @@ fn check(a: &[f64], b: &[f64], parts: Parts, exact: impl Fn(f64, f64) -> f64) {
         let gap = (f64::from(got) - expected).abs();
         assert!(
             gap <= 2e-5 * (1.0 + expected.abs()),
-            "{what} at ({}, {}): {got}, not {expected}", a[i], b[i]
+            "{what} at ({}, {}): {got}, not {expected}",
+            a[i],
+            b[i]
         );
     };
     for i in 0..a.len() {

@@ -1,10 +1,12 @@
 //! Measures of a trained model: bounds, signal-to-noise ratios, pictures.
 //!
-//! | Piece        | What it is                                                                     |
-//! |--------------|--------------------------------------------------------------------------------|
-//! | [`denoising`]| how much cleaner a model makes damaged rows, and its bound on clean and on them |
-//! | [`psnr`]     | peak signal-to-noise ratio of each row, in decibels                             |
-//! | [`Grid`]     | rows of images with a label each, as one PNG picture                            |
+//! | Piece          | What it is                                                                   |
+//! |----------------|------------------------------------------------------------------------------|
+//! | [`denoising`]  | how much cleaner a model makes damaged rows, and its bound on clean rows      |
+//! | [`Comparison`] | several models under several corruptions: a table and a picture               |
+//! | [`samples`]    | a picture of the prior                                                        |
+//! | [`psnr`]       | peak signal-to-noise ratio of each row, in decibels                           |
+//! | [`Grid`]       | rows of images with a label each, as one PNG picture                          |
 //!
 //! Clean and corrupted figures are always apart, and the noise they are measured with is keyed: two
 //! models measured with one key meet the same damage.
@@ -14,10 +16,12 @@
 //! - Denoised rows are means at the posterior's mean; samples have to be asked for elsewhere.
 //! - The peak of a signal is 1: data on another scale wants another measure.
 
+mod comparison;
 mod denoising;
 mod grid;
 mod psnr;
 
+pub use comparison::{Comparison, Entry, Figures, samples};
 pub use denoising::{Denoising, denoising};
 pub use grid::Grid;
 pub use psnr::psnr;

@@ -58,12 +58,14 @@ impl ConvVaeConfig {
             std::iter::successors(Some([height, width]), halve).take(stages.len()).collect();
         let layers = &mut Layers::new(key, device);
         let encoder = stages.windows(2).map(|pair| layers.halve(pair[0], pair[1])).collect();
-        let deepest = [stages[stages.len() - 1], sides[stages.len() - 1][0], sides[stages.len() - 1][1]];
+        let deepest =
+            [stages[stages.len() - 1], sides[stages.len() - 1][0], sides[stages.len() - 1][1]];
         let features = deepest.iter().product();
         let head = GaussianHead::new(features, self.latent, layers);
         let input = layers.linear(self.latent, features);
         let outputs = [&[colours * likelihood.outputs_per_entry()], &self.channels[..]].concat();
-        let decoder = outputs.windows(2).rev().map(|pair| layers.double(pair[1], pair[0])).collect();
+        let decoder =
+            outputs.windows(2).rev().map(|pair| layers.double(pair[1], pair[0])).collect();
         sides.pop();
         sides.reverse();
         let activation = self.activation;

@@ -1,5 +1,7 @@
 //! What every model promises, whatever its shape.
 
+#![allow(clippy::unwrap_used)] // A test may panic.
+
 use burn::tensor::{Device, Tensor};
 use dvae_distributions::{Likelihood, LikelihoodConfig};
 use dvae_models::{Activation, ConvVaeConfig, MlpVaeConfig, Vae};

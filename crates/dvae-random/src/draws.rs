@@ -50,7 +50,11 @@ impl Draws {
     /// # Panics
     ///
     /// If the first axis of `shape` is not the number of rows.
-    pub fn uniform<const D: usize>(&mut self, shape: impl Into<Shape>, device: &Device) -> Tensor<D> {
+    pub fn uniform<const D: usize>(
+        &mut self,
+        shape: impl Into<Shape>,
+        device: &Device,
+    ) -> Tensor<D> {
         let shape = shape.into();
         Tensor::from_data(TensorData::new(self.fill(&shape, Uniform), shape), device)
     }
@@ -62,7 +66,11 @@ impl Draws {
     /// # Panics
     ///
     /// If the first axis of `shape` is not the number of rows.
-    pub fn normal<const D: usize>(&mut self, shape: impl Into<Shape>, device: &Device) -> Tensor<D> {
+    pub fn normal<const D: usize>(
+        &mut self,
+        shape: impl Into<Shape>,
+        device: &Device,
+    ) -> Tensor<D> {
         let shape = shape.into();
         Tensor::from_data(TensorData::new(self.fill(&shape, Normal), shape), device)
     }

@@ -95,16 +95,16 @@ pub(crate) fn fill<L: Law>(arch: Arch, out: &mut [L::Item], rows: &[u64], draw: 
     }
     let row_len = out.len() / rows.len();
     let rows_per_task = (GRAIN / row_len).max(1);
-    out.par_chunks_mut(rows_per_task * row_len)
-        .zip(rows.par_chunks(rows_per_task))
-        .for_each(|(out, rows)| {
+    out.par_chunks_mut(rows_per_task * row_len).zip(rows.par_chunks(rows_per_task)).for_each(
+        |(out, rows)| {
             for (out, &row) in out.chunks_mut(row_len).zip(rows) {
                 out.par_chunks_mut(GRAIN).enumerate().for_each(|(grain, out)| {
                     let first_counter = (grain * (GRAIN / BLOCK) * LANES) as u32;
                     arch.dispatch(FillRow { out, row, first_counter, draw, law });
                 });
             }
-        });
+        },
+    );
 }
 
 struct FillRow<'a, L: Law> {

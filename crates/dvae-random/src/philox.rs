@@ -18,6 +18,8 @@ pub type Words = [[u32; LANES]; 4];
 #[inline(always)]
 pub fn block(mut counter: Words, mut key: [u32; 2]) -> Words {
     for _ in 0..ROUNDS {
+        // Indexed by lane, so that the compiler sees one operation on each word of all lanes.
+        #[allow(clippy::needless_range_loop)]
         for lane in 0..LANES {
             let [c0, c1, c2, c3] = std::array::from_fn(|word| counter[word][lane]);
             let product0 = u64::from(c0) * u64::from(MULTIPLIERS[0]);
@@ -51,10 +53,8 @@ mod tests {
         let ones = one([u32::MAX; 4], [u32::MAX; 2]);
         assert_eq!(ones, [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]);
 
-        let digits_of_pi = one(
-            [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344],
-            [0xa409_3822, 0x299f_31d0],
-        );
+        let digits_of_pi =
+            one([0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344], [0xa409_3822, 0x299f_31d0]);
         assert_eq!(digits_of_pi, [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]);
     }
 

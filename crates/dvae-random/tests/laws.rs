@@ -1,5 +1,7 @@
 //! The laws of the draws, with bounds that hold for any seed.
 
+#![allow(clippy::unwrap_used)] // A test may panic.
+
 use burn::tensor::{Device, Tensor};
 use dvae_random::{Draws, Key};
 

@@ -56,7 +56,8 @@ pub(crate) fn save<M: Module>(
     let files = [MODEL, OPTIMIZER].map(|name| checksum(&beside, name));
     let files = files.into_iter().collect::<Result<_, _>>()?;
     let manifest = Manifest { format: FORMAT, epochs_done, train: train.clone(), files };
-    let manifest = serde_json::to_vec_pretty(&manifest).map_err(|error| unusable(&target, error))?;
+    let manifest =
+        serde_json::to_vec_pretty(&manifest).map_err(|error| unusable(&target, error))?;
     write_atomically(&beside.join(MANIFEST), &manifest)?;
     fs::rename(&beside, &target).map_err(TrainError::io("write", &target))?;
     for old in list(root)?.into_iter().rev().skip(KEPT) {
@@ -76,7 +77,10 @@ pub(crate) fn load<M: Module>(
     let (folder, manifest) = newest_intact(root)?;
     if manifest.train != *train {
         let (saved, train) = (&manifest.train, train);
-        return Err(unusable(&folder, format!("it was trained with {saved:?}, not with {train:?}")));
+        return Err(unusable(
+            &folder,
+            format!("it was trained with {saved:?}, not with {train:?}"),
+        ));
     }
     let model = load_model(&folder, model)?;
     let optimizer =

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use dvae_corruption::CorruptionError;
 use dvae_data::DataError;
 use dvae_losses::LossError;
 
@@ -29,6 +30,9 @@ pub enum TrainError {
         /// Which set.
         set: &'static str,
     },
+    /// A corruption that could not be configured.
+    #[error(transparent)]
+    Corruption(#[from] CorruptionError),
     /// A loss that could not be configured.
     #[error(transparent)]
     Loss(#[from] LossError),

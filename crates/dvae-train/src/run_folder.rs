@@ -107,7 +107,10 @@ mod tests {
         fs::write(&file, "x").unwrap();
         for error in [RunFolder::new(&file), RunFolder::numbered(&file, "run")] {
             let error = error.unwrap_err().to_string();
-            assert!(error.starts_with("cannot make the folder") && error.contains("file"), "{error}");
+            assert!(
+                error.starts_with("cannot make the folder") && error.contains("file"),
+                "{error}"
+            );
         }
     }
 }

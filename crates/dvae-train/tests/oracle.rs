@@ -12,6 +12,8 @@
 //! E KL         = ½ Σⱼ (mⱼ² + σ² ‖Aⱼ‖² + vⱼ − 1 − ln vⱼ)
 //! ```
 
+#![allow(clippy::unwrap_used)] // A test may panic.
+
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use dvae_corruption::{Clean, Corruption, Gaussian};
@@ -76,15 +78,13 @@ impl Vae<2> for LinearGaussian {
 fn closed_form(sigma: f64) -> (f64, f64) {
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     let m: [f64; 2] = std::array::from_fn(|j| dot(&A[j], &X) + C[j]);
-    let cov = |i: usize, j: usize| {
-        sigma * sigma * dot(&A[i], &A[j]) + if i == j { V[i] } else { 0.0 }
-    };
+    let cov =
+        |i: usize, j: usize| sigma * sigma * dot(&A[i], &A[j]) + if i == j { V[i] } else { 0.0 };
     let mut expected_square = 0.0;
     for d in 0..3 {
         expected_square += (X[d] - B[d] - dot(&W[d], &m)).powi(2);
-        for i in 0..2 {
-            expected_square += (0..2).map(|j| W[d][i] * cov(i, j) * W[d][j]).sum::<f64>();
-        }
+        let spread = |i| (0..2).map(|j| W[d][i] * cov(i, j) * W[d][j]).sum::<f64>();
+        expected_square += spread(0) + spread(1);
     }
     let normaliser = 1.5 * (std::f64::consts::TAU * S * S).ln();
     let kl = |j: usize| 0.5 * (m[j].powi(2) + cov(j, j) - 1.0 - V[j].ln());

@@ -1,6 +1,8 @@
 //! What the trainer promises: the target untouched, level 0 a plain VAE, noise that is the row's
 //! own, resumption to the bit, and errors that name what happened.
 
+#![allow(clippy::unwrap_used)] // A test may panic.
+
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -109,9 +111,10 @@ fn the_target_is_the_clean_row_whatever_the_corruption_does() {
     let constant = clean.clone() * 0.0 + 0.5;
     let inference = model().infer(constant, &mut streams.latent);
     let likelihood = Vae::<4>::decode(&model(), inference.latent);
-    let expected = dvae_distributions::sum_features(
-        dvae_distributions::Likelihood::log_prob(&likelihood, clean.clone()),
-    );
+    let expected = dvae_distributions::sum_features(dvae_distributions::Likelihood::log_prob(
+        &likelihood,
+        clean.clone(),
+    ));
     assert_eq!(elbo.log_likelihood().into_data(), expected.into_data());
     assert_eq!(clean.to_data(), before);
     assert_eq!(vandal.0.lock().unwrap().as_deref(), Some(&before.try_to_vec::<f32>().unwrap()[..]));
@@ -119,8 +122,8 @@ fn the_target_is_the_clean_row_whatever_the_corruption_does() {
 
 #[test]
 fn at_level_zero_a_denoising_vae_is_the_plain_vae_to_the_bit() {
-    let (plain, plain_reports) = fit(Trainer::new(
-        model(), Box::new(Clean), config(), &Device::flex()).unwrap());
+    let (plain, plain_reports) =
+        fit(Trainer::new(model(), Box::new(Clean), config(), &Device::flex()).unwrap());
     for level_zero in ["gaussian:0", "masking:0", "salt-and-pepper:0"] {
         let (model, reports) = fit(trainer(level_zero));
         assert_eq!(bits(&model), bits(&plain), "{level_zero}");

@@ -3,6 +3,8 @@
 //! The fixture is made by `benches/peers/twin.py`, which computes every random number again from
 //! the documentation.
 
+#![allow(clippy::unwrap_used)] // A test may panic.
+
 use std::sync::{Arc, Mutex};
 
 use burn::optim::{AdamConfig, GradientsParams};
@@ -12,9 +14,7 @@ use dvae_data::{Dataset, Order, fashion_mnist};
 use dvae_losses::KlWeight;
 use dvae_models::{ConvVaeConfig, MlpVaeConfig, Vae};
 use dvae_random::{Key, Purpose};
-use dvae_train::{
-    Event, Observer, Streams, TrainConfig, TrainError, Trainer, denoising_elbo,
-};
+use dvae_train::{Event, Observer, Streams, TrainConfig, TrainError, Trainer, denoising_elbo};
 use serde::Deserialize;
 
 const TOLERANCE: f64 = 1e-4;
@@ -111,6 +111,5 @@ fn by_trainer<V: Vae<4>>(model: V, fixture: &Fixture, twin: &Twin, rows: &Datase
     let bound = Bound::default();
     let trainer = Trainer::new(model, twin.process(), config, &Device::flex()).unwrap();
     trainer.fit(rows, &rows.take(1), &mut [Box::new(bound.clone())]).unwrap();
-    let bound = *bound.0.lock().unwrap();
-    bound
+    *bound.0.lock().unwrap()
 }

@@ -60,15 +60,8 @@ pub enum BackendError {
 
 impl Backend {
     /// Every back end, compiled in or not.
-    pub const ALL: [Self; 7] = [
-        Self::Flex,
-        Self::NdArray,
-        Self::Wgpu,
-        Self::Vulkan,
-        Self::Metal,
-        Self::Cuda,
-        Self::Rocm,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Flex, Self::NdArray, Self::Wgpu, Self::Vulkan, Self::Metal, Self::Cuda, Self::Rocm];
 
     /// Its name: that of its cargo feature.
     pub const fn name(self) -> &'static str {
@@ -112,7 +105,8 @@ impl Backend {
             #[cfg(feature = "flex")]
             Self::Flex => Ok(Device::flex()),
             #[cfg(feature = "ndarray")]
-            #[allow(deprecated)] // Burn will drop it; until then it is a second CPU to check against.
+            #[allow(deprecated)]
+            // Burn will drop it; until then it is a second CPU to check against.
             Self::NdArray => Ok(Device::ndarray()),
             #[cfg(feature = "wgpu")]
             Self::Wgpu => gpu::device(self, None),

@@ -50,7 +50,7 @@ pub mod prelude {
     pub use crate::corruption::{OneOf, SaltAndPepper, SaltLaw};
     pub use crate::data::{Dataset, Order, Sets, fashion_mnist, read_idx_folder};
     pub use crate::distributions::{Likelihood, LikelihoodConfig};
-    pub use crate::eval::{Grid, denoising};
+    pub use crate::eval::{Comparison, Grid};
     pub use crate::models::{ConvVaeConfig, MlpVaeConfig, Vae};
     pub use crate::random::{Key, Purpose};
     pub use crate::train::{JsonLines, LearningRate, Progress, RunFolder, TrainConfig, Trainer};

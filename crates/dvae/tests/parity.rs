@@ -3,6 +3,8 @@
 //! Run with `--features ndarray,wgpu`. Where wgpu finds no adapter its part is skipped, with the
 //! reason printed; `DVAE_REQUIRE_WGPU=1` makes that a failure.
 
+#![allow(clippy::unwrap_used)] // A test may panic.
+
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use dvae::losses::KlWeight;

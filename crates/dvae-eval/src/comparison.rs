@@ -1,0 +1,151 @@
+//! Models side by side, under several corruptions.
+
+use std::fmt;
+
+use burn::tensor::Device;
+use dvae_corruption::CorruptionConfig;
+use dvae_data::Dataset;
+use dvae_models::Vae;
+use dvae_random::{Key, Purpose};
+use dvae_train::{Streams, TrainError};
+use serde::Serialize;
+
+use crate::{Denoising, Grid, denoising};
+
+/// Rows that a model is given at once.
+const BATCH: usize = 500;
+
+/// Models to compare, by name: they meet the same rows and the same noise.
+#[derive(Debug)]
+pub struct Comparison<'a, V> {
+    /// The models.
+    pub models: &'a [(&'a str, &'a V)],
+    /// The rows that they are measured on.
+    pub rows: &'a Dataset,
+    /// The corruptions that the rows meet.
+    pub corruptions: &'a [CorruptionConfig],
+    /// What the noise comes from.
+    pub key: Key,
+    /// Where the models' weights are.
+    pub device: &'a Device,
+}
+
+/// Figures of models under corruptions; as text, a table.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Figures {
+    /// Rows that were measured.
+    pub rows: usize,
+    /// One entry for each corruption and model.
+    pub entries: Vec<Entry>,
+}
+
+/// Figures of one model under one corruption.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Entry {
+    /// The corruption and its strength.
+    pub corruption: String,
+    /// The model's name.
+    pub model: String,
+    /// What was measured.
+    #[serde(flatten)]
+    pub figures: Denoising,
+}
+
+impl<V: Vae<4>> Comparison<'_, V> {
+    /// Signal-to-noise ratios and bounds of every model under every corruption.
+    pub fn measure(&self) -> Result<Figures, TrainError> {
+        let mut entries = Vec::new();
+        for corruption in self.corruptions {
+            let process = corruption.build::<4>()?;
+            for (name, model) in self.models {
+                let figures =
+                    denoising(*model, self.rows, &*process, self.key, BATCH, self.device)?;
+                let (corruption, model) = (corruption.to_string(), (*name).to_owned());
+                entries.push(Entry { corruption, model, figures });
+            }
+        }
+        Ok(Figures { rows: self.rows.len(), entries })
+    }
+
+    /// The first `columns` rows: clean, corrupted, and denoised by every model.
+    pub fn picture(&self, columns: usize) -> Result<Grid, TrainError> {
+        let rows = self.rows.take(columns);
+        let clean = rows.gather::<4>(rows.ids(), self.device);
+        let mut grid = Grid::new();
+        for corruption in self.corruptions {
+            let mut streams = Streams::evaluation(self.key, rows.ids());
+            let process = corruption.build()?;
+            let input = process.corrupt(clean.clone(), &mut streams.corruption).input;
+            grid = grid
+                .heading(corruption.to_string())
+                .row("clean", clean.clone())
+                .row("corrupted", input.clone());
+            for (name, model) in self.models {
+                grid = grid.row(*name, model.denoise(input.clone()));
+            }
+        }
+        Ok(grid)
+    }
+}
+
+/// Means `E[x | z]` of latents drawn from a model's prior, in rows and columns.
+pub fn samples<V: Vae<4>>(model: &V, rows: u64, columns: u64, key: Key) -> Grid {
+    (0..rows).fold(Grid::new(), |grid, row| {
+        let ids: Vec<u64> = (row * columns..(row + 1) * columns).collect();
+        let latent = model.prior_sample(&mut key.purpose(Purpose::Sampling).rows(&ids));
+        grid.row("", dvae_distributions::Likelihood::mean(&model.decode(latent)))
+    })
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let title = format!("{} test images", self.rows);
+        writeln!(f, "{:39}{:^18}{:^26}", "", "PSNR, dB", "bound (ELBO), nats")?;
+        writeln!(
+            f,
+            "{title:22}{:17}{:>6} → {:>6}{:>12}{:>15}",
+            "model", "input", "output", "clean input", "corrupted"
+        )?;
+        let mut last = "";
+        for Entry { corruption, model, figures } in &self.entries {
+            let name = if corruption == last { "" } else { corruption };
+            writeln!(
+                f,
+                "{name:22}{model:17}{:>6.1} → {:>6.1}{:>12.1}{:>15.1}",
+                figures.psnr_input, figures.psnr_output, figures.clean.elbo, figures.corrupted.elbo
+            )?;
+            last = corruption;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dvae_models::MlpVaeConfig;
+
+    #[test]
+    fn every_model_is_measured_and_drawn_under_every_corruption() {
+        let device = Device::flex();
+        let pixels = (0..20 * 12).map(|i| (i * 7 % 256) as u8).collect();
+        let rows = Dataset::from_bytes(pixels, &[1, 3, 4]).unwrap();
+        let model = MlpVaeConfig::new(&[1, 3, 4], 2).init(Key::new(1), &device).unwrap();
+        let comparison = Comparison {
+            models: &[("a", &model), ("b", &model)],
+            rows: &rows,
+            corruptions: &CorruptionConfig::standard_three(),
+            key: Key::new(2),
+            device: &device,
+        };
+        let figures = comparison.measure().unwrap();
+        assert_eq!((figures.rows, figures.entries.len()), (20, 6));
+        // The same model under the same noise has the same figures; other noise has others.
+        assert_eq!(figures.entries[0].figures, figures.entries[1].figures);
+        assert_ne!(figures.entries[0].figures, figures.entries[2].figures);
+        assert_eq!(figures.to_string().lines().count(), 8);
+        let folder = tempfile::tempdir().unwrap();
+        comparison.picture(5).unwrap().save(&folder.path().join("a.png")).unwrap();
+        samples(&model, 2, 3, Key::new(1)).save(&folder.path().join("b.png")).unwrap();
+    }
+}

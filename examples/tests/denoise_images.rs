@@ -1,0 +1,190 @@
+//! The main example as a user runs it: on data of their own, and with everything that can be wrong.
+
+#![allow(clippy::unwrap_used)] // A test may panic.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The example, which `cargo test` builds beside the tests.
+fn program() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let profile = test.parent().and_then(Path::parent).unwrap();
+    profile.join("examples/denoise_images")
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(program()).args(arguments).current_dir(folder).output().unwrap()
+}
+
+/// Images of 6×5 pixels as IDX files: bright and dark ones in turn.
+fn idx(images: usize) -> Vec<u8> {
+    let header =
+        [0, 0, 8, 3].into_iter().chain([images as u32, 6, 5].map(u32::to_be_bytes).concat());
+    header.chain((0..images * 30).map(|i| if i / 30 % 2 == 0 { 200 } else { 30 })).collect()
+}
+
+fn user_folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    fs::write(data.join("train-images-idx3-ubyte"), idx(60)).unwrap();
+    fs::write(data.join("t10k-images-idx3-ubyte"), idx(20)).unwrap();
+    folder
+}
+
+#[test]
+fn a_run_leaves_all_that_it_promises() {
+    let folder = user_folder();
+    for model in ["mlp", "conv"] {
+        let arguments =
+            ["--data", "data", "--model", model, "--epochs", "2", "--latent", "3", "--out", model];
+        let output = run(folder.path(), &arguments);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        for word in ["Gaussian σ = 0.3", "masking 50 %", "salt and pepper 20 %", "20 test images"]
+        {
+            assert!(text.contains(word), "{word} is missing in {text}");
+        }
+        let run = folder.path().join(model);
+        for file in [
+            "config.toml",
+            "metrics.jsonl",
+            "denoised.png",
+            "samples.png",
+            "results.json",
+            "checkpoints/epoch-00002/manifest.json",
+            "plain-vae/metrics.jsonl",
+        ] {
+            assert!(run.join(file).is_file(), "{file} is missing");
+        }
+        let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+        assert_eq!(metrics.lines().count(), 2);
+        assert!(metrics.lines().all(|line| line.contains("\"elbo\"")));
+        let config = fs::read_to_string(run.join("config.toml")).unwrap();
+        assert!(config.contains("latent = 3") && config.contains("epochs = 2"), "{config}");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_figures() {
+    let folder = user_folder();
+    let figures = |out: &str, seed: &str| {
+        let arguments = ["--data", "data", "--epochs", "1", "--seed", seed, "--out", out];
+        assert!(run(folder.path(), &arguments).status.success());
+        fs::read(folder.path().join(out).join("results.json")).unwrap()
+    };
+    let first = figures("a", "5");
+    assert_eq!(first, figures("b", "5"));
+    assert_ne!(first, figures("c", "6"));
+}
+
+/// One clear line, exit code 2, no panic, and nothing written.
+fn assert_refused(folder: &Path, arguments: &[&str], needle: &str) {
+    let listing = || -> Vec<PathBuf> {
+        let mut paths: Vec<_> =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        paths.sort();
+        paths
+    };
+    let before = listing();
+    let output = run(folder, arguments);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {errors}");
+    let line = errors.lines().find(|line| line.contains("error")).unwrap_or_default();
+    assert!(line.contains(needle), "{arguments:?}: {errors}");
+    assert!(!errors.contains("panicked"), "{arguments:?}: {errors}");
+    assert_eq!(listing(), before, "{arguments:?} left something behind");
+}
+
+#[test]
+fn wrong_options_are_refused_by_name() {
+    let folder = user_folder();
+    for (arguments, needle) in [
+        (["--backend", "gpu"], "`gpu` is no back end; known are flex, ndarray, wgpu"),
+        (
+            ["--backend", "rocm"],
+            "the back end `rocm` is not compiled in: build with `--features rocm`",
+        ),
+        (
+            ["--corruption", "gaussian:nan"],
+            "`sigma` is a scale and must be finite and at least 0, but is NaN",
+        ),
+        (["--corruption", "masking:-0.5"], "must lie in [0, 1], but is -0.5"),
+        (["--corruption", "blur"], "`blur` is no corruption; known are none, gaussian"),
+        (["--epochs", "0"], "`epochs` must be at least 1, but is 0"),
+        (["--epochs", "-3"], "'-3'"),
+        (["--batch-size", "0"], "`batch_size` must be at least 1, but is 0"),
+        (["--latent", "0"], "`latent` must be at least 1, but is 0"),
+        (["--seed", "NaN"], "'NaN'"),
+        (["--model", "transformer"], "'transformer'"),
+        (["--data", "nowhere"], "cannot read nowhere"),
+    ] {
+        assert_refused(folder.path(), &arguments, needle);
+    }
+}
+
+#[test]
+fn wrong_data_is_refused_by_file() {
+    let data = |change: &dyn Fn(&Path)| {
+        let folder = user_folder();
+        change(&folder.path().join("data"));
+        folder
+    };
+    let train = "train-images-idx3-ubyte";
+    let truncated = data(&|path| fs::write(path.join(train), &idx(60)[..500]).unwrap());
+    let arguments = ["--data", "data"];
+    let needle = "train-images-idx3-ubyte announces 1800 bytes of values but holds 484";
+    assert_refused(truncated.path(), &arguments, needle);
+    let other = data(&|path| fs::write(path.join(train), "P5 28 28 255 ").unwrap());
+    assert_refused(other.path(), &arguments, "is no IDX file of unsigned bytes");
+    let counts = data(&|path| {
+        let labels = [0, 0, 8, 1, 0, 0, 0, 2, 1, 2];
+        fs::write(path.join("train-labels-idx1-ubyte"), labels).unwrap();
+    });
+    assert_refused(counts.path(), &arguments, "holds 2 labels for 60 images");
+    let empty = data(&|path| {
+        fs::remove_file(path.join(train)).unwrap();
+        fs::remove_file(path.join("t10k-images-idx3-ubyte")).unwrap();
+    });
+    assert_refused(empty.path(), &arguments, "data holds no train images");
+    let none = data(&|path| fs::write(path.join(train), idx(0)).unwrap());
+    assert_refused(none.path(), &arguments, "all above 0, but has [0, 6, 5]");
+}
+
+#[test]
+fn a_folder_that_cannot_be_the_run_folder_is_refused() {
+    let folder = user_folder();
+    let arguments = ["--data", "data", "--epochs", "1", "--out", "data"];
+    assert_refused(folder.path(), &arguments, "data exists and is not empty");
+    fs::write(folder.path().join("file"), "").unwrap();
+    let arguments = ["--data", "data", "--epochs", "1", "--out", "file/run"];
+    assert_refused(folder.path(), &arguments, "cannot make the folder file/run");
+    // /proc takes no folders, not even from root.
+    #[cfg(target_os = "linux")]
+    {
+        let arguments = ["--data", "data", "--epochs", "1", "--out", "/proc/run"];
+        assert_refused(folder.path(), &arguments, "cannot make the folder /proc/run");
+    }
+}
+
+#[test]
+fn help_names_every_option() {
+    let output = run(Path::new("."), &["--help"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success());
+    for option in [
+        "--data",
+        "--corruption",
+        "--model",
+        "--epochs",
+        "--batch-size",
+        "--latent",
+        "--seed",
+        "--backend",
+        "--out",
+        "--help",
+    ] {
+        assert!(text.contains(option), "{option} is missing in {text}");
+    }
+}
