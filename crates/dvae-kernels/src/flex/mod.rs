@@ -1,0 +1,15 @@
+//! What is fused under the flex back end.
+
+mod conv;
+mod dense;
+mod density;
+mod gemm;
+mod geometry;
+mod math;
+mod ops;
+mod simd;
+
+pub(crate) mod adam;
+
+pub(crate) use geometry::Geometry;
+pub(crate) use ops::FusedOps;

@@ -1,0 +1,309 @@
+//! Every fused operation against the ordinary ones in double precision: values and gradients.
+//!
+//! The same function with `f64` tensors takes the ordinary path, so it is its own reference.
+
+#![allow(clippy::unwrap_used)] // A test may panic.
+
+use burn::optim::{AdamConfig, Optimizer};
+use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use dvae_kernels::{Activation, Adam};
+use proptest::prelude::*;
+
+/// Of the largest entry of the reference.
+const TOLERANCE: f64 = 1e-6;
+
+/// Values that look random, the same for the same seed: multiples of 2⁻⁶ in `[-1, 1)`, so that sums of
+/// products are exact and no activation is decided by rounding.
+fn values(len: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    (0..len)
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 57) as f32 / 64.0 - 1.0
+        })
+        .collect()
+}
+
+fn leaf<const D: usize>(shape: [usize; D], seed: u64, dtype: DType) -> Tensor<D> {
+    let data = TensorData::new(values(shape.iter().product(), seed), shape);
+    let device = Device::flex().autodiff();
+    Tensor::<D>::from_data(data, &device).cast(dtype).detach().require_grad()
+}
+
+fn read<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+    tensor.into_data().iter::<f64>().collect()
+}
+
+fn assert_close(what: &str, got: &[f64], expected: &[f64]) -> Result<(), TestCaseError> {
+    prop_assert_eq!(got.len(), expected.len());
+    let largest = expected.iter().fold(1e-30f64, |max, x| max.max(x.abs()));
+    for (i, (got, expected)) in got.iter().zip(expected).enumerate() {
+        let gap = (got - expected).abs() / largest;
+        prop_assert!(gap <= TOLERANCE, "{what}, entry {i}: {got}, not {expected}");
+    }
+    Ok(())
+}
+
+/// Output and gradients of three operands, by `f32` and by `f64`.
+fn check<const X: usize, const W: usize, const O: usize>(
+    shapes: ([usize; X], [usize; W], usize),
+    seed: u64,
+    layer: impl Fn(Tensor<X>, Tensor<W>, Tensor<1>) -> Tensor<O>,
+) -> Result<(), TestCaseError> {
+    let [fused, plain] = [DType::F32, DType::F64].map(|dtype| {
+        let x = leaf(shapes.0, seed, dtype);
+        let weight = leaf(shapes.1, seed + 1, dtype);
+        let bias = leaf([shapes.2], seed + 2, dtype);
+        let out = layer(x.clone(), weight.clone(), bias.clone());
+        // A gradient that is another number for every entry.
+        let direction = leaf(out.dims(), seed + 3, dtype).detach();
+        let gradients = (out.clone() * direction).sum().backward();
+        [
+            read(out.inner()),
+            read(x.grad(&gradients).unwrap()),
+            read(weight.grad(&gradients).unwrap()),
+            read(bias.grad(&gradients).unwrap()),
+        ]
+    });
+    for (i, what) in ["output", "input", "weight", "bias"].into_iter().enumerate() {
+        assert_close(what, &fused[i], &plain[i])?;
+    }
+    Ok(())
+}
+
+fn activations() -> impl Strategy<Value = Activation> {
+    prop_oneof![Just(Activation::Identity), Just(Activation::Relu)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn linear(
+        (rows, inputs, outputs) in (1usize..70, 1usize..90, 1usize..90),
+        act in activations(), seed in any::<u32>(),
+    ) {
+        check(([rows, inputs], [inputs, outputs], outputs), seed.into(), |x, w, b| {
+            dvae_kernels::linear(x, w, b, act)
+        })?;
+    }
+
+    #[test]
+    fn convolution(
+        (rows, channels, outputs) in (1usize..20, 1usize..4, 1usize..6),
+        kernel in [1usize..5, 1usize..5], stride in [1usize..4, 1usize..4],
+        padding in [0usize..3, 0usize..3], end in [0usize..2, 0usize..2],
+        dilation in [1usize..3, 1usize..3], extra in [0usize..9, 0usize..9],
+        act in activations(), seed in any::<u32>(),
+    ) {
+        // At least as large as one reach of the kernel.
+        let side = |i: usize| {
+            let reach = dilation[i] * (kernel[i] - 1) + 1;
+            reach.saturating_sub(2 * padding[i] + end[i]).max(1) + extra[i]
+        };
+        let pairs = [0, 1].map(|i| (padding[i], padding[i] + end[i]));
+        let options = ConvOptions { stride, padding: pairs, dilation, groups: 1 };
+        let x = [rows, channels, side(0), side(1)];
+        let weight = [outputs, channels, kernel[0], kernel[1]];
+        check((x, weight, outputs), seed.into(), |x, w, b| {
+            dvae_kernels::conv2d(x, w, b, options.clone(), act)
+        })?;
+    }
+
+    #[test]
+    fn transposed_convolution(
+        (rows, channels, outputs) in (1usize..20, 1usize..4, 1usize..6),
+        kernel in [1usize..5, 1usize..5], stride in [1usize..4, 1usize..4],
+        padding in [0usize..3, 0usize..3], out in [0usize..2, 0usize..2],
+        dilation in [1usize..3, 1usize..3], size in [1usize..8, 1usize..8],
+        act in activations(), seed in any::<u32>(),
+    ) {
+        // Padding takes away no more than there is, and the surplus is less than the stride.
+        let padding = [0, 1].map(|i| {
+            let full = (size[i] - 1) * stride[i] + dilation[i] * (kernel[i] - 1);
+            padding[i].min(full / 2)
+        });
+        let out = [0, 1].map(|i| out[i].min(stride[i].max(dilation[i]) - 1));
+        let options = ConvTransposeOptions::new(stride, padding, out, dilation, 1);
+        let x = [rows, channels, size[0], size[1]];
+        let weight = [channels, outputs, kernel[0], kernel[1]];
+        check((x, weight, outputs), seed.into(), |x, w, b| {
+            dvae_kernels::conv_transpose2d(x, w, b, options.clone(), act)
+        })?;
+    }
+
+    #[test]
+    fn bernoulli(
+        (rows, features) in (1usize..40, 1usize..200), scale in 0.1f32..30.0, seed in any::<u32>(),
+    ) {
+        let results = [DType::F32, DType::F64].map(|dtype| {
+            // One graph for each of the two.
+            let logits = || leaf([rows, features], seed.into(), dtype);
+            let (by_entry, by_row) = (logits(), logits());
+            let x = leaf([rows, features], u64::from(seed) + 1, dtype).inner().abs();
+            let weights = leaf([rows, features], u64::from(seed) + 2, dtype).inner();
+            let factors = leaf([rows], u64::from(seed) + 3, dtype).inner();
+            let entries = dvae_kernels::bernoulli_log_prob(by_entry.clone() * scale, x.clone());
+            let rows = dvae_kernels::bernoulli_log_likelihood(by_row.clone() * scale, x);
+            let entry_gradients = (entries.clone() * weights).sum().backward();
+            let row_gradients = (rows.clone() * factors).sum().backward();
+            [
+                read(entries.inner()),
+                read(rows.inner()),
+                read(by_entry.grad(&entry_gradients).unwrap()),
+                read(by_row.grad(&row_gradients).unwrap()),
+            ]
+        });
+        let names = ["entries", "rows", "gradient by entry", "gradient by row"];
+        for (i, what) in names.into_iter().enumerate() {
+            assert_close(what, &results[0][i], &results[1][i])?;
+        }
+    }
+
+    #[test]
+    fn adam(len in 16usize..3000, steps in 1usize..6, rate in 1e-4f64..0.1, seed in any::<u32>()) {
+        let plain = |seed| leaf::<1>([len], seed, DType::F32).inner();
+        let (mut parameter, mut state) = (plain(u64::from(seed)), None);
+        let mut exact = [read(parameter.clone()), vec![0.0; len], vec![0.0; len]];
+        for step in 0..steps {
+            let gradient = plain(u64::from(seed) + 1 + step as u64);
+            exact_adam(&mut exact, &read(gradient.clone()), rate, step as i32 + 1);
+            (parameter, state) = Adam::default().step(rate, parameter, gradient, state);
+        }
+        let momentum = state.unwrap().momentum;
+        prop_assert_eq!(momentum.time, steps);
+        assert_close("parameter", &read(parameter), &exact[0])?;
+        assert_close("first moment", &read(momentum.moment_1), &exact[1])?;
+        assert_close("second moment", &read(momentum.moment_2), &exact[2])?;
+    }
+}
+
+/// Algorithm 1 of Kingma & Ba (2015) in double precision, on parameter and both moments.
+fn exact_adam(state: &mut [Vec<f64>; 3], gradient: &[f64], rate: f64, time: i32) {
+    let (beta_1, beta_2) = (f64::from(0.9f32), f64::from(0.999f32));
+    let [parameter, first, second] = state;
+    for (i, g) in gradient.iter().enumerate() {
+        first[i] = beta_1 * first[i] + (1.0 - beta_1) * g;
+        second[i] = beta_2 * second[i] + (1.0 - beta_2) * g * g;
+        let (m, v) = (first[i] / (1.0 - beta_1.powi(time)), second[i] / (1.0 - beta_2.powi(time)));
+        parameter[i] -= rate * m / (v.sqrt() + 1e-8);
+    }
+}
+
+#[test]
+fn groups_take_the_ordinary_path_with_the_same_result() {
+    let options =
+        ConvOptions { stride: [1, 1], padding: [(1, 1), (1, 1)], dilation: [1, 1], groups: 2 };
+    check(([3, 4, 5, 6], [6, 2, 3, 3], 6), 1, |x, w, b| {
+        dvae_kernels::conv2d(x, w, b, options.clone(), Activation::Relu)
+    })
+    .unwrap();
+}
+
+// Operands that are not contiguous, and ones on the plain device beside tracked ones.
+#[test]
+fn views_and_constants_are_operands_like_any_other() {
+    check(([7, 5], [9, 5], 9), 3, |x, w, b| {
+        dvae_kernels::linear(x, w.transpose(), b, Activation::Relu)
+    })
+    .unwrap();
+    let weight = leaf([2, 1, 3, 3], 1, DType::F32);
+    let bias = leaf([2], 2, DType::F32);
+    let x = leaf([4, 1, 6, 6], 3, DType::F32).inner();
+    let options = || ConvOptions::new([2, 2], [1, 1], [1, 1], 1);
+    let out = dvae_kernels::conv2d(x, weight.clone(), bias, options(), Activation::Relu);
+    assert!(weight.grad(&out.sum().backward()).is_some());
+}
+
+#[test]
+fn extremes_are_those_of_the_ordinary_path() {
+    let logits = [1e4, -1e4, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 0.0, 88.0, -88.0];
+    for x in [0.0f32, 1.0, 0.5, f32::NAN] {
+        let results = [DType::F32, DType::F64].map(|dtype| {
+            let device = Device::flex().autodiff();
+            let logits =
+                Tensor::<1>::from_data(logits, &device).cast(dtype).detach().require_grad();
+            let target = Tensor::<1>::full([8], x, &device).cast(dtype);
+            let out = dvae_kernels::bernoulli_log_prob(logits.clone(), target);
+            let gradient = logits.grad(&out.clone().sum().backward()).unwrap();
+            (read(out.inner()), read(gradient))
+        });
+        for (fused, plain) in [(&results[0].0, &results[1].0), (&results[0].1, &results[1].1)] {
+            for (i, (fused, plain)) in fused.iter().zip(plain).enumerate() {
+                let same = fused.is_nan() && plain.is_nan()
+                    || fused == plain
+                    || (fused - plain).abs() <= 1e-6 * plain.abs().max(1.0);
+                assert!(same, "x {x}, logit {}: {fused}, not {plain}", logits[i]);
+            }
+        }
+    }
+    let nan = leaf([1, 2], 1, DType::F32) * f32::NAN;
+    let out = dvae_kernels::linear(
+        nan,
+        leaf([2, 3], 2, DType::F32),
+        leaf([3], 3, DType::F32),
+        Activation::Relu,
+    );
+    assert!(read(out.inner()).iter().all(|v| v.is_nan()));
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    let run = || {
+        let options = ConvOptions::new([2, 2], [1, 1], [1, 1], 1);
+        let x = leaf([50, 3, 13, 15], 1, DType::F32);
+        let weight = leaf([8, 3, 3, 3], 2, DType::F32);
+        let bias = leaf([8], 3, DType::F32);
+        let out = dvae_kernels::conv2d(x.clone(), weight.clone(), bias, options, Activation::Relu);
+        let flat = out.reshape([50, 8 * 7 * 8]);
+        let (w, b) = (leaf([8 * 7 * 8, 300], 4, DType::F32), leaf([300], 5, DType::F32));
+        let logits = dvae_kernels::linear(flat, w.clone(), b, Activation::Identity);
+        let target = leaf([50, 300], 6, DType::F32).inner().abs();
+        let loss = dvae_kernels::bernoulli_log_likelihood(logits, target);
+        let gradients = loss.clone().sum().backward();
+        let bits = |values: Vec<f64>| values.into_iter().map(f64::to_bits).collect::<Vec<_>>();
+        [
+            bits(read(loss.inner())),
+            bits(read(x.grad(&gradients).unwrap())),
+            bits(read(weight.grad(&gradients).unwrap())),
+            bits(read(w.grad(&gradients).unwrap())),
+        ]
+    };
+    let expected = run();
+    for threads in [1, 2, 3, 7] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        assert!(pool.install(run) == expected, "{threads} threads");
+    }
+}
+
+#[test]
+fn records_go_from_burns_adam_to_this_one_and_back() {
+    use burn::module::{Module, Param};
+    use burn::optim::{GradientsParams, ModuleOptimizer};
+
+    let model =
+        || burn::nn::Linear { weight: Param::from_tensor(leaf([3, 4], 1, DType::F32)), bias: None };
+    let model = model();
+    let step = |mut adam: ModuleOptimizer, model: burn::nn::Linear| {
+        let x = leaf([5, 3], 7, DType::F32).inner();
+        let loss = model.forward(x).square().sum();
+        let gradients = GradientsParams::from_grads(loss.backward(), &model);
+        let model = adam.step(0.01, model, gradients);
+        (adam, model)
+    };
+    let fused = || Adam::default().init();
+    let burns = || AdamConfig::new().with_epsilon(1e-8).init();
+    let weights = |model: &burn::nn::Linear| read(model.clone().valid().weight.val());
+    let (saved_fused, after_one) = step(fused(), model.clone());
+    let (saved_burn, _) = step(burns(), model);
+    let second = |adam: ModuleOptimizer| weights(&step(adam, after_one.clone()).1);
+    let expected = second(burns().load_record(saved_burn.to_record()));
+    for (what, got) in [
+        ("fused to burn", second(burns().load_record(saved_fused.to_record()))),
+        ("burn to fused", second(fused().load_record(saved_burn.to_record()))),
+        ("fused to fused", second(fused().load_record(saved_fused.to_record()))),
+    ] {
+        assert_close(what, &got, &expected).unwrap();
+    }
+}
