@@ -4,48 +4,27 @@
 //! cargo run --release --example denoise_images -- --help
 //! ```
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use dvae::eval::samples;
 use dvae::models::ModelError;
 use dvae::prelude::*;
-use dvae::train::{Observer, load_weights};
-use dvae_examples::Error;
+use dvae::train::load_weights;
+use dvae_examples::{Error, Options, exit, fit};
 use serde::Serialize;
 
 /// Trains a denoising VAE on images, compares it with a plain VAE, and writes pictures.
 #[derive(Parser, Serialize)]
 struct Args {
-    /// Folder of IDX files (MNIST, Fashion-MNIST, …) [default: an embedded part of Fashion-MNIST]
-    #[arg(long)]
-    data: Option<PathBuf>,
     /// none, gaussian[:SIGMA], masking[:RATE], salt-and-pepper[:RATE], mostly-pepper[:RATE], mixed
     #[arg(long, default_value = "mixed")]
     corruption: CorruptionConfig,
     /// Which network
     #[arg(long, value_enum, default_value_t = Model::Conv)]
     model: Model,
-    /// Passes over the training images
-    #[arg(long, default_value_t = 30)]
-    epochs: usize,
-    /// Images a step
-    #[arg(long, default_value_t = 64)]
-    batch_size: usize,
-    /// Number of latents
-    #[arg(long, default_value_t = 32)]
-    latent: usize,
-    /// What all randomness comes from
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// flex, or another back end that is compiled in, as by `--features wgpu`
-    #[arg(long, default_value = "flex")]
-    backend: String,
-    /// Folder of the run, new or empty [default: runs/denoise_images-001, or the next number]
-    #[arg(long)]
-    #[serde(skip)]
-    out: Option<PathBuf>,
+    #[command(flatten)]
+    options: Options,
 }
 
 #[derive(Clone, Copy, ValueEnum, Serialize)]
@@ -57,28 +36,32 @@ enum Model {
     Conv,
 }
 
-/// The resolved configuration, as it stands in the run folder.
+/// What the run folder keeps of the configuration: enough to build the model again.
 #[derive(Serialize)]
-struct Resolved<'a> {
+struct Resolved<'a, C> {
+    version: &'a str,
+    held_out: usize,
     args: &'a Args,
     train: &'a TrainConfig,
+    model: &'a C,
 }
 
 fn main() -> ExitCode {
-    dvae_examples::exit(run(&Args::parse()))
+    exit(run(&Args::parse()))
 }
 
 fn run(args: &Args) -> Result<(), Error> {
-    let device = args.backend.parse::<Backend>()?.device()?;
-    let sets = args.data.as_deref().map_or_else(|| Ok(fashion_mnist()), read_idx_folder)?;
-    let (image, latent) = (sets.train.event(), args.latent);
-    let key = Key::new(args.seed).purpose(Purpose::Weights);
+    let (device, sets) = (args.options.device()?, args.options.sets()?);
+    let (image, latent) = (sets.train.event(), args.options.latent);
+    let key = Key::new(args.options.seed).purpose(Purpose::Weights);
     match args.model {
         Model::Mlp => {
-            compare(args, &sets, &device, || MlpVaeConfig::new(image, latent).init(key, &device))
+            let config = MlpVaeConfig::new(image, latent);
+            compare(args, &sets, &device, &config, || config.init(key, &device))
         }
         Model::Conv => {
-            compare(args, &sets, &device, || ConvVaeConfig::new(image, latent).init(key, &device))
+            let config = ConvVaeConfig::new(image, latent);
+            compare(args, &sets, &device, &config, || config.init(key, &device))
         }
     }
 }
@@ -88,34 +71,21 @@ fn compare<V: Vae<4>>(
     args: &Args,
     sets: &Sets,
     device: &Device,
+    model: &impl Serialize,
     init: impl Fn() -> Result<V, ModelError>,
 ) -> Result<(), Error> {
-    let config = TrainConfig {
-        epochs: args.epochs,
-        batch_size: args.batch_size,
-        learning_rate: LearningRate::Cosine { start: 2e-3, end: 1e-4 },
-        seed: args.seed,
-        ..TrainConfig::default()
-    };
-    let plain = Trainer::new(init()?, Box::new(Clean), config.clone(), device)?;
-    let denoising = Trainer::new(init()?, args.corruption.build()?, config.clone(), device)?;
-    let key = Key::new(args.seed);
-    let (train, held_out) = sets.train.split(sets.train.len() / 20, key.purpose(Purpose::Split))?;
+    let train = args.options.training();
+    let plain = Trainer::new(init()?, Box::new(Clean), train.clone(), device)?;
+    let denoising = Trainer::new(init()?, args.corruption.build()?, train.clone(), device)?;
+    let split = args.options.split(&sets.train)?;
+    let (version, held_out) = (env!("CARGO_PKG_VERSION"), split.1.len());
+    let resolved = toml::to_string(&Resolved { version, held_out, args, train: &train, model })?;
 
     // Nothing is written before everything that the user chose has been checked.
-    let folder = match &args.out {
-        Some(path) => RunFolder::new(path)?,
-        None => RunFolder::numbered(Path::new("runs"), "denoise_images")?,
-    };
-    folder.write("config.toml", toml::to_string(&Resolved { args, train: &config })?.as_bytes())?;
-    let baseline = folder.subfolder("plain-vae")?;
-    let fit = |trainer: Trainer<4, V>, name: &str, folder: &RunFolder| {
-        let observers: &mut [Box<dyn Observer>] =
-            &mut [Box::new(Progress::new(name)), Box::new(JsonLines::new(folder.metrics()))];
-        trainer.checkpoints(folder.checkpoints()).fit(&train, &held_out, observers)
-    };
-    let plain = fit(plain, "plain VAE    ", &baseline)?;
-    fit(denoising, "denoising VAE", &folder)?;
+    let folder = args.options.folder("denoise_images")?;
+    folder.write("config.toml", resolved.as_bytes())?;
+    let plain = fit(plain, "plain VAE    ", &split, &folder.subfolder("plain-vae")?)?;
+    fit(denoising, "denoising VAE", &split, &folder)?;
     // From here on the denoising model is the one that its checkpoint holds.
     let denoising = load_weights(&folder.checkpoints(), init()?)?;
 
@@ -123,14 +93,15 @@ fn compare<V: Vae<4>>(
         models: &[("plain VAE", &plain), ("denoising VAE", &denoising)],
         rows: &sets.test,
         corruptions: &CorruptionConfig::standard_three(),
-        key,
+        key: Key::new(train.seed),
+        batch_size: train.batch_size,
         device,
     };
     let figures = comparison.measure()?;
     println!("\n{figures}");
     folder.write("results.json", &serde_json::to_vec_pretty(&figures)?)?;
-    comparison.picture(12)?.save(&folder.path().join("denoised.png"))?;
-    samples(&denoising, 6, 12, key).save(&folder.path().join("samples.png"))?;
+    folder.write("denoised.png", &comparison.picture(12)?.png())?;
+    folder.write("samples.png", &samples(&denoising, 6, 12, comparison.key).png())?;
     println!("Pictures, metrics and checkpoints are in {}", folder.path().display());
     Ok(())
 }

@@ -5,7 +5,8 @@
 #![allow(missing_docs)]
 
 use divan::Bencher;
-use dvae::burn::optim::{AdamConfig, GradientsParams};
+use dvae::burn::optim::GradientsParams;
+use dvae::kernels::Adam;
 use dvae::losses::KlWeight;
 use dvae::prelude::*;
 use dvae::train::{Streams, denoising_elbo};
@@ -23,7 +24,7 @@ fn step<V: Vae<4>>(bencher: Bencher, model: V, device: &Device) {
     let (clean, ids) = images(device);
     let process = Gaussian::new(0.3).expect("a scale");
     let beta = KlWeight::new(1.0).expect("a weight");
-    let mut adam = AdamConfig::new().with_epsilon(1e-8).init();
+    let mut adam = Adam::default().init();
     let mut model = Some(model.train());
     let mut epoch = 0;
     bencher.bench_local(|| {

@@ -1,8 +1,11 @@
-//! What the examples share: their allocator, and how they end.
+//! What the examples share: options, training with observers, and how they end.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use dvae::train::TrainError;
+use dvae::prelude::*;
+use dvae::train::{Observer, TrainError};
+use serde::Serialize;
 
 /// Fewer page faults than the system's: Burn makes a new buffer for every operation.
 #[global_allocator]
@@ -10,6 +13,86 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// An error of any kind.
 pub type Error = Box<dyn std::error::Error>;
+
+/// Options of every example that trains on images.
+#[derive(Debug, clap::Args, Serialize)]
+pub struct Options {
+    /// Folder of IDX files (MNIST, Fashion-MNIST, …) [default: an embedded part of Fashion-MNIST]
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+    /// Passes over the training images
+    #[arg(long, default_value_t = 30)]
+    pub epochs: usize,
+    /// Images a step
+    #[arg(long, default_value_t = 64)]
+    pub batch_size: usize,
+    /// Number of latents
+    #[arg(long, default_value_t = 32)]
+    pub latent: usize,
+    /// What all randomness comes from
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// flex, or another back end that is compiled in, as by `--features wgpu` [default: the first]
+    #[arg(long)]
+    pub backend: Option<String>,
+    /// Folder of the run, new or empty [default: a numbered one in runs/]
+    #[arg(long)]
+    #[serde(skip)]
+    pub out: Option<PathBuf>,
+}
+
+impl Options {
+    /// The device of the back end that was asked for.
+    pub fn device(&self) -> Result<Device, Error> {
+        let backend = match &self.backend {
+            Some(name) => name.parse()?,
+            None => Backend::first().ok_or("no back end is compiled in: add `--features flex`")?,
+        };
+        Ok(backend.device()?)
+    }
+
+    /// The images that were asked for.
+    pub fn sets(&self) -> Result<Sets, Error> {
+        Ok(self.data.as_deref().map_or_else(|| Ok(fashion_mnist()), read_idx_folder)?)
+    }
+
+    /// The training that was asked for, with a learning rate that suits these images.
+    pub fn training(&self) -> TrainConfig {
+        TrainConfig {
+            epochs: self.epochs,
+            batch_size: self.batch_size,
+            learning_rate: LearningRate::Cosine { start: 2e-3, end: 1e-4 },
+            beta: 1.0,
+            seed: self.seed,
+        }
+    }
+
+    /// A twentieth of the training rows for validation, and the others before them.
+    pub fn split(&self, train: &Dataset) -> Result<(Dataset, Dataset), Error> {
+        let held_out = (train.len() / 20).max(1);
+        Ok(train.split(held_out, Key::new(self.seed).purpose(Purpose::Split))?)
+    }
+
+    /// The folder that was asked for, or a numbered one of this name.
+    pub fn folder(&self, name: &str) -> Result<RunFolder, Error> {
+        Ok(match &self.out {
+            Some(path) => RunFolder::new(path)?,
+            None => RunFolder::numbered("runs".as_ref(), name)?,
+        })
+    }
+}
+
+/// Trains with a progress bar, metrics and checkpoints in the folder.
+pub fn fit<V: Vae<4>>(
+    trainer: Trainer<4, V>,
+    name: &str,
+    (train, held_out): &(Dataset, Dataset),
+    folder: &RunFolder,
+) -> Result<V, TrainError> {
+    let observers: &mut [Box<dyn Observer>] =
+        &mut [Box::new(Progress::new(name)), Box::new(JsonLines::new(folder.metrics()))];
+    trainer.checkpoints(folder.checkpoints()).fit(train, held_out, observers)
+}
 
 /// Prints an error on one line. The exit code is 1 for training that went wrong on its own, and 2
 /// for what the user can put right.

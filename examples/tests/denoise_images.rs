@@ -10,7 +10,9 @@ use std::process::{Command, Output};
 fn program() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().and_then(Path::parent).unwrap();
-    profile.join("examples/denoise_images")
+    let program = profile.join("examples/denoise_images");
+    assert!(program.is_file(), "run the whole `cargo test`: it builds the example");
+    program
 }
 
 fn run(folder: &Path, arguments: &[&str]) -> Output {
@@ -91,8 +93,8 @@ fn assert_refused(folder: &Path, arguments: &[&str], needle: &str) {
     let output = run(folder, arguments);
     let errors = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{arguments:?}: {errors}");
-    let line = errors.lines().find(|line| line.contains("error")).unwrap_or_default();
-    assert!(line.contains(needle), "{arguments:?}: {errors}");
+    let lines: Vec<&str> = errors.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert!(lines.len() == 1 && lines[0].contains(needle), "{arguments:?}: {errors}");
     assert!(!errors.contains("panicked"), "{arguments:?}: {errors}");
     assert_eq!(listing(), before, "{arguments:?} left something behind");
 }
@@ -112,10 +114,11 @@ fn wrong_options_are_refused_by_name() {
         ),
         (["--corruption", "masking:-0.5"], "must lie in [0, 1], but is -0.5"),
         (["--corruption", "blur"], "`blur` is no corruption; known are none, gaussian"),
-        (["--epochs", "0"], "`epochs` must be at least 1, but is 0"),
+        (["--epochs", "0"], "`epochs` must be between 1 and 4294967295, but is 0"),
         (["--epochs", "-3"], "'-3'"),
-        (["--batch-size", "0"], "`batch_size` must be at least 1, but is 0"),
-        (["--latent", "0"], "`latent` must be at least 1, but is 0"),
+        (["--batch-size", "0"], "`batch_size` must be between 1 and 4294967295, but is 0"),
+        (["--latent", "0"], "`latent` must be between 1 and 16777216, but is 0"),
+        (["--latent", "18446744073709551615"], "but is 18446744073709551615"),
         (["--seed", "NaN"], "'NaN'"),
         (["--model", "transformer"], "'transformer'"),
         (["--data", "nowhere"], "cannot read nowhere"),
@@ -134,7 +137,7 @@ fn wrong_data_is_refused_by_file() {
     let train = "train-images-idx3-ubyte";
     let truncated = data(&|path| fs::write(path.join(train), &idx(60)[..500]).unwrap());
     let arguments = ["--data", "data"];
-    let needle = "train-images-idx3-ubyte announces 1800 bytes of values but holds 484";
+    let needle = "train-images-idx3-ubyte should have 1800 bytes after its header but has 484";
     assert_refused(truncated.path(), &arguments, needle);
     let other = data(&|path| fs::write(path.join(train), "P5 28 28 255 ").unwrap());
     assert_refused(other.path(), &arguments, "is no IDX file of unsigned bytes");
@@ -147,7 +150,13 @@ fn wrong_data_is_refused_by_file() {
         fs::remove_file(path.join(train)).unwrap();
         fs::remove_file(path.join("t10k-images-idx3-ubyte")).unwrap();
     });
-    assert_refused(empty.path(), &arguments, "data holds no train images");
+    assert_refused(empty.path(), &arguments, "data holds no training images");
+    let one = data(&|path| fs::write(path.join(train), idx(1)).unwrap());
+    assert_refused(
+        one.path(),
+        &arguments,
+        "cannot hold out 1 rows of 1: at least one must be left",
+    );
     let none = data(&|path| fs::write(path.join(train), idx(0)).unwrap());
     assert_refused(none.path(), &arguments, "all above 0, but has [0, 6, 5]");
 }

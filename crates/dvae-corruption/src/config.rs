@@ -15,7 +15,7 @@ use crate::{Clean, Corruption, CorruptionError, Gaussian, Masking, OneOf, SaltAn
 #[non_exhaustive]
 pub enum CorruptionConfig {
     /// [`Clean`]. Text: `none`.
-    None,
+    None {},
     /// [`Gaussian`]. Text: `gaussian:0.3`, clipped to `[0, 1]`.
     Gaussian {
         /// Standard deviation, in units of the data.
@@ -61,7 +61,7 @@ impl CorruptionConfig {
     /// The process, for tensors of rank `D`; an error names the parameter that is out of range.
     pub fn build<const D: usize>(&self) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
         Ok(match self {
-            Self::None => Box::new(Clean),
+            Self::None {} => Box::new(Clean),
             Self::Gaussian { sigma, clip: None } => Box::new(Gaussian::new(*sigma)?),
             Self::Gaussian { sigma, clip: Some([low, high]) } => {
                 Box::new(Gaussian::new(*sigma)?.clipped(*low, *high)?)
@@ -91,13 +91,13 @@ impl FromStr for CorruptionConfig {
         };
         let or = |default: f64| strength.unwrap_or(default);
         let config = match name {
-            "none" if strength.is_none() => Self::None,
+            "none" if strength.is_none() => Self::None {},
             "gaussian" => Self::Gaussian { sigma: or(0.3), clip: Some([0.0, 1.0]) },
             "masking" => Self::Masking { rate: or(0.5) },
             "salt-and-pepper" => Self::SaltAndPepper { rate: or(0.2) },
             "mostly-pepper" => Self::MostlyPepper { rate: or(0.1) },
             "mixed" if strength.is_none() => {
-                Self::OneOf { of: [&[Self::None], &Self::standard_three()[..]].concat() }
+                Self::OneOf { of: [&[Self::None {}], &Self::standard_three()[..]].concat() }
             }
             _ => return Err(unknown()),
         };
@@ -110,8 +110,9 @@ impl FromStr for CorruptionConfig {
 impl std::fmt::Display for CorruptionConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::None => f.write_str("none"),
-            Self::Gaussian { sigma, .. } => write!(f, "Gaussian σ = {sigma}"),
+            Self::None {} => f.write_str("none"),
+            Self::Gaussian { sigma, clip: None } => write!(f, "Gaussian σ = {sigma}, unclipped"),
+            Self::Gaussian { sigma, clip: Some(_) } => write!(f, "Gaussian σ = {sigma}"),
             Self::Masking { rate } => write!(f, "masking {} %", percent(*rate)),
             Self::SaltAndPepper { rate } => write!(f, "salt and pepper {} %", percent(*rate)),
             Self::MostlyPepper { rate } => write!(f, "mostly pepper {} %", percent(*rate)),

@@ -14,7 +14,7 @@ use crate::{Corrupted, Corruption, CorruptionError};
 /// `σ` is in units of the data. Without a range nothing is clipped, and `x̃` leaves `[0, 1]`; with
 /// one, the noise of entries at its ends is one-sided. After Vincent et al. (2010), "Stacked
 /// Denoising Autoencoders", section 3.3, and Im et al. (2017), "Denoising Criterion for Variational
-/// Auto-Encoding Framework", section 5.
+/// Auto-Encoding Framework".
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Gaussian {
     sigma: f64,

@@ -26,7 +26,7 @@ impl<const D: usize> OneOf<D> {
     /// The places on axis 0 that meet each process.
     fn choose(&self, draws: &mut Draws) -> Vec<Vec<usize>> {
         let mut places = vec![Vec::new(); self.processes.len()];
-        for (place, u) in draws.uniform_per_row().into_iter().enumerate() {
+        for (place, u) in draws.uniform_host(1).into_iter().enumerate() {
             places[(u * self.processes.len() as f32) as usize].push(place);
         }
         places
@@ -44,12 +44,13 @@ impl<const D: usize> Corruption<D> for OneOf<D> {
         let device = clean.device();
         let chosen = self.choose(draws);
         let (mut inputs, mut changes) = (Vec::new(), Vec::new());
-        for (i, (process, places)) in self.processes.iter().zip(&chosen).enumerate() {
+        for (process, places) in self.processes.iter().zip(&chosen) {
+            let own = draws.branch();
             if places.is_empty() {
                 continue;
             }
             let rows = clean.clone().select(0, indices(places.iter().copied(), &device));
-            let part = process.corrupt(rows, &mut draws.branch(i as u64).select(places));
+            let part = process.corrupt(rows, &mut own.select(places));
             inputs.push(part.input);
             changes.push(part.changed.int());
         }

@@ -137,8 +137,19 @@ fn a_mixture_damages_each_row_by_one_process_and_uses_all() {
         };
         seen[process] += 1;
     }
-    // A process is missed by all 64 rows once in 10⁸ times.
+    // Some process is missed by all 64 rows once in 2 · 10⁷ times.
     assert!(seen.iter().all(|&n| n > 0), "rows per process: {seen:?}");
+}
+
+// Half of the entries are erased each time, and a quarter by both: the same noise would erase half.
+#[test]
+fn a_mixture_meets_new_noise_each_time() {
+    let one = OneOf::<2>::new(vec![build("masking:0.5")]).unwrap();
+    let ids: Vec<u64> = (0..ROWS).collect();
+    let mut draws = Key::new(1).rows(&ids);
+    let [first, second] = [0, 1].map(|_| one.corrupt(grey(&ids), &mut draws).changed);
+    let both = rate(first.bool_and(second));
+    assert!((both - 0.25).abs() < six_sigma(0.25, ENTRIES), "{both}");
 }
 
 #[test]
@@ -146,14 +157,15 @@ fn a_mixture_of_one_is_that_process_on_its_own_stream() {
     let one = OneOf::<2>::new(vec![build("masking:0.5")]).unwrap();
     let ids = [1, 2, 3];
     let mixed = corrupt_rows(&one, grey(&ids), &ids);
-    let mut draws = Key::new(11).purpose(Purpose::Corruption).epoch(2).rows(&ids).branch(0);
-    let plain = build("masking:0.5").corrupt(grey(&ids), &mut draws);
+    let mut draws = Key::new(11).purpose(Purpose::Corruption).epoch(2).rows(&ids);
+    let _ = draws.uniform_host(1); // the choice
+    let plain = build("masking:0.5").corrupt(grey(&ids), &mut draws.branch());
     assert_eq!(mixed.input.into_data(), plain.input.into_data());
     assert!(OneOf::<2>::new(vec![]).is_err());
 }
 
 #[test]
-fn texts_and_files_name_processes_or_say_what_is_wrong() {
+fn texts_name_processes_or_say_what_is_wrong() {
     for (text, needle) in [
         ("gauss", "known are none, gaussian"),
         ("gaussian:x", "`gaussian:x`"),
@@ -164,5 +176,23 @@ fn texts_and_files_name_processes_or_say_what_is_wrong() {
     ] {
         let error = text.parse::<CorruptionConfig>().unwrap_err().to_string();
         assert!(error.contains(needle), "{text}: {error}");
+    }
+}
+
+#[test]
+fn files_name_processes_and_refuse_what_they_do_not_know() {
+    for text in ALL {
+        let config: CorruptionConfig = text.parse().unwrap();
+        let file = serde_json::to_string(&config).unwrap();
+        assert_eq!(serde_json::from_str::<CorruptionConfig>(&file).unwrap(), config, "{file}");
+    }
+    for (file, needle) in [
+        (r#"{"process": "none", "rate": 0.5}"#, "unknown field `rate`"),
+        (r#"{"process": "masking", "rate": 0.5, "sigma": 1}"#, "unknown field `sigma`"),
+        (r#"{"process": "masking"}"#, "missing field `rate`"),
+        (r#"{"process": "mask", "rate": 0.5}"#, "unknown variant `mask`"),
+    ] {
+        let error = serde_json::from_str::<CorruptionConfig>(file).unwrap_err().to_string();
+        assert!(error.contains(needle), "{file}: {error}");
     }
 }

@@ -44,9 +44,13 @@ impl Dataset {
         Ok(Self::new(Values::Bytes(values), event, rows))
     }
 
-    /// Rows of floats, of shape `event` each.
+    /// Rows of finite floats, of shape `event` each.
     pub fn from_floats(values: Vec<f32>, event: &[usize]) -> Result<Self, DataError> {
         let rows = rows(values.len(), event)?;
+        if let Some(place) = values.iter().position(|value| !value.is_finite()) {
+            let (row, value) = (place / (values.len() / rows), values[place]);
+            return Err(DataError::NonFinite { row, value });
+        }
         Ok(Self::new(Values::Floats(values), event, rows))
     }
 
@@ -93,10 +97,8 @@ impl Dataset {
 
     /// Holds out `held_out` random rows: (the others, the held-out ones), both in stored order.
     pub fn split(&self, held_out: usize, key: Key) -> Result<(Self, Self), DataError> {
-        let high = self.len().saturating_sub(1);
-        if held_out > high {
-            let name = "held_out";
-            return Err(DataError::Size { name, value: held_out, low: 0, high });
+        if held_out >= self.len() {
+            return Err(DataError::HeldOut { held_out, rows: self.len() });
         }
         let mut places = key.permutation(self.len());
         let mut held: Vec<usize> = places.drain(..held_out).collect();
@@ -109,13 +111,35 @@ impl Dataset {
         Self { ids: places.iter().map(|&place| self.ids[place]).collect(), ..self.clone() }
     }
 
+    /// A checksum of the rows of this view: their shape, ids and values.
+    pub fn checksum(&self) -> u32 {
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(format!("{:?}", self.event).as_bytes());
+        let width = self.width();
+        for &id in &*self.ids {
+            hasher.update(&id.to_le_bytes());
+            let row = id as usize * width..(id as usize + 1) * width;
+            match &*self.values {
+                Values::Bytes(bytes) => hasher.update(&bytes[row]),
+                Values::Floats(floats) => {
+                    floats[row].iter().for_each(|value| hasher.update(&value.to_le_bytes()));
+                }
+            }
+        }
+        hasher.finalize()
+    }
+
+    fn width(&self) -> usize {
+        self.event.iter().product()
+    }
+
     /// The rows of these ids, shape `[ids, …event]`, in one pass into one buffer.
     ///
     /// # Panics
     ///
     /// If an id is not one of the buffer's rows, or if `D` is not one more than the event's rank.
     pub fn gather<const D: usize>(&self, ids: &[u64], device: &Device) -> Tensor<D> {
-        let width: usize = self.event.iter().product();
+        let width = self.width();
         let mut out = vec![0.0f32; ids.len() * width];
         let source = |id: u64| id as usize * width..(id as usize + 1) * width;
         out.par_chunks_mut(width).with_min_len(8).zip(ids).for_each(|(out, &id)| {
@@ -134,7 +158,7 @@ impl Dataset {
 }
 
 fn rows(values: usize, event: &[usize]) -> Result<usize, DataError> {
-    let width: usize = event.iter().product();
+    let width = event.iter().try_fold(1usize, |n, &axis| n.checked_mul(axis)).unwrap_or(0);
     if event.is_empty() || width == 0 || !values.is_multiple_of(width) {
         return Err(DataError::Rows { values, event: event.into() });
     }
@@ -174,9 +198,12 @@ mod tests {
     #[test]
     fn sizes_that_cannot_be_are_refused() {
         let error = counted(5).split(5, Key::new(0)).unwrap_err().to_string();
-        assert_eq!(error, "`held_out` must be between 0 and 4, but is 5");
+        assert_eq!(error, "cannot hold out 5 rows of 5: at least one must be left to train on");
         let error = Dataset::from_bytes(vec![1, 2, 3], &[2]).unwrap_err().to_string();
         assert_eq!(error, "3 values do not make whole rows of shape [2]");
+        let error = Dataset::from_floats(vec![0.0, 1.0, f32::NAN], &[1]).unwrap_err().to_string();
+        assert_eq!(error, "row 2 holds NaN: values must be finite");
+        assert!(Dataset::from_bytes(vec![], &[usize::MAX, 2]).is_err());
         assert!(Dataset::from_bytes(vec![], &[0]).is_err());
         assert!(Dataset::from_bytes(vec![1], &[]).is_err());
     }

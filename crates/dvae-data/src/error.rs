@@ -26,25 +26,29 @@ pub enum DataError {
         found: Vec<u8>,
     },
     /// A file whose length contradicts its header.
-    #[error("{} announces {expected} bytes of values but holds {found}", path.display())]
+    #[error("{} should have {expected} bytes after its {part} but has {found}", path.display())]
     Length {
         /// The file.
         path: PathBuf,
-        /// Bytes that the header announces.
+        /// What announces the bytes: `first four`, or `header`.
+        part: &'static str,
+        /// Bytes that are announced.
         expected: u128,
-        /// Bytes that follow it.
+        /// Bytes that follow.
         found: usize,
     },
     /// A folder without the images that were looked for.
     #[error(
-        "{} holds no {set} images: expected a file such as {set}-images-idx3-ubyte, plain or .gz",
+        "{} holds no {set} images: expected a file such as {file}-images-idx3-ubyte, plain or .gz",
         path.display()
     )]
     Missing {
         /// The folder.
         path: PathBuf,
-        /// `train` or `t10k`.
+        /// `training` or `test`.
         set: &'static str,
+        /// How MNIST's files of the set begin.
+        file: &'static str,
     },
     /// Images with a number of axes that is not one of images.
     #[error(
@@ -82,6 +86,22 @@ pub enum DataError {
         values: usize,
         /// Shape of a row.
         event: Vec<usize>,
+    },
+    /// More rows to hold out than there are to spare.
+    #[error("cannot hold out {held_out} rows of {rows}: at least one must be left to train on")]
+    HeldOut {
+        /// Rows to hold out.
+        held_out: usize,
+        /// Rows that there are.
+        rows: usize,
+    },
+    /// A value that is infinite or NaN.
+    #[error("row {row} holds {value}: values must be finite")]
+    NonFinite {
+        /// The row, from 0.
+        row: usize,
+        /// The value.
+        value: f32,
     },
     /// A size out of range.
     #[error("`{name}` must be between {low} and {high}, but is {value}")]

@@ -38,9 +38,10 @@ fn parse(mut bytes: Vec<u8>, path: &Path) -> Result<Idx, DataError> {
         return Err(DataError::Magic { path: path.into(), found });
     };
     let header = 4 + 4 * usize::from(axes);
-    let length = |expected, found| DataError::Length { path: path.into(), expected, found };
+    let length =
+        |part, expected, found| DataError::Length { path: path.into(), part, expected, found };
     if bytes.len() < header {
-        return Err(length(header as u128, bytes.len()));
+        return Err(length("first four", header as u128 - 4, bytes.len() - 4));
     }
     let axis = |word: &[u8]| word.iter().fold(0usize, |n, &byte| n << 8 | usize::from(byte));
     let shape: Vec<usize> = bytes[4..header].chunks(4).map(axis).collect();
@@ -48,7 +49,7 @@ fn parse(mut bytes: Vec<u8>, path: &Path) -> Result<Idx, DataError> {
     // Saturation keeps an absurd header from passing for a small one.
     let expected = shape.iter().fold(1u128, |n, &axis| n.saturating_mul(axis as u128));
     if expected != values.len() as u128 {
-        return Err(length(expected, values.len()));
+        return Err(length("header", expected, values.len()));
     }
     Ok(Idx { shape, values })
 }
@@ -59,8 +60,8 @@ fn parse(mut bytes: Vec<u8>, path: &Path) -> Result<Idx, DataError> {
 /// `test-images…`), with or without `.gz`; `….idx` and `….idx.gz` are known too.
 pub fn read_idx_folder(folder: &Path) -> Result<Sets, DataError> {
     std::fs::read_dir(folder).map_err(|source| DataError::Io { path: folder.into(), source })?;
-    let train = read_images(folder, "train", &["train"])?;
-    let test = read_images(folder, "t10k", &["t10k", "test"])?;
+    let train = read_images(folder, "training", &["train"])?;
+    let test = read_images(folder, "test", &["t10k", "test"])?;
     if train.event() != test.event() {
         let (train, test) = (train.event().into(), test.event().into());
         return Err(DataError::Mismatch { train, test });
@@ -68,9 +69,13 @@ pub fn read_idx_folder(folder: &Path) -> Result<Sets, DataError> {
     Ok(Sets { train, test })
 }
 
-fn read_images(folder: &Path, set: &'static str, prefixes: &[&str]) -> Result<Dataset, DataError> {
+fn read_images(
+    folder: &Path,
+    set: &'static str,
+    prefixes: &[&'static str],
+) -> Result<Dataset, DataError> {
     let Some(path) = find(folder, prefixes, "images") else {
-        return Err(DataError::Missing { path: folder.into(), set });
+        return Err(DataError::Missing { path: folder.into(), set, file: prefixes[0] });
     };
     let Idx { shape, values } = read_idx(&path)?;
     if !(3..=4).contains(&shape.len()) || shape.contains(&0) {

@@ -64,16 +64,22 @@ fn a_truncated_file_says_how_much_is_there() {
     let mut images = two_images();
     images.pop();
     let error = error_of(&[("train-images.idx", images)]);
-    assert!(error.contains("train-images.idx announces 6 bytes of values but holds 5"), "{error}");
+    assert!(
+        error.contains("train-images.idx should have 6 bytes after its header but has 5"),
+        "{error}"
+    );
     let error = error_of(&[("train-images.idx", idx(&[9], &[])[..6].to_vec())]);
-    assert!(error.contains("announces 8 bytes of values but holds 6"), "{error}");
+    assert!(error.contains("should have 4 bytes after its first four but has 2"), "{error}");
 }
 
 #[test]
 fn a_header_that_overflows_is_no_small_one() {
     let images = idx(&[u32::MAX, u32::MAX, u32::MAX], &[]);
     let error = error_of(&[("train-images.idx", images)]);
-    assert!(error.contains("announces 79228162458924105385300197375 bytes"), "{error}");
+    assert!(
+        error.contains("should have 79228162458924105385300197375 bytes after its header"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -104,11 +110,11 @@ fn labels_and_images_must_be_as_many() {
 fn an_empty_and_a_missing_folder_are_named() {
     let error = error_of(&[]);
     assert!(
-        error.contains("holds no train images: expected a file such as train-images"),
+        error.contains("holds no training images: expected a file such as train-images"),
         "{error}"
     );
     let error = error_of(&[("train-images.idx", two_images())]);
-    assert!(error.contains("holds no t10k images"), "{error}");
+    assert!(error.contains("holds no test images: expected a file such as t10k-images"), "{error}");
     let error = read_idx_folder(Path::new("no/such/folder")).unwrap_err();
     assert!(matches!(error, DataError::Io { .. }) && error.to_string().contains("no/such/folder"));
 }

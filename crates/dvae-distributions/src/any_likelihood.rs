@@ -8,12 +8,11 @@ use crate::error::{DistributionError, scale};
 use crate::{Bernoulli, LearnedNormal, Likelihood, Normal};
 
 /// Which likelihood a decoder's outputs are the parameters of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "law", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum LikelihoodConfig {
     /// [`Bernoulli`]: one output an entry, its logit. For data in `[0, 1]`.
-    #[default]
-    Bernoulli,
+    Bernoulli {},
     /// [`Normal`]: one output an entry, its mean.
     Normal {
         /// The fixed standard deviation, in units of the data.
@@ -26,11 +25,18 @@ pub enum LikelihoodConfig {
     },
 }
 
+impl Default for LikelihoodConfig {
+    /// Bernoulli.
+    fn default() -> Self {
+        Self::Bernoulli {}
+    }
+}
+
 impl LikelihoodConfig {
     /// Itself if its parameters are in range.
     pub fn checked(self) -> Result<Self, DistributionError> {
         match self {
-            Self::Bernoulli => {}
+            Self::Bernoulli {} => {}
             Self::Normal { scale: value } => _ = scale("scale", value)?,
             Self::LearnedNormal { min_scale } => _ = scale("min_scale", min_scale)?,
         }
@@ -40,7 +46,7 @@ impl LikelihoodConfig {
     /// Outputs that the decoder makes for each entry of a row.
     pub fn outputs_per_entry(self) -> usize {
         match self {
-            Self::Bernoulli | Self::Normal { .. } => 1,
+            Self::Bernoulli {} | Self::Normal { .. } => 1,
             Self::LearnedNormal { .. } => 2,
         }
     }
@@ -51,7 +57,7 @@ impl LikelihoodConfig {
         outputs: Tensor<D>,
     ) -> Result<AnyLikelihood<D>, DistributionError> {
         Ok(match self {
-            Self::Bernoulli => AnyLikelihood::Bernoulli(Bernoulli::new(outputs)),
+            Self::Bernoulli {} => AnyLikelihood::Bernoulli(Bernoulli::new(outputs)),
             Self::Normal { scale } => AnyLikelihood::Normal(Normal::new(outputs, scale)?),
             Self::LearnedNormal { min_scale } => {
                 let half = outputs.dims()[1] / 2;
@@ -88,6 +94,10 @@ macro_rules! delegate {
 impl<const D: usize> Likelihood<D> for AnyLikelihood<D> {
     fn log_prob(&self, x: Tensor<D>) -> Tensor<D> {
         delegate!(self, likelihood => likelihood.log_prob(x))
+    }
+
+    fn log_likelihood(&self, x: Tensor<D>) -> Tensor<1> {
+        delegate!(self, likelihood => likelihood.log_likelihood(x))
     }
 
     fn mean(&self) -> Tensor<D> {

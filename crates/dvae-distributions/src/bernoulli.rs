@@ -1,7 +1,7 @@
 //! Bernoulli likelihood from logits.
 
 use burn::tensor::Tensor;
-use burn::tensor::activation::{log_sigmoid, sigmoid};
+use burn::tensor::activation::sigmoid;
 use dvae_random::Draws;
 
 use crate::Likelihood;
@@ -35,7 +35,11 @@ impl<const D: usize> Bernoulli<D> {
 
 impl<const D: usize> Likelihood<D> for Bernoulli<D> {
     fn log_prob(&self, x: Tensor<D>) -> Tensor<D> {
-        log_sigmoid(self.logits.clone()) - (1.0 - x) * self.logits.clone()
+        dvae_kernels::bernoulli_log_prob(self.logits.clone(), x)
+    }
+
+    fn log_likelihood(&self, x: Tensor<D>) -> Tensor<1> {
+        dvae_kernels::bernoulli_log_likelihood(self.logits.clone(), x)
     }
 
     fn mean(&self) -> Tensor<D> {

@@ -33,7 +33,15 @@ impl DiagonalNormal {
 
     /// A reparameterised draw `z = μ + σ ε`, shape `[batch, latent]`; gradients flow to `μ` and `σ`.
     pub fn sample(&self, draws: &mut Draws) -> Tensor<2> {
-        let noise = draws.normal(self.mean.shape(), &self.mean.device());
+        self.at(self.noise(draws))
+    }
+
+    fn noise(&self, draws: &mut Draws) -> Tensor<2> {
+        draws.normal(self.mean.shape(), &self.mean.device())
+    }
+
+    /// `μ + σ ε`.
+    fn at(&self, noise: Tensor<2>) -> Tensor<2> {
         self.mean.clone() + (self.log_variance.clone() * 0.5).exp() * noise
     }
 
@@ -56,10 +64,16 @@ impl DiagonalNormal {
     }
 
     /// Draws `z` and gathers what a bound needs, under the prior `N(0, I)`.
+    ///
+    /// `log q(z)` is taken from the noise, `−½ Σ (ε² + ln σ² + ln 2π)`: exact for any variance, where
+    /// [`DiagonalNormal::log_prob`] of the rounded `z` is not.
     pub fn infer(&self, draws: &mut Draws) -> Inference {
-        let latent = self.sample(draws);
+        let noise = self.noise(draws);
+        let [rows, _] = noise.dims();
+        let latent = self.at(noise.clone());
+        let log_density = (noise.square() + self.log_variance.clone() + LN_TAU) * -0.5;
         Inference {
-            log_posterior: self.log_prob(latent.clone()),
+            log_posterior: log_density.sum_dim(1).reshape([rows]),
             log_prior: StandardNormal.log_prob(latent.clone()),
             kl: self.kl_to_standard_normal(),
             latent,
@@ -99,6 +113,22 @@ mod tests {
         assert_eq!(collapsed, 4999.5);
         let far = posterior(1e4, 0.0, 1).kl_to_standard_normal().into_scalar::<f32>();
         assert_eq!(far, 5e7);
+    }
+
+    // −½ (ε² + ln σ² + ln 2π), whatever μ + σ ε rounds to.
+    #[test]
+    fn the_density_of_a_draw_is_right_at_any_variance() {
+        for log_variance in [-1e4, -100.0, -40.0, 0.0, 100.0] {
+            let draws = || Key::new(6).rows(&[1]);
+            let inference = posterior(1.0, log_variance, 1).infer(&mut draws());
+            let noise = draws().normal::<2>([1, 1], &Device::flex()).into_scalar::<f64>();
+            let expected = -0.5 * (noise * noise + f64::from(log_variance) + LN_TAU);
+            let got = inference.log_posterior.into_scalar::<f64>();
+            assert!(
+                (got - expected).abs() <= 1e-6 * expected.abs().max(1.0),
+                "{log_variance}: {got}"
+            );
+        }
     }
 
     // At z = μ the density is 1/√(2πσ²) with σ² = e: −½ (1 + ln 2π).

@@ -13,6 +13,15 @@ pub trait Likelihood<const D: usize, K: Basic = Float> {
     /// If `x` has another shape than the distribution's parameters.
     fn log_prob(&self, x: Tensor<D, K>) -> Tensor<D>;
 
+    /// `log p(x | z)` of every row, summed over its features: `[batch]`, in nats.
+    ///
+    /// # Panics
+    ///
+    /// If `x` has another shape than the distribution's parameters.
+    fn log_likelihood(&self, x: Tensor<D, K>) -> Tensor<1> {
+        sum_features(self.log_prob(x))
+    }
+
     /// `E[xᵢ | z]` of every entry.
     fn mean(&self) -> Tensor<D>;
 

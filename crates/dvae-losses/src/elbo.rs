@@ -34,7 +34,7 @@ impl KlWeight {
 /// The terms of the evidence lower bound of each row, in nats.
 ///
 /// For a DVAE the latent comes from the corrupted `x̃` and the log-density is that of the *clean*
-/// `x`: Im et al. (2017), "Denoising Criterion for Variational Auto-Encoding Framework", equation 5.
+/// `x`: Im et al. (2017), "Denoising Criterion for Variational Auto-Encoding Framework".
 /// With one draw of `x̃` and `z` each, the mean over rows is an unbiased estimate of the bound.
 #[derive(Clone, Debug)]
 pub struct Elbo {
@@ -45,7 +45,12 @@ pub struct Elbo {
 impl Elbo {
     /// From the element-wise `log p(xᵢ | z)` `[batch, …]` and the inference that gave `z`.
     pub fn new<const D: usize>(log_density: Tensor<D>, inference: &Inference) -> Self {
-        Self { log_likelihood: sum_features(log_density), kl: inference.kl.clone() }
+        Self::from_rows(sum_features(log_density), inference)
+    }
+
+    /// From `log p(x | z)` `[batch]`, summed over features, and the inference that gave `z`.
+    pub fn from_rows(log_likelihood: Tensor<1>, inference: &Inference) -> Self {
+        Self { log_likelihood, kl: inference.kl.clone() }
     }
 
     /// `log p(x | z)` of each row, summed over features: `[batch]`.

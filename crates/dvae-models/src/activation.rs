@@ -1,13 +1,16 @@
-//! The non-linearities between layers.
+//! What a layer applies to its sums.
 
 use burn::tensor::Tensor;
-use burn::tensor::activation::{relu, softplus};
+use burn::tensor::activation::softplus;
+use dvae_kernels::Activation as Fused;
 use serde::{Deserialize, Serialize};
 
-/// The non-linearity between layers.
+/// What a layer applies to its sums.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Activation {
+    /// Nothing.
+    Identity,
     /// `max(0, x)`.
     #[default]
     Relu,
@@ -16,11 +19,12 @@ pub enum Activation {
 }
 
 impl Activation {
-    /// Applies it to every entry.
-    pub fn forward<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+    /// The part that a layer does in the same pass, and what is left to do after it.
+    pub(crate) fn split<const D: usize>(self) -> (Fused, fn(Tensor<D>) -> Tensor<D>) {
         match self {
-            Self::Relu => relu(x),
-            Self::Softplus => softplus(x, 1.0),
+            Self::Identity => (Fused::Identity, |x| x),
+            Self::Relu => (Fused::Relu, |x| x),
+            Self::Softplus => (Fused::Identity, |x| softplus(x, 1.0)),
         }
     }
 }

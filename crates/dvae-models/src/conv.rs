@@ -1,16 +1,14 @@
 //! A convolutional VAE for images of any size.
 
 use burn::module::Module;
-use burn::nn::Linear;
-use burn::nn::conv::{Conv2d, ConvTranspose2d};
 use burn::tensor::{Device, Tensor};
 use dvae_distributions::{AnyLikelihood, Inference, LikelihoodConfig, StandardNormal};
 use dvae_random::{Draws, Key};
 use serde::{Deserialize, Serialize};
 
-use crate::error::positive;
+use crate::error::{sizes, weights};
 use crate::gaussian_head::GaussianHead;
-use crate::layers::Layers;
+use crate::layers::{Dense, Double, Halve, Layers};
 use crate::{Activation, ModelError, Vae};
 
 /// Configuration of a [`ConvVae`].
@@ -47,29 +45,37 @@ impl ConvVaeConfig {
         let [colours, height, width] = self.image[..] else {
             return Err(ModelError::Image { shape: self.image.clone() });
         };
-        positive("image", &self.image)?;
-        positive("latent", &[self.latent])?;
-        positive("channels", if self.channels.is_empty() { &[0] } else { &self.channels })?;
+        sizes("image", &self.image)?;
+        sizes("latent", &[self.latent])?;
+        sizes("channels", if self.channels.is_empty() { &[0] } else { &self.channels })?;
         let likelihood = self.likelihood.checked()?;
         let stages = [&[colours], &self.channels[..]].concat();
         // Sides before each convolution, and after the last one.
         let halve = |&[h, w]: &[usize; 2]| Some([h.div_ceil(2), w.div_ceil(2)]);
-        let mut sides: Vec<[usize; 2]> =
+        let mut steps: Vec<[usize; 2]> =
             std::iter::successors(Some([height, width]), halve).take(stages.len()).collect();
-        let layers = &mut Layers::new(key, device);
-        let encoder = stages.windows(2).map(|pair| layers.halve(pair[0], pair[1])).collect();
-        let deepest =
-            [stages[stages.len() - 1], sides[stages.len() - 1][0], sides[stages.len() - 1][1]];
-        let features = deepest.iter().product();
+        let (depth, side) = (stages[stages.len() - 1], steps[stages.len() - 1]);
+        let deepest = [depth, side[0], side[1]];
+        let features = deepest.iter().fold(1usize, |n, &size| n.saturating_mul(size));
+        let per_tap: Vec<usize> =
+            stages.iter().map(|channels| channels.saturating_mul(4)).collect();
+        weights(&per_tap)?;
+        weights(&[features, self.latent])?;
+        let (layers, act) = (&mut Layers::new(key, device), self.activation);
+        let encoder = stages.windows(2).map(|pair| layers.halve(pair[0], pair[1], act)).collect();
         let head = GaussianHead::new(features, self.latent, layers);
-        let input = layers.linear(self.latent, features);
+        let input = layers.dense(self.latent, features, act);
         let outputs = [&[colours * likelihood.outputs_per_entry()], &self.channels[..]].concat();
-        let decoder =
-            outputs.windows(2).rev().map(|pair| layers.double(pair[1], pair[0])).collect();
-        sides.pop();
-        sides.reverse();
-        let activation = self.activation;
-        Ok(ConvVae { encoder, head, input, decoder, deepest, sides, activation, likelihood })
+        let decoder = (0..self.channels.len())
+            .rev()
+            .map(|i| {
+                let act = if i == 0 { Activation::Identity } else { act };
+                layers.double(outputs[i + 1], outputs[i], act)
+            })
+            .collect();
+        steps.pop();
+        steps.reverse();
+        Ok(ConvVae { encoder, head, input, decoder, deepest, sides: steps, likelihood })
     }
 }
 
@@ -79,10 +85,10 @@ impl ConvVaeConfig {
 /// length is halved upwards on the way in and cropped by one on the way out, so any size works.
 #[derive(Module, Debug)]
 pub struct ConvVae {
-    encoder: Vec<Conv2d>,
+    encoder: Vec<Halve>,
     head: GaussianHead,
-    input: Linear,
-    decoder: Vec<ConvTranspose2d>,
+    input: Dense,
+    decoder: Vec<Double>,
     /// Channels, height and width after the last convolution.
     #[module(skip)]
     deepest: [usize; 3],
@@ -90,16 +96,13 @@ pub struct ConvVae {
     #[module(skip)]
     sides: Vec<[usize; 2]>,
     #[module(skip)]
-    activation: Activation,
-    #[module(skip)]
     likelihood: LikelihoodConfig,
 }
 
 impl ConvVae {
     fn features(&self, input: Tensor<4>) -> Tensor<2> {
         let rows = input.dims()[0];
-        let act = self.activation;
-        let deepest = self.encoder.iter().fold(input, |x, layer| act.forward(layer.forward(x)));
+        let deepest = self.encoder.iter().fold(input, |x, layer| layer.forward(x));
         deepest.reshape([rows, self.deepest.iter().product()])
     }
 }
@@ -120,7 +123,7 @@ impl Vae<4> for ConvVae {
         let [channels, height, width] = self.deepest;
         let mut x = self.input.forward(latent).reshape([rows, channels, height, width]);
         for (layer, &sides) in self.decoder.iter().zip(&self.sides) {
-            x = crop(layer.forward(self.activation.forward(x)), sides);
+            x = crop(layer.forward(x), sides);
         }
         self.likelihood.of(x).expect("checked when the model was built")
     }

@@ -6,11 +6,21 @@ use dvae_distributions::DistributionError;
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
-    /// A size of 0.
-    #[error("`{name}` must be at least 1, but is 0")]
+    /// A size out of range.
+    #[error("`{name}` must be between 1 and {LARGEST}, but is {value}")]
     Size {
         /// The parameter.
         name: &'static str,
+        /// What it was given.
+        value: usize,
+    },
+    /// Two neighbouring layers that are too wide together.
+    #[error("widths of {inputs} and {outputs} make more than {HEAVIEST} weights in one layer")]
+    Weights {
+        /// Inputs of the layer.
+        inputs: usize,
+        /// Its outputs.
+        outputs: usize,
     },
     /// A shape that is not one of images.
     #[error("`image` must be [channels, height, width], but is {shape:?}")]
@@ -23,10 +33,24 @@ pub enum ModelError {
     Likelihood(#[from] DistributionError),
 }
 
-/// An error naming `name` if one of `sizes` is 0.
-pub(crate) fn positive(name: &'static str, sizes: &[usize]) -> Result<(), ModelError> {
-    if sizes.contains(&0) {
-        return Err(ModelError::Size { name });
+/// The largest size of anything.
+const LARGEST: usize = 1 << 24;
+/// The most weights of one layer: 4 GiB.
+const HEAVIEST: usize = 1 << 30;
+
+/// An error naming `name` if one of `sizes` is out of range.
+pub(crate) fn sizes(name: &'static str, sizes: &[usize]) -> Result<(), ModelError> {
+    match sizes.iter().find(|size| !(1..=LARGEST).contains(*size)) {
+        Some(&value) => Err(ModelError::Size { name, value }),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// An error if fully connected layers of these widths would be too heavy.
+pub(crate) fn weights(widths: &[usize]) -> Result<(), ModelError> {
+    let heavy = |pair: &&[usize]| pair[0].saturating_mul(pair[1]) > HEAVIEST;
+    match widths.windows(2).find(heavy) {
+        Some(pair) => Err(ModelError::Weights { inputs: pair[0], outputs: pair[1] }),
+        None => Ok(()),
+    }
 }

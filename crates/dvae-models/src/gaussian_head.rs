@@ -1,23 +1,23 @@
 //! The two linear heads that give a diagonal normal posterior.
 
 use burn::module::Module;
-use burn::nn::Linear;
 use burn::tensor::Tensor;
 use dvae_distributions::DiagonalNormal;
 
-use crate::layers::Layers;
+use crate::Activation;
+use crate::layers::{Dense, Layers};
 
 /// Features → mean and log-variance of `q(z | x̃)`.
 #[derive(Module, Debug)]
 pub(crate) struct GaussianHead {
-    mean: Linear,
-    log_variance: Linear,
+    mean: Dense,
+    log_variance: Dense,
 }
 
 impl GaussianHead {
     pub(crate) fn new(features: usize, latent: usize, layers: &mut Layers) -> Self {
-        let mean = layers.linear(features, latent);
-        Self { mean, log_variance: layers.linear(features, latent) }
+        let mut head = || layers.dense(features, latent, Activation::Identity);
+        Self { mean: head(), log_variance: head() }
     }
 
     /// `[batch, features]` → a posterior over `[batch, latent]`.

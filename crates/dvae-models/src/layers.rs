@@ -1,10 +1,68 @@
-//! Burn's layers, with weights drawn from a key on the host.
+//! Layers with bias and activation, their weights drawn from a key on the host.
 
-use burn::module::Param;
-use burn::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig};
-use burn::nn::{Linear, PaddingConfig2d};
-use burn::tensor::{Device, Tensor};
+use burn::module::{Module, Param};
+use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
+use burn::tensor::{Device, Tensor, TensorData};
 use dvae_random::Key;
+
+use crate::Activation;
+
+/// `act(x W + b)`.
+#[derive(Module, Debug)]
+pub(crate) struct Dense {
+    pub(crate) weight: Param<Tensor<2>>,
+    bias: Param<Tensor<1>>,
+    #[module(skip)]
+    activation: Activation,
+}
+
+impl Dense {
+    /// `[rows, inputs]` → `[rows, outputs]`.
+    pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let (fused, rest) = self.activation.split();
+        rest(dvae_kernels::linear(x, self.weight.val(), self.bias.val(), fused))
+    }
+}
+
+/// A convolution of kernel 3, stride 2 and padding 1: sides are halved upwards.
+#[derive(Module, Debug)]
+pub(crate) struct Halve {
+    weight: Param<Tensor<4>>,
+    bias: Param<Tensor<1>>,
+    #[module(skip)]
+    activation: Activation,
+}
+
+impl Halve {
+    const KERNEL: usize = 3;
+
+    /// `[b, inputs, h, w]` → `[b, outputs, ⌈h/2⌉, ⌈w/2⌉]`.
+    pub(crate) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let options = ConvOptions::new([2, 2], [1, 1], [1, 1], 1);
+        let (fused, rest) = self.activation.split();
+        rest(dvae_kernels::conv2d(x, self.weight.val(), self.bias.val(), options, fused))
+    }
+}
+
+/// A transposed convolution of kernel 4, stride 2 and padding 1: sides are doubled.
+#[derive(Module, Debug)]
+pub(crate) struct Double {
+    weight: Param<Tensor<4>>,
+    bias: Param<Tensor<1>>,
+    #[module(skip)]
+    activation: Activation,
+}
+
+impl Double {
+    const KERNEL: usize = 4;
+
+    /// `[b, inputs, h, w]` → `[b, outputs, 2h, 2w]`.
+    pub(crate) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let options = ConvTransposeOptions::new([2, 2], [1, 1], [0, 0], [1, 1], 1);
+        let (fused, rest) = self.activation.split();
+        rest(dvae_kernels::conv_transpose2d(x, self.weight.val(), self.bias.val(), options, fused))
+    }
+}
 
 /// Makes the layers of one network, in order: each weight has a stream of its own.
 ///
@@ -17,45 +75,33 @@ pub(crate) struct Layers<'a> {
     next: u64,
 }
 
-/// Kernel side, stride and padding of the convolutions: even sides are halved.
-const CONV: (usize, usize, usize) = (3, 2, 1);
-/// Kernel side, stride and padding of the transposed convolutions: sides are doubled.
-const TRANSPOSED: (usize, usize, usize) = (4, 2, 1);
-
 impl<'a> Layers<'a> {
     pub(crate) fn new(key: Key, device: &'a Device) -> Self {
         Self { key, device, next: 0 }
     }
 
-    pub(crate) fn linear(&mut self, inputs: usize, outputs: usize) -> Linear {
+    pub(crate) fn dense(&mut self, inputs: usize, outputs: usize, activation: Activation) -> Dense {
         let weight = self.weight([inputs, outputs], inputs, outputs);
-        Linear { weight, bias: Some(self.zeros(outputs)) }
+        Dense { weight, bias: self.zeros(outputs), activation }
     }
 
-    /// `[b, inputs, h, w]` → `[b, outputs, ⌈h/2⌉, ⌈w/2⌉]`.
-    pub(crate) fn halve(&mut self, inputs: usize, outputs: usize) -> Conv2d {
-        let (side, stride, pad) = CONV;
-        let (area, reuse) = (side * side, stride * stride);
-        let weight =
-            self.weight([outputs, inputs, side, side], inputs * area, outputs * area / reuse);
-        let layer = Conv2dConfig::new([inputs, outputs], [side, side])
-            .with_stride([stride, stride])
-            .with_padding(PaddingConfig2d::Explicit(pad, pad, pad, pad))
-            .init(self.device);
-        Conv2d { weight, bias: Some(self.zeros(outputs)), ..layer }
+    pub(crate) fn halve(&mut self, inputs: usize, outputs: usize, activation: Activation) -> Halve {
+        let side = Halve::KERNEL;
+        let (fan_in, fan_out) = (inputs * side * side, outputs * side * side / 4);
+        let weight = self.weight([outputs, inputs, side, side], fan_in, fan_out);
+        Halve { weight, bias: self.zeros(outputs), activation }
     }
 
-    /// `[b, inputs, h, w]` → `[b, outputs, 2h, 2w]`.
-    pub(crate) fn double(&mut self, inputs: usize, outputs: usize) -> ConvTranspose2d {
-        let (side, stride, pad) = TRANSPOSED;
-        let (area, reuse) = (side * side, stride * stride);
-        let weight =
-            self.weight([inputs, outputs, side, side], inputs * area / reuse, outputs * area);
-        let layer = ConvTranspose2dConfig::new([inputs, outputs], [side, side])
-            .with_stride([stride, stride])
-            .with_padding([pad, pad])
-            .init(self.device);
-        ConvTranspose2d { weight, bias: Some(self.zeros(outputs)), ..layer }
+    pub(crate) fn double(
+        &mut self,
+        inputs: usize,
+        outputs: usize,
+        activation: Activation,
+    ) -> Double {
+        let side = Double::KERNEL;
+        let (fan_in, fan_out) = (inputs * side * side / 4, outputs * side * side);
+        let weight = self.weight([inputs, outputs, side, side], fan_in, fan_out);
+        Double { weight, bias: self.zeros(outputs), activation }
     }
 
     fn weight<const D: usize>(
@@ -64,11 +110,15 @@ impl<'a> Layers<'a> {
         fan_in: usize,
         fan_out: usize,
     ) -> Param<Tensor<D>> {
-        let limit = (6.0 / (fan_in + fan_out) as f64).sqrt();
+        let limit = (6.0 / (fan_in + fan_out) as f64).sqrt() as f32;
         let mut draws = self.key.rows(&[self.next]);
         self.next += 1;
-        let uniform: Tensor<2> = draws.uniform([1, shape.iter().product()], self.device);
-        Param::from_tensor(((uniform * 2.0 - 1.0) * limit).reshape(shape).detach())
+        let weights: Vec<f32> = draws
+            .uniform_host(shape.iter().product())
+            .into_iter()
+            .map(|u| (u * 2.0 - 1.0) * limit)
+            .collect();
+        Param::from_tensor(Tensor::from_data(TensorData::new(weights, shape), self.device))
     }
 
     fn zeros(&self, n: usize) -> Param<Tensor<1>> {
@@ -83,8 +133,8 @@ mod tests {
     #[test]
     fn weights_fill_the_interval_of_glorot_and_bengio() {
         let device = Device::flex();
-        let linear = Layers::new(Key::new(1), &device).linear(300, 200);
-        let weight = linear.weight.val();
+        let dense = Layers::new(Key::new(1), &device).dense(300, 200, Activation::Identity);
+        let weight = dense.weight.val();
         let limit = (6.0f32 / 500.0).sqrt();
         let largest = weight.clone().abs().max().into_scalar::<f32>();
         assert!(largest <= limit && largest > 0.999 * limit, "{largest} of {limit}");
@@ -98,9 +148,10 @@ mod tests {
         let device = Device::flex();
         let mut first = Layers::new(Key::new(1), &device);
         let mut again = Layers::new(Key::new(1), &device);
-        let data = |linear: Linear| linear.weight.val().into_data();
-        let one = data(first.linear(5, 5));
-        assert_eq!(one, data(again.linear(5, 5)));
-        assert_ne!(one, data(again.linear(5, 5)));
+        let data =
+            |layers: &mut Layers| layers.dense(5, 5, Activation::Identity).weight.val().into_data();
+        let one = data(&mut first);
+        assert_eq!(one, data(&mut again));
+        assert_ne!(one, data(&mut again));
     }
 }

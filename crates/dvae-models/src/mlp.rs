@@ -1,15 +1,14 @@
 //! A fully connected VAE for rows of any shape.
 
 use burn::module::Module;
-use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 use dvae_distributions::{AnyLikelihood, Inference, LikelihoodConfig, StandardNormal};
 use dvae_random::{Draws, Key};
 use serde::{Deserialize, Serialize};
 
-use crate::error::positive;
+use crate::error::{sizes, weights};
 use crate::gaussian_head::GaussianHead;
-use crate::layers::Layers;
+use crate::layers::{Dense, Layers};
 use crate::{Activation, ModelError, Vae};
 
 /// Configuration of an [`MlpVae`].
@@ -42,27 +41,29 @@ impl MlpVaeConfig {
 
     /// The network with weights drawn from `key`; an error names a size of 0 or a bad likelihood.
     pub fn init(&self, key: Key, device: &Device) -> Result<MlpVae, ModelError> {
-        positive("event", if self.event.is_empty() { &[0] } else { &self.event })?;
-        positive("latent", &[self.latent])?;
-        positive("hidden", &self.hidden)?;
+        sizes("event", if self.event.is_empty() { &[0] } else { &self.event })?;
+        sizes("latent", &[self.latent])?;
+        sizes("hidden", &self.hidden)?;
         let likelihood = self.likelihood.checked()?;
-        let features: usize = self.event.iter().product();
+        let features = self.event.iter().fold(1usize, |n, &axis| n.saturating_mul(axis));
         let mut widths = [&[features], &self.hidden[..]].concat();
+        let outputs = features.saturating_mul(likelihood.outputs_per_entry());
+        weights(&[&widths[..], &[self.latent]].concat())?;
+        weights(&[widths.get(1).copied().unwrap_or(self.latent), outputs])?;
         let layers = &mut Layers::new(key, device);
-        let encoder = stack(&widths, layers);
+        let encoder = stack(&widths, self.activation, layers);
         let head = GaussianHead::new(widths[widths.len() - 1], self.latent, layers);
         widths.reverse();
         let hidden = &widths[..widths.len() - 1];
-        let decoder = stack(&[&[self.latent], hidden].concat(), layers);
+        let decoder = stack(&[&[self.latent], hidden].concat(), self.activation, layers);
         let last = *hidden.last().unwrap_or(&self.latent);
-        let output = layers.linear(last, features * likelihood.outputs_per_entry());
-        let (event, activation) = (self.event.clone(), self.activation);
-        Ok(MlpVae { encoder, head, decoder, output, event, activation, likelihood })
+        let output = layers.dense(last, outputs, Activation::Identity);
+        Ok(MlpVae { encoder, head, decoder, output, event: self.event.clone(), likelihood })
     }
 }
 
-fn stack(widths: &[usize], layers: &mut Layers) -> Vec<Linear> {
-    widths.windows(2).map(|pair| layers.linear(pair[0], pair[1])).collect()
+fn stack(widths: &[usize], activation: Activation, layers: &mut Layers) -> Vec<Dense> {
+    widths.windows(2).map(|pair| layers.dense(pair[0], pair[1], activation)).collect()
 }
 
 /// A VAE of fully connected layers over rows of any shape, which it flattens.
@@ -71,14 +72,12 @@ fn stack(widths: &[usize], layers: &mut Layers) -> Vec<Linear> {
 /// "Auto-Encoding Variational Bayes", appendix C.
 #[derive(Module, Debug)]
 pub struct MlpVae {
-    encoder: Vec<Linear>,
+    encoder: Vec<Dense>,
     head: GaussianHead,
-    decoder: Vec<Linear>,
-    output: Linear,
+    decoder: Vec<Dense>,
+    output: Dense,
     #[module(skip)]
     event: Vec<usize>,
-    #[module(skip)]
-    activation: Activation,
     #[module(skip)]
     likelihood: LikelihoodConfig,
 }
@@ -86,12 +85,12 @@ pub struct MlpVae {
 impl MlpVae {
     fn features<const D: usize>(&self, input: Tensor<D>) -> Tensor<2> {
         let rows = input.dims()[0];
-        self.through(&self.encoder, input.reshape([rows, self.event.iter().product()]))
+        through(&self.encoder, input.reshape([rows, self.event.iter().product()]))
     }
+}
 
-    fn through(&self, layers: &[Linear], input: Tensor<2>) -> Tensor<2> {
-        layers.iter().fold(input, |x, layer| self.activation.forward(layer.forward(x)))
-    }
+fn through(layers: &[Dense], input: Tensor<2>) -> Tensor<2> {
+    layers.iter().fold(input, |x, layer| layer.forward(x))
 }
 
 impl<const D: usize> Vae<D> for MlpVae {
@@ -110,7 +109,7 @@ impl<const D: usize> Vae<D> for MlpVae {
     /// If `D` is not one more than the rank of the configured event.
     fn decode(&self, latent: Tensor<2>) -> AnyLikelihood<D> {
         let [rows, _] = latent.dims();
-        let outputs = self.output.forward(self.through(&self.decoder, latent));
+        let outputs = self.output.forward(through(&self.decoder, latent));
         let channels = self.event[0] * self.likelihood.outputs_per_entry();
         let shape = [&[rows, channels], &self.event[1..]].concat();
         let shape: [usize; D] = shape.try_into().expect("the rank of the configured event, plus 1");

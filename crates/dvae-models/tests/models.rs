@@ -34,7 +34,7 @@ fn exercise<V: Vae<4>>(model: &V, rows: usize, image: [usize; 3], latent: usize)
 
 fn likelihoods() -> impl Strategy<Value = LikelihoodConfig> {
     prop_oneof![
-        Just(LikelihoodConfig::Bernoulli),
+        Just(LikelihoodConfig::default()),
         Just(LikelihoodConfig::Normal { scale: 0.1 }),
         Just(LikelihoodConfig::LearnedNormal { min_scale: 0.01 }),
     ]
@@ -74,16 +74,29 @@ fn sizes_of_zero_and_bad_likelihoods_are_refused_by_name() {
     let device = Device::flex();
     let mlp = |config: MlpVaeConfig| config.init(Key::new(1), &device).unwrap_err().to_string();
     let conv = |config: ConvVaeConfig| config.init(Key::new(1), &device).unwrap_err().to_string();
-    assert_eq!(mlp(MlpVaeConfig::new(&[784], 0)), "`latent` must be at least 1, but is 0");
-    assert_eq!(mlp(MlpVaeConfig::new(&[], 2)), "`event` must be at least 1, but is 0");
+    assert_eq!(
+        mlp(MlpVaeConfig::new(&[784], 0)),
+        "`latent` must be between 1 and 16777216, but is 0"
+    );
+    assert_eq!(mlp(MlpVaeConfig::new(&[], 2)), "`event` must be between 1 and 16777216, but is 0");
     let hidden = MlpVaeConfig { hidden: vec![5, 0], ..MlpVaeConfig::new(&[4], 2) };
-    assert_eq!(mlp(hidden), "`hidden` must be at least 1, but is 0");
-    assert_eq!(conv(ConvVaeConfig::new(&[1, 28, 28], 0)), "`latent` must be at least 1, but is 0");
-    assert_eq!(conv(ConvVaeConfig::new(&[1, 0, 28], 2)), "`image` must be at least 1, but is 0");
+    assert_eq!(mlp(hidden), "`hidden` must be between 1 and 16777216, but is 0");
+    assert_eq!(
+        conv(ConvVaeConfig::new(&[1, 28, 28], 0)),
+        "`latent` must be between 1 and 16777216, but is 0"
+    );
+    assert_eq!(
+        conv(ConvVaeConfig::new(&[1, 0, 28], 2)),
+        "`image` must be between 1 and 16777216, but is 0"
+    );
     let flat = "`image` must be [channels, height, width], but is [784]";
     assert_eq!(conv(ConvVaeConfig::new(&[784], 2)), flat);
     let none = ConvVaeConfig { channels: vec![], ..ConvVaeConfig::new(&[1, 8, 8], 2) };
-    assert_eq!(conv(none), "`channels` must be at least 1, but is 0");
+    assert_eq!(conv(none), "`channels` must be between 1 and 16777216, but is 0");
+    let wide = mlp(MlpVaeConfig::new(&[4], usize::MAX));
+    assert_eq!(wide, "`latent` must be between 1 and 16777216, but is 18446744073709551615");
+    let heavy = mlp(MlpVaeConfig { hidden: vec![1 << 24; 2], ..MlpVaeConfig::new(&[4], 2) });
+    assert!(heavy.contains("more than 1073741824 weights in one layer"), "{heavy}");
     let likelihood = LikelihoodConfig::Normal { scale: f64::NAN };
     let scale = ConvVaeConfig { likelihood, ..ConvVaeConfig::new(&[1, 8, 8], 2) };
     assert!(conv(scale).contains("`scale` is a standard deviation"));

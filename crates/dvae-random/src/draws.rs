@@ -30,9 +30,11 @@ impl Draws {
         &self.ids
     }
 
-    /// Independent streams for the same rows, whatever is drawn from these.
-    pub fn branch(&self, branch: u64) -> Self {
-        Self::new(self.key.branch(branch), self.ids.clone())
+    /// Independent streams for the same rows: others at each call, and none that are drawn from
+    /// here. It counts as a draw.
+    pub fn branch(&mut self) -> Self {
+        let key = self.key.branch(u64::from(self.advance()));
+        Self::new(key, self.ids.clone())
     }
 
     /// The streams of some of the rows, given by their places on axis 0.
@@ -93,19 +95,25 @@ impl Draws {
         Tensor::from_data(TensorData::new(self.fill(&shape, law), shape), device)
     }
 
-    /// One uniform on `[0, 1)` for each row.
-    pub fn uniform_per_row(&mut self) -> Vec<f32> {
-        self.fill(&Shape::new([self.ids.len()]), Uniform)
+    /// Independent uniforms on `[0, 1)` that stay on the host: `len` for each row, row after row.
+    pub fn uniform_host(&mut self, len: usize) -> Vec<f32> {
+        self.fill(&Shape::new([self.ids.len(), len]), Uniform)
     }
 
     fn fill<L: Law>(&mut self, shape: &Shape, law: L) -> Vec<L::Item> {
         let rows = self.ids.len();
         assert_eq!(shape[0], rows, "axis 0 of a draw of shape {shape:?} must be its {rows} rows");
-        assert!(self.next < DERIVATION, "a stream holds 2³² − 1 draws");
-        let draw = Draw { key: self.key.words(), index: self.next };
-        self.next += 1;
+        let draw = Draw { key: self.key.words(), index: self.advance() };
         let mut out = vec![L::Item::default(); shape.num_elements()];
         fill::fill(Arch::new(), &mut out, &self.ids, draw, law);
         out
+    }
+
+    /// The number of the next draw.
+    fn advance(&mut self) -> u32 {
+        let index = self.next;
+        assert!(index < DERIVATION, "a stream holds 2³² − 1 draws");
+        self.next += 1;
+        index
     }
 }

@@ -1,8 +1,6 @@
 //! Filling of buffers: many rows at once, vectorised and over all threads.
 //!
-//! The place of a number in its row fixes it: element `64 b + 16 w + l` of a row is made from word
-//! `w` of the Philox counter `(16 b + l, row, draw)`. Sixteen lanes is the layout, whatever the
-//! registers hold.
+//! The layout is that of the crate's documentation: sixteen lanes, whatever the registers hold.
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;

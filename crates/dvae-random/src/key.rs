@@ -77,8 +77,9 @@ impl Key {
 
     /// A random order of `0..n`.
     ///
-    /// Each index gets 64 random bits, and the indices are sorted by them: the order depends on
-    /// nothing but the key and `n`.
+    /// Each index gets 64 random bits (the first two words of its own counter in draw 0), and the
+    /// indices are sorted by them: the order depends on nothing but the key and `n`. A key for an
+    /// order is for nothing else: its rows draw from the same words.
     pub fn permutation(self, n: usize) -> Vec<usize> {
         let mut tagged: Vec<(u64, usize)> = (0..n)
             .map(|i| {

@@ -22,6 +22,20 @@
 //! | [`Key`]     | 64 bits that name a family of streams, derived from seed, purpose and epoch    |
 //! | [`Draws`]   | one stream per data row, drawn from in order: uniform, normal, Bernoulli       |
 //!
+//! # Layout
+//!
+//! Which bits make which number is part of the interface: seeded results stay what they are, and
+//! other programs can compute them. A key is derived as [`Key`] says. Draw `d` of row `r` reads the
+//! words `w = 0, 1, 2, 3` of the Philox counters `(c, r mod 2³², ⌊r / 2³²⌋, d)`, `c = 0, 1, 2, …`,
+//! sixteen counters `c = 16 b + l` at a time:
+//!
+//! | Draw      | Element `64 b + 16 w + l`, `u(word) = ⌊word / 2⁸⌋ · 2⁻²⁴`                           |
+//! |-----------|------------------------------------------------------------------------------------|
+//! | uniform   | `u(word w)`                                                                        |
+//! | Bernoulli | `word w < ⌊p · 2³²⌋`                                                               |
+//! | normal    | with `v = w` rounded down to even: `√(−2 ln(u(word v) + 2⁻²⁴)) · cos 2πu(word v+1)` |
+//! |           | for even `w`, the same with `sin` for odd `w` (Box & Muller 1958)                   |
+//!
 //! # What this gives up
 //!
 //! - Numbers are made on the CPU and uploaded: a back end on a GPU waits for the copy.

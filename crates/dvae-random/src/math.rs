@@ -1,8 +1,8 @@
 //! Logarithm and sine of the normal generator, the same bits on every instruction set.
 //!
 //! Only `+ − × ÷ √` and bit operations, each correctly rounded by IEEE 754 and never fused: what a
-//! vector register computes is what a scalar one computes. The polynomials are those of Cephes
-//! (Moshier 1992, `logf`'s even series in atanh form, `sinf`, `cosf`).
+//! vector register computes is what a scalar one computes. Sine and cosine are the polynomials of
+//! Cephes (Moshier 1992, `sinf`, `cosf`), the logarithm the power series of 2 atanh.
 
 use std::f32::consts::FRAC_PI_2;
 

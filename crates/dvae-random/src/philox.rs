@@ -1,7 +1,7 @@
 //! Philox 4×32-10: a random function of a 128-bit counter and a 64-bit key.
 //!
 //! After Salmon, Moraes, Dror and Shaw (2011), "Parallel random numbers: as easy as 1, 2, 3",
-//! section 3.3, with the constants of its table 2. There is no state to carry, so any number of
+//! section 3.3, with the constants that Random123 publishes. There is no state to carry, so any number of
 //! any stream can be computed first, last, or on another machine.
 
 const ROUNDS: usize = 10;

@@ -110,7 +110,7 @@ fn rows_draws_keys_and_branches_are_uncorrelated() {
         row(Key::new(1).rows(&[1 << 32])),
         row(Key::new(2).rows(&[0])),
         row(Key::new(1).epoch(0).rows(&[0])),
-        row(Key::new(1).rows(&[0]).branch(0)),
+        row(Key::new(1).rows(&[0]).branch()),
         second_draw,
     ];
     for (i, other) in others.iter().enumerate() {

@@ -1,11 +1,13 @@
 //! Checkpoints: written beside, renamed when whole, trusted only if their checksums hold.
 
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
 use burn::store::ModuleRecord;
+use dvae_data::Dataset;
 use serde::{Deserialize, Serialize};
 
 use crate::run_folder::write_atomically;
@@ -22,8 +24,41 @@ const KEPT: usize = 2;
 struct Manifest {
     format: u32,
     epochs_done: usize,
-    train: TrainConfig,
+    run: Identity,
     files: Vec<Checksum>,
+}
+
+/// What a run must share with the one that made a checkpoint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    /// The settings, as JSON: text compares exactly, where parsed floats may not.
+    train: String,
+    corruption: String,
+    /// A checksum of the training rows.
+    data: u32,
+}
+
+impl Identity {
+    pub(crate) fn new(
+        train: &TrainConfig,
+        corruption: &dyn std::fmt::Debug,
+        data: &Dataset,
+    ) -> Self {
+        let train = serde_json::to_string(train).expect("plain settings");
+        Self { train, corruption: format!("{corruption:?}"), data: data.checksum() }
+    }
+
+    /// What differs first, by name, as (here, there).
+    fn difference(&self, other: &Self) -> Option<(&'static str, String, String)> {
+        let data = |identity: &Self| format!("{:08x}", identity.data);
+        [
+            ("settings", self.train.clone(), other.train.clone()),
+            ("corruption", self.corruption.clone(), other.corruption.clone()),
+            ("training rows of checksum", data(self), data(other)),
+        ]
+        .into_iter()
+        .find(|(_, here, there)| here != there)
+    }
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -40,7 +75,7 @@ pub(crate) fn save<M: Module>(
     epochs_done: usize,
     model: &M,
     optimizer: &ModuleOptimizer,
-    train: &TrainConfig,
+    run: &Identity,
 ) -> Result<(), TrainError> {
     let target = root.join(format!("epoch-{epochs_done:05}"));
     let beside = root.join(format!("epoch-{epochs_done:05}.tmp"));
@@ -50,42 +85,68 @@ pub(crate) fn save<M: Module>(
         }
     }
     fs::create_dir_all(&beside).map_err(TrainError::io("make the folder", &beside))?;
-    let failed = |error: burn::store::RecordError| unusable(&target, error);
+    let failed = |error: burn::store::RecordError| {
+        TrainError::io("write", &target)(std::io::Error::other(error.to_string()))
+    };
     model.valid().into_record().save(beside.join(MODEL)).map_err(failed)?;
     optimizer.save(beside.join(OPTIMIZER)).map_err(failed)?;
     let files = [MODEL, OPTIMIZER].map(|name| checksum(&beside, name));
     let files = files.into_iter().collect::<Result<_, _>>()?;
-    let manifest = Manifest { format: FORMAT, epochs_done, train: train.clone(), files };
+    let manifest = Manifest { format: FORMAT, epochs_done, run: run.clone(), files };
     let manifest =
         serde_json::to_vec_pretty(&manifest).map_err(|error| unusable(&target, error))?;
     write_atomically(&beside.join(MANIFEST), &manifest)?;
+    sync_folder(&beside)?;
     fs::rename(&beside, &target).map_err(TrainError::io("write", &target))?;
-    for old in list(root)?.into_iter().rev().skip(KEPT) {
+    // The new one is durable before an old one goes.
+    sync_folder(root)?;
+    for (_, old) in list(root)?.into_iter().rev().skip(KEPT) {
         fs::remove_dir_all(&old).map_err(TrainError::io("remove", &old))?;
     }
     Ok(())
 }
 
-/// The newest intact checkpoint under `root`: the model and optimiser with its state, and the
-/// epochs it has behind it.
+/// What a checkpoint holds.
+pub(crate) struct Loaded<M> {
+    pub(crate) folder: PathBuf,
+    pub(crate) model: M,
+    pub(crate) optimizer: ModuleOptimizer,
+    pub(crate) epochs_done: usize,
+    pub(crate) run: Identity,
+}
+
+/// An error naming what differs, if another run made the checkpoint.
+pub(crate) fn check(folder: &Path, saved: &Identity, run: &Identity) -> Result<(), TrainError> {
+    match saved.difference(run) {
+        Some((what, saved, here)) => {
+            Err(unusable(folder, format!("it was trained with {what} {saved}, not {here}")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The newest intact checkpoint under `root`, as `model` and `optimizer` with its state.
 pub(crate) fn load<M: Module>(
     root: &Path,
     model: M,
     optimizer: ModuleOptimizer,
-    train: &TrainConfig,
-) -> Result<(M, ModuleOptimizer, usize), TrainError> {
+) -> Result<Loaded<M>, TrainError> {
     let (folder, manifest) = newest_intact(root)?;
-    if manifest.train != *train {
-        let (saved, train) = (&manifest.train, train);
-        return Err(unusable(
-            &folder,
-            format!("it was trained with {saved:?}, not with {train:?}"),
-        ));
-    }
     let model = load_model(&folder, model)?;
-    let optimizer =
-        optimizer.load(folder.join(OPTIMIZER)).map_err(|error| unusable(&folder, error))?;
-    Ok((model, optimizer, manifest.epochs_done))
+    let path = folder.join(OPTIMIZER);
+    // Burn puts what it loads on its own default device first, and panics where there is none.
+    let optimizer = catch_unwind(AssertUnwindSafe(|| optimizer.load(path)))
+        .map_err(|_| {
+            unusable(&folder, "Burn's default device does not work; try BURN_DEVICE=flex")
+        })?
+        .map_err(|error| unusable(&folder, error))?;
+    let Manifest { epochs_done, run, .. } = manifest;
+    Ok(Loaded { folder, model, optimizer, epochs_done, run })
+}
+
+/// Whether there is any checkpoint under `root`.
+pub(crate) fn any(root: &Path) -> bool {
+    list(root).is_ok_and(|checkpoints| !checkpoints.is_empty())
 }
 
 /// The weights of the newest intact checkpoint under `root`.
@@ -101,7 +162,7 @@ fn load_model<M: Module>(folder: &Path, model: M) -> Result<M, TrainError> {
 
 fn newest_intact(root: &Path) -> Result<(PathBuf, Manifest), TrainError> {
     let mut newest_error = None;
-    for folder in list(root)?.into_iter().rev() {
+    for (_, folder) in list(root)?.into_iter().rev() {
         match intact(&folder) {
             Ok(manifest) => return Ok((folder, manifest)),
             Err(error) => newest_error = newest_error.or(Some(error)),
@@ -134,17 +195,60 @@ fn checksum(folder: &Path, name: &str) -> Result<Checksum, TrainError> {
     Ok(Checksum { name: name.into(), crc32: crc32fast::hash(&bytes) })
 }
 
-/// Complete checkpoints, the oldest first.
-fn list(root: &Path) -> Result<Vec<PathBuf>, TrainError> {
+/// Checkpoints by the epochs they have behind them, the oldest first; other folders are no business
+/// of this module.
+fn list(root: &Path) -> Result<Vec<(u64, PathBuf)>, TrainError> {
     let entries = fs::read_dir(root).map_err(TrainError::io("read the folder", root))?;
-    let mut folders: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.is_dir() && path.extension().is_none())
+    let mut checkpoints: Vec<(u64, PathBuf)> = entries
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let number = path.file_name()?.to_str()?.strip_prefix("epoch-")?;
+            let digits = number.len() >= 5 && number.bytes().all(|byte| byte.is_ascii_digit());
+            (digits && path.is_dir()).then_some((number.parse().ok()?, path))
+        })
         .collect();
-    folders.sort();
-    Ok(folders)
+    checkpoints.sort();
+    Ok(checkpoints)
+}
+
+/// Makes renames in a folder durable, where the system can.
+fn sync_folder(path: &Path) -> Result<(), TrainError> {
+    if cfg!(unix) {
+        let sync = fs::File::open(path).and_then(|folder| folder.sync_all());
+        sync.map_err(TrainError::io("write", path))?;
+    }
+    Ok(())
 }
 
 fn unusable(path: &Path, reason: impl ToString) -> TrainError {
     TrainError::Checkpoint { path: path.into(), reason: reason.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_folders_named_as_checkpoints_count_and_in_the_order_of_their_numbers() {
+        let root = tempfile::tempdir().unwrap();
+        let names =
+            ["data", "epoch-00009.tmp", "epoch-x", "epoch-100000", "epoch-99999", "epoch-1"];
+        for name in names {
+            fs::create_dir(root.path().join(name)).unwrap();
+        }
+        let numbers: Vec<u64> = list(root.path()).unwrap().into_iter().map(|(n, _)| n).collect();
+        assert_eq!(numbers, [99_999, 100_000]);
+    }
+
+    #[test]
+    fn any_learning_rate_is_the_same_after_a_manifest() {
+        for rate in [0.01 * 1.1, 1.0 / 3.0, f64::MIN_POSITIVE, 0.1 + 0.2] {
+            let learning_rate = crate::LearningRate::Constant { rate };
+            let train = TrainConfig { learning_rate, ..TrainConfig::default() };
+            let rows = Dataset::from_bytes(vec![1, 2], &[1]).unwrap();
+            let run = Identity::new(&train, &"masking", &rows);
+            let text = serde_json::to_string(&run).unwrap();
+            assert_eq!(serde_json::from_str::<Identity>(&text).unwrap(), run);
+        }
+    }
 }

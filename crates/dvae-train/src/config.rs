@@ -84,8 +84,8 @@ impl TrainConfig {
     /// An error naming the first setting that is out of range.
     pub fn check(&self) -> Result<(), TrainError> {
         for (name, count) in [("epochs", self.epochs), ("batch_size", self.batch_size)] {
-            if count == 0 {
-                return Err(TrainError::Count { name });
+            if count == 0 || count > u32::MAX as usize {
+                return Err(TrainError::Count { name, value: count });
             }
         }
         self.learning_rate.check()?;
@@ -115,8 +115,12 @@ mod tests {
             change(&mut config);
             config.check().unwrap_err().to_string()
         };
-        assert_eq!(error(|c| c.epochs = 0), "`epochs` must be at least 1, but is 0");
-        assert_eq!(error(|c| c.batch_size = 0), "`batch_size` must be at least 1, but is 0");
+        assert_eq!(error(|c| c.epochs = 0), "`epochs` must be between 1 and 4294967295, but is 0");
+        assert_eq!(
+            error(|c| c.batch_size = 0),
+            "`batch_size` must be between 1 and 4294967295, but is 0"
+        );
+        assert!(error(|c| c.epochs = usize::MAX).contains("but is 18446744073709551615"));
         assert!(error(|c| c.beta = f64::NAN).starts_with("`beta` is a weight"));
         let nan = error(|c| c.learning_rate = LearningRate::Constant { rate: f64::NAN });
         assert!(nan.ends_with("must be finite and above 0, but is NaN"), "{nan}");

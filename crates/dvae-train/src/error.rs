@@ -10,11 +10,13 @@ use dvae_losses::LossError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
-    /// A count of 0.
-    #[error("`{name}` must be at least 1, but is 0")]
+    /// A count out of range.
+    #[error("`{name}` must be between 1 and {}, but is {value}", u32::MAX)]
     Count {
         /// The parameter.
         name: &'static str,
+        /// What it was given.
+        value: usize,
     },
     /// A learning rate that is negative, 0, infinite, or NaN.
     #[error("`{name}` is a learning rate and must be finite and above 0, but is {value}")]
@@ -41,8 +43,8 @@ pub enum TrainError {
     Data(#[from] DataError),
     /// A term of the bound that became infinite or NaN.
     #[error(
-        "the {term} became {value} at epoch {epoch}, step {step}: a lower learning rate or data on \
-         a smaller scale may help; the last checkpoint is untouched"
+        "the {term} became {value} at epoch {epoch}, step {step}: a lower learning rate may help, or \
+         data without NaN and on a smaller scale; checkpoints made before are untouched"
     )]
     NonFinite {
         /// Which term.

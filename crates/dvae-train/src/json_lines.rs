@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
 
-use crate::{Event, Observer, TrainError};
+use crate::{EpochReport, Event, Observer, TrainError};
 
 /// Appends an [`EpochReport`](crate::EpochReport) to a file after each epoch.
 ///
@@ -28,13 +28,18 @@ impl JsonLines {
         } else {
             String::new()
         };
-        let kept: String = text.split_inclusive('\n').take(epochs).collect();
+        // A line that was torn off, or is of an epoch that will be done again, goes.
+        let behind = |line: &&str| {
+            serde_json::from_str::<EpochReport>(line).is_ok_and(|report| report.epoch <= epochs)
+        };
+        let kept: String = text.split_inclusive('\n').filter(behind).collect();
         crate::run_folder::write_atomically(&self.path, kept.as_bytes())
     }
 
     fn append(&self, line: &str) -> std::io::Result<()> {
         let mut file = OpenOptions::new().append(true).open(&self.path)?;
-        writeln!(file, "{line}")
+        writeln!(file, "{line}")?;
+        file.sync_all()
     }
 }
 

@@ -50,7 +50,7 @@ impl Observer for Progress {
                 eprintln!("{} epoch {text} (held-out, corrupted input)", self.name);
             }
             Event::Epoch(_) => {}
-            Event::Finished => self.bar.finish(),
+            Event::Finished => self.bar.abandon(),
         }
         Ok(())
     }

@@ -42,7 +42,7 @@ impl Streams {
 ///
 /// `clean`: `[batch, …event]`. The corruption gets the clean rows by value and the score uses them
 /// untouched, so no process can change the target. Im, Ahn, Memisevic & Bengio (2017), "Denoising
-/// Criterion for Variational Auto-Encoding Framework", equation 5.
+/// Criterion for Variational Auto-Encoding Framework" (arXiv 1511.06406), the tractable bound.
 pub fn denoising_elbo<const D: usize, K: Basic, V: Vae<D, K>>(
     model: &V,
     clean: Tensor<D, K>,
@@ -52,5 +52,5 @@ pub fn denoising_elbo<const D: usize, K: Basic, V: Vae<D, K>>(
     let corrupted = corruption.corrupt(clean.clone(), &mut streams.corruption);
     let inference = model.infer(corrupted.input, &mut streams.latent);
     let likelihood = model.decode(inference.latent.clone());
-    Elbo::new(likelihood.log_prob(clean), &inference)
+    Elbo::from_rows(likelihood.log_likelihood(clean), &inference)
 }

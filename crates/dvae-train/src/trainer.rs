@@ -4,14 +4,16 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
+use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Device;
 use dvae_corruption::{Clean, Corruption};
 use dvae_data::{Batch, Dataset, Order};
+use dvae_kernels::Adam;
 use dvae_losses::KlWeight;
 use dvae_models::Vae;
 use dvae_random::{Key, Purpose};
 
+use crate::checkpoint::Identity;
 use crate::terms::{PendingTerms, TermSums};
 use crate::{
     EpochReport, Event, MeanElbo, Observer, Streams, TrainConfig, TrainError, Validation,
@@ -36,6 +38,8 @@ pub struct Trainer<const D: usize, V> {
     epochs_done: usize,
     last_epoch: usize,
     checkpoints: Option<PathBuf>,
+    /// The checkpoint that this goes on from, and what made it.
+    resumed: Option<(PathBuf, Identity)>,
 }
 
 impl<const D: usize, V: Vae<D>> Trainer<D, V> {
@@ -49,13 +53,14 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         config.check()?;
         Ok(Self {
             model: model.train(),
-            optimizer: AdamConfig::new().with_epsilon(1e-8).init(),
+            optimizer: Adam::default().init(),
             corruption,
             beta: KlWeight::new(config.beta)?,
             device: device.clone(),
             epochs_done: 0,
             last_epoch: config.epochs,
             checkpoints: None,
+            resumed: None,
             config,
         })
     }
@@ -68,14 +73,21 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
 
     /// Goes on from the newest intact checkpoint in this folder, and saves there.
     ///
-    /// An error names a folder without one, a checkpoint of another configuration, and one whose
-    /// weights do not fit the model.
+    /// An error names a folder without one, and one whose weights do not fit the model.
+    /// [`Trainer::fit`] then refuses a checkpoint of other settings, another corruption or other
+    /// training rows. That the model's configuration is the same in what has no weights (its
+    /// non-linearity, its likelihood) is the caller's to see to.
     pub fn resume(self, folder: impl Into<PathBuf>) -> Result<Self, TrainError> {
         let folder = folder.into();
-        let (model, optimizer, epochs_done) =
-            checkpoint::load(&folder, self.model.valid(), self.optimizer, &self.config)?;
-        let (model, checkpoints) = (model.train(), Some(folder));
-        Ok(Self { model, optimizer, epochs_done, checkpoints, ..self })
+        let loaded = checkpoint::load(&folder, self.model.valid(), self.optimizer)?;
+        Ok(Self {
+            model: loaded.model.train(),
+            optimizer: loaded.optimizer,
+            epochs_done: loaded.epochs_done,
+            resumed: Some((loaded.folder, loaded.run)),
+            checkpoints: Some(folder),
+            ..self
+        })
     }
 
     /// Ends this sitting after `epoch` epochs of the configured ones: to be resumed later.
@@ -88,6 +100,13 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
     ///
     /// After each epoch the bound on `validation` is measured with clean and with corrupted input,
     /// with noise that is the same every time.
+    ///
+    /// An error names a set without rows, a folder that holds the checkpoints of another run, and
+    /// whatever stops the training.
+    ///
+    /// # Panics
+    ///
+    /// If the rows have another shape than the model was configured for.
     pub fn fit(
         self,
         train: &Dataset,
@@ -99,14 +118,23 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
                 return Err(TrainError::Empty { set });
             }
         }
+        let run = Identity::new(&self.config, &self.corruption, train);
+        match (&self.resumed, &self.checkpoints) {
+            (Some((folder, saved)), _) => checkpoint::check(folder, saved, &run)?,
+            (None, Some(path)) if checkpoint::any(path) => {
+                return Err(TrainError::Occupied { path: path.clone() });
+            }
+            _ => {}
+        }
         // Inside the pool, parallel loops start without handing work to another thread first.
         let mut result = None;
-        rayon::scope(|_| result = Some(self.fit_in_pool(train, validation, observers)));
+        rayon::scope(|_| result = Some(self.fit_in_pool(&run, train, validation, observers)));
         result.expect("the scope ran")
     }
 
     fn fit_in_pool(
         mut self,
+        run: &Identity,
         train: &Dataset,
         validation: &Dataset,
         observers: &mut [Box<dyn Observer>],
@@ -124,13 +152,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
             self.epochs_done += 1;
             tell(observers, &Event::Epoch(&report))?;
             if let Some(folder) = &self.checkpoints {
-                checkpoint::save(
-                    folder,
-                    self.epochs_done,
-                    &self.model,
-                    &self.optimizer,
-                    &self.config,
-                )?;
+                checkpoint::save(folder, self.epochs_done, &self.model, &self.optimizer, run)?;
             }
         }
         tell(observers, &Event::Finished)?;

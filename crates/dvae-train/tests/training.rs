@@ -111,10 +111,7 @@ fn the_target_is_the_clean_row_whatever_the_corruption_does() {
     let constant = clean.clone() * 0.0 + 0.5;
     let inference = model().infer(constant, &mut streams.latent);
     let likelihood = Vae::<4>::decode(&model(), inference.latent);
-    let expected = dvae_distributions::sum_features(dvae_distributions::Likelihood::log_prob(
-        &likelihood,
-        clean.clone(),
-    ));
+    let expected = dvae_distributions::Likelihood::log_likelihood(&likelihood, clean.clone());
     assert_eq!(elbo.log_likelihood().into_data(), expected.into_data());
     assert_eq!(clean.to_data(), before);
     assert_eq!(vandal.0.lock().unwrap().as_deref(), Some(&before.try_to_vec::<f32>().unwrap()[..]));
@@ -237,10 +234,47 @@ fn a_checkpoint_of_another_model_or_configuration_is_refused_by_name() {
     let error = other.resume(folder.path()).unwrap_err().to_string();
     assert!(error.contains("do not fit this model") && error.contains("encoder"), "{error}");
 
+    let (train, validation) = rows();
+    let refusal = |trainer: Trainer<4, MlpVae>, train: &Dataset| {
+        let resumed = trainer.resume(folder.path()).unwrap();
+        resumed.fit(train, &validation, &mut []).unwrap_err().to_string()
+    };
     let longer = TrainConfig { epochs: 9, ..config() };
     let longer = Trainer::new(model(), process("mixed"), longer, &Device::flex()).unwrap();
-    let error = longer.resume(folder.path()).unwrap_err().to_string();
-    assert!(error.contains("epochs: 4") && error.contains("epochs: 9"), "{error}");
+    let error = refusal(longer, &train);
+    assert!(error.contains("\"epochs\":4") && error.contains("\"epochs\":9"), "{error}");
+    let error = refusal(trainer("masking:0.25"), &train);
+    assert!(error.contains("with corruption OneOf") && error.contains("rate: 0.25"), "{error}");
+    let error = refusal(trainer("mixed"), &train.take(50));
+    assert!(error.contains("training rows of checksum"), "{error}");
+}
+
+#[test]
+fn a_new_run_does_not_touch_the_checkpoints_of_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, _) = fit(trainer("mixed").checkpoints(folder.path()));
+    let (train, validation) = rows();
+    let again = trainer("masking").checkpoints(folder.path());
+    let error = again.fit(&train, &validation, &mut []).unwrap_err().to_string();
+    assert!(error.contains("exists and is not empty"), "{error}");
+    assert_eq!(bits(&load_weights(folder.path(), model()).unwrap()), bits(&first));
+}
+
+// What a crash leaves: a checkpoint half-written under its other name, one without its manifest,
+// and one half-removed.
+#[test]
+fn what_a_crash_leaves_behind_does_not_stop_a_resume() {
+    let folder = tempfile::tempdir().unwrap();
+    let (straight, _) = fit(trainer("mixed"));
+    fit(trainer("mixed").checkpoints(folder.path()).until(2));
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir(at("epoch-00003.tmp")).unwrap();
+    fs::write(at("epoch-00003.tmp/model.bpk"), "half").unwrap();
+    fs::create_dir(at("epoch-00003")).unwrap();
+    fs::copy(at("epoch-00002/model.bpk"), at("epoch-00003/model.bpk")).unwrap();
+    fs::remove_file(at("epoch-00001/model.bpk")).unwrap();
+    let (resumed, _) = fit(trainer("mixed").resume(folder.path()).unwrap());
+    assert_eq!(bits(&resumed), bits(&straight));
 }
 
 #[test]
@@ -261,5 +295,5 @@ fn sets_without_rows_and_bad_settings_are_refused() {
     assert_eq!(error, "the validation set has no rows");
     let config = TrainConfig { batch_size: 0, ..config() };
     let error = Trainer::new(model(), process("mixed"), config, &Device::flex()).unwrap_err();
-    assert_eq!(error.to_string(), "`batch_size` must be at least 1, but is 0");
+    assert_eq!(error.to_string(), "`batch_size` must be between 1 and 4294967295, but is 0");
 }

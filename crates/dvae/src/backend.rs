@@ -115,13 +115,25 @@ impl Backend {
             #[cfg(feature = "metal")]
             Self::Metal => gpu::device(self, Some(burn::tensor::wgpu::WgpuBackend::Metal)),
             #[cfg(feature = "cuda")]
-            Self::Cuda => Ok(Device::cuda(0)),
+            Self::Cuda => probe(self, || Device::cuda(0)),
             #[cfg(feature = "rocm")]
-            Self::Rocm => Ok(Device::rocm(0)),
+            Self::Rocm => probe(self, || Device::rocm(0)),
             #[allow(unreachable_patterns)] // With every feature on, nothing is left.
             _ => Err(BackendError::NotCompiled { backend: self }),
         }
     }
+}
+
+/// A device whose set-up panics where there is no hardware: tried out with one number.
+#[cfg(any(feature = "cuda", feature = "rocm"))]
+fn probe(backend: Backend, make: impl FnOnce() -> Device) -> Result<Device, BackendError> {
+    let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let device = make();
+        let _ = burn::tensor::Tensor::<1>::zeros([1], &device);
+        device.sync().map(|()| device).map_err(|error| error.to_string())
+    }));
+    let reason = "its driver could not be set up".to_owned();
+    tried.unwrap_or(Err(reason)).map_err(|reason| BackendError::NoDevice { backend, reason })
 }
 
 #[cfg(feature = "wgpu")]

@@ -16,6 +16,7 @@
 //! | [`distributions`] | `q(z \| ·)`, `p(x \| z)`, `p(z)`                                    |
 //! | [`models`]        | networks behind one trait                                         |
 //! | [`losses`]        | the bound, its terms apart                                        |
+//! | [`kernels`]       | fused operations of the CPU back end                              |
 //! | [`data`]          | readers, in-memory sets, an embedded set                          |
 //! | [`train`]         | the loop, checkpoints, observers                                  |
 //! | [`eval`]          | signal-to-noise ratios, pictures                                  |
@@ -39,6 +40,7 @@ pub use dvae_corruption as corruption;
 pub use dvae_data as data;
 pub use dvae_distributions as distributions;
 pub use dvae_eval as eval;
+pub use dvae_kernels as kernels;
 pub use dvae_losses as losses;
 pub use dvae_models as models;
 pub use dvae_random as random;

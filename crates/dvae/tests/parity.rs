@@ -14,6 +14,8 @@ use dvae::train::{Streams, denoising_elbo};
 
 const TOLERANCE: f32 = 1e-4;
 const ROWS: usize = 24;
+/// What must be the same to the bit.
+const INITIAL: &str = "initial weight";
 
 /// Devices to compare with the first one, by name.
 fn devices() -> Vec<(Backend, Device)> {
@@ -27,7 +29,13 @@ fn devices() -> Vec<(Backend, Device)> {
         }
     }
     if required {
-        assert!(devices.iter().any(|(backend, _)| *backend == Backend::Wgpu), "wgpu is required");
+        for needed in [Backend::Flex, Backend::NdArray, Backend::Wgpu] {
+            let found = devices.iter().any(|(backend, _)| *backend == needed);
+            assert!(found, "{needed} is required");
+        }
+    }
+    if devices.len() < 2 {
+        println!("nothing to compare: build with `--features ndarray,wgpu`");
     }
     devices
 }
@@ -60,6 +68,7 @@ fn compute<V: Vae<4>>(
     corruption: &CorruptionConfig,
     device: &Device,
 ) -> Vec<(&'static str, Vec<Vec<f32>>)> {
+    let before = collect(&model, None);
     let rows = fashion_mnist().test.take(ROWS);
     let clean = rows.gather::<4>(rows.ids(), device);
     let process = corruption.build::<4>().unwrap();
@@ -75,6 +84,7 @@ fn compute<V: Vae<4>>(
     let trainer = Trainer::new(model, process, config, device).unwrap();
     let trained = trainer.fit(&rows, &rows, &mut []).unwrap();
     vec![
+        (INITIAL, before),
         ("loss", vec![vec![value]]),
         ("gradient", collect(&training, Some(&gradients))),
         ("weight after three steps", collect(&trained, None)),
@@ -91,7 +101,8 @@ fn distance(a: &[f32], b: &[f32]) -> f32 {
 }
 
 fn assert_parity<V: Vae<4>>(name: &str, init: impl Fn(&Device) -> V) {
-    for corruption in CorruptionConfig::standard_three() {
+    let mixed = "mixed".parse().unwrap();
+    for corruption in CorruptionConfig::standard_three().into_iter().chain([mixed]) {
         let mut reference = None;
         for (backend, device) in devices() {
             let results = compute(init(&device), &corruption, &device);
@@ -100,7 +111,10 @@ fn assert_parity<V: Vae<4>>(name: &str, init: impl Fn(&Device) -> V) {
                 continue;
             };
             for ((what, expected), (_, got)) in Iterator::zip(expected.iter(), &results) {
+                assert_eq!(expected.len(), got.len());
                 for (i, (expected, got)) in expected.iter().zip(got).enumerate() {
+                    assert_eq!(expected.len(), got.len());
+                    assert!(*what != INITIAL || expected == got, "{name}, {backend}: {what} {i}");
                     let gap = distance(expected, got);
                     assert!(
                         gap <= TOLERANCE,
@@ -130,6 +144,15 @@ fn a_convolutional_model_computes_the_same_everywhere() {
             likelihood: LikelihoodConfig::LearnedNormal { min_scale: 0.1 },
             ..ConvVaeConfig::new(&[1, 28, 28], 5)
         };
+        config.init(Key::new(1), device).unwrap()
+    });
+}
+
+// The network of the main example, smaller.
+#[test]
+fn the_network_of_the_example_computes_the_same_everywhere() {
+    assert_parity("example", |device| {
+        let config = ConvVaeConfig { channels: vec![4, 6], ..ConvVaeConfig::new(&[1, 28, 28], 5) };
         config.init(Key::new(1), device).unwrap()
     });
 }

@@ -105,3 +105,24 @@ pub(crate) fn scale_rows(values: &mut [f32], factors: &[f32]) {
         .zip(factors)
         .for_each(|(values, factor)| scale(values, *factor));
 }
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+    use crate::flex::simd::{Level, cap};
+
+    // The cap is the process's, so this is one test of all element-wise code in this module.
+    #[test]
+    fn every_instruction_set_gives_the_same_bits() {
+        let logits: Vec<f32> = (0..999).map(|i| (i as f32 - 500.0) * 0.17).collect();
+        let x: Vec<f32> = (0..999).map(|i| (i % 11) as f32 / 10.0).collect();
+        let results = [Level::Baseline, Level::Avx2, Level::Avx512].map(|level| {
+            cap(level);
+            let (entries, derivative) = bernoulli_log_prob(&logits, &x);
+            let (rows, _) = bernoulli_log_likelihood(&logits, &x, 3);
+            let all = entries.into_iter().chain(derivative).chain(rows);
+            all.map(f32::to_bits).collect::<Vec<_>>()
+        });
+        assert!(results[0] == results[1] && results[1] == results[2]);
+    }
+}
