@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use dvae::prelude::*;
-use dvae::train::{Observer, TrainError};
+use dvae::train::TrainError;
 use serde::Serialize;
 
 /// Fewer page faults than the system's: Burn makes a new buffer for every operation.

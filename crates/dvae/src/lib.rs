@@ -55,7 +55,8 @@ pub mod prelude {
     pub use crate::eval::{Comparison, Grid};
     pub use crate::models::{ConvVaeConfig, MlpVaeConfig, Vae};
     pub use crate::random::{Key, Purpose};
-    pub use crate::train::{JsonLines, LearningRate, Progress, RunFolder, TrainConfig, Trainer};
+    pub use crate::train::{JsonLines, LearningRate, Observer, Progress, RunFolder};
+    pub use crate::train::{TrainConfig, Trainer};
     pub use crate::{Backend, BackendError};
     pub use burn::tensor::{Device, Tensor};
 }
