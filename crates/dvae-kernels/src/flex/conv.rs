@@ -6,6 +6,7 @@
 
 use rayon::prelude::*;
 
+use super::buffer::unwritten;
 use super::gemm::{Matrix, Output, multiply};
 use super::geometry::{
     Geometry, columns_to_image, features_to_matrix, image_to_columns, matrix_to_features,
@@ -28,8 +29,8 @@ impl Room {
     fn new(g: &Geometry) -> Self {
         let width = BLOCK * g.places();
         Self {
-            columns: vec![0.0; g.taps() * width],
-            matrix: vec![0.0; g.features[0] * width],
+            columns: unwritten(g.taps() * width),
+            matrix: unwritten(g.features[0] * width),
             phases: vec![0.0; g.phases_len()],
         }
     }
@@ -68,7 +69,7 @@ fn from_columns(
 pub(crate) fn convolve(x: &[f32], w: &[f32], bias: &[f32], g: &Geometry, relu: bool) -> Vec<f32> {
     let (image, features) = (g.image_len(), g.features_len());
     let weight = Matrix::new(w, g.features[0], g.taps());
-    let mut y = vec![0.0; x.len() / image * features];
+    let mut y = unwritten(x.len() / image * features);
     y.par_chunks_mut(BLOCK * features).zip(x.par_chunks(BLOCK * image)).for_each_init(
         || Room::new(g),
         |room, (y, x)| {
@@ -87,7 +88,7 @@ pub(crate) fn convolve(x: &[f32], w: &[f32], bias: &[f32], g: &Geometry, relu: b
 pub(crate) fn transpose(f: &[f32], w: &[f32], bias: &[f32], g: &Geometry, relu: bool) -> Vec<f32> {
     let (image, features) = (g.image_len(), g.features_len());
     let weight = Matrix::new(w, g.features[0], g.taps()).transposed();
-    let mut x = vec![0.0; f.len() / features * image];
+    let mut x = unwritten(f.len() / features * image);
     x.par_chunks_mut(BLOCK * image).zip(f.par_chunks(BLOCK * features)).for_each_init(
         || Room::new(g),
         |room, (x, f)| {
@@ -160,7 +161,7 @@ impl Backward<'_> {
         };
         let images = input.len() / from;
         let share = images.div_ceil(SHARES).max(1);
-        let mut input_gradient = vec![0.0; if need_input { input.len() } else { 0 }];
+        let mut input_gradient = unwritten(if need_input { input.len() } else { 0 });
         // Without a gradient to write, each share gets an empty stretch.
         let mut stretches: Vec<&mut [f32]> = if need_input {
             input_gradient.chunks_mut(share * from).collect()

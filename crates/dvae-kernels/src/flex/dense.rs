@@ -1,5 +1,6 @@
 //! Fully connected layers: product, bias and activation.
 
+use super::buffer::unwritten;
 use super::gemm::{Matrix, multiply_parallel};
 use super::simd::vectorised;
 
@@ -43,7 +44,7 @@ pub(crate) fn forward(
     rows: usize,
     relu: bool,
 ) -> Vec<f32> {
-    let mut out = vec![0.0; rows * bias.len()];
+    let mut out = unwritten(rows * bias.len());
     multiply_parallel(&mut out, x, weight);
     add_bias(&mut out, bias, relu);
     out

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::buffer::unwritten;
 use super::math::{exp_negative, ln_1p_unit};
 use super::simd::vectorised;
 
@@ -62,7 +63,7 @@ vectorised! {
 
 /// Element-wise log-density and derivative.
 pub(crate) fn bernoulli_log_prob(logits: &[f32], x: &[f32]) -> (Vec<f32>, Vec<f32>) {
-    let (mut out, mut derivative) = (vec![0.0; logits.len()], vec![0.0; logits.len()]);
+    let (mut out, mut derivative) = (unwritten(logits.len()), unwritten(logits.len()));
     out.par_chunks_mut(GRAIN)
         .zip(derivative.par_chunks_mut(GRAIN))
         .zip(logits.par_chunks(GRAIN).zip(x.par_chunks(GRAIN)))
@@ -79,7 +80,7 @@ pub(crate) fn bernoulli_log_likelihood(
     rows: usize,
 ) -> (Vec<f32>, Vec<f32>) {
     let features = logits.len() / rows.max(1);
-    let (mut out, mut derivative) = (vec![0.0; rows], vec![0.0; logits.len()]);
+    let (mut out, mut derivative) = (vec![0.0; rows], unwritten(logits.len()));
     if features == 0 {
         return (out, derivative);
     }

@@ -1,5 +1,6 @@
 //! What is fused under the flex back end.
 
+mod buffer;
 mod conv;
 mod dense;
 mod density;

@@ -8,6 +8,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{Bytes, DType, Shape};
 
+use super::buffer::unwritten;
 use super::conv;
 use super::dense;
 use super::density;
@@ -154,10 +155,10 @@ impl Kernels for Flex {
         let ([rows, inputs], [_, outputs]) = (x.shape().dims(), weight.shape().dims());
         let mut bias = vec![0.0; outputs];
         dense::sum_rows(values(&gradient), &mut bias);
-        let mut weight_gradient = vec![0.0; inputs * outputs];
+        let mut weight_gradient = unwritten(inputs * outputs);
         multiply_parallel(&mut weight_gradient, matrix(&x).transposed(), matrix(&gradient));
         let input = need_input.then(|| {
-            let mut input = vec![0.0; rows * inputs];
+            let mut input = unwritten(rows * inputs);
             multiply_parallel(&mut input, matrix(&gradient), matrix(&weight).transposed());
             tensor(input, [rows, inputs])
         });
