@@ -96,6 +96,9 @@ fn compute<V: Vae<4>>(
 /// Not the largest entry's difference: Adam divides each gradient by its own size, so a gradient
 /// that cancels to the last bit is rounding noise, and its weight moves by as much as any other.
 fn distance(a: &[f32], b: &[f32]) -> f32 {
+    if a == b {
+        return 0.0; // Biases begin at 0.
+    }
     let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|v| v * v).sum::<f32>().sqrt();
     norm(&mut a.iter().zip(b).map(|(a, b)| a - b)) / norm(&mut a.iter().copied())
 }
