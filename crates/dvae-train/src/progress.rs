@@ -4,7 +4,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{Event, MeanElbo, Observer, TrainError};
 
-const BAR: &str = "{prefix} {bar:24} epoch {msg}, {eta} left";
+const BAR: &str = "{prefix} {wide_bar} epoch {msg}, {eta} left";
 
 /// Shows epoch, ELBO, reconstruction and KL in nats, and the time left, on the standard error.
 #[derive(Debug)]
