@@ -198,11 +198,10 @@ impl Backward<'_> {
         into: &mut [f32],
     ) -> (Vec<f32>, Vec<f32>) {
         let g = self.geometry;
-        let [from, to, shape] = match self.transposed {
-            false => [[g.image_len(), 0], [g.features_len(), 0], [g.features[0], 0]],
-            true => [[g.features_len(), 0], [g.image_len(), 0], [g.image[0], 0]],
+        let (from, to, channels) = match self.transposed {
+            false => (g.image_len(), g.features_len(), g.features[0]),
+            true => (g.features_len(), g.image_len(), g.image[0]),
         };
-        let (from, to, channels) = (from[0], to[0], shape[0]);
         let mut weight = vec![0.0; self.weight.len()];
         let mut bias = vec![0.0; channels];
         mask_and_sum(gradient, output, to / channels, self.relu, &mut bias);
