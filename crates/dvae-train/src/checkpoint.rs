@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
 use burn::store::ModuleRecord;
+use burn::tensor::Bytes;
 use dvae_data::Dataset;
 use serde::{Deserialize, Serialize};
 
@@ -133,9 +134,9 @@ pub(crate) fn load<M: Module>(
 ) -> Result<Loaded<M>, TrainError> {
     let (folder, manifest) = newest_intact(root)?;
     let model = load_model(&folder, model)?;
-    let path = folder.join(OPTIMIZER);
+    let bytes = read(&folder, OPTIMIZER)?;
     // Burn puts what it loads on its own default device first, and panics where there is none.
-    let optimizer = catch_unwind(AssertUnwindSafe(|| optimizer.load(path)))
+    let optimizer = catch_unwind(AssertUnwindSafe(|| optimizer.from_bytes(bytes)))
         .map_err(|_| {
             unusable(&folder, "Burn's default device does not work; try BURN_DEVICE=flex")
         })?
@@ -155,9 +156,16 @@ pub(crate) fn load_weights<M: Module>(root: &Path, model: M) -> Result<M, TrainE
 }
 
 fn load_model<M: Module>(folder: &Path, model: M) -> Result<M, TrainError> {
-    ModuleRecord::load(folder.join(MODEL))
+    ModuleRecord::from_bytes(read(folder, MODEL)?)
         .and_then(|record| model.try_load_record(record))
         .map_err(|error| unusable(folder, format!("its weights do not fit this model: {error}")))
+}
+
+/// A file as a whole, at once: Burn would read it piece by piece when it needs one, by when the
+/// checkpoint may be gone.
+fn read(folder: &Path, name: &str) -> Result<Bytes, TrainError> {
+    let path = folder.join(name);
+    fs::read(&path).map(Bytes::from_bytes_vec).map_err(TrainError::io("read", &path))
 }
 
 fn newest_intact(root: &Path) -> Result<(PathBuf, Manifest), TrainError> {
@@ -190,8 +198,7 @@ fn intact(folder: &Path) -> Result<Manifest, TrainError> {
 }
 
 fn checksum(folder: &Path, name: &str) -> Result<Checksum, TrainError> {
-    let path = folder.join(name);
-    let bytes = fs::read(&path).map_err(TrainError::io("read", &path))?;
+    let bytes = read(folder, name)?;
     Ok(Checksum { name: name.into(), crc32: crc32fast::hash(&bytes) })
 }
 
