@@ -13,6 +13,16 @@
 //! log-density in nats, so that weights and masks have one place to enter. [`Inference`] is what a
 //! bound needs to know of an encoder's answer.
 //!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use dvae_distributions::{Bernoulli, Likelihood};
+//!
+//! let device = Device::flex();
+//! let coins = Bernoulli::new(Tensor::<2>::zeros([1, 3], &device)); // logit 0: fair
+//! let nats = coins.log_likelihood(Tensor::ones([1, 3], &device)).into_scalar::<f32>();
+//! assert!((nats - 3.0 * 0.5f32.ln()).abs() < 1e-6);
+//! ```
+//!
 //! # What this gives up
 //!
 //! - Every normaliser is kept: a log-density is a density's, never "up to a constant".

@@ -13,6 +13,16 @@
 //! | [`bernoulli_log_likelihood`] | its derivative, the sum over a row      | flex, `f32`                   |
 //! | [`Adam`]                     | both moments and the step, in place     | flex, `f32`                   |
 //!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use dvae_kernels::{Activation, linear};
+//!
+//! let device = Device::flex();
+//! let (x, weight) = (Tensor::ones([1, 2], &device), Tensor::ones([2, 3], &device));
+//! let out = linear(x, weight, Tensor::from_data([-3.0, 0.0, 1.0], &device), Activation::Relu);
+//! assert_eq!(out.into_data().try_to_vec::<f32>().unwrap(), [0.0, 2.0, 3.0]);
+//! ```
+//!
 //! Results are the same bits on any number of threads. Element-wise code gives the same bits on every
 //! instruction set; matrix products do not, because their kernels use fused multiply-adds where the
 //! machine has them.

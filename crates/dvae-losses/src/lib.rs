@@ -8,6 +8,21 @@
 //! both terms, always. A loss takes an [`Inference`](dvae_distributions::Inference) and element-wise
 //! log-densities, never a model, so it can be tested with literals and used in any loop.
 //!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use dvae_distributions::DiagonalNormal;
+//! use dvae_losses::{Elbo, KlWeight};
+//! use dvae_random::Key;
+//!
+//! let device = Device::flex();
+//! let posterior = DiagonalNormal::new(Tensor::ones([1, 2], &device), Tensor::zeros([1, 2], &device));
+//! let inference = posterior.infer(&mut Key::new(1).rows(&[0])); // KL ½ for each of two latents
+//! let elbo = Elbo::from_rows(Tensor::from_data([-3.0], &device), &inference);
+//! assert_eq!(elbo.bound().into_scalar::<f32>(), -4.0);
+//! assert_eq!(elbo.loss(KlWeight::new(0.0)?).into_scalar::<f32>(), 3.0);
+//! # Ok::<(), dvae_losses::LossError>(())
+//! ```
+//!
 //! # What this gives up
 //!
 //! - Nothing is averaged over features: figures grow with the size of a row, as the bound does.

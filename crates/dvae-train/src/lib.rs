@@ -11,6 +11,26 @@
 //! | [`evaluate`]       | the bound of a trained model, on clean or on corrupted input            |
 //! | [`RunFolder`]      | where a run keeps its configuration, metrics, checkpoints and pictures   |
 //!
+//! ```
+//! use burn::tensor::Device;
+//! use dvae_corruption::Masking;
+//! use dvae_models::{MlpVaeConfig, Vae};
+//! use dvae_random::{Key, Purpose};
+//! use dvae_train::{TrainConfig, Trainer};
+//!
+//! let device = Device::flex();
+//! let rows = dvae_data::fashion_mnist().train.take(200);
+//! let (train, held_out) = rows.split(50, Key::new(1).purpose(Purpose::Split))?;
+//! let config = MlpVaeConfig { hidden: vec![32], ..MlpVaeConfig::new(train.event(), 4) };
+//! let model = config.init(Key::new(1).purpose(Purpose::Weights), &device)?;
+//! let training = TrainConfig { epochs: 1, ..TrainConfig::default() };
+//! let trainer = Trainer::new(model, Box::new(Masking::new(0.5)?), training, &device)?;
+//! let model = trainer.fit(&train, &held_out, &mut [])?;
+//! let cleaned = model.denoise(held_out.gather::<4>(&held_out.ids()[..3], &device));
+//! assert_eq!(cleaned.dims(), [3, 1, 28, 28]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # What this gives up
 //!
 //! - A checkpoint is made after an epoch, so an interruption costs up to one epoch.
