@@ -1,6 +1,6 @@
 //! One training step: corrupt, infer, decode, score, differentiate, Adam.
 //!
-//! `cargo bench -p dvae-benches --bench train_step --features ndarray`
+//! `cargo bench --workspace --features ndarray,wgpu --bench train_step`
 
 #![allow(missing_docs)]
 
