@@ -1,6 +1,6 @@
 //! Damaging 128 images of 1×28×28.
 //!
-//! `cargo bench -p dvae-benches --bench corruption`
+//! `cargo bench --workspace --bench corruption`
 
 #![allow(missing_docs)]
 

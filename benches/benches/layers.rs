@@ -1,6 +1,6 @@
 //! Single layers of the convolutional model, forwards, and forwards and backwards; batch 128.
 //!
-//! `cargo bench -p dvae-benches --bench layers`
+//! `cargo bench --workspace --bench layers`
 
 #![allow(missing_docs)]
 

@@ -1,6 +1,6 @@
 //! Filling tensors from keyed streams: values a second.
 //!
-//! `cargo bench -p dvae-benches --bench streams`
+//! `cargo bench --workspace --bench streams`
 
 #![allow(missing_docs)]
 

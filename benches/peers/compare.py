@@ -3,7 +3,7 @@
     pip install torch numpy
     python benches/peers/compare.py [rounds]
 
-Runs `cargo bench -p dvae-benches --bench train_step` and a PyTorch loop of the same work (Gaussian
+Runs `cargo bench --workspace --bench train_step` and a PyTorch loop of the same work (Gaussian
 corruption, forward, Bernoulli bound, backward, fused Adam; batch 128; two threads) in alternation, and
 prints the median of each and the median of the rounds' ratios: machines are noisy, ratios of one round
 less so.
@@ -73,7 +73,7 @@ def torch_step(name, channels_last=False):
 
 def ours():
     """Median milliseconds of each model on flex."""
-    command = ["cargo", "bench", "-q", "-p", "dvae-benches", "--bench", "train_step"]
+    command = ["cargo", "bench", "-q", "--workspace", "--bench", "train_step"]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     medians = {}
     for line in text.splitlines():

@@ -69,6 +69,27 @@ fn a_run_leaves_all_that_it_promises() {
 }
 
 #[test]
+fn the_run_folder_is_enough_to_build_the_model_again() {
+    use dvae::prelude::*;
+    let folder = user_folder();
+    let arguments = ["--data", "data", "--epochs", "1", "--latent", "3", "--out", "run"];
+    assert!(run(folder.path(), &arguments).status.success());
+    let text = fs::read_to_string(folder.path().join("run/config.toml")).unwrap();
+    let config: toml::Table = text.parse().unwrap();
+    let train: TrainConfig = config["train"].clone().try_into().unwrap();
+    assert_eq!(train.epochs, 1);
+    let corruption = config["args"]["corruption"].clone();
+    corruption.try_into::<CorruptionConfig>().unwrap().build::<4>().unwrap();
+    let model: ConvVaeConfig = config["model"].clone().try_into().unwrap();
+    let device = "flex".parse::<Backend>().unwrap().device().unwrap();
+    let model = model.init(Key::new(99), &device).unwrap();
+    let checkpoints = folder.path().join("run/checkpoints");
+    let model = dvae::train::load_weights(&checkpoints, model).unwrap();
+    let dark = Tensor::<4>::full([1, 1, 6, 5], 30.0 / 255.0, &device);
+    assert_eq!(model.denoise(dark).dims(), [1, 1, 6, 5]);
+}
+
+#[test]
 fn the_same_seed_gives_the_same_figures() {
     let folder = user_folder();
     let figures = |out: &str, seed: &str| {

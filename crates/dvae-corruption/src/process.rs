@@ -18,8 +18,8 @@ pub struct Corrupted<const D: usize, K: Basic = Float> {
 
 /// A corruption process `p(x̃ | x)` on tensors of rank `D` and kind `K`; axis 0 is the row.
 ///
-/// The clean rows come by value and go nowhere else: a process can neither keep nor change the
-/// target. All randomness comes from `draws`, whose rows are the rows of `clean`.
+/// The clean rows come by value: whatever a process does with them, the target stays what it was.
+/// All randomness comes from `draws`, whose rows are the rows of `clean`.
 pub trait Corruption<const D: usize, K: Basic = Float>: Debug + Send + Sync {
     /// Damages each row of `clean`, shape `[batch, …]`, with noise from its own stream.
     ///

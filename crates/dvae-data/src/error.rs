@@ -103,16 +103,7 @@ pub enum DataError {
         /// The value.
         value: f32,
     },
-    /// A size out of range.
-    #[error("`{name}` must be between {low} and {high}, but is {value}")]
-    Size {
-        /// The parameter.
-        name: &'static str,
-        /// What it was given.
-        value: usize,
-        /// The smallest allowed.
-        low: usize,
-        /// The largest allowed.
-        high: usize,
-    },
+    /// A batch of no rows.
+    #[error("`batch_size` must be at least 1, but is 0")]
+    BatchSize,
 }

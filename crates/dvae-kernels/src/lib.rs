@@ -101,9 +101,7 @@ pub fn linear(
     activation: Activation,
 ) -> Tensor<2> {
     #[cfg(feature = "flex")]
-    if covered!(x, weight, bias) && !x.shape().dims::<2>().contains(&0) {
-        let ([_, inputs], [weight_inputs, outputs]) = (x.dims(), weight.dims());
-        assert_eq!((inputs, outputs), (weight_inputs, bias.dims()[0]), "shapes of a linear layer");
+    if covered!(x, weight, bias) && product_fits(x.dims(), weight.dims(), bias.dims()) {
         return Tensor::from_dispatch(Dispatch::fused_linear(
             x.into_dispatch(),
             weight.into_dispatch(),
@@ -129,7 +127,7 @@ pub fn conv2d(
 ) -> Tensor<4> {
     #[cfg(feature = "flex")]
     if let (true, Some(geometry)) =
-        (covered!(x, weight, bias), convolution(x.dims(), weight.dims(), &options))
+        (covered!(x, weight, bias), convolution(x.dims(), weight.dims(), bias.dims(), &options))
     {
         return Tensor::from_dispatch(Dispatch::fused_conv(
             x.into_dispatch(),
@@ -157,9 +155,10 @@ pub fn conv_transpose2d(
     activation: Activation,
 ) -> Tensor<4> {
     #[cfg(feature = "flex")]
-    if let (true, Some(geometry)) =
-        (covered!(x, weight, bias), transposed_convolution(x.dims(), weight.dims(), &options))
-    {
+    if let (true, Some(geometry)) = (
+        covered!(x, weight, bias),
+        transposed_convolution(x.dims(), weight.dims(), bias.dims(), &options),
+    ) {
         return Tensor::from_dispatch(Dispatch::fused_conv(
             x.into_dispatch(),
             weight.into_dispatch(),
@@ -172,9 +171,21 @@ pub fn conv_transpose2d(
     activation.apply(module::conv_transpose2d(x, weight, Some(bias), options))
 }
 
-/// The geometry of a convolution that is covered: sizes that fit, one group, nothing empty.
+/// Whether a product is covered: shapes that fit, nothing empty. What does not fit goes the ordinary
+/// way, as all that is not covered does, and meets Burn's own checks there.
 #[cfg(feature = "flex")]
-fn convolution(x: [usize; 4], weight: [usize; 4], options: &ConvOptions<2>) -> Option<Geometry> {
+fn product_fits([rows, inputs]: [usize; 2], weight: [usize; 2], [bias]: [usize; 1]) -> bool {
+    weight == [inputs, bias] && ![rows, inputs, bias].contains(&0)
+}
+
+/// The geometry of a convolution that is covered: shapes that fit, one group, nothing empty.
+#[cfg(feature = "flex")]
+fn convolution(
+    x: [usize; 4],
+    weight: [usize; 4],
+    [bias]: [usize; 1],
+    options: &ConvOptions<2>,
+) -> Option<Geometry> {
     let ([rows, c, h, w], [o, weight_c, kh, kw]) = (x, weight);
     let side = |size: usize, kernel: usize, i: usize| {
         let padded = size + options.padding[i].0 + options.padding[i].1;
@@ -182,7 +193,8 @@ fn convolution(x: [usize; 4], weight: [usize; 4], options: &ConvOptions<2>) -> O
         Some(padded.checked_sub(reach)? / options.stride[i] + 1)
     };
     let features = [o, side(h, kh, 0)?, side(w, kw, 1)?];
-    let fits = options.groups == 1 && weight_c == c && ![rows, c, h, w, o].contains(&0);
+    let empty = [rows, c, h, w, o].contains(&0);
+    let fits = options.groups == 1 && weight_c == c && bias == o && !empty;
     fits.then_some(Geometry {
         image: [c, h, w],
         features,
@@ -198,6 +210,7 @@ fn convolution(x: [usize; 4], weight: [usize; 4], options: &ConvOptions<2>) -> O
 fn transposed_convolution(
     x: [usize; 4],
     weight: [usize; 4],
+    [bias]: [usize; 1],
     options: &ConvTransposeOptions<2>,
 ) -> Option<Geometry> {
     let ([rows, c, h, w], [weight_c, o, kh, kw]) = (x, weight);
@@ -206,7 +219,8 @@ fn transposed_convolution(
         (size.checked_sub(1)? * options.stride[i] + reach).checked_sub(2 * options.padding[i])
     };
     let image = [o, side(h, kh, 0)?, side(w, kw, 1)?];
-    let fits = options.groups == 1 && weight_c == c && rows > 0 && !image.contains(&0);
+    let empty = [rows, c].contains(&0) || image.contains(&0);
+    let fits = options.groups == 1 && weight_c == c && bias == o && !empty;
     fits.then_some(Geometry {
         image,
         features: [c, h, w],
@@ -226,7 +240,7 @@ pub fn bernoulli_log_prob<const D: usize>(logits: Tensor<D>, x: Tensor<D>) -> Te
     #[cfg(feature = "flex")]
     if covered!(logits, x) && logits.dims() == x.dims() && !x.is_tracked() {
         let (logits, x) = (logits.into_dispatch(), x.into_dispatch());
-        return Tensor::from_dispatch(Dispatch::fused_bernoulli(logits, x));
+        return Tensor::from_dispatch(Dispatch::fused_bernoulli(logits, x, false));
     }
     log_sigmoid(logits.clone()) - (1.0 - x) * logits
 }
@@ -242,7 +256,7 @@ pub fn bernoulli_log_likelihood<const D: usize>(logits: Tensor<D>, x: Tensor<D>)
     #[cfg(feature = "flex")]
     if covered!(logits, x) && logits.dims() == x.dims() && !x.is_tracked() {
         let flat = |tensor: Tensor<D>| tensor.reshape([rows, features]).into_dispatch();
-        return Tensor::from_dispatch(Dispatch::fused_bernoulli_rows(flat(logits), flat(x)));
+        return Tensor::from_dispatch(Dispatch::fused_bernoulli(flat(logits), flat(x), true));
     }
     bernoulli_log_prob(logits, x).reshape([rows, features]).sum_dim(1).reshape([rows])
 }

@@ -201,6 +201,41 @@ fn groups_take_the_ordinary_path_with_the_same_result() {
     .unwrap();
 }
 
+// A bias or a weight of another size is a bug in the caller, fused or not.
+#[test]
+fn shapes_that_do_not_fit_panic_and_empty_ones_do_not() {
+    let zeros = |n: usize| Tensor::<1>::zeros([n], &Device::flex());
+    let x = |n: usize| Tensor::<4>::ones([2, n, 5, 5], &Device::flex());
+    let weight = || Tensor::<4>::ones([3, 4, 2, 2], &Device::flex());
+    let conv = |channels: usize, bias: usize| {
+        let options = ConvOptions::new([1, 1], [0, 0], [1, 1], 1);
+        dvae_kernels::conv2d(x(channels), weight(), zeros(bias), options, Activation::Relu)
+    };
+    let transposed = |channels: usize, bias: usize| {
+        let options = ConvTransposeOptions::new([1, 1], [0, 0], [0, 0], [1, 1], 1);
+        dvae_kernels::conv_transpose2d(
+            x(channels),
+            weight(),
+            zeros(bias),
+            options,
+            Activation::Relu,
+        )
+    };
+    let linear = |inputs: usize, outputs: usize, bias: usize| {
+        let x = Tensor::<2>::ones([2, 4], &Device::flex());
+        let weight = Tensor::<2>::ones([inputs, outputs], &Device::flex());
+        dvae_kernels::linear(x, weight, zeros(bias), Activation::Relu)
+    };
+    assert_eq!(conv(4, 3).dims(), [2, 3, 4, 4]);
+    assert_eq!(transposed(3, 4).dims(), [2, 4, 6, 6]);
+    assert_eq!(linear(4, 3, 3).dims(), [2, 3]);
+    let panics =
+        |call: &dyn Fn()| std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).is_err();
+    assert!(panics(&|| _ = conv(4, 2)) && panics(&|| _ = conv(5, 3)));
+    assert!(panics(&|| _ = transposed(3, 3)) && panics(&|| _ = transposed(4, 4)));
+    assert!(panics(&|| _ = linear(4, 3, 2)) && panics(&|| _ = linear(5, 3, 3)));
+}
+
 // Operands that are not contiguous, and ones on the plain device beside tracked ones.
 #[test]
 fn views_and_constants_are_operands_like_any_other() {

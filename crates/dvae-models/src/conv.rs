@@ -40,7 +40,7 @@ impl ConvVaeConfig {
         }
     }
 
-    /// The network with weights drawn from `key`; an error names a size of 0 or a bad likelihood.
+    /// The network with weights drawn from `key`; an error names what is out of range.
     pub fn init(&self, key: Key, device: &Device) -> Result<ConvVae, ModelError> {
         let [colours, height, width] = self.image[..] else {
             return Err(ModelError::Image { shape: self.image.clone() });
@@ -52,11 +52,12 @@ impl ConvVaeConfig {
         let stages = [&[colours], &self.channels[..]].concat();
         // Sides before each convolution, and after the last one.
         let halve = |&[h, w]: &[usize; 2]| Some([h.div_ceil(2), w.div_ceil(2)]);
-        let mut steps: Vec<[usize; 2]> =
+        let mut sides: Vec<[usize; 2]> =
             std::iter::successors(Some([height, width]), halve).take(stages.len()).collect();
-        let (depth, side) = (stages[stages.len() - 1], steps[stages.len() - 1]);
-        let deepest = [depth, side[0], side[1]];
+        let last = stages.len() - 1;
+        let deepest = [stages[last], sides[last][0], sides[last][1]];
         let features = deepest.iter().fold(1usize, |n, &size| n.saturating_mul(size));
+        // A kernel has at most 4 × 4 weights for each pair of channels.
         let per_tap: Vec<usize> =
             stages.iter().map(|channels| channels.saturating_mul(4)).collect();
         weights(&per_tap)?;
@@ -73,9 +74,9 @@ impl ConvVaeConfig {
                 layers.double(outputs[i + 1], outputs[i], act)
             })
             .collect();
-        steps.pop();
-        steps.reverse();
-        Ok(ConvVae { encoder, head, input, decoder, deepest, sides: steps, likelihood })
+        sides.pop();
+        sides.reverse();
+        Ok(ConvVae { encoder, head, input, decoder, deepest, sides, likelihood })
     }
 }
 

@@ -39,7 +39,7 @@ impl MlpVaeConfig {
         }
     }
 
-    /// The network with weights drawn from `key`; an error names a size of 0 or a bad likelihood.
+    /// The network with weights drawn from `key`; an error names what is out of range.
     pub fn init(&self, key: Key, device: &Device) -> Result<MlpVae, ModelError> {
         sizes("event", if self.event.is_empty() { &[0] } else { &self.event })?;
         sizes("latent", &[self.latent])?;

@@ -12,7 +12,7 @@ use crate::key::DERIVATION;
 /// Random tensors whose rows come from the streams of given data rows.
 ///
 /// Axis 0 of every tensor drawn is the data row. What row `i` of a draw holds depends only on the
-/// key, on that row's id, on how many draws were made before, and on the length of a row.
+/// key, on that row's id, on how many draws were made before, and on the place in the row.
 #[derive(Clone, Debug)]
 pub struct Draws {
     key: Key,

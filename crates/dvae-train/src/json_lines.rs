@@ -9,7 +9,7 @@ use crate::{EpochReport, Event, Observer, TrainError};
 /// Appends an [`EpochReport`](crate::EpochReport) to a file after each epoch.
 ///
 /// When a run resumes, lines of epochs that are done again go first, so the file has each epoch
-/// once.
+/// once; a run from its beginning empties the file.
 #[derive(Debug)]
 pub struct JsonLines {
     path: PathBuf,

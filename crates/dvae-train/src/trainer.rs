@@ -96,7 +96,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         self
     }
 
-    /// Trains to the last epoch and returns the model, ready for use on the plain device.
+    /// Trains to the last epoch, or to that of [`Trainer::until`], and returns the model, ready for use on the plain device.
     ///
     /// After each epoch the bound on `validation` is measured with clean and with corrupted input,
     /// with noise that is the same every time.

@@ -38,11 +38,12 @@ pub(crate) trait FusedOps: Backend {
         relu: bool,
     ) -> FloatTensor<Self>;
 
-    /// `log p(x | logits)` of each entry.
-    fn fused_bernoulli(logits: FloatTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self>;
-
-    /// `log p(x | logits)` of each row of a matrix.
-    fn fused_bernoulli_rows(logits: FloatTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// `log p(x | logits)` of each entry, or summed over each row of a matrix.
+    fn fused_bernoulli(
+        logits: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        by_row: bool,
+    ) -> FloatTensor<Self>;
 }
 
 /// A contiguous tensor of these values.
@@ -55,7 +56,7 @@ fn values(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice::<f32>().expect("a contiguous tensor of f32")
 }
 
-/// A matrix that may be transposed in memory, as `weight` often is, without a copy.
+/// The values of a contiguous tensor of two axes, as a matrix.
 fn matrix(tensor: &FlexTensor) -> Matrix<'_> {
     let [rows, columns] = tensor.shape().dims();
     Matrix::new(values(tensor), rows, columns)
@@ -89,12 +90,8 @@ impl FusedOps for Flex {
         tensor(out, [rows, channels, height, width])
     }
 
-    fn fused_bernoulli(logits: FlexTensor, x: FlexTensor) -> FlexTensor {
-        Self::bernoulli(logits, x).0
-    }
-
-    fn fused_bernoulli_rows(logits: FlexTensor, x: FlexTensor) -> FlexTensor {
-        Self::bernoulli_rows(logits, x).0
+    fn fused_bernoulli(logits: FlexTensor, x: FlexTensor, by_row: bool) -> FlexTensor {
+        Self::bernoulli(logits, x, by_row).0
     }
 }
 
@@ -116,16 +113,11 @@ pub(crate) trait Kernels: Backend {
         need_input: bool,
     ) -> [Option<FloatTensor<Self>>; 3];
 
-    /// Element-wise values and derivatives.
+    /// Values, of each entry or summed over each row, and element-wise derivatives.
     fn bernoulli(
         logits: FloatTensor<Self>,
         x: FloatTensor<Self>,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>);
-
-    /// Row sums, and element-wise derivatives.
-    fn bernoulli_rows(
-        logits: FloatTensor<Self>,
-        x: FloatTensor<Self>,
+        by_row: bool,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
 
     /// Each row times its factor.
@@ -189,18 +181,19 @@ impl Kernels for Flex {
         ]
     }
 
-    fn bernoulli(logits: FlexTensor, x: FlexTensor) -> (FlexTensor, FlexTensor) {
+    fn bernoulli(logits: FlexTensor, x: FlexTensor, by_row: bool) -> (FlexTensor, FlexTensor) {
         let [logits, x] = [logits, x].map(|t| t.to_contiguous());
-        let (out, derivative) = density::bernoulli_log_prob(values(&logits), values(&x));
-        (tensor(out, logits.shape()), tensor(derivative, logits.shape()))
-    }
-
-    fn bernoulli_rows(logits: FlexTensor, x: FlexTensor) -> (FlexTensor, FlexTensor) {
-        let [logits, x] = [logits, x].map(|t| t.to_contiguous());
-        let rows = logits.shape()[0];
-        let (out, derivative) =
-            density::bernoulli_log_likelihood(values(&logits), values(&x), rows);
-        (tensor(out, [rows]), tensor(derivative, logits.shape()))
+        let shape = logits.shape();
+        let (out, derivative, out_shape) = if by_row {
+            let rows = shape[0];
+            let (out, derivative) =
+                density::bernoulli_log_likelihood(values(&logits), values(&x), rows);
+            (out, derivative, Shape::new([rows]))
+        } else {
+            let (out, derivative) = density::bernoulli_log_prob(values(&logits), values(&x));
+            (out, derivative, shape.clone())
+        };
+        (tensor(out, out_shape), tensor(derivative, shape))
     }
 
     fn scale_rows(rows: FlexTensor, factors: FlexTensor) -> FlexTensor {
@@ -254,25 +247,17 @@ impl<B: Kernels> Backward<B, 3> for Conv {
 struct Bernoulli;
 
 impl<B: Kernels> Backward<B, 1> for Bernoulli {
-    type State = FloatTensor<B>;
+    /// The derivative of each entry, and whether they were summed by row.
+    type State = (FloatTensor<B>, bool);
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let gradient = grads.consume::<B>(&ops.node);
-        let gradients = [Some(B::float_mul(ops.state, gradient))];
-        register!(grads, ops.parents, gradients);
-    }
-}
-
-#[derive(Debug)]
-struct BernoulliRows;
-
-impl<B: Kernels> Backward<B, 1> for BernoulliRows {
-    type State = FloatTensor<B>;
-
-    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let gradient = grads.consume::<B>(&ops.node);
-        let gradients = [Some(B::scale_rows(ops.state, gradient))];
-        register!(grads, ops.parents, gradients);
+        let (derivative, by_row) = ops.state;
+        let gradient = match by_row {
+            true => B::scale_rows(derivative, gradient),
+            false => B::float_mul(derivative, gradient),
+        };
+        register!(grads, ops.parents, [Some(gradient)]);
     }
 }
 
@@ -315,20 +300,15 @@ impl<B: Kernels + FusedOps, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         }
     }
 
-    fn fused_bernoulli(logits: FloatTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn fused_bernoulli(
+        logits: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        by_row: bool,
+    ) -> FloatTensor<Self> {
         let (logits, node) = logits.into_parts();
-        let (out, derivative) = B::bernoulli(logits, x.into_primitive());
+        let (out, derivative) = B::bernoulli(logits, x.into_primitive(), by_row);
         match Bernoulli.prepare::<C>([node]).compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => prepared.finish(derivative, out),
-            OpsKind::UnTracked(prepared) => prepared.finish(out),
-        }
-    }
-
-    fn fused_bernoulli_rows(logits: FloatTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let (logits, node) = logits.into_parts();
-        let (out, derivative) = B::bernoulli_rows(logits, x.into_primitive());
-        match BernoulliRows.prepare::<C>([node]).compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => prepared.finish(derivative, out),
+            OpsKind::Tracked(prepared) => prepared.finish((derivative, by_row), out),
             OpsKind::UnTracked(prepared) => prepared.finish(out),
         }
     }
