@@ -203,7 +203,7 @@ fn groups_take_the_ordinary_path_with_the_same_result() {
 
 // A bias or a weight of another size is a bug in the caller, fused or not.
 #[test]
-fn shapes_that_do_not_fit_panic_and_empty_ones_do_not() {
+fn shapes_that_do_not_fit_panic_fused_or_not() {
     let zeros = |n: usize| Tensor::<1>::zeros([n], &Device::flex());
     let x = |n: usize| Tensor::<4>::ones([2, n, 5, 5], &Device::flex());
     let weight = || Tensor::<4>::ones([3, 4, 2, 2], &Device::flex());
