@@ -71,6 +71,7 @@ impl LikelihoodConfig {
 
 /// The likelihood that a [`LikelihoodConfig`] names.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)] // One lives for a step; a tensor's handle is large with wgpu.
 pub enum AnyLikelihood<const D: usize> {
     /// Bernoulli from logits.
     Bernoulli(Bernoulli<D>),

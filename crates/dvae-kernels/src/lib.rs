@@ -44,10 +44,12 @@ pub use switch::{enabled, set_enabled};
 
 use burn::tensor::activation::{log_sigmoid, relu};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
-use burn::tensor::{DType, Device, Tensor, module};
+use burn::tensor::{Tensor, module};
 
 #[cfg(feature = "flex")]
 use burn::backend::Dispatch;
+#[cfg(feature = "flex")]
+use burn::tensor::{DType, Device};
 #[cfg(feature = "flex")]
 use flex::{FusedOps, Geometry};
 
@@ -70,19 +72,13 @@ impl Activation {
 }
 
 /// Whether fused operations may be used on operands of these devices and element types.
+#[cfg(feature = "flex")]
 pub(crate) fn covers(operands: &[(Device, DType)]) -> bool {
-    #[cfg(feature = "flex")]
-    {
-        let flex = Device::flex();
-        enabled() && operands.iter().all(|(device, dtype)| *device == flex && *dtype == DType::F32)
-    }
-    #[cfg(not(feature = "flex"))]
-    {
-        let _ = operands;
-        false
-    }
+    let flex = Device::flex();
+    enabled() && operands.iter().all(|(device, dtype)| *device == flex && *dtype == DType::F32)
 }
 
+#[cfg(feature = "flex")]
 macro_rules! covered {
     ($($tensor:ident),+) => {
         covers(&[$(($tensor.device(), $tensor.dtype())),+])
