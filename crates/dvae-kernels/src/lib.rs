@@ -174,6 +174,10 @@ fn product_fits([rows, inputs]: [usize; 2], weight: [usize; 2], [bias]: [usize; 
     weight == [inputs, bias] && ![rows, inputs, bias].contains(&0)
 }
 
+/// Fewer images than this leave too much of a vector empty.
+#[cfg(feature = "flex")]
+const FEW: usize = 4;
+
 /// The geometry of a convolution that is covered: shapes that fit, one group, nothing empty.
 #[cfg(feature = "flex")]
 fn convolution(
@@ -189,8 +193,8 @@ fn convolution(
         Some(padded.checked_sub(reach)? / options.stride[i] + 1)
     };
     let features = [o, side(h, kh, 0)?, side(w, kw, 1)?];
-    let empty = [rows, c, h, w, o].contains(&0);
-    let fits = options.groups == 1 && weight_c == c && bias == o && !empty;
+    let empty = [c, h, w, o].contains(&0);
+    let fits = options.groups == 1 && weight_c == c && bias == o && !empty && rows >= FEW;
     fits.then_some(Geometry {
         image: [c, h, w],
         features,
@@ -215,8 +219,8 @@ fn transposed_convolution(
         (size.checked_sub(1)? * options.stride[i] + reach).checked_sub(2 * options.padding[i])
     };
     let image = [o, side(h, kh, 0)?, side(w, kw, 1)?];
-    let empty = [rows, c].contains(&0) || image.contains(&0);
-    let fits = options.groups == 1 && weight_c == c && bias == o && !empty;
+    let empty = c == 0 || image.contains(&0);
+    let fits = options.groups == 1 && weight_c == c && bias == o && !empty && rows >= FEW;
     fits.then_some(Geometry {
         image,
         features: [c, h, w],

@@ -1,106 +1,100 @@
 //! Convolutions and transposed convolutions with bias and activation, forwards and backwards.
 //!
-//! A few images at a time become a column matrix, so that the products are large enough to be fast
-//! and small enough to stay in the cache. Gradients of weights are summed over a fixed number of
-//! shares of the batch, in order: the same bits on any number of threads.
+//! Sixteen images at a time are laid side by side, each in a lane of a vector, and summed directly:
+//! there is no column matrix. Gradients of weights are summed over a fixed number of shares of the
+//! batch, in order: the same bits on any number of threads.
 
 use rayon::prelude::*;
 
 use super::buffer::unwritten;
-use super::gemm::{Matrix, Output, multiply};
-use super::geometry::{
-    Geometry, columns_to_image, features_to_matrix, image_to_columns, matrix_to_features,
-};
+use super::geometry::{Geometry, runs};
+use super::layout::{LANES, from_lanes, to_lanes, to_rows};
 use super::simd::vectorised;
+use super::sums::{Correlate, Gather, Packed};
 
-/// Images that share a column matrix.
-const BLOCK: usize = 8;
 /// Shares of a batch that sum gradients of weights on their own.
 const SHARES: usize = 8;
 
-/// Room for one block of images.
-struct Room {
-    columns: Vec<f32>,
-    matrix: Vec<f32>,
-    phases: Vec<f32>,
-}
+impl Geometry {
+    fn pixels(&self) -> usize {
+        self.image[1] * self.image[2]
+    }
 
-impl Room {
-    fn new(g: &Geometry) -> Self {
-        let width = BLOCK * g.places();
-        Self {
-            columns: unwritten(g.taps() * width),
-            matrix: unwritten(g.features[0] * width),
-            phases: vec![0.0; g.phases_len()],
+    fn feature_places(&self) -> usize {
+        self.features[1] * self.features[2]
+    }
+
+    /// Features, padded to whole vectors.
+    fn padded_features(&self) -> usize {
+        self.features[0].next_multiple_of(LANES)
+    }
+
+    fn packed(&self, weights: &[f32], reverse: bool) -> Packed {
+        Packed::new(weights, self.features[0], self.image[0], self.taps(), reverse)
+    }
+
+    /// From image to features, or from features to image if `reverse`.
+    fn gather<'a>(
+        &self,
+        weights: &'a Packed,
+        reverse: bool,
+        bias: &'a [f32],
+        relu: bool,
+    ) -> Gather<'a> {
+        let [_, stride] = self.stride;
+        let (rows, columns) = match reverse {
+            false => (self.of_features(0), runs(&self.of_features(1), 1, stride)),
+            true => (self.of_pixels(0), runs(&self.of_pixels(1), stride, 1)),
+        };
+        let (source, target) = match reverse {
+            false => (self.image, self.features),
+            true => (self.features, self.image),
+        };
+        let (source_width, target_width) = (source[2], target[2]);
+        let kernel_width = self.kernel[1];
+        Gather { weights, rows, columns, kernel_width, source_width, target_width, bias, relu }
+    }
+
+    fn correlate(&self) -> Correlate {
+        let through = |axis| (0..self.kernel[axis]).map(|tap| self.through(axis, tap)).collect();
+        Correlate {
+            through: [through(0), through(1)],
+            image_width: self.image[2],
+            features_width: self.features[2],
+            channels: self.image[0],
+            width: self.padded_features(),
         }
     }
-
-    /// Column matrix and feature matrix for this many images, and one channel's planes.
-    fn of(&mut self, images: usize, g: &Geometry) -> (&mut [f32], &mut [f32], &mut [f32]) {
-        let width = images * g.places();
-        let columns = &mut self.columns[..g.taps() * width];
-        (columns, &mut self.matrix[..g.features[0] * width], &mut self.phases)
-    }
 }
 
-fn to_columns(images: &[f32], g: &Geometry, columns: &mut [f32], phases: &mut [f32]) {
-    phases.fill(0.0);
-    let width = images.len() / g.image_len() * g.places();
-    for (i, image) in images.chunks_exact(g.image_len()).enumerate() {
-        image_to_columns(image, g, columns, width, i * g.places(), phases);
-    }
-}
-
-fn from_columns(
-    columns: &[f32],
-    g: &Geometry,
-    images: &mut [f32],
-    phases: &mut [f32],
+/// `features = act(conv(image) + b)`, or `image = act(convᵀ(features) + b)` if `transposed`.
+pub(crate) fn forward(
+    x: &[f32],
+    weight: &[f32],
     bias: &[f32],
+    g: &Geometry,
+    transposed: bool,
     relu: bool,
-) {
-    let width = images.len() / g.image_len() * g.places();
-    for (i, image) in images.chunks_exact_mut(g.image_len()).enumerate() {
-        columns_to_image(columns, g, image, width, i * g.places(), phases, bias, relu);
+) -> Vec<f32> {
+    let mut sides = [(g.image[0], g.pixels()), (g.features[0], g.feature_places())];
+    if transposed {
+        sides.reverse();
     }
-}
-
-/// `features = act(conv(image) + b)`.
-pub(crate) fn convolve(x: &[f32], w: &[f32], bias: &[f32], g: &Geometry, relu: bool) -> Vec<f32> {
-    let (image, features) = (g.image_len(), g.features_len());
-    let weight = Matrix::new(w, g.features[0], g.taps());
-    let mut y = unwritten(x.len() / image * features);
-    y.par_chunks_mut(BLOCK * features).zip(x.par_chunks(BLOCK * image)).for_each_init(
-        || Room::new(g),
-        |room, (y, x)| {
-            let images = x.len() / image;
-            let (columns, matrix, phases) = room.of(images, g);
-            to_columns(x, g, columns, phases);
-            let columns = Matrix::new(columns, g.taps(), images * g.places());
-            multiply(matrix, weight, columns, Output::Overwrite);
-            matrix_to_features(matrix, g, y, bias, relu);
-        },
-    );
+    let [(inputs, sources), (outputs, targets)] = sides;
+    let packed = g.packed(weight, transposed);
+    let gather = g.gather(&packed, transposed, bias, relu);
+    let mut y = unwritten(x.len() / (inputs * sources) * outputs * targets);
+    y.par_chunks_mut(LANES * outputs * targets)
+        .zip(x.par_chunks(LANES * inputs * sources))
+        .for_each_init(
+            || [unwritten(inputs * sources * LANES), unwritten(outputs * targets * LANES)],
+            |[source, target], (y, x)| {
+                to_lanes(x, inputs, sources, source);
+                gather.run(source, target);
+                from_lanes(target, outputs, targets, y);
+            },
+        );
     y
-}
-
-/// `image = act(convᵀ(features) + b)`.
-pub(crate) fn transpose(f: &[f32], w: &[f32], bias: &[f32], g: &Geometry, relu: bool) -> Vec<f32> {
-    let (image, features) = (g.image_len(), g.features_len());
-    let weight = Matrix::new(w, g.features[0], g.taps()).transposed();
-    let mut x = unwritten(f.len() / features * image);
-    x.par_chunks_mut(BLOCK * image).zip(f.par_chunks(BLOCK * features)).for_each_init(
-        || Room::new(g),
-        |room, (x, f)| {
-            let images = f.len() / features;
-            let (columns, matrix, phases) = room.of(images, g);
-            features_to_matrix(f, g, matrix);
-            let matrix = Matrix::new(matrix, g.features[0], images * g.places());
-            multiply(columns, weight, matrix, Output::Overwrite);
-            from_columns(columns, g, x, phases, bias, relu);
-        },
-    );
-    x
 }
 
 vectorised! {
@@ -145,6 +139,26 @@ pub(crate) struct Backward<'a> {
     pub(crate) relu: bool,
 }
 
+/// Room for a block of images.
+struct Room {
+    /// The image, each of sixteen in a lane.
+    image: Vec<f32>,
+    /// The features, each of sixteen in a lane.
+    features: Vec<f32>,
+    /// The features, in rows of channels.
+    rows: Vec<f32>,
+}
+
+impl Room {
+    fn new(g: &Geometry) -> Self {
+        Self {
+            image: unwritten(g.image_len() * LANES),
+            features: unwritten(g.features_len() * LANES),
+            rows: unwritten(g.feature_places() * LANES * g.padded_features()),
+        }
+    }
+}
+
 impl Backward<'_> {
     /// Gradients from that of the output, which is overwritten by its masked form.
     pub(crate) fn run(
@@ -155,12 +169,12 @@ impl Backward<'_> {
         need_input: bool,
     ) -> Gradients {
         let g = self.geometry;
-        let (from, to) = match self.transposed {
-            false => (g.image_len(), g.features_len()),
-            true => (g.features_len(), g.image_len()),
+        let (from, to, channels) = match self.transposed {
+            false => (g.image_len(), g.features_len(), g.features[0]),
+            true => (g.features_len(), g.image_len(), g.image[0]),
         };
         let images = input.len() / from;
-        let share = images.div_ceil(SHARES).max(1);
+        let share = images.div_ceil(SHARES).next_multiple_of(LANES);
         let mut input_gradient = unwritten(if need_input { input.len() } else { 0 });
         // Without a gradient to write, each share gets an empty stretch.
         let mut stretches: Vec<&mut [f32]> = if need_input {
@@ -168,6 +182,11 @@ impl Backward<'_> {
         } else {
             (0..images.div_ceil(share)).map(|_| Default::default()).collect()
         };
+        // The gradient of the input goes the other way than the layer itself.
+        let packed = g.packed(self.weight, !self.transposed);
+        let gather = g.gather(&packed, !self.transposed, &[], false);
+        let correlate = g.correlate();
+        let sums = g.taps() * g.image[0] * g.padded_features();
         let shares: Vec<(Vec<f32>, Vec<f32>)> = stretches
             .par_iter_mut()
             .zip(input.par_chunks(share * from))
@@ -175,7 +194,15 @@ impl Backward<'_> {
             .map_init(
                 || Room::new(g),
                 |room, ((into, input), (output, gradient))| {
-                    self.share(room, input, output, gradient, into)
+                    let (mut weight, mut bias) = (vec![0.0; sums], vec![0.0; channels]);
+                    mask_and_sum(gradient, output, to / channels, self.relu, &mut bias);
+                    let mut into = into.chunks_mut(LANES * from);
+                    let blocks = input.chunks(LANES * from).zip(gradient.chunks(LANES * to));
+                    for (input, gradient) in blocks {
+                        self.block(room, &gather, input, gradient, into.next());
+                        correlate.run(&room.image, &room.rows, &mut weight);
+                    }
+                    (weight, bias)
                 },
             )
             .collect();
@@ -185,65 +212,49 @@ impl Backward<'_> {
             weight.iter_mut().zip(&w).for_each(|(sum, w)| *sum += w);
             bias.iter_mut().zip(&b).for_each(|(sum, b)| *sum += b);
         }
-        Gradients { input: need_input.then_some(input_gradient), weight, bias }
+        let input = need_input.then_some(input_gradient);
+        Gradients { input, weight: self.unpadded(&weight), bias }
     }
 
-    /// Gradients of weight and bias from one share of the batch, block by block.
-    fn share(
-        &self,
-        room: &mut Room,
-        input: &[f32],
-        output: &[f32],
-        gradient: &mut [f32],
-        into: &mut [f32],
-    ) -> (Vec<f32>, Vec<f32>) {
-        let g = self.geometry;
-        let (from, to, channels) = match self.transposed {
-            false => (g.image_len(), g.features_len(), g.features[0]),
-            true => (g.features_len(), g.image_len(), g.image[0]),
-        };
-        let mut weight = vec![0.0; self.weight.len()];
-        let mut bias = vec![0.0; channels];
-        mask_and_sum(gradient, output, to / channels, self.relu, &mut bias);
-        let blocks = input.chunks(BLOCK * from).zip(gradient.chunks(BLOCK * to)).enumerate();
-        for (i, (input, gradient)) in blocks {
-            let into = if into.is_empty() {
-                None
-            } else {
-                Some(&mut into[i * BLOCK * from..][..input.len()])
-            };
-            self.block(room, input, gradient, into, &mut weight);
-        }
-        (weight, bias)
-    }
-
+    /// Lays out a block, and writes the gradient of its input, if asked.
     fn block(
         &self,
         room: &mut Room,
+        gather: &Gather,
         input: &[f32],
         gradient: &[f32],
         into: Option<&mut [f32]>,
-        weight_gradient: &mut [f32],
     ) {
         let g = self.geometry;
         let (image, features) = if self.transposed { (gradient, input) } else { (input, gradient) };
-        let images = features.len() / g.features_len();
-        let width = images * g.places();
-        let (columns, matrix, phases) = room.of(images, g);
-        to_columns(image, g, columns, phases);
-        features_to_matrix(features, g, matrix);
-        let by_tap = Matrix::new(columns, g.taps(), width);
-        let by_feature = Matrix::new(matrix, g.features[0], width);
-        multiply(weight_gradient, by_feature, by_tap.transposed(), Output::Add);
-        let Some(into) = into else { return };
-        let weight = Matrix::new(self.weight, g.features[0], g.taps());
-        if self.transposed {
-            multiply(matrix, weight, Matrix::new(columns, g.taps(), width), Output::Overwrite);
-            matrix_to_features(matrix, g, into, &[], false);
-        } else {
-            let by_feature = Matrix::new(matrix, g.features[0], width);
-            multiply(columns, weight.transposed(), by_feature, Output::Overwrite);
-            from_columns(columns, g, into, phases, &[], false);
+        let ([channels, ..], pixels) = (g.image, g.pixels());
+        let ([feature_channels, ..], places) = (g.features, g.feature_places());
+        to_rows(features, feature_channels, places, g.padded_features(), &mut room.rows);
+        if let Some(into) = into {
+            if self.transposed {
+                to_lanes(image, channels, pixels, &mut room.image);
+                gather.run(&room.image, &mut room.features);
+                from_lanes(&room.features, feature_channels, places, into);
+                return;
+            }
+            to_lanes(features, feature_channels, places, &mut room.features);
+            gather.run(&room.features, &mut room.image);
+            from_lanes(&room.image, channels, pixels, into);
         }
+        to_lanes(image, channels, pixels, &mut room.image);
+    }
+
+    /// Sums `[taps, channels, padded features]` as the weight `[features, channels, taps]`.
+    fn unpadded(&self, sums: &[f32]) -> Vec<f32> {
+        let g = self.geometry;
+        let (width, channels) = (g.padded_features(), g.image[0]);
+        let mut weight = Vec::with_capacity(self.weight.len());
+        for feature in 0..g.features[0] {
+            for channel in 0..channels {
+                let from = sums[channel * width + feature..].iter();
+                weight.extend(from.step_by(channels * width).take(g.taps()));
+            }
+        }
+        weight
     }
 }

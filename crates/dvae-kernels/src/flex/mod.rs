@@ -6,9 +6,11 @@ mod dense;
 mod density;
 mod gemm;
 mod geometry;
+mod layout;
 mod math;
 mod ops;
 mod simd;
+mod sums;
 
 pub(crate) mod adam;
 

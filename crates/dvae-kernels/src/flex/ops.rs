@@ -84,8 +84,8 @@ impl FusedOps for Flex {
     ) -> FlexTensor {
         let [x, weight, bias] = [x, weight, bias].map(|t| t.to_contiguous());
         let rows = x.shape()[0];
-        let run = if transposed { conv::transpose } else { conv::convolve };
-        let out = run(values(&x), values(&weight), values(&bias), &geometry, relu);
+        let (x, weight, bias) = (values(&x), values(&weight), values(&bias));
+        let out = conv::forward(x, weight, bias, &geometry, transposed, relu);
         let [channels, height, width] = if transposed { geometry.image } else { geometry.features };
         tensor(out, [rows, channels, height, width])
     }

@@ -1,5 +1,9 @@
 //! One body, compiled for several instruction sets, chosen at run time.
 
+use std::any::TypeId;
+
+use pulp::{Scalar128b, Simd, WithSimd};
+
 /// Defines a function whose body is compiled for AVX-512, for AVX2 with FMA, and for the target's
 /// baseline (SSE2 on x86-64, NEON on aarch64), and runs the best that the machine has.
 ///
@@ -35,6 +39,60 @@ macro_rules! vectorised {
     };
 }
 pub(crate) use vectorised;
+
+/// Runs an operation written for vectors of any length on the best that the machine has.
+pub(crate) fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use pulp::x86::{V3, V4};
+        match level() {
+            Level::Avx512 => {
+                if let Some(simd) = V4::try_new() {
+                    return Simd::vectorize(simd, op);
+                }
+            }
+            Level::Avx2 => {
+                if let Some(simd) = V3::try_new() {
+                    return Simd::vectorize(simd, op);
+                }
+            }
+            Level::Baseline => {}
+        }
+    }
+    #[cfg(target_arch = "aarch64")]
+    if let Some(simd) = pulp::aarch64::Neon::try_new() {
+        return Simd::vectorize(simd, op);
+    }
+    Simd::vectorize(Scalar128b, op)
+}
+
+/// Whether there are thirty-two vector registers rather than sixteen.
+pub(crate) fn wide() -> bool {
+    struct Wide;
+    impl WithSimd for Wide {
+        type Output = bool;
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _: S) -> bool {
+            is_wide::<S>()
+        }
+    }
+    dispatch(Wide)
+}
+
+pub(crate) const fn is_wide<S: Simd>() -> bool {
+    S::REGISTER_COUNT >= 32
+}
+
+/// `a · b + c`, rounded once where the machine can do that, twice at the baseline of x86-64.
+#[inline(always)]
+pub(crate) fn multiply_add<S: Simd>(simd: S, a: S::f32s, b: S::f32s, c: S::f32s) -> S::f32s {
+    if TypeId::of::<S>() == TypeId::of::<Scalar128b>() {
+        simd.add_f32s(simd.mul_f32s(a, b), c)
+    } else {
+        simd.mul_add_e_f32s(a, b, c)
+    }
+}
 
 /// Instruction sets that bodies are compiled for.
 #[cfg(target_arch = "x86_64")]
