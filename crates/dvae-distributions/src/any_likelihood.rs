@@ -101,6 +101,10 @@ impl<const D: usize> Likelihood<D> for AnyLikelihood<D> {
         delegate!(self, likelihood => likelihood.log_likelihood(x))
     }
 
+    fn weighted_log_likelihood(&self, x: Tensor<D>, weights: Tensor<D>) -> Tensor<1> {
+        delegate!(self, likelihood => likelihood.weighted_log_likelihood(x, weights))
+    }
+
     fn mean(&self) -> Tensor<D> {
         delegate!(self, likelihood => likelihood.mean())
     }

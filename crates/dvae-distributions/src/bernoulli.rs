@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::sigmoid;
+use dvae_kernels::Density;
 use dvae_random::Draws;
 
 use crate::Likelihood;
@@ -31,15 +32,23 @@ impl<const D: usize> Bernoulli<D> {
     pub fn logits(&self) -> Tensor<D> {
         self.logits.clone()
     }
+
+    fn density(&self) -> Density<D> {
+        Density::Bernoulli { logits: self.logits() }
+    }
 }
 
 impl<const D: usize> Likelihood<D> for Bernoulli<D> {
     fn log_prob(&self, x: Tensor<D>) -> Tensor<D> {
-        dvae_kernels::bernoulli_log_prob(self.logits.clone(), x)
+        self.density().log_prob(x, None)
     }
 
     fn log_likelihood(&self, x: Tensor<D>) -> Tensor<1> {
-        dvae_kernels::bernoulli_log_likelihood(self.logits.clone(), x)
+        self.density().log_likelihood(x, None)
+    }
+
+    fn weighted_log_likelihood(&self, x: Tensor<D>, weights: Tensor<D>) -> Tensor<1> {
+        self.density().log_likelihood(x, Some(weights))
     }
 
     fn mean(&self) -> Tensor<D> {

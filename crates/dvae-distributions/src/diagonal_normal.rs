@@ -42,7 +42,7 @@ impl DiagonalNormal {
 
     /// `μ + σ ε`.
     fn at(&self, noise: Tensor<2>) -> Tensor<2> {
-        self.mean.clone() + (self.log_variance.clone() * 0.5).exp() * noise
+        dvae_kernels::reparameterise(self.mean(), self.log_variance(), noise)
     }
 
     /// `log q(z)` of each row of `latent` `[batch, latent]`, summed over latents: `[batch]`, nats.
@@ -59,8 +59,7 @@ impl DiagonalNormal {
     /// KL = ½ (μ² + σ² − 1 − ln σ²)
     /// ```
     pub fn kl_to_standard_normal(&self) -> Tensor<2> {
-        let variance = self.log_variance.clone().exp();
-        (self.mean.clone().square() + variance - 1.0 - self.log_variance.clone()) * 0.5
+        dvae_kernels::kl_to_standard_normal(self.mean(), self.log_variance())
     }
 
     /// Draws `z` and gathers what a bound needs, under the prior `N(0, I)`.

@@ -2,10 +2,11 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::softplus;
+use dvae_kernels::Density;
 use dvae_random::Draws;
 
+use crate::Likelihood;
 use crate::error::{DistributionError, scale};
-use crate::{LN_TAU, Likelihood};
 
 /// Independent normal entries, each with a standard deviation of its own.
 ///
@@ -36,12 +37,23 @@ impl<const D: usize> LearnedNormal<D> {
     pub fn scale(&self) -> Tensor<D> {
         self.scale.clone()
     }
+
+    fn density(&self) -> Density<D> {
+        Density::ScaledNormal { mean: self.mean.clone(), scale: self.scale() }
+    }
 }
 
 impl<const D: usize> Likelihood<D> for LearnedNormal<D> {
     fn log_prob(&self, x: Tensor<D>) -> Tensor<D> {
-        let standard = (x - self.mean.clone()) / self.scale.clone();
-        standard.square() * -0.5 - self.scale.clone().log() - 0.5 * LN_TAU
+        self.density().log_prob(x, None)
+    }
+
+    fn log_likelihood(&self, x: Tensor<D>) -> Tensor<1> {
+        self.density().log_likelihood(x, None)
+    }
+
+    fn weighted_log_likelihood(&self, x: Tensor<D>, weights: Tensor<D>) -> Tensor<1> {
+        self.density().log_likelihood(x, Some(weights))
     }
 
     fn mean(&self) -> Tensor<D> {

@@ -22,6 +22,19 @@ pub trait Likelihood<const D: usize, K: Basic = Float> {
         sum_features(self.log_prob(x))
     }
 
+    /// `Σᵢ wᵢ log p(xᵢ | z)` of every row, with a weight for each entry: `[batch]`, in nats.
+    ///
+    /// Weights above 1 emphasise entries (Vincent et al. 2010, "Stacked Denoising Autoencoders",
+    /// section 4.3, weighs changed entries by α and the others by β); weights of 0 leave out what was
+    /// not observed.
+    ///
+    /// # Panics
+    ///
+    /// If `x` or the weights have another shape than the distribution's parameters.
+    fn weighted_log_likelihood(&self, x: Tensor<D, K>, weights: Tensor<D>) -> Tensor<1> {
+        sum_features(self.log_prob(x) * weights)
+    }
+
     /// `E[xᵢ | z]` of every entry.
     fn mean(&self) -> Tensor<D>;
 

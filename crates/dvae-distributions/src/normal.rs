@@ -1,10 +1,11 @@
 //! Normal likelihood of one fixed scale.
 
 use burn::tensor::Tensor;
+use dvae_kernels::Density;
 use dvae_random::Draws;
 
+use crate::Likelihood;
 use crate::error::{DistributionError, scale};
-use crate::{LN_TAU, Likelihood};
 
 /// Independent normal entries of one fixed standard deviation.
 ///
@@ -27,12 +28,23 @@ impl<const D: usize> Normal<D> {
     pub fn scale(&self) -> f64 {
         self.scale
     }
+
+    fn density(&self) -> Density<D> {
+        Density::Normal { mean: self.mean.clone(), scale: self.scale }
+    }
 }
 
 impl<const D: usize> Likelihood<D> for Normal<D> {
     fn log_prob(&self, x: Tensor<D>) -> Tensor<D> {
-        let standard = (x - self.mean.clone()) / self.scale;
-        standard.square() * -0.5 - (self.scale.ln() + 0.5 * LN_TAU)
+        self.density().log_prob(x, None)
+    }
+
+    fn log_likelihood(&self, x: Tensor<D>) -> Tensor<1> {
+        self.density().log_likelihood(x, None)
+    }
+
+    fn weighted_log_likelihood(&self, x: Tensor<D>, weights: Tensor<D>) -> Tensor<1> {
+        self.density().log_likelihood(x, Some(weights))
     }
 
     fn mean(&self) -> Tensor<D> {

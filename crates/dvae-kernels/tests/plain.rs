@@ -4,10 +4,10 @@
 
 #![allow(clippy::unwrap_used)] // A test may panic.
 
-use burn::optim::{AdamConfig, Optimizer};
+use burn::optim::{AdamConfig, AdamWConfig, Optimizer};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use dvae_kernels::{Activation, Adam};
+use dvae_kernels::{Activation, Adam, AdamW, Density, GlobalNormClip};
 use proptest::prelude::*;
 
 /// Of the largest entry of the reference.
@@ -91,7 +91,7 @@ proptest! {
 
     #[test]
     fn convolution(
-        (rows, channels, outputs) in (1usize..20, 1usize..4, 1usize..6),
+        (rows, channels, outputs) in (1usize..40, 1usize..12, 1usize..40),
         kernel in [1usize..5, 1usize..5], stride in [1usize..4, 1usize..4],
         padding in [0usize..3, 0usize..3], end in [0usize..2, 0usize..2],
         dilation in [1usize..3, 1usize..3], extra in [0usize..9, 0usize..9],
@@ -113,7 +113,7 @@ proptest! {
 
     #[test]
     fn transposed_convolution(
-        (rows, channels, outputs) in (1usize..20, 1usize..4, 1usize..6),
+        (rows, channels, outputs) in (1usize..40, 1usize..12, 1usize..40),
         kernel in [1usize..5, 1usize..5], stride in [1usize..4, 1usize..4],
         padding in [0usize..3, 0usize..3], out in [0usize..2, 0usize..2],
         dilation in [1usize..3, 1usize..3], size in [1usize..8, 1usize..8],
@@ -134,44 +134,88 @@ proptest! {
     }
 
     #[test]
-    fn bernoulli(
-        (rows, features) in (1usize..40, 1usize..200), scale in 0.1f32..30.0, seed in any::<u32>(),
+    fn densities(
+        (rows, features) in (1usize..40, 1usize..200), scale in 0.1f32..30.0,
+        law in 0usize..3, weighted in any::<bool>(), seed in any::<u32>(),
     ) {
+        let shape = [rows, features];
         let results = [DType::F32, DType::F64].map(|dtype| {
-            // One graph for each of the two.
-            let logits = || leaf([rows, features], seed.into(), dtype);
-            let (by_entry, by_row) = (logits(), logits());
-            let x = leaf([rows, features], u64::from(seed) + 1, dtype).inner().abs();
-            let weights = leaf([rows, features], u64::from(seed) + 2, dtype).inner();
-            let factors = leaf([rows], u64::from(seed) + 3, dtype).inner();
-            let entries = dvae_kernels::bernoulli_log_prob(by_entry.clone() * scale, x.clone());
-            let rows = dvae_kernels::bernoulli_log_likelihood(by_row.clone() * scale, x);
-            let entry_gradients = (entries.clone() * weights).sum().backward();
-            let row_gradients = (rows.clone() * factors).sum().backward();
-            [
-                read(entries.inner()),
-                read(rows.inner()),
-                read(by_entry.grad(&entry_gradients).unwrap()),
-                read(by_row.grad(&row_gradients).unwrap()),
-            ]
+            let constant = |n| leaf(shape, u64::from(seed) + n, dtype).inner();
+            let (x, weights) = (constant(1).abs(), weighted.then(|| constant(2)));
+            // One graph for each way to sum.
+            let graphs = [false, true].map(|by_row| {
+                let (first, second) = (leaf(shape, seed.into(), dtype), leaf(shape, u64::from(seed) + 3, dtype));
+                let parameter = first.clone() * scale;
+                let density = match law {
+                    0 => Density::Bernoulli { logits: parameter },
+                    1 => Density::Normal { mean: parameter, scale: f64::from(scale) },
+                    _ => Density::ScaledNormal { mean: parameter, scale: second.clone().square() + 0.5 },
+                };
+                let out = match by_row {
+                    true => density.log_likelihood(x.clone(), weights.clone()).reshape([rows, 1]),
+                    false => density.log_prob(x.clone(), weights.clone()),
+                };
+                let direction = leaf(out.dims(), u64::from(seed) + 4, dtype).inner();
+                let gradients = (out.clone() * direction).sum().backward();
+                let slope = |of: &Tensor<2>| of.grad(&gradients).map(read).unwrap_or_default();
+                [read(out.inner()), slope(&first), slope(&second)]
+            });
+            graphs.concat()
         });
-        let names = ["entries", "rows", "gradient by entry", "gradient by row"];
+        let names = ["entries", "first", "second", "rows", "first by row", "second by row"];
         for (i, what) in names.into_iter().enumerate() {
             assert_close(what, &results[0][i], &results[1][i])?;
         }
     }
 
     #[test]
-    fn adam(len in 16usize..3000, steps in 1usize..6, rate in 1e-4f64..0.1, seed in any::<u32>()) {
+    fn latents(
+        shape in [1usize..40, 1usize..70], spread in 0.1f32..8.0, seed in any::<u32>(),
+    ) {
+        let results = [DType::F32, DType::F64].map(|dtype| {
+            let leaf = |n| leaf(shape, u64::from(seed) + n, dtype);
+            let noise = leaf(2).inner();
+            let run = |function: &dyn Fn(Tensor<2>, Tensor<2>) -> Tensor<2>| {
+                let (mean, spreads) = (leaf(0), leaf(1));
+                let out = function(mean.clone(), spreads.clone() * spread);
+                let gradients = (out.clone() * leaf(3).inner()).sum().backward();
+                [out.inner(), mean.grad(&gradients).unwrap(), spreads.grad(&gradients).unwrap()]
+                    .map(read)
+            };
+            let latent = run(&|mean, log_variance| {
+                dvae_kernels::reparameterise(mean, log_variance, noise.clone())
+            });
+            [latent, run(&dvae_kernels::kl_to_standard_normal)].concat()
+        });
+        let names = ["latent", "its mean", "its variance", "KL", "KL in mean", "KL in variance"];
+        for (i, what) in names.into_iter().enumerate() {
+            assert_close(what, &results[0][i], &results[1][i])?;
+        }
+    }
+
+    #[test]
+    fn adam_and_adamw(
+        len in 16usize..3000, steps in 1usize..6, rate in 1e-4f64..0.1, decay in 0.0f32..0.5,
+        decoupled in any::<bool>(), seed in any::<u32>(),
+    ) {
         let plain = |seed| leaf::<1>([len], seed, DType::F32).inner();
-        let (mut parameter, mut state) = (plain(u64::from(seed)), None);
+        let mut parameter = plain(u64::from(seed));
         let mut exact = [read(parameter.clone()), vec![0.0; len], vec![0.0; len]];
+        let decays = if decoupled { [0.0, f64::from(decay)] } else { [f64::from(decay), 0.0] };
+        let (mut coupled_state, mut decoupled_state) = (None, None);
         for step in 0..steps {
             let gradient = plain(u64::from(seed) + 1 + step as u64);
-            exact_adam(&mut exact, &read(gradient.clone()), rate, step as i32 + 1);
-            (parameter, state) = Adam::default().step(rate, parameter, gradient, state);
+            exact_adam(&mut exact, &read(gradient.clone()), rate, decays, step as i32 + 1);
+            if decoupled {
+                let adam = AdamW { weight_decay: decay, ..AdamW::default() };
+                (parameter, decoupled_state) = adam.step(rate, parameter, gradient, decoupled_state);
+            } else {
+                let adam = Adam { weight_decay: decay, ..Adam::default() };
+                (parameter, coupled_state) = adam.step(rate, parameter, gradient, coupled_state);
+            }
         }
-        let momentum = state.unwrap().momentum;
+        let momentum = coupled_state.map(|s| s.momentum).or(decoupled_state.map(|s| s.momentum));
+        let momentum = momentum.unwrap();
         prop_assert_eq!(momentum.time, steps);
         assert_close("parameter", &read(parameter), &exact[0])?;
         assert_close("first moment", &read(momentum.moment_1), &exact[1])?;
@@ -179,16 +223,158 @@ proptest! {
     }
 }
 
-/// Algorithm 1 of Kingma & Ba (2015) in double precision, on parameter and both moments.
-fn exact_adam(state: &mut [Vec<f64>; 3], gradient: &[f64], rate: f64, time: i32) {
+/// Algorithm 1 of Kingma & Ba (2015) in double precision, on parameter and both moments, and the two
+/// ways to decay weights of Loshchilov & Hutter (2019), algorithm 2: coupled, then decoupled.
+fn exact_adam(
+    state: &mut [Vec<f64>; 3],
+    gradient: &[f64],
+    rate: f64,
+    [coupled, decoupled]: [f64; 2],
+    time: i32,
+) {
     let (beta_1, beta_2) = (f64::from(0.9f32), f64::from(0.999f32));
     let [parameter, first, second] = state;
     for (i, g) in gradient.iter().enumerate() {
+        let g = g + coupled * parameter[i];
         first[i] = beta_1 * first[i] + (1.0 - beta_1) * g;
         second[i] = beta_2 * second[i] + (1.0 - beta_2) * g * g;
         let (m, v) = (first[i] / (1.0 - beta_1.powi(time)), second[i] / (1.0 - beta_2.powi(time)));
-        parameter[i] -= rate * m / (v.sqrt() + 1e-8);
+        parameter[i] -= rate * (m / (v.sqrt() + 1e-8) + decoupled * parameter[i]);
     }
+}
+
+// Gradients (3, 0) and (0, 4) have norm 5: clipped to 1, both are a fifth.
+#[test]
+fn the_global_norm_is_that_of_all_gradients_and_clips_them_alike() {
+    use burn::module::{Module, Param};
+    use burn::optim::GradientsParams;
+
+    let device = Device::flex().autodiff();
+    let zeros = || Param::from_tensor(Tensor::<2>::zeros([1, 2], &device).require_grad());
+    let model = [zeros(), zeros()].map(|weight| burn::nn::Linear { weight, bias: None }).to_vec();
+    let slopes = [[3.0, 0.0], [0.0, 4.0]].map(|s| Tensor::<2>::from_data([s], &device));
+    let losses = model.iter().zip(slopes).map(|(layer, slope)| (layer.weight.val() * slope).sum());
+    let loss = losses.reduce(|a, b| a + b).unwrap();
+    let gradients = GradientsParams::from_grads(loss.backward(), &model);
+    for (max_norm, share) in [(1.0, 0.2f64), (10.0, 1.0)] {
+        let clip = GlobalNormClip::new(max_norm);
+        assert!((clip.measure(&model, &gradients) - 5.0).abs() < 1e-6);
+        let adam = Adam { clip: Some(clip.clone()), ..Adam::default() };
+        let gradient = gradients.get::<2>(model[1].weight.id).unwrap();
+        let (_, state) = adam.step(0.1, model[1].weight.val().inner(), gradient, None);
+        // The first moment after one step is a tenth of the gradient.
+        let moment = read(state.unwrap().momentum.moment_1);
+        assert!((moment[1] - 0.1 * 4.0 * share).abs() < 1e-6, "{moment:?}");
+    }
+    assert_eq!(model.num_params(), 4);
+}
+
+/// Central differences of `loss` in some entries of an operand.
+fn differences(operand: &[f64], loss: impl Fn(Vec<f64>) -> f64) -> Vec<(usize, f64)> {
+    let step = 1e-5;
+    let some = (0..operand.len()).step_by(operand.len().div_ceil(12));
+    some.map(|i| {
+        let moved = |by: f64| {
+            let mut operand = operand.to_vec();
+            operand[i] += by;
+            loss(operand)
+        };
+        (i, (moved(step) - moved(-step)) / (2.0 * step))
+    })
+    .collect()
+}
+
+/// Asserts that the fused gradient of an operand is that of differences in double precision.
+fn assert_slope<const D: usize, const O: usize>(
+    what: &str,
+    shape: [usize; D],
+    seed: u64,
+    function: impl Fn(Tensor<D>) -> Tensor<O>,
+) {
+    let loss = |operand: Tensor<D>| {
+        let out = function(operand);
+        let direction = leaf(out.dims(), seed + 100, DType::F32).inner().cast(out.dtype());
+        (out * direction).sum()
+    };
+    let operand = leaf(shape, seed, DType::F32);
+    let gradient = read(operand.grad(&loss(operand.clone()).backward()).unwrap());
+    let exact = differences(&read(operand.inner()), |values| {
+        let device = Device::flex().autodiff();
+        let operand = Tensor::<D>::from_data(TensorData::new(values, shape), (&device, DType::F64));
+        loss(operand).into_scalar::<f64>()
+    });
+    let largest = exact.iter().fold(0.0f64, |max, (_, slope)| max.max(slope.abs()));
+    for (i, slope) in exact {
+        assert!(
+            (gradient[i] - slope).abs() <= 1e-5 * largest,
+            "{what} {i}: {}, not {slope}",
+            gradient[i]
+        );
+    }
+}
+
+// The other operands are constants, cast to the type of the one that is moved.
+#[test]
+fn gradients_are_those_of_finite_differences() {
+    fn like<const D: usize, const E: usize>(
+        shape: [usize; D],
+        seed: u64,
+        of: &Tensor<E>,
+    ) -> Tensor<D> {
+        leaf(shape, seed, DType::F32).inner().cast(of.dtype())
+    }
+    let act = Activation::Identity;
+    let options = || ConvOptions::new([2, 1], [1, 2], [1, 2], 1);
+    let reverse = || ConvTransposeOptions::new([2, 3], [1, 0], [1, 0], [1, 1], 1);
+    let (x, w, t) = ([5, 2, 7, 6], [3, 2, 3, 2], [2, 3, 3, 2]);
+    assert_slope("linear, x", [4, 5], 1, |x| {
+        let (w, b) = (like([5, 3], 2, &x), like([3], 3, &x));
+        dvae_kernels::linear(x, w, b, act)
+    });
+    assert_slope("linear, weight", [5, 3], 1, |w| {
+        let (x, b) = (like([4, 5], 2, &w), like([3], 3, &w));
+        dvae_kernels::linear(x, w, b, act)
+    });
+    assert_slope("conv, x", x, 1, |x| {
+        let (w, b) = (like(w, 2, &x), like([3], 3, &x));
+        dvae_kernels::conv2d(x, w, b, options(), act)
+    });
+    assert_slope("conv, weight", w, 1, |w| {
+        let (x, b) = (like(x, 2, &w), like([3], 3, &w));
+        dvae_kernels::conv2d(x, w, b, options(), act)
+    });
+    assert_slope("transposed, x", x, 1, |x| {
+        let (w, b) = (like(t, 2, &x), like([3], 3, &x));
+        dvae_kernels::conv_transpose2d(x, w, b, reverse(), act)
+    });
+    assert_slope("transposed, weight", t, 1, |w| {
+        let (x, b) = (like(x, 2, &w), like([3], 3, &w));
+        dvae_kernels::conv_transpose2d(x, w, b, reverse(), act)
+    });
+    let shape = [6, 9];
+    assert_slope("Bernoulli", shape, 1, |logits| {
+        let x = like(shape, 2, &logits).abs();
+        Density::Bernoulli { logits: logits * 4.0 }.log_prob(x, None)
+    });
+    assert_slope("normal, mean", shape, 1, |mean| {
+        let (x, weights) = (like(shape, 2, &mean), like(shape, 3, &mean));
+        Density::Normal { mean, scale: 0.3 }.log_likelihood(x, Some(weights))
+    });
+    assert_slope("scaled normal, scale", shape, 1, |raw| {
+        let (x, mean) = (like(shape, 2, &raw), like(shape, 3, &raw));
+        Density::ScaledNormal { mean, scale: raw.abs() + 0.5 }.log_likelihood(x, None)
+    });
+    assert_slope("latent, log-variance", shape, 1, |log_variance| {
+        let (mean, noise) = (like(shape, 2, &log_variance), like(shape, 3, &log_variance));
+        dvae_kernels::reparameterise(mean, log_variance, noise)
+    });
+    assert_slope("KL, log-variance", shape, 1, |log_variance| {
+        dvae_kernels::kl_to_standard_normal(like(shape, 2, &log_variance), log_variance)
+    });
+    assert_slope("KL, mean", shape, 1, |mean| {
+        let log_variance = like(shape, 2, &mean);
+        dvae_kernels::kl_to_standard_normal(mean, log_variance)
+    });
 }
 
 #[test]
@@ -260,7 +446,8 @@ fn extremes_are_those_of_the_ordinary_path() {
             let logits =
                 Tensor::<1>::from_data(logits, &device).cast(dtype).detach().require_grad();
             let target = Tensor::<1>::full([8], x, &device).cast(dtype);
-            let out = dvae_kernels::bernoulli_log_prob(logits.clone(), target);
+            let density = Density::Bernoulli { logits: logits.clone() };
+            let out = density.log_prob(target, None);
             let gradient = logits.grad(&out.clone().sum().backward()).unwrap();
             (read(out.inner()), read(gradient))
         });
@@ -295,7 +482,7 @@ fn any_number_of_threads_gives_the_same_bits() {
         let (w, b) = (leaf([8 * 7 * 8, 300], 4, DType::F32), leaf([300], 5, DType::F32));
         let logits = dvae_kernels::linear(flat, w.clone(), b, Activation::Identity);
         let target = leaf([50, 300], 6, DType::F32).inner().abs();
-        let loss = dvae_kernels::bernoulli_log_likelihood(logits, target);
+        let loss = Density::Bernoulli { logits }.log_likelihood(target, None);
         let gradients = loss.clone().sum().backward();
         let bits = |values: Vec<f64>| values.into_iter().map(f64::to_bits).collect::<Vec<_>>();
         [
@@ -329,16 +516,21 @@ fn records_go_from_burns_adam_to_this_one_and_back() {
     };
     let fused = || Adam::default().init();
     let burns = || AdamConfig::new().with_epsilon(1e-8).init();
+    let fused_w = || AdamW::default().init();
+    let burns_w = || AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(1e-2).init();
     let weights = |model: &burn::nn::Linear| read(model.clone().valid().weight.val());
-    let (saved_fused, after_one) = step(fused(), model.clone());
-    let (saved_burn, _) = step(burns(), model);
-    let second = |adam: ModuleOptimizer| weights(&step(adam, after_one.clone()).1);
-    let expected = second(burns().load_record(saved_burn.to_record()));
-    for (what, got) in [
-        ("fused to burn", second(burns().load_record(saved_fused.to_record()))),
-        ("burn to fused", second(fused().load_record(saved_burn.to_record()))),
-        ("fused to fused", second(fused().load_record(saved_fused.to_record()))),
-    ] {
-        assert_close(what, &got, &expected).unwrap();
+    let pairs: [[&dyn Fn() -> ModuleOptimizer; 2]; 2] = [[&fused, &burns], [&fused_w, &burns_w]];
+    for [fused, burns] in pairs {
+        let (saved_fused, after_one) = step(fused(), model.clone());
+        let (saved_burn, _) = step(burns(), model.clone());
+        let second = |adam: ModuleOptimizer| weights(&step(adam, after_one.clone()).1);
+        let expected = second(burns().load_record(saved_burn.to_record()));
+        for (what, got) in [
+            ("fused to burn", second(burns().load_record(saved_fused.to_record()))),
+            ("burn to fused", second(fused().load_record(saved_burn.to_record()))),
+            ("fused to fused", second(fused().load_record(saved_fused.to_record()))),
+        ] {
+            assert_close(what, &got, &expected).unwrap();
+        }
     }
 }

@@ -5,8 +5,8 @@
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::math::{ln, sin_cos_turns};
 use crate::philox::{self, LANES, Words};
+use dvae_kernels::math::{ln_normal, sin_cos_turns};
 
 /// Elements that one set of sixteen counters makes.
 const BLOCK: usize = 4 * LANES;
@@ -60,7 +60,7 @@ impl Law for Normal {
             for lane in 0..LANES {
                 // In (0, 1], so that the logarithm is finite.
                 let u = unit(words[2 * pair][lane]) + ULP;
-                let radius = (-2.0 * ln(u)).sqrt();
+                let radius = (-2.0 * ln_normal(u)).sqrt();
                 let (sin, cos) = sin_cos_turns(unit(words[2 * pair + 1][lane]));
                 out[2 * pair * LANES + lane] = radius * cos;
                 out[(2 * pair + 1) * LANES + lane] = radius * sin;

@@ -46,7 +46,6 @@
 mod draws;
 mod fill;
 mod key;
-mod math;
 pub mod philox;
 
 pub use draws::Draws;

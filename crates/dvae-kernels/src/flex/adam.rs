@@ -1,15 +1,34 @@
 //! Adam in one pass over parameter, gradient and moments.
 
 use burn::backend::Flex;
-use burn::optim::{AdamState, AdaptiveMomentumState};
+use burn::optim::AdaptiveMomentumState;
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use super::simd::vectorised;
-use crate::Adam;
+use crate::GlobalNormClip;
+use crate::adam::factor;
 
 /// Entries that a thread takes at once.
 const GRAIN: usize = 1 << 15;
+
+/// The two ways to decay weights, as factors of the parameter.
+#[derive(Clone, Copy)]
+pub(crate) struct Decay {
+    /// Added to the gradient.
+    pub(crate) gradient: f32,
+    /// Taken from the parameter.
+    pub(crate) step: f32,
+}
+
+/// What an optimiser is set to.
+pub(crate) struct Settings {
+    beta_1: f32,
+    beta_2: f32,
+    epsilon: f32,
+    decay: Decay,
+    clip: f32,
+}
 
 /// The constants of one step.
 #[derive(Clone, Copy)]
@@ -21,59 +40,99 @@ pub(crate) struct Step {
     /// One over the root of the second moment's bias correction.
     correction: f32,
     epsilon: f32,
+    decay: Decay,
+    clip: f32,
+}
+
+#[cfg(test)]
+impl Step {
+    /// Constants that are all in use.
+    pub(crate) fn test() -> Self {
+        let decay = Decay { gradient: 0.01, step: 0.02 };
+        let (rate, correction, epsilon) = (0.1, 1.1, 1e-8);
+        Self { beta_1: 0.9, beta_2: 0.999, rate, correction, epsilon, decay, clip: 0.5 }
+    }
 }
 
 vectorised! {
     fn update(parameter: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32], step: Step) {
-        let Step { beta_1, beta_2, rate, correction, epsilon } = step;
+        let Step { beta_1, beta_2, rate, correction, epsilon, decay, clip } = step;
         let moments = first.iter_mut().zip(second);
         for ((parameter, gradient), (first, second)) in
             parameter.iter_mut().zip(gradient).zip(moments)
         {
-            *first = beta_1 * *first + (1.0 - beta_1) * *gradient;
-            *second = beta_2 * *second + (1.0 - beta_2) * (*gradient * *gradient);
-            *parameter -= rate * *first / (second.sqrt() * correction + epsilon);
+            let gradient = *gradient * clip + decay.gradient * *parameter;
+            *first = beta_1 * *first + (1.0 - beta_1) * gradient;
+            *second = beta_2 * *second + (1.0 - beta_2) * (gradient * gradient);
+            let kept = *parameter - decay.step * *parameter;
+            *parameter = kept - rate * *first / (second.sqrt() * correction + epsilon);
         }
     }
 }
 
-/// One step, in place where nothing else holds the tensors.
-pub(crate) fn step<const D: usize>(
-    adam: &Adam,
-    rate: f64,
-    parameter: Tensor<D>,
-    gradient: Tensor<D>,
-    state: Option<AdamState<D>>,
-) -> (Tensor<D>, AdamState<D>) {
-    let zeros = || Tensor::zeros(parameter.shape(), &parameter.device());
-    let momentum = match state {
-        Some(state) => state.momentum,
-        None => AdaptiveMomentumState::new(0, zeros(), zeros()),
-    };
-    let time = momentum.time + 1;
-    let correct = |beta: f32| 1.0 - f64::from(beta).powi(i32::try_from(time).unwrap_or(i32::MAX));
-    let constants = Step {
-        beta_1: adam.beta_1,
-        beta_2: adam.beta_2,
-        rate: (rate / correct(adam.beta_1)) as f32,
-        correction: (1.0 / correct(adam.beta_2).sqrt()) as f32,
-        epsilon: adam.epsilon,
-    };
-    let flex = |tensor: Tensor<D>| {
-        tensor.try_into_primitive::<Flex>().expect("a tensor of the flex back end").to_contiguous()
-    };
-    let [mut parameter, gradient] = [parameter, gradient].map(flex);
-    let [mut first, mut second] = [momentum.moment_1, momentum.moment_2].map(flex);
-    let gradient = gradient.as_slice::<f32>().expect("a contiguous tensor of f32");
-    parameter
-        .storage_mut::<f32>()
-        .par_chunks_mut(GRAIN)
-        .zip(gradient.par_chunks(GRAIN))
-        .zip(first.storage_mut::<f32>().par_chunks_mut(GRAIN))
-        .zip(second.storage_mut::<f32>().par_chunks_mut(GRAIN))
-        .for_each(|(((parameter, gradient), first), second)| {
-            update(parameter, gradient, first, second, constants);
-        });
-    let [parameter, first, second] = [parameter, first, second].map(Tensor::from_primitive::<Flex>);
-    (parameter, AdamState::new(AdaptiveMomentumState::new(time, first, second)))
+impl Settings {
+    pub(crate) fn new(
+        [beta_1, beta_2]: [f32; 2],
+        epsilon: f32,
+        decay: Decay,
+        clip: &Option<GlobalNormClip>,
+    ) -> Self {
+        Self { beta_1, beta_2, epsilon, decay, clip: factor(clip) }
+    }
+
+    /// One step, in place where nothing else holds the tensors.
+    pub(crate) fn step<const D: usize>(
+        &self,
+        rate: f64,
+        parameter: Tensor<D>,
+        gradient: Tensor<D>,
+        momentum: Option<AdaptiveMomentumState<D>>,
+    ) -> (Tensor<D>, AdaptiveMomentumState<D>) {
+        let zeros = || Tensor::zeros(parameter.shape(), &parameter.device());
+        let momentum = momentum.unwrap_or_else(|| AdaptiveMomentumState::new(0, zeros(), zeros()));
+        let time = momentum.time + 1;
+        let power = i32::try_from(time).unwrap_or(i32::MAX);
+        let correct = |beta: f32| 1.0 - f64::from(beta).powi(power);
+        let step = Step {
+            beta_1: self.beta_1,
+            beta_2: self.beta_2,
+            rate: (rate / correct(self.beta_1)) as f32,
+            correction: (1.0 / correct(self.beta_2).sqrt()) as f32,
+            epsilon: self.epsilon,
+            decay: self.decay,
+            clip: self.clip,
+        };
+        let flex = |tensor: Tensor<D>| {
+            let tensor =
+                tensor.try_into_primitive::<Flex>().expect("a tensor of the flex back end");
+            tensor.to_contiguous()
+        };
+        let [mut parameter, gradient] = [parameter, gradient].map(flex);
+        let [mut first, mut second] = [momentum.moment_1, momentum.moment_2].map(flex);
+        let gradient = gradient.as_slice::<f32>().expect("a contiguous tensor of f32");
+        parameter
+            .storage_mut::<f32>()
+            .par_chunks_mut(GRAIN)
+            .zip(gradient.par_chunks(GRAIN))
+            .zip(first.storage_mut::<f32>().par_chunks_mut(GRAIN))
+            .zip(second.storage_mut::<f32>().par_chunks_mut(GRAIN))
+            .for_each(|(((parameter, gradient), first), second)| {
+                update(parameter, gradient, first, second, step);
+            });
+        let [parameter, first, second] =
+            [parameter, first, second].map(Tensor::from_primitive::<Flex>);
+        (parameter, AdaptiveMomentumState::new(time, first, second))
+    }
+}
+
+/// The sum of the squares of all entries: the same bits on any number of threads.
+pub(crate) fn sum_of_squares<const D: usize>(tensor: Tensor<D>) -> f64 {
+    let tensor = tensor.try_into_primitive::<Flex>().expect("a tensor of the flex back end");
+    let tensor = tensor.to_contiguous();
+    let values = tensor.as_slice::<f32>().expect("a contiguous tensor of f32");
+    let sums: Vec<f64> = values
+        .par_chunks(GRAIN)
+        .map(|values| values.iter().map(|value| f64::from(*value).powi(2)).sum())
+        .collect();
+    sums.into_iter().sum()
 }

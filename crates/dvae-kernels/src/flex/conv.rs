@@ -14,6 +14,8 @@ use super::sums::{Correlate, Gather, Packed};
 
 /// Shares of a batch that sum gradients of weights on their own.
 const SHARES: usize = 8;
+/// Weights that a thread adds up at once.
+const GRAIN: usize = 1 << 13;
 
 impl Geometry {
     fn pixels(&self) -> usize {
@@ -50,9 +52,17 @@ impl Geometry {
             false => (self.image, self.features),
             true => (self.features, self.image),
         };
-        let (source_width, target_width) = (source[2], target[2]);
-        let kernel_width = self.kernel[1];
-        Gather { weights, rows, columns, kernel_width, source_width, target_width, bias, relu }
+        let [_, height, width] = source;
+        Gather {
+            weights,
+            rows,
+            columns,
+            kernel_width: self.kernel[1],
+            source: [height, width],
+            target_width: target[2],
+            bias,
+            relu,
+        }
     }
 
     fn correlate(&self) -> Correlate {
@@ -209,7 +219,7 @@ impl Backward<'_> {
         let mut shares = shares.into_iter();
         let (mut weight, mut bias) = shares.next().unwrap_or_default();
         for (w, b) in shares {
-            weight.iter_mut().zip(&w).for_each(|(sum, w)| *sum += w);
+            weight.par_iter_mut().with_min_len(GRAIN).zip(&w).for_each(|(sum, w)| *sum += w);
             bias.iter_mut().zip(&b).for_each(|(sum, b)| *sum += b);
         }
         let input = need_input.then_some(input_gradient);
@@ -248,11 +258,11 @@ impl Backward<'_> {
     fn unpadded(&self, sums: &[f32]) -> Vec<f32> {
         let g = self.geometry;
         let (width, channels) = (g.padded_features(), g.image[0]);
-        let mut weight = Vec::with_capacity(self.weight.len());
-        for feature in 0..g.features[0] {
-            for channel in 0..channels {
-                let from = sums[channel * width + feature..].iter();
-                weight.extend(from.step_by(channels * width).take(g.taps()));
+        let mut weight = unwritten(self.weight.len());
+        for (i, weight) in weight.chunks_exact_mut(g.taps()).enumerate() {
+            let (feature, channel) = (i / channels, i % channels);
+            for (tap, weight) in weight.iter_mut().enumerate() {
+                *weight = sums[(tap * channels + channel) * width + feature];
             }
         }
         weight

@@ -1,36 +1,33 @@
-//! Fully connected layers: product, bias and activation.
+//! Fully connected layers: product, bias and activation, and the way back.
+
+use rayon::prelude::*;
 
 use super::buffer::unwritten;
-use super::gemm::{Matrix, multiply_parallel};
+use super::gemm::{Matrix, multiply};
 use super::simd::vectorised;
 
+/// Shares of a batch that sum gradients of biases on their own.
+const SHARES: usize = 8;
+
 vectorised! {
-    /// Adds a bias to each row, and cuts off below 0 if asked; NaN stays NaN.
-    fn add_bias(out: &mut [f32], bias: &[f32], relu: bool) {
-        for row in out.chunks_exact_mut(bias.len()) {
-            for (value, bias) in row.iter_mut().zip(bias) {
-                let sum = *value + *bias;
-                *value = if relu && sum <= 0.0 { 0.0 } else { sum };
-            }
+    /// Adds a bias, and cuts off below 0 if asked; NaN stays NaN.
+    fn add_bias(values: &mut [f32], bias: &[f32], relu: bool) {
+        for (value, bias) in values.iter_mut().zip(bias) {
+            let sum = *value + *bias;
+            *value = if relu && sum <= 0.0 { 0.0 } else { sum };
         }
     }
 }
 
 vectorised! {
-    /// Sets the gradient to 0 where the activation cut off; NaN in the output lets it through.
-    fn mask_gradient(gradient: &mut [f32], output: &[f32]) {
-        for (gradient, output) in gradient.iter_mut().zip(output) {
-            *gradient = if *output <= 0.0 { 0.0 } else { *gradient };
-        }
-    }
-}
-
-vectorised! {
-    /// Adds the rows up.
-    fn sum_rows(rows: &[f32], sum: &mut [f32]) {
-        for row in rows.chunks_exact(sum.len()) {
-            for (sum, value) in sum.iter_mut().zip(row) {
-                *sum += *value;
+    /// Sets the gradient to 0 where the activation cut off (NaN in the output lets it through), and
+    /// adds its rows up.
+    fn mask_and_sum(gradient: &mut [f32], output: &[f32], relu: bool, sum: &mut [f32]) {
+        let width = sum.len();
+        for (gradient, output) in gradient.chunks_exact_mut(width).zip(output.chunks_exact(width)) {
+            for ((gradient, output), sum) in gradient.iter_mut().zip(output).zip(sum.iter_mut()) {
+                *gradient = if relu && *output <= 0.0 { 0.0 } else { *gradient };
+                *sum += *gradient;
             }
         }
     }
@@ -45,7 +42,33 @@ pub(crate) fn forward(
     relu: bool,
 ) -> Vec<f32> {
     let mut out = unwritten(rows * bias.len());
-    multiply_parallel(&mut out, x, weight);
-    add_bias(&mut out, bias, relu);
+    multiply(&mut out, x, weight, |values, columns| add_bias(values, &bias[columns], relu));
+    out
+}
+
+/// Masks the gradient `[rows, outputs]` of the output, and returns that of the bias.
+pub(crate) fn backward(gradient: &mut [f32], output: &[f32], width: usize, relu: bool) -> Vec<f32> {
+    let share = (gradient.len() / width).div_ceil(SHARES).max(1) * width;
+    let mut shares = gradient
+        .par_chunks_mut(share)
+        .zip(output.par_chunks(share))
+        .map(|(gradient, output)| {
+            let mut sum = vec![0.0; width];
+            mask_and_sum(gradient, output, relu, &mut sum);
+            sum
+        })
+        .collect::<Vec<_>>()
+        .into_iter();
+    let mut bias = shares.next().unwrap_or_else(|| vec![0.0; width]);
+    for share in shares {
+        bias.iter_mut().zip(&share).for_each(|(sum, share)| *sum += share);
+    }
+    bias
+}
+
+/// `a · b`.
+pub(crate) fn product(a: Matrix, b: Matrix, len: usize) -> Vec<f32> {
+    let mut out = unwritten(len);
+    multiply(&mut out, a, b, |_, _| {});
     out
 }

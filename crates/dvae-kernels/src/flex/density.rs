@@ -1,56 +1,230 @@
-//! Log-densities and their derivatives in one pass.
+//! What is computed entry by entry: values and derivatives in one pass.
 
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::buffer::unwritten;
-use super::math::{exp_negative, ln_1p_unit};
-use super::simd::vectorised;
+use super::simd::{dispatch, vectorised};
+use crate::math::{exp, ln, ln_1p_unit};
 
 /// Entries that a thread takes at once.
 const GRAIN: usize = 1 << 13;
+/// `½ ln 2π`, the normaliser of a unit normal.
+const HALF_LN_TAU: f32 = 0.918_938_5;
+/// Entries that are computed side by side.
+const LANES: usize = 16;
 
-/// `log p(x | l)` of a Bernoulli entry, and its derivative in the logit, `x − σ(l)`.
-#[inline(always)]
-fn bernoulli(logit: f32, x: f32) -> (f32, f32) {
-    let e = exp_negative(-logit.abs());
-    let reciprocal = 1.0 / (1.0 + e);
-    let sigmoid = if logit >= 0.0 { reciprocal } else { e * reciprocal };
-    let negative = if logit < 0.0 { logit } else { 0.0 };
-    // log σ(l) − (1 − x) l.
-    (negative - ln_1p_unit(e) - (1.0 - x) * logit, x - sigmoid)
+/// A function of `I` numbers with a derivative in `N` of them.
+pub(crate) trait Entry<const I: usize, const N: usize>: Copy + Send + Sync {
+    fn at(self, inputs: [f32; I]) -> (f32, [f32; N]);
 }
 
-vectorised! {
-    fn bernoulli_entries(logits: &[f32], x: &[f32], out: &mut [f32], derivative: &mut [f32]) {
-        let inputs = logits.iter().zip(x);
-        for ((out, derivative), (logit, x)) in out.iter_mut().zip(derivative).zip(inputs) {
-            (*out, *derivative) = bernoulli(*logit, *x);
-        }
+/// `log p(x | l) = log σ(l) − (1 − x) l` of a Bernoulli entry: logit and `x`; in the logit.
+#[derive(Clone, Copy)]
+pub(crate) struct Bernoulli;
+
+impl Entry<2, 1> for Bernoulli {
+    #[inline(always)]
+    fn at(self, [logit, x]: [f32; 2]) -> (f32, [f32; 1]) {
+        let e = exp(-logit.abs());
+        let reciprocal = 1.0 / (1.0 + e);
+        let sigmoid = if logit >= 0.0 { reciprocal } else { e * reciprocal };
+        let negative = if logit < 0.0 { logit } else { 0.0 };
+        (negative - ln_1p_unit(e) - (1.0 - x) * logit, [x - sigmoid])
     }
 }
 
-vectorised! {
-    /// The sum over one row, in sixteen partial sums.
-    fn bernoulli_row(logits: &[f32], x: &[f32], derivative: &mut [f32]) -> f32 {
-        const LANES: usize = 16;
-        let mut sums = [0.0f32; LANES];
-        let (mut logits, mut x) = (logits.chunks_exact(LANES), x.chunks_exact(LANES));
-        let mut derivatives = derivative.chunks_exact_mut(LANES);
-        for ((logits, x), derivative) in (&mut logits).zip(&mut x).zip(&mut derivatives) {
-            for lane in 0..LANES {
-                let (value, slope) = bernoulli(logits[lane], x[lane]);
-                sums[lane] += value;
-                derivative[lane] = slope;
+/// `log N(x; m, σ²)` of one σ for all: mean and `x`; in the mean.
+#[derive(Clone, Copy)]
+pub(crate) struct FixedNormal {
+    pub(crate) scale: f32,
+    /// `ln σ + ½ ln 2π`.
+    pub(crate) normaliser: f32,
+}
+
+impl Entry<2, 1> for FixedNormal {
+    #[inline(always)]
+    fn at(self, [mean, x]: [f32; 2]) -> (f32, [f32; 1]) {
+        let standard = (x - mean) / self.scale;
+        (-0.5 * standard * standard - self.normaliser, [standard / self.scale])
+    }
+}
+
+/// `log N(x; m, σ²)`: mean, σ and `x`; in mean and σ.
+#[derive(Clone, Copy)]
+pub(crate) struct Normal;
+
+impl Entry<3, 2> for Normal {
+    #[inline(always)]
+    fn at(self, [mean, scale, x]: [f32; 3]) -> (f32, [f32; 2]) {
+        let standard = (x - mean) / scale;
+        let value = -0.5 * standard * standard - ln(scale) - HALF_LN_TAU;
+        (value, [standard / scale, (standard * standard - 1.0) / scale])
+    }
+}
+
+/// A function times a weight, which is its last input.
+#[derive(Clone, Copy)]
+pub(crate) struct Weighted<E>(pub(crate) E);
+
+impl<E: Entry<3, 2>> Entry<4, 2> for Weighted<E> {
+    #[inline(always)]
+    fn at(self, [mean, scale, x, weight]: [f32; 4]) -> (f32, [f32; 2]) {
+        let (value, derivatives) = self.0.at([mean, scale, x]);
+        (value * weight, derivatives.map(|derivative| derivative * weight))
+    }
+}
+
+impl<E: Entry<2, 1>> Entry<3, 1> for Weighted<E> {
+    #[inline(always)]
+    fn at(self, [parameter, x, weight]: [f32; 3]) -> (f32, [f32; 1]) {
+        let (value, [derivative]) = self.0.at([parameter, x]);
+        (value * weight, [derivative * weight])
+    }
+}
+
+/// `μ + σ ε`: mean, log-variance and noise; in the log-variance. In the mean it is 1.
+#[derive(Clone, Copy)]
+pub(crate) struct Reparameterise;
+
+impl Entry<3, 1> for Reparameterise {
+    #[inline(always)]
+    fn at(self, [mean, log_variance, noise]: [f32; 3]) -> (f32, [f32; 1]) {
+        let step = exp(0.5 * log_variance) * noise;
+        (mean + step, [0.5 * step])
+    }
+}
+
+/// `½ (μ² + σ² − 1 − ln σ²)`: mean and log-variance; in the log-variance. In the mean it is `μ`.
+#[derive(Clone, Copy)]
+pub(crate) struct Kl;
+
+impl Entry<2, 1> for Kl {
+    #[inline(always)]
+    fn at(self, [mean, log_variance]: [f32; 2]) -> (f32, [f32; 1]) {
+        let variance = exp(log_variance);
+        (0.5 * (mean * mean + variance - 1.0 - log_variance), [0.5 * (variance - 1.0)])
+    }
+}
+
+/// Where the values go.
+enum Values<'a> {
+    /// Each to a place of its own.
+    Each(&'a mut [f32]),
+    /// Summed over rows.
+    Rows(&'a mut [f32]),
+}
+
+/// A stretch of entries, or some rows.
+struct Stretch<'a, E, const I: usize, const N: usize> {
+    entry: E,
+    inputs: [&'a [f32]; I],
+    values: Values<'a>,
+    derivatives: [&'a mut [f32]; N],
+}
+
+impl<E: Entry<I, N>, const I: usize, const N: usize> WithSimd for Stretch<'_, E, I, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { entry, inputs, values, mut derivatives } = self;
+        match values {
+            Values::Each(values) => {
+                let mut at = 0;
+                for values in values.chunks_mut(LANES) {
+                    let out = block(entry, &inputs, &mut derivatives, at, values.len());
+                    values.copy_from_slice(&out[..values.len()]);
+                    at += LANES;
+                }
+            }
+            // Sixteen partial sums of each row.
+            Values::Rows(values) => {
+                let features = inputs[0].len() / values.len();
+                for (row, value) in values.iter_mut().enumerate() {
+                    let mut sums = [0.0f32; LANES];
+                    for first in (0..features).step_by(LANES) {
+                        let len = LANES.min(features - first);
+                        let at = row * features + first;
+                        let out = block(entry, &inputs, &mut derivatives, at, len);
+                        for (sum, out) in sums.iter_mut().zip(&out[..len]) {
+                            *sum += *out;
+                        }
+                    }
+                    *value = sums.iter().sum();
+                }
             }
         }
-        let rest = logits.remainder().iter().zip(x.remainder());
-        for (lane, ((logit, x), slope)) in rest.zip(derivatives.into_remainder()).enumerate() {
-            let value;
-            (value, *slope) = bernoulli(*logit, *x);
-            sums[lane] += value;
-        }
-        sums.iter().sum()
     }
+}
+
+/// The values of at most sixteen entries from `at` on; their derivatives are written.
+#[inline(always)]
+fn block<E: Entry<I, N>, const I: usize, const N: usize>(
+    entry: E,
+    inputs: &[&[f32]; I],
+    derivatives: &mut [&mut [f32]; N],
+    at: usize,
+    len: usize,
+) -> [f32; LANES] {
+    let mut lanes = [[0.0f32; LANES]; I];
+    for (lanes, input) in lanes.iter_mut().zip(inputs) {
+        match <&[f32; LANES]>::try_from(&input[at..at + len]) {
+            Ok(whole) => *lanes = *whole,
+            Err(_) => lanes[..len].copy_from_slice(&input[at..at + len]),
+        }
+    }
+    let (mut out, mut slopes) = ([0.0f32; LANES], [[0.0f32; LANES]; N]);
+    for lane in 0..LANES {
+        let (value, slope) = entry.at(std::array::from_fn(|i| lanes[i][lane]));
+        out[lane] = value;
+        for n in 0..N {
+            slopes[n][lane] = slope[n];
+        }
+    }
+    for (derivative, slopes) in derivatives.iter_mut().zip(&slopes) {
+        match <&mut [f32; LANES]>::try_from(&mut derivative[at..at + len]) {
+            Ok(whole) => *whole = *slopes,
+            Err(_) => derivative[at..at + len].copy_from_slice(&slopes[..len]),
+        }
+    }
+    out
+}
+
+/// The value of each entry, or the sum over each of `rows`, and the derivatives of each entry.
+pub(crate) fn run<E: Entry<I, N>, const I: usize, const N: usize>(
+    entry: E,
+    inputs: [&[f32]; I],
+    rows: Option<usize>,
+) -> (Vec<f32>, [Vec<f32>; N]) {
+    let len = inputs[0].len();
+    // Values of one entry, or of one row.
+    let step = rows.map_or(1, |rows| len / rows.max(1));
+    let mut values = match rows {
+        None => unwritten(len),
+        Some(rows) => vec![0.0; rows],
+    };
+    let mut derivatives: [Vec<f32>; N] = std::array::from_fn(|_| unwritten(len));
+    if step == 0 || len == 0 {
+        return (values, derivatives);
+    }
+    let per_task = (GRAIN / step).max(1);
+    let mut slopes = derivatives.each_mut().map(|all| all.chunks_mut(per_task * step));
+    let stretches: Vec<_> = values
+        .chunks_mut(per_task)
+        .enumerate()
+        .map(|(i, values)| {
+            let range = i * per_task * step..len.min((i + 1) * per_task * step);
+            Stretch {
+                entry,
+                inputs: inputs.map(|input| &input[range.clone()]),
+                values: if rows.is_some() { Values::Rows(values) } else { Values::Each(values) },
+                derivatives: slopes.each_mut().map(|all| all.next().unwrap_or_default()),
+            }
+        })
+        .collect();
+    stretches.into_par_iter().for_each(|stretch| dispatch(stretch));
+    (values, derivatives)
 }
 
 vectorised! {
@@ -59,38 +233,6 @@ vectorised! {
             *value *= factor;
         }
     }
-}
-
-/// Element-wise log-density and derivative.
-pub(crate) fn bernoulli_log_prob(logits: &[f32], x: &[f32]) -> (Vec<f32>, Vec<f32>) {
-    let (mut out, mut derivative) = (unwritten(logits.len()), unwritten(logits.len()));
-    out.par_chunks_mut(GRAIN)
-        .zip(derivative.par_chunks_mut(GRAIN))
-        .zip(logits.par_chunks(GRAIN).zip(x.par_chunks(GRAIN)))
-        .for_each(|((out, derivative), (logits, x))| {
-            bernoulli_entries(logits, x, out, derivative);
-        });
-    (out, derivative)
-}
-
-/// Log-density of each row, and the element-wise derivative.
-pub(crate) fn bernoulli_log_likelihood(
-    logits: &[f32],
-    x: &[f32],
-    rows: usize,
-) -> (Vec<f32>, Vec<f32>) {
-    let features = logits.len() / rows.max(1);
-    let (mut out, mut derivative) = (vec![0.0; rows], unwritten(logits.len()));
-    if features == 0 {
-        return (out, derivative);
-    }
-    let per_task = (GRAIN / features).max(1);
-    out.par_iter_mut()
-        .with_min_len(per_task)
-        .zip(derivative.par_chunks_mut(features))
-        .zip(logits.par_chunks(features).zip(x.par_chunks(features)))
-        .for_each(|((out, derivative), (logits, x))| *out = bernoulli_row(logits, x, derivative));
-    (out, derivative)
 }
 
 /// Multiplies each row by its factor.
@@ -105,25 +247,4 @@ pub(crate) fn scale_rows(values: &mut [f32], factors: &[f32]) {
         .with_min_len(per_task)
         .zip(factors)
         .for_each(|(values, factor)| scale(values, *factor));
-}
-
-#[cfg(all(test, target_arch = "x86_64"))]
-mod tests {
-    use super::*;
-    use crate::flex::simd::{Level, cap};
-
-    // The cap is the process's, so this is one test of all element-wise code in this module.
-    #[test]
-    fn every_instruction_set_gives_the_same_bits() {
-        let logits: Vec<f32> = (0..999).map(|i| (i as f32 - 500.0) * 0.17).collect();
-        let x: Vec<f32> = (0..999).map(|i| (i % 11) as f32 / 10.0).collect();
-        let results = [Level::Baseline, Level::Avx2, Level::Avx512].map(|level| {
-            cap(level);
-            let (entries, derivative) = bernoulli_log_prob(&logits, &x);
-            let (rows, _) = bernoulli_log_likelihood(&logits, &x, 3);
-            let all = entries.into_iter().chain(derivative).chain(rows);
-            all.map(f32::to_bits).collect::<Vec<_>>()
-        });
-        assert!(results[0] == results[1] && results[1] == results[2]);
-    }
 }

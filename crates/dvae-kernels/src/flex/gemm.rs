@@ -1,5 +1,7 @@
 //! Products of matrices, by the `gemm` crate.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 /// A matrix in memory: rows and columns with a stride each.
@@ -28,36 +30,30 @@ impl<'a> Matrix<'a> {
             ..self
         }
     }
+
+    /// Some of the rows.
+    fn part(self, rows: Range<usize>) -> Self {
+        let data = &self.data[rows.start * self.row_stride..];
+        Self { data, rows: rows.len(), ..self }
+    }
 }
 
-/// What becomes of the values that the output holds.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Output {
-    Overwrite,
-    Add,
-}
-
-/// `out = a · b`, or `out += a · b`, on this thread.
-pub(crate) fn multiply(out: &mut [f32], a: Matrix, b: Matrix, output: Output) {
-    assert_eq!(a.columns, b.rows);
-    assert_eq!(out.len(), a.rows * b.columns);
-    // SAFETY: `out` is borrowed mutably and holds the whole product.
-    unsafe { columns(out.as_mut_ptr(), b.columns, a, b, 0..b.columns, output) }
-}
-
-/// Panels that the wider side of a product is cut into, whatever the number of threads: so each
-/// value is summed in the same order on any number of them.
-const PANELS: usize = 8;
+/// Products are cut along the axis that they are summed over, so that `gemm` never cuts it itself: how
+/// it would depends on the shape of the panel, and the sums would depend on the number of threads.
+const DEPTH: usize = 512;
 /// Panels are multiples of the kernels' own tiles.
 const TILE: usize = 16;
 /// Products smaller than this (multiplications) are not worth another thread.
-const SMALL: usize = 1 << 20;
+const SMALL: usize = 1 << 18;
 
-/// A pointer that threads may share: each writes to columns of its own.
+/// Panels for each thread: several, so that none waits long for another.
+const PANELS: usize = 4;
+
+/// A pointer that threads may share: each writes to rows or columns of its own.
 #[derive(Clone, Copy)]
 struct Shared(*mut f32);
 
-// SAFETY: it is only used by `multiply_parallel`, whose threads write disjoint columns or rows.
+// SAFETY: it is only used by `multiply`, whose threads write disjoint rows or columns.
 unsafe impl Send for Shared {}
 // SAFETY: as above.
 unsafe impl Sync for Shared {}
@@ -68,79 +64,88 @@ impl Shared {
     }
 }
 
-/// `out = a · b` over the threads of rayon's pool.
-pub(crate) fn multiply_parallel(out: &mut [f32], a: Matrix, b: Matrix) {
-    if a.rows * a.columns * b.columns < SMALL {
-        return multiply(out, a, b, Output::Overwrite);
-    }
+/// `out = a · b` over the threads of rayon's pool. Each thread calls `finish` with the rows of its
+/// part of the product, while they are in its cache, and the columns that they span.
+///
+/// The same bits on any number of threads.
+pub(crate) fn multiply(
+    out: &mut [f32],
+    a: Matrix,
+    b: Matrix,
+    finish: impl Fn(&mut [f32], Range<usize>) + Sync,
+) {
     assert_eq!(a.columns, b.rows);
     assert_eq!(out.len(), a.rows * b.columns);
     let width = b.columns;
-    if a.rows > width {
-        let panel = a.rows.div_ceil(PANELS).next_multiple_of(TILE);
-        out.par_chunks_mut(panel * width).enumerate().for_each(|(i, out)| {
-            let first = i * panel;
-            let rows = out.len() / width;
-            let data = &a.data[first * a.row_stride..];
-            multiply(out, Matrix { data, rows, ..a }, b, Output::Overwrite);
-        });
-        return;
-    }
-    let panel = width.div_ceil(PANELS).next_multiple_of(TILE);
+    let by_rows = a.rows > width;
+    let len = if by_rows { a.rows } else { width };
+    let panels = match rayon::current_num_threads() {
+        1 => 1,
+        _ if a.rows * a.columns * width < SMALL => 1,
+        threads => PANELS * threads,
+    };
+    let panel = len.div_ceil(panels).next_multiple_of(TILE);
     let shared = Shared(out.as_mut_ptr());
-    (0..width.div_ceil(panel)).into_par_iter().for_each(|i| {
-        let range = i * panel..width.min((i + 1) * panel);
-        // SAFETY: panels are disjoint columns of `out`, which is borrowed mutably and holds the
-        // whole product.
-        unsafe { columns(shared.at(0), width, a, b, range, Output::Overwrite) }
+    // A last panel of one row or column would be computed by another kernel, which sums otherwise.
+    let count = if len % panel == 1 { len / panel } else { len.div_ceil(panel) }.max(1);
+    (0..count).into_par_iter().for_each(|i| {
+        let range = i * panel..if i + 1 == count { len } else { (i + 1) * panel };
+        let (rows, columns) = if by_rows { (range, 0..width) } else { (0..a.rows, range) };
+        let out = shared.at(rows.start * width + columns.start);
+        // SAFETY: panels are disjoint rows or columns of `out`, which is borrowed mutably and holds
+        // the whole product.
+        unsafe { product(out, width, a.part(rows.clone()), b, columns.clone()) };
+        for row in 0..rows.len() {
+            let row = out.wrapping_add(row * width);
+            // SAFETY: as above, and the product has written these values.
+            let values = unsafe { std::slice::from_raw_parts_mut(row, columns.len()) };
+            finish(values, columns.clone());
+        }
     });
 }
 
-/// The columns `range` of `a · b` into those of `out`, whose rows are `width` long.
+/// The columns `range` of `a · b` to `out`, whose rows are `width` apart.
 ///
 /// # Safety
 ///
-/// `out` must be valid for writes of `a.rows` rows of `width`, and nothing else may touch these
-/// columns of it.
-unsafe fn columns(
-    out: *mut f32,
-    width: usize,
-    a: Matrix,
-    b: Matrix,
-    range: std::ops::Range<usize>,
-    output: Output,
-) {
-    let (m, n, k) = (a.rows, range.len(), a.columns);
+/// `out` must be valid for writes of `a.rows` rows of `range.len()`, and nothing else may touch them.
+unsafe fn product(out: *mut f32, width: usize, a: Matrix, b: Matrix, range: Range<usize>) {
+    let (m, n) = (a.rows, range.len());
     if m == 0 || n == 0 {
         return;
     }
     let last = |matrix: &Matrix, rows: usize, columns: usize| {
         (rows - 1) * matrix.row_stride + (columns - 1) * matrix.column_stride
     };
-    assert!(k > 0 && last(&a, m, k) < a.data.len() && last(&b, k, range.end) < b.data.len());
-    // SAFETY: the assertion keeps every read inside `a.data` and `b.data`; the caller answers for
-    // the writes, which go to `m` rows and `n` columns of `out`.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            out.add(range.start),
-            1,
-            width as isize,
-            output == Output::Add,
-            a.data.as_ptr(),
-            a.column_stride as isize,
-            a.row_stride as isize,
-            b.data.as_ptr().add(range.start * b.column_stride),
-            b.column_stride as isize,
-            b.row_stride as isize,
-            1.0,
-            1.0,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
+    let depth = a.columns;
+    assert!(depth > 0 && last(&a, m, depth) < a.data.len());
+    assert!(last(&b, depth, range.end) < b.data.len());
+    let step = depth.div_ceil(depth.div_ceil(DEPTH));
+    for first in (0..depth).step_by(step) {
+        // SAFETY: the assertions keep every read inside `a.data` and `b.data`; the caller answers for
+        // the writes, which go to `m` rows and `n` columns of `out`.
+        unsafe {
+            gemm::gemm(
+                m,
+                n,
+                step.min(depth - first),
+                out,
+                1,
+                width as isize,
+                first > 0,
+                a.data.as_ptr().add(first * a.column_stride),
+                a.column_stride as isize,
+                a.row_stride as isize,
+                b.data.as_ptr().add(first * b.row_stride + range.start * b.column_stride),
+                b.column_stride as isize,
+                b.row_stride as isize,
+                1.0,
+                1.0,
+                false,
+                false,
+                false,
+                gemm::Parallelism::None,
+            );
+        }
     }
 }

@@ -96,9 +96,9 @@ impl WithSimd for Turns<'_> {
         for repeat in 0..self.repeats {
             let from = &self.from[repeat * self.from_step..];
             let to = &mut self.to[repeat * self.to_step..];
-            for row in (0..rows).step_by(LANES) {
+            for row in starts(rows, !self.padded) {
                 let height = LANES.min(rows - row);
-                for column in (0..columns).step_by(LANES) {
+                for column in starts(columns, true) {
                     let tile = Tile {
                         from: &from[row * row_stride + column..],
                         to: &mut to[column * column_stride + row..],
@@ -113,6 +113,12 @@ impl WithSimd for Turns<'_> {
             }
         }
     }
+}
+
+/// Where tiles begin. The last one of several may overlap the one before, which makes it whole.
+fn starts(len: usize, overlap: bool) -> impl Iterator<Item = usize> {
+    let last = if overlap && len > LANES { len - LANES } else { len };
+    (0..len).step_by(LANES).map(move |start| start.min(last))
 }
 
 /// At most sixteen rows and columns of a matrix that is turned.
@@ -175,9 +181,10 @@ fn transposed(tile: &[[f32; LANES]; LANES]) -> [[f32; LANES]; LANES] {
 #[cfg(target_arch = "x86_64")]
 mod avx512 {
     use std::arch::x86_64::{
-        __m512, __mmask16, _mm512_castpd_ps, _mm512_castps_pd, _mm512_mask_storeu_ps,
-        _mm512_maskz_loadu_ps, _mm512_setzero_ps, _mm512_shuffle_f32x4, _mm512_unpackhi_pd,
-        _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,
+        __m512, __mmask16, _mm512_castpd_ps, _mm512_castps_pd, _mm512_loadu_ps,
+        _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_setzero_ps, _mm512_shuffle_f32x4,
+        _mm512_storeu_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd,
+        _mm512_unpacklo_ps,
     };
 
     use super::{LANES, Tile};
@@ -190,24 +197,44 @@ mod avx512 {
     #[target_feature(enable = "avx512f")]
     #[inline]
     pub(super) unsafe fn turn(tile: Tile) {
+        if [tile.rows, tile.columns, tile.written] == [LANES; 3] {
+            // SAFETY: rows and columns are inside the slices, as the caller says.
+            return unsafe { whole(tile) };
+        }
         let mask = |count: usize| ((1u32 << count) - 1) as __mmask16;
         let mut rows = [_mm512_setzero_ps(); LANES];
-        for (i, row) in rows.iter_mut().enumerate() {
-            if i < tile.rows {
-                // SAFETY: the row is inside `from`, as the caller says.
-                let from = unsafe { tile.from.as_ptr().add(i * tile.row_stride) };
-                // SAFETY: as above; the mask leaves out what is beyond the last column.
-                *row = unsafe { _mm512_maskz_loadu_ps(mask(tile.columns), from) };
+        for (i, row) in rows.iter_mut().enumerate().take(tile.rows) {
+            // SAFETY: the row is inside `from`, and the mask leaves out what is beyond its end.
+            *row = unsafe {
+                let from = tile.from.as_ptr().add(i * tile.row_stride);
+                _mm512_maskz_loadu_ps(mask(tile.columns), from)
+            };
+        }
+        for (i, row) in transposed(rows).into_iter().enumerate().take(tile.columns) {
+            // SAFETY: the row is inside `to`, and the mask leaves out what is not written.
+            unsafe {
+                let to = tile.to.as_mut_ptr().add(i * tile.column_stride);
+                _mm512_mask_storeu_ps(to, mask(tile.written), row);
             }
         }
-        let turned = transposed(rows);
-        for (i, row) in turned.into_iter().enumerate() {
-            if i < tile.columns {
-                // SAFETY: the row is inside `to`, as the caller says.
-                let to = unsafe { tile.to.as_mut_ptr().add(i * tile.column_stride) };
-                // SAFETY: as above; the mask leaves out what is not written.
-                unsafe { _mm512_mask_storeu_ps(to, mask(tile.written), row) };
-            }
+    }
+
+    /// Turns a tile of sixteen rows and sixteen columns.
+    ///
+    /// # Safety
+    ///
+    /// As for [`turn`].
+    #[target_feature(enable = "avx512f")]
+    #[inline]
+    unsafe fn whole(tile: Tile) {
+        let mut rows = [_mm512_setzero_ps(); LANES];
+        for (i, row) in rows.iter_mut().enumerate() {
+            // SAFETY: the row is inside `from`, as the caller says.
+            *row = unsafe { _mm512_loadu_ps(tile.from.as_ptr().add(i * tile.row_stride)) };
+        }
+        for (i, row) in transposed(rows).into_iter().enumerate() {
+            // SAFETY: the row is inside `to`, as the caller says.
+            unsafe { _mm512_storeu_ps(tile.to.as_mut_ptr().add(i * tile.column_stride), row) };
         }
     }
 
@@ -220,12 +247,10 @@ mod avx512 {
             singles[i] = _mm512_unpacklo_ps(rows[i], rows[i + 1]);
             singles[i + 1] = _mm512_unpackhi_ps(rows[i], rows[i + 1]);
         }
-        let low = |a, b| {
-            _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)))
-        };
-        let high = |a, b| {
-            _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)))
-        };
+        let low =
+            |a, b| _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
+        let high =
+            |a, b| _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
         let mut pairs = rows;
         for i in (0..LANES).step_by(4) {
             pairs[i] = low(singles[i], singles[i + 2]);

@@ -7,7 +7,8 @@ mod density;
 mod gemm;
 mod geometry;
 mod layout;
-mod math;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod levels;
 mod ops;
 mod simd;
 mod sums;
@@ -15,4 +16,4 @@ mod sums;
 pub(crate) mod adam;
 
 pub(crate) use geometry::Geometry;
-pub(crate) use ops::FusedOps;
+pub(crate) use ops::{FusedOps, Law};

@@ -8,11 +8,10 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{Bytes, DType, Shape};
 
-use super::buffer::unwritten;
 use super::conv;
 use super::dense;
 use super::density;
-use super::gemm::{Matrix, multiply_parallel};
+use super::gemm::Matrix;
 use super::geometry::Geometry;
 
 /// Fused operations with a gradient.
@@ -38,17 +37,105 @@ pub(crate) trait FusedOps: Backend {
         relu: bool,
     ) -> FloatTensor<Self>;
 
-    /// `log p(x | logits)` of each entry, or summed over each row of a matrix.
-    fn fused_bernoulli(
-        logits: FloatTensor<Self>,
+    /// `log p(x)` of each entry, or summed over each row.
+    fn fused_density(
+        parameter: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        law: Law,
+        by_row: bool,
+    ) -> FloatTensor<Self>;
+
+    /// `w log p(x)` of each entry, or summed over each row.
+    fn fused_weighted_density(
+        parameter: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        weights: FloatTensor<Self>,
+        law: Law,
+        by_row: bool,
+    ) -> FloatTensor<Self>;
+
+    /// `log N(x; m, σ²)` of each entry, or summed over each row.
+    fn fused_normal(
+        mean: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
         x: FloatTensor<Self>,
         by_row: bool,
     ) -> FloatTensor<Self>;
+
+    /// `w log N(x; m, σ²)` of each entry, or summed over each row.
+    fn fused_weighted_normal(
+        mean: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        weights: FloatTensor<Self>,
+        by_row: bool,
+    ) -> FloatTensor<Self>;
+
+    /// `μ + σ ε`.
+    fn fused_reparameterise(
+        mean: FloatTensor<Self>,
+        log_variance: FloatTensor<Self>,
+        noise: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+
+    /// `½ (μ² + σ² − 1 − ln σ²)`.
+    fn fused_kl(mean: FloatTensor<Self>, log_variance: FloatTensor<Self>) -> FloatTensor<Self>;
+}
+
+/// A density with one parameter for each entry.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Law {
+    /// By its logit.
+    Bernoulli,
+    /// By its mean; the normaliser is `ln σ + ½ ln 2π`.
+    FixedNormal { scale: f32, normaliser: f32 },
+}
+
+/// What is computed entry by entry, with derivatives in all but the constants.
+#[derive(Clone, Debug)]
+pub(crate) enum Function<B: Backend> {
+    /// Constants: `x` and weights.
+    Density {
+        law: Law,
+        parameter: FloatTensor<B>,
+        x: FloatTensor<B>,
+        weights: Option<FloatTensor<B>>,
+    },
+    /// Constants: `x` and weights.
+    Normal {
+        mean: FloatTensor<B>,
+        scale: FloatTensor<B>,
+        x: FloatTensor<B>,
+        weights: Option<FloatTensor<B>>,
+    },
+    /// Constant: the noise.
+    Reparameterise {
+        mean: FloatTensor<B>,
+        log_variance: FloatTensor<B>,
+        noise: FloatTensor<B>,
+    },
+    Kl {
+        mean: FloatTensor<B>,
+        log_variance: FloatTensor<B>,
+    },
+}
+
+/// The derivative of each entry.
+#[derive(Clone, Debug)]
+pub(crate) enum Derivative<B: Backend> {
+    One,
+    Each(FloatTensor<B>),
 }
 
 /// A contiguous tensor of these values.
 fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
     FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(shape.into()), DType::F32)
+}
+
+/// The tensor laid out row by row. It is taken by value: while two handles of it live, neither can be
+/// written to in place.
+fn contiguous(tensor: FlexTensor) -> FlexTensor {
+    tensor.to_contiguous()
 }
 
 /// The values of a tensor that is contiguous already.
@@ -68,7 +155,7 @@ fn channels(g: &Geometry, transposed: bool) -> usize {
 
 impl FusedOps for Flex {
     fn fused_linear(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, relu: bool) -> FlexTensor {
-        let [x, weight, bias] = [x, weight, bias].map(|t| t.to_contiguous());
+        let [x, weight, bias] = [x, weight, bias].map(contiguous);
         let [rows, _] = x.shape().dims();
         let out = dense::forward(matrix(&x), matrix(&weight), values(&bias), rows, relu);
         tensor(out, [rows, values(&bias).len()])
@@ -82,7 +169,7 @@ impl FusedOps for Flex {
         transposed: bool,
         relu: bool,
     ) -> FlexTensor {
-        let [x, weight, bias] = [x, weight, bias].map(|t| t.to_contiguous());
+        let [x, weight, bias] = [x, weight, bias].map(contiguous);
         let rows = x.shape()[0];
         let (x, weight, bias) = (values(&x), values(&weight), values(&bias));
         let out = conv::forward(x, weight, bias, &geometry, transposed, relu);
@@ -90,8 +177,51 @@ impl FusedOps for Flex {
         tensor(out, [rows, channels, height, width])
     }
 
-    fn fused_bernoulli(logits: FlexTensor, x: FlexTensor, by_row: bool) -> FlexTensor {
-        Self::bernoulli(logits, x, by_row).0
+    fn fused_density(parameter: FlexTensor, x: FlexTensor, law: Law, by_row: bool) -> FlexTensor {
+        Self::entries::<1>(Function::Density { law, parameter, x, weights: None }, by_row).0
+    }
+
+    fn fused_weighted_density(
+        parameter: FlexTensor,
+        x: FlexTensor,
+        weights: FlexTensor,
+        law: Law,
+        by_row: bool,
+    ) -> FlexTensor {
+        let weights = Some(weights);
+        Self::entries::<1>(Function::Density { law, parameter, x, weights }, by_row).0
+    }
+
+    fn fused_normal(
+        mean: FlexTensor,
+        scale: FlexTensor,
+        x: FlexTensor,
+        by_row: bool,
+    ) -> FlexTensor {
+        Self::entries::<2>(Function::Normal { mean, scale, x, weights: None }, by_row).0
+    }
+
+    fn fused_weighted_normal(
+        mean: FlexTensor,
+        scale: FlexTensor,
+        x: FlexTensor,
+        weights: FlexTensor,
+        by_row: bool,
+    ) -> FlexTensor {
+        let weights = Some(weights);
+        Self::entries::<2>(Function::Normal { mean, scale, x, weights }, by_row).0
+    }
+
+    fn fused_reparameterise(
+        mean: FlexTensor,
+        log_variance: FlexTensor,
+        noise: FlexTensor,
+    ) -> FlexTensor {
+        Self::entries::<2>(Function::Reparameterise { mean, log_variance, noise }, false).0
+    }
+
+    fn fused_kl(mean: FlexTensor, log_variance: FlexTensor) -> FlexTensor {
+        Self::entries::<2>(Function::Kl { mean, log_variance }, false).0
     }
 }
 
@@ -113,12 +243,15 @@ pub(crate) trait Kernels: Backend {
         need_input: bool,
     ) -> [Option<FloatTensor<Self>>; 3];
 
-    /// Values, of each entry or summed over each row, and element-wise derivatives.
-    fn bernoulli(
-        logits: FloatTensor<Self>,
-        x: FloatTensor<Self>,
+    /// Values, of each entry or summed over each row, and derivatives of each entry.
+    ///
+    /// # Panics
+    ///
+    /// If the function has another number of derivatives.
+    fn entries<const N: usize>(
+        function: Function<Self>,
         by_row: bool,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+    ) -> (FloatTensor<Self>, [Derivative<Self>; N]);
 
     /// Each row times its factor.
     fn scale_rows(values: FloatTensor<Self>, factors: FloatTensor<Self>) -> FloatTensor<Self>;
@@ -140,18 +273,14 @@ impl Kernels for Flex {
         need_input: bool,
     ) -> [Option<FlexTensor>; 3] {
         let [x, weight] = [&saved.input, &saved.weight].map(FlexTensor::to_contiguous);
-        let mut gradient = gradient.to_contiguous();
-        if saved.relu {
-            dense::mask_gradient(gradient.storage_mut::<f32>(), values(&saved.output));
-        }
+        let mut gradient = contiguous(gradient);
         let ([rows, inputs], [_, outputs]) = (x.shape().dims(), weight.shape().dims());
-        let mut bias = vec![0.0; outputs];
-        dense::sum_rows(values(&gradient), &mut bias);
-        let mut weight_gradient = unwritten(inputs * outputs);
-        multiply_parallel(&mut weight_gradient, matrix(&x).transposed(), matrix(&gradient));
+        let output = values(&saved.output);
+        let bias = dense::backward(gradient.storage_mut::<f32>(), output, outputs, saved.relu);
+        let by_row = matrix(&gradient);
+        let weight_gradient = dense::product(matrix(&x).transposed(), by_row, inputs * outputs);
         let input = need_input.then(|| {
-            let mut input = unwritten(rows * inputs);
-            multiply_parallel(&mut input, matrix(&gradient), matrix(&weight).transposed());
+            let input = dense::product(by_row, matrix(&weight).transposed(), rows * inputs);
             tensor(input, [rows, inputs])
         });
         [input, Some(tensor(weight_gradient, [inputs, outputs])), Some(tensor(bias, [outputs]))]
@@ -165,7 +294,7 @@ impl Kernels for Flex {
         need_input: bool,
     ) -> [Option<FlexTensor>; 3] {
         let [x, weight] = [&saved.input, &saved.weight].map(FlexTensor::to_contiguous);
-        let mut gradient = gradient.to_contiguous();
+        let mut gradient = contiguous(gradient);
         let backward = conv::Backward {
             transposed,
             geometry: &geometry,
@@ -181,26 +310,73 @@ impl Kernels for Flex {
         ]
     }
 
-    fn bernoulli(logits: FlexTensor, x: FlexTensor, by_row: bool) -> (FlexTensor, FlexTensor) {
-        let [logits, x] = [logits, x].map(|t| t.to_contiguous());
-        let shape = logits.shape();
-        let (out, derivative, out_shape) = if by_row {
-            let rows = shape[0];
-            let (out, derivative) =
-                density::bernoulli_log_likelihood(values(&logits), values(&x), rows);
-            (out, derivative, Shape::new([rows]))
-        } else {
-            let (out, derivative) = density::bernoulli_log_prob(values(&logits), values(&x));
-            (out, derivative, shape.clone())
+    fn entries<const N: usize>(
+        function: Function<Self>,
+        by_row: bool,
+    ) -> (FlexTensor, [Derivative<Self>; N]) {
+        let (out, derivatives) = match function {
+            Function::Density { law: Law::Bernoulli, parameter, x, weights: None } => {
+                entries(density::Bernoulli, [parameter, x], by_row)
+            }
+            Function::Density { law: Law::Bernoulli, parameter, x, weights: Some(weights) } => {
+                entries(density::Weighted(density::Bernoulli), [parameter, x, weights], by_row)
+            }
+            Function::Density {
+                law: Law::FixedNormal { scale, normaliser },
+                parameter,
+                x,
+                weights,
+            } => {
+                let law = density::FixedNormal { scale, normaliser };
+                match weights {
+                    None => entries(law, [parameter, x], by_row),
+                    Some(weights) => {
+                        entries(density::Weighted(law), [parameter, x, weights], by_row)
+                    }
+                }
+            }
+            Function::Normal { mean, scale, x, weights: None } => {
+                entries(density::Normal, [mean, scale, x], by_row)
+            }
+            Function::Normal { mean, scale, x, weights: Some(weights) } => {
+                entries(density::Weighted(density::Normal), [mean, scale, x, weights], by_row)
+            }
+            Function::Reparameterise { mean, log_variance, noise } => {
+                let inputs = [mean, log_variance, noise];
+                let (out, mut derivatives) = entries(density::Reparameterise, inputs, by_row);
+                derivatives.insert(0, Derivative::One);
+                (out, derivatives)
+            }
+            Function::Kl { mean, log_variance } => {
+                let inputs = [mean.clone(), log_variance];
+                let (out, mut derivatives) = entries(density::Kl, inputs, by_row);
+                derivatives.insert(0, Derivative::Each(mean));
+                (out, derivatives)
+            }
         };
-        (tensor(out, out_shape), tensor(derivative, shape))
+        (out, derivatives.try_into().expect("as many derivatives as the caller says"))
     }
 
     fn scale_rows(rows: FlexTensor, factors: FlexTensor) -> FlexTensor {
-        let (mut rows, factors) = (rows.to_contiguous(), factors.to_contiguous());
+        let (mut rows, factors) = (contiguous(rows), contiguous(factors));
         density::scale_rows(rows.storage_mut::<f32>(), values(&factors));
         rows
     }
+}
+
+/// Runs a function of entries on tensors of one shape.
+fn entries<E: density::Entry<I, N>, const I: usize, const N: usize>(
+    entry: E,
+    inputs: [FlexTensor; I],
+    by_row: bool,
+) -> (FlexTensor, Vec<Derivative<Flex>>) {
+    let inputs = inputs.map(contiguous);
+    let shape = inputs[0].shape();
+    let rows = by_row.then(|| shape[0]);
+    let (out, derivatives) = density::run(entry, inputs.each_ref().map(values), rows);
+    let out_shape = rows.map_or_else(|| shape.clone(), |rows| Shape::new([rows]));
+    let each = |derivative| Derivative::Each(tensor(derivative, shape.clone()));
+    (tensor(out, out_shape), derivatives.map(each).into())
 }
 
 /// Registers the gradients of a layer's input, weight and bias with those that want one.
@@ -243,21 +419,46 @@ impl<B: Kernels> Backward<B, 3> for Conv {
     }
 }
 
+/// A function of entries.
 #[derive(Debug)]
-struct Bernoulli;
+struct Entries;
 
-impl<B: Kernels> Backward<B, 1> for Bernoulli {
-    /// The derivative of each entry, and whether they were summed by row.
-    type State = (FloatTensor<B>, bool);
+impl<B: Kernels, const N: usize> Backward<B, N> for Entries {
+    /// The derivatives of each entry, and whether the values were summed by row.
+    type State = ([Derivative<B>; N], bool);
 
-    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+    fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
         let gradient = grads.consume::<B>(&ops.node);
-        let (derivative, by_row) = ops.state;
-        let gradient = match by_row {
-            true => B::scale_rows(derivative, gradient),
-            false => B::float_mul(derivative, gradient),
-        };
-        register!(grads, ops.parents, [Some(gradient)]);
+        let (derivatives, by_row) = ops.state;
+        for (node, derivative) in ops.parents.into_iter().zip(derivatives) {
+            let Some(node) = node else { continue };
+            let gradient = match (derivative, by_row) {
+                (Derivative::One, _) => gradient.clone(),
+                (Derivative::Each(each), true) => B::scale_rows(each, gradient.clone()),
+                (Derivative::Each(each), false) => B::float_mul(each, gradient.clone()),
+            };
+            grads.register::<B>(node.id, gradient);
+        }
+    }
+}
+
+/// The values of a function, tracked for what it is differentiated in.
+fn tracked<B: Kernels, C: CheckpointStrategy, const N: usize>(
+    parameters: [FloatTensor<Autodiff<B, C>>; N],
+    function: impl FnOnce([FloatTensor<B>; N]) -> Function<B>,
+    by_row: bool,
+) -> FloatTensor<Autodiff<B, C>> {
+    let mut nodes = Vec::with_capacity(N);
+    let parameters = parameters.map(|parameter| {
+        let (tensor, node) = parameter.into_parts();
+        nodes.push(node);
+        tensor
+    });
+    let Ok(nodes) = <[_; N]>::try_from(nodes) else { unreachable!("a node for each parameter") };
+    let (out, derivatives) = B::entries::<N>(function(parameters), by_row);
+    match Entries.prepare::<C>(nodes).compute_bound().stateful() {
+        OpsKind::Tracked(prepared) => prepared.finish((derivatives, by_row), out),
+        OpsKind::UnTracked(prepared) => prepared.finish(out),
     }
 }
 
@@ -300,16 +501,65 @@ impl<B: Kernels + FusedOps, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         }
     }
 
-    fn fused_bernoulli(
-        logits: FloatTensor<Self>,
+    fn fused_density(
+        parameter: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        law: Law,
+        by_row: bool,
+    ) -> FloatTensor<Self> {
+        let (x, weights) = (x.into_primitive(), None);
+        let function = |[parameter]: [_; 1]| Function::Density { law, parameter, x, weights };
+        tracked::<B, C, 1>([parameter], function, by_row)
+    }
+
+    fn fused_weighted_density(
+        parameter: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        weights: FloatTensor<Self>,
+        law: Law,
+        by_row: bool,
+    ) -> FloatTensor<Self> {
+        let (x, weights) = (x.into_primitive(), Some(weights.into_primitive()));
+        let function = |[parameter]: [_; 1]| Function::Density { law, parameter, x, weights };
+        tracked::<B, C, 1>([parameter], function, by_row)
+    }
+
+    fn fused_normal(
+        mean: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
         x: FloatTensor<Self>,
         by_row: bool,
     ) -> FloatTensor<Self> {
-        let (logits, node) = logits.into_parts();
-        let (out, derivative) = B::bernoulli(logits, x.into_primitive(), by_row);
-        match Bernoulli.prepare::<C>([node]).compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => prepared.finish((derivative, by_row), out),
-            OpsKind::UnTracked(prepared) => prepared.finish(out),
-        }
+        let (x, weights) = (x.into_primitive(), None);
+        let function = |[mean, scale]: [_; 2]| Function::Normal { mean, scale, x, weights };
+        tracked::<B, C, 2>([mean, scale], function, by_row)
+    }
+
+    fn fused_weighted_normal(
+        mean: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        weights: FloatTensor<Self>,
+        by_row: bool,
+    ) -> FloatTensor<Self> {
+        let (x, weights) = (x.into_primitive(), Some(weights.into_primitive()));
+        let function = |[mean, scale]: [_; 2]| Function::Normal { mean, scale, x, weights };
+        tracked::<B, C, 2>([mean, scale], function, by_row)
+    }
+
+    fn fused_reparameterise(
+        mean: FloatTensor<Self>,
+        log_variance: FloatTensor<Self>,
+        noise: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let noise = noise.into_primitive();
+        let function =
+            |[mean, log_variance]: [_; 2]| Function::Reparameterise { mean, log_variance, noise };
+        tracked::<B, C, 2>([mean, log_variance], function, false)
+    }
+
+    fn fused_kl(mean: FloatTensor<Self>, log_variance: FloatTensor<Self>) -> FloatTensor<Self> {
+        let function = |[mean, log_variance]: [_; 2]| Function::Kl { mean, log_variance };
+        tracked::<B, C, 2>([mean, log_variance], function, false)
     }
 }

@@ -51,8 +51,8 @@ impl Packed {
             let tile = tile(wide, outputs - first);
             for tap in 0..taps {
                 for input in 0..inputs {
-                    let from = &weights[input * input_stride + first * output_stride + tap..];
-                    values.extend(from.iter().step_by(output_stride).take(tile));
+                    let at = input * input_stride + first * output_stride + tap;
+                    values.extend((0..tile).map(|o| weights[at + o * output_stride]));
                 }
             }
             first += tile;
@@ -70,7 +70,8 @@ pub(crate) struct Gather<'a> {
     /// Runs of positions in a row.
     pub(crate) columns: Vec<Run>,
     pub(crate) kernel_width: usize,
-    pub(crate) source_width: usize,
+    /// Height and width.
+    pub(crate) source: [usize; 2],
     pub(crate) target_width: usize,
     /// One for each output, or none.
     pub(crate) bias: &'a [f32],
@@ -80,9 +81,28 @@ pub(crate) struct Gather<'a> {
 impl Gather<'_> {
     /// From a block `[places, inputs, 16]` to a block `[places, outputs, 16]`.
     pub(crate) fn run(&self, source: &[f32], target: &mut [f32]) {
+        self.check(source);
         let row = self.target_width * self.weights.outputs * LANES;
         for (meetings, target) in self.rows.iter().zip(target.chunks_exact_mut(row)) {
             dispatch(GatherRow { gather: self, meetings, source, target });
+        }
+    }
+
+    /// Panics unless every tap and every source that is met lies in `weights` and `source`, which is
+    /// what the unchecked reads of [`GatherTile`] rest on.
+    fn check(&self, source: &[f32]) {
+        let Packed { values, inputs, outputs, taps, .. } = self.weights;
+        let [height, width] = self.source;
+        assert_eq!(values.len(), inputs * outputs * taps);
+        assert_eq!(source.len(), height * width * inputs * LANES);
+        let tap_rows = taps / self.kernel_width;
+        let fits = |&(tap, source): &Meeting, taps: usize, sources: usize, reach: usize| {
+            tap < taps && source + reach < sources
+        };
+        assert!(self.rows.iter().flatten().all(|meeting| fits(meeting, tap_rows, height, 0)));
+        for run in &self.columns {
+            let reach = (run.count - 1) * run.source_step;
+            assert!(run.meetings.iter().all(|m| fits(m, self.kernel_width, width, reach)));
         }
     }
 }
@@ -145,7 +165,15 @@ impl GatherRow<'_> {
     ) {
         let &mut Self { gather, meetings, source, ref mut target } = self;
         let tile = GatherTile::<O, P> {
-            gather, meetings, source, target, first, weights, run, place, part,
+            gather,
+            meetings,
+            source,
+            target,
+            first,
+            weights,
+            run,
+            place,
+            part,
         };
         // A function of its own for each size, so that the sums stay in registers.
         Simd::vectorize(simd, tile);
@@ -171,47 +199,64 @@ impl<const O: usize, const P: usize> WithSimd for GatherTile<'_, O, P> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { gather, meetings, run, place, part, first, .. } = self;
-        let &Gather { kernel_width, source_width, bias, relu, weights: packed, .. } = gather;
-        let &Packed { inputs, outputs, .. } = packed;
+        let &Gather { kernel_width, source: [_, source_width], bias, relu, .. } = gather;
+        let &Packed { inputs, outputs, taps, .. } = gather.weights;
         let vectors = LANES / S::F32_LANES;
         let (source, _) = S::as_simd_f32s(self.source);
+        assert!(self.weights.len() == taps * inputs * O && part < vectors);
+        // From what one place meets to what the next one meets.
+        let step = run.source_step * inputs * vectors;
         let mut sums = [[simd.splat_f32s(0.0); P]; O];
         for &(tap_row, source_row) in meetings {
             for &(tap_column, source_column) in &run.meetings {
-                let tap = tap_row * kernel_width + tap_column;
-                let weights = &self.weights[tap * inputs * O..][..inputs * O];
-                let sources: [&[S::f32s]; P] = std::array::from_fn(|p| {
-                    let column = source_column + (place + p) * run.source_step;
-                    let start = (source_row * source_width + column) * inputs * vectors;
-                    &source[start..][..inputs * vectors]
-                });
-                for input in 0..inputs {
-                    let at = input * vectors + part;
-                    // SAFETY: `part` is less than `vectors` and `input` less than `inputs`: the
-                    // slices are as long as that.
+                let mut weight = (tap_row * kernel_width + tap_column) * inputs * O;
+                let column = source_column + place * run.source_step;
+                let mut from = (source_row * source_width + column) * inputs * vectors + part;
+                for _ in 0..inputs {
+                    // SAFETY: `Gather::check` has seen that what is met lies in `source`; the run has
+                    // `P` places from `place` on.
                     let values: [S::f32s; P] =
-                        std::array::from_fn(|p| unsafe { *sources[p].get_unchecked(at) });
+                        std::array::from_fn(|p| unsafe { *source.get_unchecked(from + p * step) });
                     for o in 0..O {
-                        // SAFETY: as above.
-                        let weight = unsafe { *weights.get_unchecked(input * O + o) };
+                        // SAFETY: the tap is one of `taps`, as `Gather::check` has seen.
+                        let weight = unsafe { *self.weights.get_unchecked(weight + o) };
                         let weight = simd.splat_f32s(weight);
                         for p in 0..P {
                             sums[o][p] = multiply_add(simd, weight, values[p], sums[o][p]);
                         }
                     }
+                    weight += O;
+                    from += vectors;
+                }
+            }
+        }
+        // Loops so short and plain that they are unrolled, so that the sums stay in registers.
+        let biases: [f32; O] = std::array::from_fn(|o| bias.get(first + o).copied().unwrap_or(0.0));
+        for o in 0..O {
+            let bias = simd.splat_f32s(biases[o]);
+            for p in 0..P {
+                sums[o][p] = simd.add_f32s(sums[o][p], bias);
+            }
+        }
+        if relu {
+            let zero = simd.splat_f32s(0.0);
+            for o in 0..O {
+                for p in 0..P {
+                    let off = simd.less_than_or_equal_f32s(sums[o][p], zero);
+                    sums[o][p] = simd.select_f32s(off, zero, sums[o][p]);
                 }
             }
         }
         let (target, _) = S::as_mut_simd_f32s(self.target);
-        let zero = simd.splat_f32s(0.0);
+        let at = |o: usize, p: usize| {
+            let column = run.first + (place + p) * run.step;
+            (column * outputs + first + o) * vectors + part
+        };
+        assert!(at(O - 1, P - 1) < target.len());
         for o in 0..O {
-            let bias = simd.splat_f32s(bias.get(first + o).copied().unwrap_or(0.0));
             for p in 0..P {
-                let sum = simd.add_f32s(sums[o][p], bias);
-                let off = simd.less_than_or_equal_f32s(sum, zero);
-                let out = if relu { simd.select_f32s(off, zero, sum) } else { sum };
-                let column = run.first + (place + p) * run.step;
-                target[(column * outputs + first + o) * vectors + part] = out;
+                // SAFETY: `at` grows with both, and its last value is in range.
+                unsafe { *target.get_unchecked_mut(at(o, p)) = sums[o][p] };
             }
         }
     }
@@ -296,7 +341,14 @@ impl CorrelateTap<'_> {
     ) {
         let &mut Self { correlate, rows, columns, image, features, ref mut sums } = self;
         let tile = CorrelateTile::<C, V> {
-            correlate, rows, columns, image, features, sums, channel, first,
+            correlate,
+            rows,
+            columns,
+            image,
+            features,
+            sums,
+            channel,
+            first,
         };
         Simd::vectorize(simd, tile);
     }

@@ -1,0 +1,54 @@
+//! What a diagonal normal posterior computes of its parameters.
+
+use burn::tensor::Tensor;
+
+#[cfg(feature = "flex")]
+use crate::covered;
+#[cfg(feature = "flex")]
+use crate::flex::FusedOps;
+#[cfg(feature = "flex")]
+use burn::backend::Dispatch;
+
+/// `μ + σ ε` of mean, log-variance `ln σ²` and noise: shape of all.
+///
+/// # Panics
+///
+/// If the shapes differ.
+pub fn reparameterise<const D: usize>(
+    mean: Tensor<D>,
+    log_variance: Tensor<D>,
+    noise: Tensor<D>,
+) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    if covered!(mean, log_variance, noise)
+        && mean.dims() == log_variance.dims()
+        && mean.dims() == noise.dims()
+        && !noise.is_tracked()
+    {
+        return Tensor::from_dispatch(Dispatch::fused_reparameterise(
+            mean.into_dispatch(),
+            log_variance.into_dispatch(),
+            noise.into_dispatch(),
+        ));
+    }
+    mean + (log_variance * 0.5).exp() * noise
+}
+
+/// `KL(N(μ, σ²) ‖ N(0, 1)) = ½ (μ² + σ² − 1 − ln σ²)` of mean and log-variance: shape of both, nats.
+///
+/// # Panics
+///
+/// If the shapes differ.
+pub fn kl_to_standard_normal<const D: usize>(
+    mean: Tensor<D>,
+    log_variance: Tensor<D>,
+) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    if covered!(mean, log_variance) && mean.dims() == log_variance.dims() {
+        return Tensor::from_dispatch(Dispatch::fused_kl(
+            mean.into_dispatch(),
+            log_variance.into_dispatch(),
+        ));
+    }
+    (mean.square() + log_variance.clone().exp() - 1.0 - log_variance) * 0.5
+}

@@ -1,0 +1,176 @@
+//! Layers: sums of products, bias and activation.
+
+use burn::tensor::activation::relu;
+use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
+use burn::tensor::{Tensor, module};
+
+#[cfg(feature = "flex")]
+use crate::covered;
+#[cfg(feature = "flex")]
+use crate::flex::{FusedOps, Geometry};
+#[cfg(feature = "flex")]
+use burn::backend::Dispatch;
+
+/// What a layer applies to its sums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// Nothing.
+    Identity,
+    /// `max(0, x)`; NaN stays NaN.
+    Relu,
+}
+
+impl Activation {
+    fn apply<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+        match self {
+            Self::Identity => x,
+            Self::Relu => relu(x),
+        }
+    }
+}
+
+/// `act(x W + b)`: `x` `[rows, inputs]`, `weight` `[inputs, outputs]`, `bias` `[outputs]`.
+///
+/// # Panics
+///
+/// If the shapes do not fit.
+pub fn linear(
+    x: Tensor<2>,
+    weight: Tensor<2>,
+    bias: Tensor<1>,
+    activation: Activation,
+) -> Tensor<2> {
+    #[cfg(feature = "flex")]
+    if covered!(x, weight, bias) && product_fits(x.dims(), weight.dims(), bias.dims()) {
+        return Tensor::from_dispatch(Dispatch::fused_linear(
+            x.into_dispatch(),
+            weight.into_dispatch(),
+            bias.into_dispatch(),
+            activation == Activation::Relu,
+        ));
+    }
+    activation.apply(module::linear(x, weight, Some(bias)))
+}
+
+/// `act(conv(x) + b)`: `x` `[rows, in, height, width]`, `weight` `[out, in / groups, kh, kw]`, `bias`
+/// `[out]`; any stride, padding, dilation and groups.
+///
+/// # Panics
+///
+/// If the shapes do not fit.
+pub fn conv2d(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Tensor<1>,
+    options: ConvOptions<2>,
+    activation: Activation,
+) -> Tensor<4> {
+    #[cfg(feature = "flex")]
+    if let (true, Some(geometry)) =
+        (covered!(x, weight, bias), convolution(x.dims(), weight.dims(), bias.dims(), &options))
+    {
+        return Tensor::from_dispatch(Dispatch::fused_conv(
+            x.into_dispatch(),
+            weight.into_dispatch(),
+            bias.into_dispatch(),
+            geometry,
+            false,
+            activation == Activation::Relu,
+        ));
+    }
+    activation.apply(module::conv2d(x, weight, Some(bias), options))
+}
+
+/// `act(convᵀ(x) + b)`: `x` `[rows, in, height, width]`, `weight` `[in, out / groups, kh, kw]`, `bias`
+/// `[out]`; any stride, padding, dilation and groups.
+///
+/// # Panics
+///
+/// If the shapes do not fit.
+pub fn conv_transpose2d(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Tensor<1>,
+    options: ConvTransposeOptions<2>,
+    activation: Activation,
+) -> Tensor<4> {
+    #[cfg(feature = "flex")]
+    if let (true, Some(geometry)) = (
+        covered!(x, weight, bias),
+        transposed_convolution(x.dims(), weight.dims(), bias.dims(), &options),
+    ) {
+        return Tensor::from_dispatch(Dispatch::fused_conv(
+            x.into_dispatch(),
+            weight.into_dispatch(),
+            bias.into_dispatch(),
+            geometry,
+            true,
+            activation == Activation::Relu,
+        ));
+    }
+    activation.apply(module::conv_transpose2d(x, weight, Some(bias), options))
+}
+
+/// Whether a product is covered: shapes that fit, nothing empty. What does not fit goes the ordinary
+/// way, as all that is not covered does, and meets Burn's own checks there.
+#[cfg(feature = "flex")]
+fn product_fits([rows, inputs]: [usize; 2], weight: [usize; 2], [bias]: [usize; 1]) -> bool {
+    weight == [inputs, bias] && ![rows, inputs, bias].contains(&0)
+}
+
+/// Fewer images than this leave too much of a vector empty.
+#[cfg(feature = "flex")]
+const FEW: usize = 4;
+
+/// The geometry of a convolution that is covered: shapes that fit, one group, nothing empty.
+#[cfg(feature = "flex")]
+fn convolution(
+    x: [usize; 4],
+    weight: [usize; 4],
+    [bias]: [usize; 1],
+    options: &ConvOptions<2>,
+) -> Option<Geometry> {
+    let ([rows, c, h, w], [o, weight_c, kh, kw]) = (x, weight);
+    let side = |size: usize, kernel: usize, i: usize| {
+        let padded = size + options.padding[i].0 + options.padding[i].1;
+        let reach = options.dilation[i] * (kernel.checked_sub(1)?) + 1;
+        Some(padded.checked_sub(reach)? / options.stride[i] + 1)
+    };
+    let features = [o, side(h, kh, 0)?, side(w, kw, 1)?];
+    let empty = [c, h, w, o].contains(&0);
+    let fits = options.groups == 1 && weight_c == c && bias == o && !empty && rows >= FEW;
+    fits.then_some(Geometry {
+        image: [c, h, w],
+        features,
+        kernel: [kh, kw],
+        stride: options.stride,
+        padding: options.padding.map(|(before, _)| before),
+        dilation: options.dilation,
+    })
+}
+
+/// The geometry of the convolution that a transposed one reverses, if it is covered.
+#[cfg(feature = "flex")]
+fn transposed_convolution(
+    x: [usize; 4],
+    weight: [usize; 4],
+    [bias]: [usize; 1],
+    options: &ConvTransposeOptions<2>,
+) -> Option<Geometry> {
+    let ([rows, c, h, w], [weight_c, o, kh, kw]) = (x, weight);
+    let side = |size: usize, kernel: usize, i: usize| {
+        let reach = options.dilation[i] * (kernel.checked_sub(1)?) + options.padding_out[i] + 1;
+        (size.checked_sub(1)? * options.stride[i] + reach).checked_sub(2 * options.padding[i])
+    };
+    let image = [o, side(h, kh, 0)?, side(w, kw, 1)?];
+    let empty = c == 0 || image.contains(&0);
+    let fits = options.groups == 1 && weight_c == c && bias == o && !empty && rows >= FEW;
+    fits.then_some(Geometry {
+        image,
+        features: [c, h, w],
+        kernel: [kh, kw],
+        stride: options.stride,
+        padding: options.padding,
+        dilation: options.dilation,
+    })
+}
