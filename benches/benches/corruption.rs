@@ -7,7 +7,7 @@
 use divan::Bencher;
 use dvae::prelude::*;
 use dvae::train::Streams;
-use dvae_benches::{backends, device, images};
+use dvae_benches::{BATCH, backends, device, images};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -21,7 +21,7 @@ const PROCESSES: [&str; 4] = ["gaussian", "masking", "salt-and-pepper", "mixed"]
 #[divan::bench(args = PROCESSES)]
 fn corrupt(bencher: Bencher, name: &str) {
     let device = device(backends()[0]);
-    let (clean, ids) = images(&device);
+    let (clean, ids) = images(BATCH, &device);
     let config: CorruptionConfig = name.parse().expect("a process");
     let process = config.build::<4>().expect("right parameters");
     let mut epoch = 0;

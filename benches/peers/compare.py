@@ -1,105 +1,102 @@
-"""The same training steps here and in PyTorch, in turn, on this machine.
+"""The same work here, in PyTorch and in JAX, in turn, on this machine.
 
-    pip install torch numpy
-    python benches/peers/compare.py [rounds]
+    pip install torch numpy pillow jax optax
+    python benches/peers/compare.py [--rounds N] [--only WORD]
 
-Runs `cargo bench --workspace --bench train_step` and a PyTorch loop of the same work (Gaussian
-corruption, forward, Bernoulli bound, backward, fused Adam; batch 128; two threads) in alternation, and
-prints the median of each and the median of the rounds' ratios: machines are noisy, ratios of one round
-less so.
+Cases: training steps (Gaussian corruption, forward, Bernoulli bound, backward, Adam) and denoising of the
+fully connected and the convolutional model, several batch sizes, one and two threads; an epoch of the
+main example's real loop; peak memory; and start-up, the time of a program that takes one step. Every
+measurement is a process of its own. In each round all peers run one after the other, and what is printed
+is the median over rounds of each, and of the ratios within a round: machines are noisy, ratios of one
+round less so. `--only` keeps the cases whose name holds a word.
 """
 
+import argparse
 import os
-import re
+import pathlib
 import statistics
 import subprocess
 import sys
 import time
 
-import torch
-import torch.nn as nn
-import torch.nn.functional as F
-
-BATCH, WARM, STEPS = 128, 10, {"mlp": 150, "conv": 30}
+HERE = pathlib.Path(__file__).parent
+STEPS = {("mlp", 32): 300, ("mlp", 128): 150, ("mlp", 512): 50, ("conv", 32): 80, ("conv", 128): 30, ("conv", 512): 10}
 
 
-class Mlp(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.e, self.mu, self.lv = nn.Linear(784, 400), nn.Linear(400, 20), nn.Linear(400, 20)
-        self.d, self.o = nn.Linear(20, 400), nn.Linear(400, 784)
-
-    def forward(self, x):
-        h = F.relu(self.e(x.flatten(1)))
-        mu, lv = self.mu(h), self.lv(h)
-        z = mu + torch.randn_like(mu) * torch.exp(0.5 * lv)
-        return self.o(F.relu(self.d(z))).view_as(x), mu, lv
-
-
-class Conv(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.c1, self.c2 = nn.Conv2d(1, 32, 3, 2, 1), nn.Conv2d(32, 64, 3, 2, 1)
-        self.mu, self.lv, self.d = nn.Linear(3136, 32), nn.Linear(3136, 32), nn.Linear(32, 3136)
-        self.t1, self.t2 = nn.ConvTranspose2d(64, 32, 4, 2, 1), nn.ConvTranspose2d(32, 1, 4, 2, 1)
-
-    def forward(self, x):
-        h = F.relu(self.c2(F.relu(self.c1(x)))).flatten(1)
-        mu, lv = self.mu(h), self.lv(h)
-        z = mu + torch.randn_like(mu) * torch.exp(0.5 * lv)
-        h = F.relu(self.d(z)).view(-1, 64, 7, 7)
-        return self.t2(F.relu(self.t1(h))), mu, lv
+def run(command, threads):
+    """What a process printed, its peak memory in MB, and its seconds."""
+    environment = {"RAYON_NUM_THREADS": threads, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+    if threads == "1":
+        environment["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment})
+    out, error = process.stdout.read(), process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{' '.join(map(str, command))} failed:\n{error}")
+    return float(out), usage.ru_maxrss / 1024, time.perf_counter() - start
 
 
-def torch_step(name, channels_last=False):
-    model = {"mlp": Mlp, "conv": Conv}[name]()
-    x = torch.rand(BATCH, 1, 28, 28)
-    if channels_last:
-        model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
-    adam = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
-    times = []
-    for step in range(WARM + STEPS[name]):
-        start = time.perf_counter()
-        logits, mu, lv = model((x + 0.3 * torch.randn_like(x)))
-        bound = F.binary_cross_entropy_with_logits(logits, x, reduction="sum")
-        loss = (bound + 0.5 * (lv.exp() + mu * mu - lv - 1).sum()) / BATCH
-        adam.zero_grad()
-        loss.backward()
-        adam.step()
-        if step >= WARM:
-            times.append(1e3 * (time.perf_counter() - start))
-    return statistics.median(times)
+def program():
+    """Builds our side and returns where it lies."""
+    build = ["cargo", "build", "--release", "--workspace", "--bins"]
+    subprocess.run(build, check=True, cwd=HERE.parents[1])
+    target = os.environ.get("CARGO_TARGET_DIR", HERE.parents[1] / "target")
+    return pathlib.Path(target) / "release/peer"
 
 
-def ours():
-    """Median milliseconds of each model on flex."""
-    command = ["cargo", "bench", "-q", "--workspace", "--bench", "train_step"]
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    medians = {}
-    for line in text.splitlines():
-        name = re.search(r"─ (mlp|conv)\b", line)
-        if name:
-            current = name.group(1)
-        if re.search(r"─ flex\b", line):
-            value, unit = line.split("│")[-4].split()
-            medians[current] = float(value) * {"µs": 1e-3, "ms": 1.0, "s": 1e3}[unit]
-    return medians
+def cases():
+    """Name, mode, model, batch, count, threads, peers."""
+    torch, channels_last = ["PyTorch eager", "PyTorch compiled"], ["PyTorch channels-last"]
+    for model in ["mlp", "conv"]:
+        extra = channels_last if model == "conv" else []
+        for threads in ["2", "1"]:
+            for batch in [32, 128, 512]:
+                peers = torch + extra + ["JAX"]
+                yield f"train {model} {batch} threads {threads}", "train", model, batch, STEPS[model, batch], threads, peers
+        peers = torch + ["JAX"]
+        yield f"denoise {model} 128 threads 2", "denoise", model, 128, 3 * STEPS[model, 128], "2", peers
+    for model in ["mlp", "conv"]:
+        yield f"epoch {model} 64 threads 2", "epochs", model, 64, 3, "2", ["PyTorch eager"]
+
+
+def command(peer, ours, arguments):
+    python = lambda file, variant: [sys.executable, HERE / file, *arguments, variant]
+    return {
+        "dvae": lambda: [ours, *arguments],
+        "PyTorch eager": lambda: python("torch_peer.py", "eager"),
+        "PyTorch compiled": lambda: python("torch_peer.py", "compile"),
+        "PyTorch channels-last": lambda: python("torch_peer.py", "channels-last"),
+        "JAX": lambda: python("jax_peer.py", "jit"),
+    }[peer]()
 
 
 def main():
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
-    torch.set_num_threads(min(2, os.cpu_count()))
-    results = {}
-    for _ in range(rounds):
-        here = ours()
-        peers = {"mlp": torch_step("mlp"), "conv": torch_step("conv"), "conv, channels last": torch_step("conv", True)}
-        for name, peer in peers.items():
-            results.setdefault(name, []).append((here[name.split(",")[0]], peer))
-    print(f"{'step, batch 128':22}{'dvae, ms':>10}{'PyTorch, ms':>13}{'PyTorch / dvae':>16}")
-    for name, pairs in results.items():
-        mine, peer = (statistics.median(column) for column in zip(*pairs))
-        ratio = statistics.median(p / m for m, p in pairs)
-        print(f"{name:22}{mine:10.2f}{peer:13.2f}{ratio:16.2f}")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default="")
+    options = parser.parse_args()
+    ours = program()
+    row = "{:28}{:24}{:>12}{:>10}{:>12}{:>10}".format
+    print(row("case", "who", "ms (epoch: s)", "÷ dvae", "peak MB", "÷ dvae"))
+    for name, mode, model, batch, count, threads, peers in cases():
+        if options.only not in name:
+            continue
+        everyone = ["dvae", *peers]
+        rounds = [
+            {peer: run(command(peer, ours, [mode, model, str(batch), str(count)]), threads) for peer in everyone}
+            for _ in range(options.rounds)
+        ]
+        for peer in everyone:
+            middle = lambda index, of=lambda r: 1: statistics.median(r[peer][index] / of(r) for r in rounds)
+            ratio, memory = (middle(i, lambda r, i=i: r["dvae"][i]) for i in (0, 1))
+            print(row(name, peer, f"{middle(0):.2f}", f"{ratio:.2f}", f"{middle(1):.0f}", f"{memory:.1f}"), flush=True)
+    if options.only in "start-up":
+        for model in ["mlp", "conv"]:
+            everyone = ["dvae", "PyTorch eager", "PyTorch compiled", "JAX"]
+            seconds = {peer: statistics.median(run(command(peer, ours, ["train", model, "128", "1"]), "2")[2] for _ in range(options.rounds)) for peer in everyone}
+            for peer in everyone:
+                print(row(f"start-up {model}, s", peer, f"{seconds[peer]:.2f}", f"{seconds[peer] / seconds['dvae']:.2f}", "", ""))
 
 
 main()

@@ -1,9 +1,13 @@
-//! What the benchmarks share: models, rows and noise of the sizes that are compared.
+//! What the benchmarks share: models, rows and steps of the sizes that are compared.
 
+use dvae::burn::optim::{GradientsParams, ModuleOptimizer};
 use dvae::burn::tensor::Device;
+use dvae::kernels::Adam;
+use dvae::losses::KlWeight;
 use dvae::prelude::*;
+use dvae::train::{Streams, denoising_elbo};
 
-/// Rows a step.
+/// Rows a step, where nothing else is said.
 pub const BATCH: usize = 128;
 
 /// The CPU back ends that are compiled in, by name.
@@ -17,7 +21,53 @@ pub fn device(backend: Backend) -> Device {
 }
 
 /// A batch of images and their ids.
-pub fn images(device: &Device) -> (Tensor<4>, Vec<u64>) {
-    let rows = fashion_mnist().train.take(BATCH);
+pub fn images(rows: usize, device: &Device) -> (Tensor<4>, Vec<u64>) {
+    let rows = fashion_mnist().train.take(rows);
     (rows.gather(rows.ids(), device), rows.ids().into())
+}
+
+/// 784-400-20, fully connected.
+pub fn mlp(device: &Device) -> dvae::models::MlpVae {
+    let model = MlpVaeConfig::new(&[1, 28, 28], 20).init(Key::new(1), device);
+    model.expect("a right configuration")
+}
+
+/// 1-32-64 channels, 32 latents.
+pub fn conv(device: &Device) -> dvae::models::ConvVae {
+    let model = ConvVaeConfig::new(&[1, 28, 28], 32).init(Key::new(1), device);
+    model.expect("a right configuration")
+}
+
+/// Training steps on the same rows, each with noise of its own.
+#[allow(missing_debug_implementations)] // Burn's optimiser has none.
+pub struct Steps<V> {
+    /// Taken out while a step is under way, so that weights change in place.
+    model: Option<V>,
+    optimiser: ModuleOptimizer,
+    clean: Tensor<4>,
+    ids: Vec<u64>,
+    taken: usize,
+    device: Device,
+}
+
+impl<V: Vae<4>> Steps<V> {
+    /// Of a model on `rows` images.
+    pub fn new(model: V, rows: usize, device: &Device) -> Self {
+        let (clean, ids) = images(rows, device);
+        let (model, optimiser) = (Some(model.train()), Adam::default().init());
+        Self { model, optimiser, clean, ids, taken: 0, device: device.clone() }
+    }
+
+    /// Corrupts, infers, decodes, scores, differentiates and steps; waits for the device.
+    pub fn step(&mut self) {
+        let process = Gaussian::new(0.3).expect("a scale");
+        let beta = KlWeight::new(1.0).expect("a weight");
+        let model = self.model.take().expect("a model between steps");
+        let mut streams = Streams::training(Key::new(1), self.taken, &self.ids);
+        self.taken += 1;
+        let elbo = denoising_elbo(&model, self.clean.clone(), &process, &mut streams);
+        let gradients = GradientsParams::from_grads(elbo.loss(beta).backward(), &model);
+        self.model = Some(self.optimiser.step(1e-3, model, gradients));
+        self.device.sync().expect("a device that works");
+    }
 }

@@ -1,7 +1,6 @@
 //! Bernoulli likelihood from logits.
 
 use burn::tensor::Tensor;
-use burn::tensor::activation::sigmoid;
 use dvae_kernels::Density;
 use dvae_random::Draws;
 
@@ -52,7 +51,7 @@ impl<const D: usize> Likelihood<D> for Bernoulli<D> {
     }
 
     fn mean(&self) -> Tensor<D> {
-        sigmoid(self.logits.clone())
+        dvae_kernels::sigmoid(self.logits.clone())
     }
 
     /// Entries 0 or 1.

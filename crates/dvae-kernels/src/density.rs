@@ -1,7 +1,7 @@
 //! Log-densities of independent entries.
 
 use burn::tensor::Tensor;
-use burn::tensor::activation::log_sigmoid;
+use burn::tensor::activation::{self, log_sigmoid};
 
 #[cfg(feature = "flex")]
 use crate::covered;
@@ -126,4 +126,13 @@ impl<const D: usize> Density<D> {
             Some(weights) => Dispatch::fused_weighted_density(parameter, x, weights, law, by_row),
         }
     }
+}
+
+/// `σ(x) = 1 / (1 + e⁻ˣ)` of every entry: the mean of a Bernoulli law of logits `x`.
+pub fn sigmoid<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    if covered!(x) {
+        return Tensor::from_dispatch(Dispatch::fused_sigmoid(x.into_dispatch()));
+    }
+    activation::sigmoid(x)
 }

@@ -44,7 +44,7 @@ pub mod math;
 mod switch;
 
 pub use adam::{Adam, AdamW, GlobalNormClip};
-pub use density::Density;
+pub use density::{Density, sigmoid};
 pub use latent::{kl_to_standard_normal, reparameterise};
 pub use layers::{Activation, conv_transpose2d, conv2d, linear};
 pub use switch::{enabled, set_enabled};

@@ -371,6 +371,7 @@ fn gradients_are_those_of_finite_differences() {
     assert_slope("KL, log-variance", shape, 1, |log_variance| {
         dvae_kernels::kl_to_standard_normal(like(shape, 2, &log_variance), log_variance)
     });
+    assert_slope("sigmoid", shape, 1, |x| dvae_kernels::sigmoid(x * 5.0));
     assert_slope("KL, mean", shape, 1, |mean| {
         let log_variance = like(shape, 2, &mean);
         dvae_kernels::kl_to_standard_normal(mean, log_variance)

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::buffer::unwritten;
 use super::simd::{dispatch, vectorised};
-use crate::math::{exp, ln, ln_1p_unit};
+use crate::math::{exp, ln, ln_1p_unit, sigmoid};
 
 /// Entries that a thread takes at once.
 const GRAIN: usize = 1 << 13;
@@ -104,6 +104,18 @@ impl Entry<2, 1> for Kl {
     fn at(self, [mean, log_variance]: [f32; 2]) -> (f32, [f32; 1]) {
         let variance = exp(log_variance);
         (0.5 * (mean * mean + variance - 1.0 - log_variance), [0.5 * (variance - 1.0)])
+    }
+}
+
+/// `σ(x)`.
+#[derive(Clone, Copy)]
+pub(crate) struct Sigmoid;
+
+impl Entry<1, 1> for Sigmoid {
+    #[inline(always)]
+    fn at(self, [x]: [f32; 1]) -> (f32, [f32; 1]) {
+        let value = sigmoid(x);
+        (value, [value * (1.0 - value)])
     }
 }
 

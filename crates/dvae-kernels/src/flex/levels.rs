@@ -3,7 +3,7 @@
 //! The cap is the process's, and a test may run beside these: what it computes is right at any level.
 
 use super::conv::{self, Backward};
-use super::density::{self, Bernoulli, FixedNormal, Kl, Normal, Reparameterise, Weighted};
+use super::density::{self, Bernoulli, FixedNormal, Kl, Normal, Reparameterise, Sigmoid, Weighted};
 use super::geometry::Geometry;
 use super::simd::{Level, cap};
 use super::{adam, dense};
@@ -57,6 +57,7 @@ fn element_wise_code_gives_the_same_bits_at_every_level() {
             keep(listed(density::run(Weighted(Normal), [&wide, &scale, &x, &x], rows)));
             keep(listed(density::run(Reparameterise, [&wide, &wide, &x], rows)));
             keep(listed(density::run(Kl, [&x, &wide], rows)));
+            keep(listed(density::run(Sigmoid, [&wide], rows)));
         }
         let mut gradient = wide.clone();
         all.push(dense::backward(&mut gradient, &x, 37, true));

@@ -78,6 +78,9 @@ pub(crate) trait FusedOps: Backend {
         noise: FloatTensor<Self>,
     ) -> FloatTensor<Self>;
 
+    /// `σ(x)`.
+    fn fused_sigmoid(x: FloatTensor<Self>) -> FloatTensor<Self>;
+
     /// `½ (μ² + σ² − 1 − ln σ²)`.
     fn fused_kl(mean: FloatTensor<Self>, log_variance: FloatTensor<Self>) -> FloatTensor<Self>;
 }
@@ -117,6 +120,9 @@ pub(crate) enum Function<B: Backend> {
     Kl {
         mean: FloatTensor<B>,
         log_variance: FloatTensor<B>,
+    },
+    Sigmoid {
+        x: FloatTensor<B>,
     },
 }
 
@@ -218,6 +224,10 @@ impl FusedOps for Flex {
         noise: FlexTensor,
     ) -> FlexTensor {
         Self::entries::<2>(Function::Reparameterise { mean, log_variance, noise }, false).0
+    }
+
+    fn fused_sigmoid(x: FlexTensor) -> FlexTensor {
+        Self::entries::<1>(Function::Sigmoid { x }, false).0
     }
 
     fn fused_kl(mean: FlexTensor, log_variance: FlexTensor) -> FlexTensor {
@@ -347,6 +357,7 @@ impl Kernels for Flex {
                 derivatives.insert(0, Derivative::One);
                 (out, derivatives)
             }
+            Function::Sigmoid { x } => entries(density::Sigmoid, [x], by_row),
             Function::Kl { mean, log_variance } => {
                 let inputs = [mean.clone(), log_variance];
                 let (out, mut derivatives) = entries(density::Kl, inputs, by_row);
@@ -556,6 +567,10 @@ impl<B: Kernels + FusedOps, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         let function =
             |[mean, log_variance]: [_; 2]| Function::Reparameterise { mean, log_variance, noise };
         tracked::<B, C, 2>([mean, log_variance], function, false)
+    }
+
+    fn fused_sigmoid(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        tracked::<B, C, 1>([x], |[x]: [_; 1]| Function::Sigmoid { x }, false)
     }
 
     fn fused_kl(mean: FloatTensor<Self>, log_variance: FloatTensor<Self>) -> FloatTensor<Self> {

@@ -1,0 +1,122 @@
+"""What compare.py runs of JAX: the work of benches/src/bin/peer.rs, jitted whole.
+
+    python jax_peer.py train|denoise mlp|conv BATCH COUNT jit
+"""
+
+import statistics
+import sys
+import time
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+
+
+def linear(key, i, o):
+    return jax.random.normal(key, (i, o)) / i**0.5, jnp.zeros(o)
+
+
+def kernel(key, o, i, side, outputs):
+    return jax.random.normal(key, (o, i, side, side)) / (i * side * side) ** 0.5, jnp.zeros((outputs, 1, 1))
+
+
+def affine(p, x):
+    return x @ p[0] + p[1]
+
+
+LAYOUT = ("NCHW", "OIHW", "NCHW")
+
+
+def conv(p, x):
+    return lax.conv_general_dilated(x, p[0], (2, 2), [(1, 1)] * 2, dimension_numbers=LAYOUT) + p[1]
+
+
+def transposed(p, x):
+    weight = jnp.flip(p[0], (2, 3)).swapaxes(0, 1)
+    padding = [(2, 2)] * 2
+    return lax.conv_general_dilated(x, weight, (1, 1), padding, lhs_dilation=(2, 2), dimension_numbers=LAYOUT) + p[1]
+
+
+def mlp_parameters(key):
+    k = jax.random.split(key, 5)
+    sizes = {"e": (784, 400), "mu": (400, 20), "lv": (400, 20), "d": (20, 400), "o": (400, 784)}
+    return {name: linear(k, *size) for k, (name, size) in zip(k, sizes.items())}
+
+
+def mlp_encode(p, x):
+    h = jax.nn.relu(affine(p["e"], x.reshape(len(x), -1)))
+    return affine(p["mu"], h), affine(p["lv"], h)
+
+
+def mlp_decode(p, z):
+    return affine(p["o"], jax.nn.relu(affine(p["d"], z))).reshape(-1, 1, 28, 28)
+
+
+def conv_parameters(key):
+    k = jax.random.split(key, 7)
+    return {
+        "c1": kernel(k[0], 32, 1, 3, 32), "c2": kernel(k[1], 64, 32, 3, 64),
+        "mu": linear(k[2], 3136, 32), "lv": linear(k[3], 3136, 32), "d": linear(k[4], 32, 3136),
+        "t1": kernel(k[5], 64, 32, 4, 32), "t2": kernel(k[6], 32, 1, 4, 1),
+    }
+
+
+def conv_encode(p, x):
+    h = jax.nn.relu(conv(p["c2"], jax.nn.relu(conv(p["c1"], x)))).reshape(len(x), -1)
+    return affine(p["mu"], h), affine(p["lv"], h)
+
+
+def conv_decode(p, z):
+    h = jax.nn.relu(affine(p["d"], z)).reshape(-1, 64, 7, 7)
+    return transposed(p["t2"], jax.nn.relu(transposed(p["t1"], h)))
+
+
+def median(count, step):
+    times = []
+    for i in range(count + count // 10 + 1):
+        start = time.perf_counter()
+        step()
+        if i > count // 10:
+            times.append(1e3 * (time.perf_counter() - start))
+    return statistics.median(times)
+
+
+def main():
+    mode, model, batch, count, _ = sys.argv[1:]
+    batch, count = int(batch), int(count)
+    parameters, encode, decode = {
+        "mlp": (mlp_parameters, mlp_encode, mlp_decode),
+        "conv": (conv_parameters, conv_encode, conv_decode),
+    }[model]
+    key = jax.random.PRNGKey(0)
+    state = [parameters(key), None, key]
+    x = jax.random.uniform(key, (batch, 1, 28, 28))
+    adam = optax.adam(1e-3)
+    state[1] = adam.init(state[0])
+
+    def loss(p, corrupted, key):
+        mu, lv = encode(p, corrupted)
+        logits = decode(p, mu + jnp.exp(0.5 * lv) * jax.random.normal(key, mu.shape))
+        kl = 0.5 * (jnp.exp(lv) + mu * mu - lv - 1).sum()
+        return ((jax.nn.softplus(logits) - logits * x).sum() + kl) / batch
+
+    @jax.jit
+    def update(p, s, key):
+        key, noise, latent = jax.random.split(key, 3)
+        gradient = jax.grad(loss)(p, x + 0.3 * jax.random.normal(noise, x.shape), latent)
+        updates, s = adam.update(gradient, s)
+        return optax.apply_updates(p, updates), s, key
+
+    run = jax.jit(lambda p: jax.nn.sigmoid(decode(p, encode(p, x)[0])))
+
+    def train():
+        state[:] = jax.block_until_ready(update(*state))
+
+    def denoise():
+        jax.block_until_ready(run(state[0]))
+
+    print(f"{median(count, {'train': train, 'denoise': denoise}[mode]):.4f}")
+
+
+main()

@@ -1,0 +1,87 @@
+//! What `benches/peers/compare.py` runs on our side; the Python files beside it do the same work.
+//!
+//! ```text
+//! cargo run --release -p dvae-benches --bin peer -- train|denoise|epochs mlp|conv BATCH COUNT
+//! ```
+//!
+//! Prints the median milliseconds of `COUNT` steps after a tenth as many to warm up, or the seconds of
+//! an epoch over `COUNT` of them.
+
+use std::time::Instant;
+
+use dvae::prelude::*;
+use dvae_benches::{Steps, images};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [mode, model, batch, count] = &args[..] else {
+        eprintln!("usage: peer train|denoise|epochs mlp|conv BATCH COUNT");
+        std::process::exit(2);
+    };
+    let number = |text: &str| text.parse::<usize>().expect("a number");
+    let (batch, count) = (number(batch), number(count));
+    let device = Device::flex();
+    let mut result = 0.0;
+    // As in training: the loop runs inside the pool.
+    rayon::scope(|_| {
+        result = match model.as_str() {
+            "mlp" => run(mode, dvae_benches::mlp(&device), batch, count, &device),
+            _ => run(mode, dvae_benches::conv(&device), batch, count, &device),
+        };
+    });
+    println!("{result:.4}");
+}
+
+fn run<V: Vae<4>>(mode: &str, model: V, batch: usize, count: usize, device: &Device) -> f64 {
+    match mode {
+        "train" => {
+            let device = device.clone().autodiff();
+            let mut steps = Steps::new(model, batch, &device);
+            median(count, || steps.step())
+        }
+        "denoise" => {
+            let (rows, _) = images(batch, device);
+            median(count, || _ = model.denoise(rows.clone()))
+        }
+        _ => epoch(model, batch, count, device),
+    }
+}
+
+/// Median milliseconds.
+fn median(count: usize, mut step: impl FnMut()) -> f64 {
+    let times = (0..count + count / 10 + 1).map(|_| {
+        let start = Instant::now();
+        step();
+        start.elapsed().as_secs_f64() * 1e3
+    });
+    let mut times: Vec<f64> = times.skip(count / 10 + 1).collect();
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+/// Seconds of an epoch of the main example: mixed corruption, metrics, validation, checkpoint.
+fn epoch<V: Vae<4>>(model: V, batch: usize, epochs: usize, device: &Device) -> f64 {
+    let config = TrainConfig {
+        epochs,
+        batch_size: batch,
+        learning_rate: LearningRate::Cosine { start: 2e-3, end: 1e-4 },
+        beta: 1.0,
+        seed: 1,
+    };
+    let corruption = "mixed".parse::<CorruptionConfig>().expect("a corruption").build();
+    let corruption = corruption.expect("a corruption in range");
+    let (train, held_out) = fashion_mnist().train.split(250, Key::new(1)).expect("enough rows");
+    let path = std::env::temp_dir().join(format!("dvae-peer-{}", std::process::id()));
+    let folder = RunFolder::new(&path).expect("a new folder");
+    let trainer = Trainer::new(model, corruption, config, device).expect("a right configuration");
+    let mut observers: Vec<Box<dyn Observer>> = vec![Box::new(JsonLines::new(folder.metrics()))];
+    let trainer = trainer.checkpoints(folder.checkpoints());
+    let start = Instant::now();
+    trainer.fit(&train, &held_out, &mut observers).expect("a training that works");
+    let seconds = start.elapsed().as_secs_f64();
+    std::fs::remove_dir_all(&path).expect("a folder that was written");
+    seconds / epochs as f64
+}
