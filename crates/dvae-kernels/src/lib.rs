@@ -33,6 +33,8 @@
 //! - An infinite or NaN pixel may spread to more entries of a weight's gradient than it would in a
 //!   convolution written out: both are non-finite.
 
+#[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
+mod cube;
 #[cfg(feature = "flex")]
 mod flex;
 
@@ -41,6 +43,7 @@ mod density;
 mod latent;
 mod layers;
 pub mod math;
+pub mod streams;
 mod switch;
 
 pub use adam::{Adam, AdamW, GlobalNormClip};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use burn::tensor::{Bool, Device, Shape, Tensor, TensorData};
+use dvae_kernels::streams::Stream;
 use pulp::Arch;
 
 use crate::Key;
@@ -57,8 +58,10 @@ impl Draws {
         shape: impl Into<Shape>,
         device: &Device,
     ) -> Tensor<D> {
-        let shape = shape.into();
-        Tensor::from_data(TensorData::new(self.fill(&shape, Uniform), shape), device)
+        let (shape, draw) = self.draw(shape.into());
+        self.stream(draw).uniform(&shape, device).unwrap_or_else(|| {
+            Tensor::from_data(TensorData::new(self.fill(&shape, draw, Uniform), shape), device)
+        })
     }
 
     /// Independent standard normals, shape `[rows, …]`, within ±5.77.
@@ -73,8 +76,10 @@ impl Draws {
         shape: impl Into<Shape>,
         device: &Device,
     ) -> Tensor<D> {
-        let shape = shape.into();
-        Tensor::from_data(TensorData::new(self.fill(&shape, Normal), shape), device)
+        let (shape, draw) = self.draw(shape.into());
+        self.stream(draw).normal(&shape, device).unwrap_or_else(|| {
+            Tensor::from_data(TensorData::new(self.fill(&shape, draw, Normal), shape), device)
+        })
     }
 
     /// Independent trials that are true with probability `p`, shape `[rows, …]`.
@@ -90,20 +95,34 @@ impl Draws {
         shape: impl Into<Shape>,
         device: &Device,
     ) -> Tensor<D, Bool> {
-        let shape = shape.into();
+        let (shape, draw) = self.draw(shape.into());
         let law = Bernoulli { threshold: (p * (1u64 << 32) as f64) as u64 };
-        Tensor::from_data(TensorData::new(self.fill(&shape, law), shape), device)
+        self.stream(draw).bernoulli(law.threshold, &shape, device).unwrap_or_else(|| {
+            Tensor::from_data(TensorData::new(self.fill(&shape, draw, law), shape), device)
+        })
     }
 
     /// Independent uniforms on `[0, 1)` that stay on the host: `len` for each row, row after row.
     pub fn uniform_host(&mut self, len: usize) -> Vec<f32> {
-        self.fill(&Shape::new([self.ids.len(), len]), Uniform)
+        let (shape, draw) = self.draw(Shape::new([self.ids.len(), len]));
+        self.fill(&shape, draw, Uniform)
     }
 
-    fn fill<L: Law>(&mut self, shape: &Shape, law: L) -> Vec<L::Item> {
+    /// The next draw, of this shape.
+    fn draw(&mut self, shape: Shape) -> (Shape, Draw) {
         let rows = self.ids.len();
         assert_eq!(shape[0], rows, "axis 0 of a draw of shape {shape:?} must be its {rows} rows");
         let draw = Draw { key: self.key.words(), index: self.advance() };
+        (shape, draw)
+    }
+
+    /// The draw as a device makes it.
+    fn stream(&self, draw: Draw) -> Stream<'_> {
+        Stream { ids: &self.ids, key: draw.key, draw: draw.index }
+    }
+
+    /// The draw as the host makes it.
+    fn fill<L: Law>(&self, shape: &Shape, draw: Draw, law: L) -> Vec<L::Item> {
         let mut out = vec![L::Item::default(); shape.num_elements()];
         fill::fill(Arch::new(), &mut out, &self.ids, draw, law);
         out
