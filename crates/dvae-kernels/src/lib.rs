@@ -4,16 +4,22 @@
 //! a fused operation covers the device, the element type and the shape; if not, the same is composed
 //! of Burn's own operations, with the same result to rounding.
 //!
-//! | Function                     | Fused with                              | Covered                       |
-//! |------------------------------|-----------------------------------------|-------------------------------|
-//! | [`linear`]                   | bias, activation                        | flex, `f32`                   |
-//! | [`conv2d`]                   | bias, activation                        | flex, `f32`, one group        |
-//! | [`conv_transpose2d`]         | bias, activation                        | flex, `f32`, one group        |
-//! | [`bernoulli_log_prob`]       | its derivative                          | flex, `f32`                   |
-//! | [`bernoulli_log_likelihood`] | its derivative, the sum over a row      | flex, `f32`                   |
-//! | [`Adam`]                     | both moments and the step, in place     | flex, `f32`                   |
+//! | Function                        | Fused with                           | Covered                             |
+//! |---------------------------------|--------------------------------------|-------------------------------------|
+//! | [`linear`]                      | bias, activation                     | flex, `f32`                         |
+//! | [`conv2d`]                      | bias, activation                     | flex, `f32`, one group, 4 rows or more |
+//! | [`conv_transpose2d`]            | bias, activation                     | flex, `f32`, one group, 4 rows or more |
+//! | [`Density`]                     | its derivatives, weights, sum by row | flex, `f32`                         |
+//! | [`sigmoid`]                     | its derivative                       | flex, `f32`                         |
+//! | [`reparameterise`]              | its derivatives                      | flex, `f32`                         |
+//! | [`kl_to_standard_normal`]       | its derivatives                      | flex, `f32`                         |
+//! | [`Adam`], [`AdamW`]             | moments, step, decay, clipping       | flex, `f32`                         |
+//! | [`streams`]                     | Philox, law                          | wgpu, CUDA, ROCm (see below)        |
+//!
+//! [`math`] holds the elementary functions, each with an error bound over every `f32`.
 //!
 //! ```
+//! # #[cfg(feature = "flex")] {
 //! use burn::tensor::{Device, Tensor};
 //! use dvae_kernels::{Activation, linear};
 //!
@@ -21,17 +27,24 @@
 //! let (x, weight) = (Tensor::ones([1, 2], &device), Tensor::ones([2, 3], &device));
 //! let out = linear(x, weight, Tensor::from_data([-3.0, 0.0, 1.0], &device), Activation::Relu);
 //! assert_eq!(out.into_data().try_to_vec::<f32>().unwrap(), [0.0, 2.0, 3.0]);
+//! # }
 //! ```
 //!
-//! Results are the same bits on any number of threads. Element-wise code gives the same bits on every
-//! instruction set; matrix products do not, because their kernels use fused multiply-adds where the
-//! machine has them.
+//! # Bits
+//!
+//! Results are the same bits on any number of threads. Element-wise code has no fused multiply-add and
+//! gives the same bits on every instruction set. Sums of products (layers) have one wherever the machine
+//! has: AVX2 and AVX-512 give the same convolutions, the baseline of x86-64 others in the last bits;
+//! matrix products may differ between any two, because their kernels cut the sums differently.
 //!
 //! # What this gives up
 //!
-//! - Second derivatives, and derivatives in the data of a density (then the ordinary path runs).
-//! - An infinite or NaN pixel may spread to more entries of a weight's gradient than it would in a
-//!   convolution written out: both are non-finite.
+//! - Second derivatives, and derivatives in what is a constant of a density: `x`, weights, noise (then
+//!   the ordinary path runs).
+//! - A convolution lays sixteen images side by side: fewer than four take the ordinary path, and the
+//!   last few of a batch cost as much as sixteen. A thread needs room for sixteen images and their
+//!   features.
+//! - [`streams`] is compiled for CUDA and ROCm by the same code, but was run on wgpu only.
 
 #[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
 mod cube;

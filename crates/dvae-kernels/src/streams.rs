@@ -2,7 +2,7 @@
 //!
 //! The streams are those of `dvae-random`, which documents their layout and makes them on the host
 //! wherever a function here returns nothing. Integers, uniforms and trials are the same bits as on the
-//! host; normals are within 2 · 10⁻⁶, because shader compilers fuse multiplications and additions.
+//! host; normals are within 10⁻⁶, because shader compilers fuse multiplications and additions.
 
 use burn::tensor::{Bool, Device, Shape, Tensor};
 

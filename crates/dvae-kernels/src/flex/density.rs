@@ -235,7 +235,7 @@ pub(crate) fn run<E: Entry<I, N>, const I: usize, const N: usize>(
             }
         })
         .collect();
-    stretches.into_par_iter().for_each(|stretch| dispatch(stretch));
+    stretches.into_par_iter().for_each(dispatch);
     (values, derivatives)
 }
 

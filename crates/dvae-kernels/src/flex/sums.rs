@@ -5,6 +5,8 @@
 //! Where the machine has fused multiply-adds they are used, and its results differ in the last bits
 //! from those of a machine that has none.
 
+#![allow(clippy::needless_range_loop)] // Arrays of registers are indexed by unrolled loops.
+
 use pulp::{Simd, WithSimd};
 
 use super::geometry::{Meeting, Run};
