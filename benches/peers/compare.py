@@ -20,7 +20,7 @@ import sys
 import time
 
 HERE = pathlib.Path(__file__).parent
-STEPS = {("mlp", 32): 300, ("mlp", 128): 150, ("mlp", 512): 50, ("conv", 32): 80, ("conv", 128): 30, ("conv", 512): 10}
+STEPS = {("mlp", 32): 800, ("mlp", 128): 400, ("mlp", 512): 100, ("conv", 32): 200, ("conv", 128): 80, ("conv", 512): 20}
 
 
 def run(command, threads):

@@ -5,7 +5,7 @@
 
 use burn::tensor::{Device, Tensor};
 use dvae_distributions::{
-    Bernoulli, DiagonalNormal, LearnedNormal, Likelihood, Normal, StandardNormal,
+    Bernoulli, DiagonalNormal, LearnedNormal, Likelihood, LikelihoodConfig, Normal, StandardNormal,
 };
 use proptest::prelude::*;
 
@@ -124,4 +124,25 @@ fn gradients_at_extreme_logits_are_finite_and_right() {
         LearnedNormal::new(mean, raw, 0.3).unwrap().log_prob(x)
     });
     assert!(gradient.iter().all(|g| g.is_finite()), "{gradient:?}");
+}
+
+// Weights of 2, 1 and 0 count an entry twice, once and not at all.
+#[test]
+fn weights_count_entries() {
+    let device = Device::flex();
+    let tensor = |values: [f32; 3]| Tensor::<2>::from_data([values], &device);
+    let (parameters, x) = (tensor([0.3, -1.2, 2.0]), tensor([1.0, 0.2, 0.0]));
+    let laws = [
+        LikelihoodConfig::Bernoulli {}.of(parameters.clone()).unwrap(),
+        LikelihoodConfig::Normal { scale: 0.7 }.of(parameters.clone()).unwrap(),
+        LikelihoodConfig::LearnedNormal { min_scale: 0.1 }
+            .of(Tensor::cat(vec![parameters.clone(), parameters], 1))
+            .unwrap(),
+    ];
+    for law in laws {
+        let entries: Vec<f32> = law.log_prob(x.clone()).into_data().try_to_vec().unwrap();
+        let sum = law.weighted_log_likelihood(x.clone(), tensor([2.0, 1.0, 0.0]));
+        let expected: f32 = 2.0 * entries[0] + entries[1];
+        assert!((sum.into_scalar::<f32>() - expected).abs() < 1e-6 * expected.abs().max(1.0));
+    }
 }

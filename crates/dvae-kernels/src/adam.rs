@@ -75,10 +75,11 @@ impl AdamW {
     }
 }
 
-/// Whether parameter and gradient are where the fused step runs.
+/// Whether parameter and gradient are where the fused step runs: on the plain device.
 #[cfg(feature = "flex")]
 fn is_fused<const D: usize>(parameter: &Tensor<D>, gradient: &Tensor<D>) -> bool {
-    crate::covered!(parameter, gradient)
+    let plain = |tensor: &Tensor<D>| !tensor.device().is_autodiff();
+    crate::covered!(parameter, gradient) && plain(parameter) && plain(gradient)
 }
 
 impl Optimizer for Adam {
@@ -167,10 +168,11 @@ fn clipped<const D: usize>(gradient: Tensor<D>, clip: &Option<GlobalNormClip>) -
 /// ```
 /// use dvae_kernels::{Adam, GlobalNormClip};
 ///
-/// let clip = GlobalNormClip::new(1.0);
+/// let clip = GlobalNormClip::new(1.0)?;
 /// let optimiser = Adam { clip: Some(clip.clone()), ..Adam::default() }.init();
 /// // In the loop: clip.measure(&model, &gradients); model = optimiser.step(rate, model, gradients);
 /// # _ = optimiser;
+/// # Ok::<(), dvae_kernels::ClipError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct GlobalNormClip {
@@ -180,9 +182,12 @@ pub struct GlobalNormClip {
 }
 
 impl GlobalNormClip {
-    /// Lets no norm above `max_norm` through.
-    pub fn new(max_norm: f64) -> Self {
-        Self { max_norm, factor: Arc::new(AtomicU32::new(1f32.to_bits())) }
+    /// Lets no norm above `max_norm` through, which must be finite and above 0.
+    pub fn new(max_norm: f64) -> Result<Self, ClipError> {
+        if !(max_norm > 0.0 && max_norm.is_finite()) {
+            return Err(ClipError { max_norm });
+        }
+        Ok(Self { max_norm, factor: Arc::new(AtomicU32::new(1f32.to_bits())) })
     }
 
     /// The norm of the gradients of a model, which the next step is clipped by.
@@ -199,6 +204,13 @@ impl GlobalNormClip {
     fn factor(&self) -> f32 {
         f32::from_bits(self.factor.load(Ordering::Relaxed))
     }
+}
+
+/// A norm that gradients cannot be clipped to.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[error("`max_norm` must be finite and above 0, but is {max_norm}")]
+pub struct ClipError {
+    max_norm: f64,
 }
 
 #[cfg(feature = "flex")]

@@ -43,7 +43,7 @@ impl<const D: usize> Density<D> {
     ///
     /// # Panics
     ///
-    /// If the shapes differ.
+    /// If the shapes differ (where one is 1, Burn's operations broadcast it).
     pub fn log_prob(&self, x: Tensor<D>, weights: Option<Tensor<D>>) -> Tensor<D> {
         #[cfg(feature = "flex")]
         if self.is_covered(&x, weights.as_ref()) {
@@ -60,7 +60,7 @@ impl<const D: usize> Density<D> {
     ///
     /// # Panics
     ///
-    /// If the shapes differ.
+    /// If the shapes differ (where one is 1, Burn's operations broadcast it).
     pub fn log_likelihood(&self, x: Tensor<D>, weights: Option<Tensor<D>>) -> Tensor<1> {
         #[cfg(feature = "flex")]
         if self.is_covered(&x, weights.as_ref()) {

@@ -13,7 +13,7 @@ use burn::backend::Dispatch;
 ///
 /// # Panics
 ///
-/// If the shapes differ.
+/// If the shapes differ (where one is 1, Burn's operations broadcast it).
 pub fn reparameterise<const D: usize>(
     mean: Tensor<D>,
     log_variance: Tensor<D>,
@@ -38,7 +38,7 @@ pub fn reparameterise<const D: usize>(
 ///
 /// # Panics
 ///
-/// If the shapes differ.
+/// If the shapes differ (where one is 1, Burn's operations broadcast it).
 pub fn kl_to_standard_normal<const D: usize>(
     mean: Tensor<D>,
     log_variance: Tensor<D>,

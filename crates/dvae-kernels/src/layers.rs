@@ -137,7 +137,7 @@ fn convolution(
         Some(padded.checked_sub(reach)? / options.stride[i] + 1)
     };
     let features = [o, side(h, kh, 0)?, side(w, kw, 1)?];
-    let empty = [c, h, w, o].contains(&0);
+    let empty = [c, h, w, o].contains(&0) || options.stride.contains(&0);
     let fits = options.groups == 1 && weight_c == c && bias == o && !empty && rows >= FEW;
     fits.then_some(Geometry {
         image: [c, h, w],
@@ -163,7 +163,7 @@ fn transposed_convolution(
         (size.checked_sub(1)? * options.stride[i] + reach).checked_sub(2 * options.padding[i])
     };
     let image = [o, side(h, kh, 0)?, side(w, kw, 1)?];
-    let empty = c == 0 || image.contains(&0);
+    let empty = c == 0 || image.contains(&0) || options.stride.contains(&0);
     let fits = options.groups == 1 && weight_c == c && bias == o && !empty && rows >= FEW;
     fits.then_some(Geometry {
         image,

@@ -44,6 +44,9 @@
 //! - A convolution lays sixteen images side by side: fewer than four take the ordinary path, and the
 //!   last few of a batch cost as much as sixteen. A thread needs room for sixteen images and their
 //!   features.
+//! - A weight that is infinite or NaN does not reach an output through padding, where there is nothing
+//!   to multiply it with.
+//! - The level of the matrix products is the `gemm` crate's own choice.
 //! - [`streams`] is compiled for CUDA and ROCm by the same code, but was run on wgpu only.
 
 #[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
@@ -59,7 +62,7 @@ pub mod math;
 pub mod streams;
 mod switch;
 
-pub use adam::{Adam, AdamW, GlobalNormClip};
+pub use adam::{Adam, AdamW, ClipError, GlobalNormClip};
 pub use density::{Density, sigmoid};
 pub use latent::{kl_to_standard_normal, reparameterise};
 pub use layers::{Activation, conv_transpose2d, conv2d, linear};

@@ -1,6 +1,6 @@
 //! Elementary functions that the compiler vectorises: no branch, no table, no fused multiply-add.
 //!
-//! Only `+ − × ÷` and bit operations, each correctly rounded by IEEE 754: a lane of any vector
+//! Only `+ − × ÷`, conversions and bit operations, each correctly rounded by IEEE 754: a lane of any vector
 //! register computes the same bits as a scalar does. The exponential, sine and cosine are polynomials
 //! of Cephes (Moshier 1992, `expf`, `sinf`, `cosf`), the logarithm is the power series of 2 atanh.
 //!
@@ -8,6 +8,7 @@
 //! |-------------------|-------------------------------------------------------------------------|
 //! | [`exp`]           | 2 · 10⁻⁷ of the value; 0 where that is below the normal floats           |
 //! | [`ln`]            | 2 · 10⁻⁷ of the value                                                    |
+//! | [`ln_normal`]     | the same, for normal, positive floats                                   |
 //! | [`ln_1p`]         | 3 · 10⁻⁷ of the value                                                    |
 //! | [`sigmoid`]       | 3 · 10⁻⁷ of the value; 0 where that is below the normal floats           |
 //! | [`softplus`]      | 3 · 10⁻⁷ of the value; 0 where that is below the normal floats           |
@@ -118,8 +119,9 @@ pub fn softplus(x: f32) -> f32 {
 /// `(sin 2πt, cos 2πt)`.
 #[inline(always)]
 pub fn sin_cos_turns(t: f32) -> (f32, f32) {
-    // Beyond 2²⁰ the rounder runs out of bits; whole turns are exact to take away.
-    let t = if t.abs() < 1_048_576.0 { t } else { t - t.trunc() };
+    // Whole turns are exact to take away; beyond 2²⁴ there is nothing else.
+    let whole = if t.abs() < 16_777_216.0 { t as i32 as f32 } else { t };
+    let t = t - whole;
     let rounded = t * 4.0 + ROUNDER;
     let quadrant = rounded.to_bits();
     let angle = (t * 4.0 - (rounded - ROUNDER)) * FRAC_PI_2; // in [−π/4, π/4]

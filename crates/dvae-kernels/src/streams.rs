@@ -17,6 +17,9 @@ pub struct Stream<'a> {
     pub draw: u32,
 }
 
+/// # Panics
+///
+/// Every function panics if the first axis of `shape` is not the number of rows.
 impl Stream<'_> {
     /// Uniforms on `[0, 1)`, shape `[rows, …]`, if the device can make them.
     pub fn uniform<const D: usize>(&self, shape: &Shape, device: &Device) -> Option<Tensor<D>> {

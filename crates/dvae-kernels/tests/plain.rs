@@ -13,14 +13,15 @@ use proptest::prelude::*;
 /// Of the largest entry of the reference.
 const TOLERANCE: f64 = 1e-6;
 
-/// Values that look random, the same for the same seed: multiples of 2⁻⁶ in `[-1, 1)`, so that sums of
-/// products are exact and no activation is decided by rounding.
+/// Values in `[-1, 1)` that look random, the same for the same seed. Even seeds give multiples of 2⁻⁶, so
+/// that sums of products are exact and no activation is decided by rounding; odd ones give all bits.
 fn values(len: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let bits = if seed % 2 == 0 { 7 } else { 24 };
     (0..len)
         .map(|_| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (state >> 57) as f32 / 64.0 - 1.0
+            (state >> (64 - bits)) as f32 / (1u64 << (bits - 1)) as f32 - 1.0
         })
         .collect()
 }
@@ -53,11 +54,11 @@ fn check<const X: usize, const W: usize, const O: usize>(
 ) -> Result<(), TestCaseError> {
     let [fused, plain] = [DType::F32, DType::F64].map(|dtype| {
         let x = leaf(shapes.0, seed, dtype);
-        let weight = leaf(shapes.1, seed + 1, dtype);
-        let bias = leaf([shapes.2], seed + 2, dtype);
+        let weight = leaf(shapes.1, seed + 2, dtype);
+        let bias = leaf([shapes.2], seed + 4, dtype);
         let out = layer(x.clone(), weight.clone(), bias.clone());
         // A gradient that is another number for every entry.
-        let direction = leaf(out.dims(), seed + 3, dtype).detach();
+        let direction = leaf(out.dims(), seed + 6, dtype).detach();
         let gradients = (out.clone() * direction).sum().backward();
         [
             read(out.inner()),
@@ -72,6 +73,14 @@ fn check<const X: usize, const W: usize, const O: usize>(
     Ok(())
 }
 
+/// An activation that cuts off wants exact sums.
+fn seed_for(activation: Activation, seed: u32) -> u64 {
+    match activation {
+        Activation::Relu => u64::from(seed) * 2,
+        Activation::Identity => u64::from(seed),
+    }
+}
+
 fn activations() -> impl Strategy<Value = Activation> {
     prop_oneof![Just(Activation::Identity), Just(Activation::Relu)]
 }
@@ -84,7 +93,7 @@ proptest! {
         (rows, inputs, outputs) in (1usize..70, 1usize..90, 1usize..90),
         act in activations(), seed in any::<u32>(),
     ) {
-        check(([rows, inputs], [inputs, outputs], outputs), seed.into(), |x, w, b| {
+        check(([rows, inputs], [inputs, outputs], outputs), seed_for(act, seed), |x, w, b| {
             dvae_kernels::linear(x, w, b, act)
         })?;
     }
@@ -106,7 +115,7 @@ proptest! {
         let options = ConvOptions { stride, padding: pairs, dilation, groups: 1 };
         let x = [rows, channels, side(0), side(1)];
         let weight = [outputs, channels, kernel[0], kernel[1]];
-        check((x, weight, outputs), seed.into(), |x, w, b| {
+        check((x, weight, outputs), seed_for(act, seed), |x, w, b| {
             dvae_kernels::conv2d(x, w, b, options.clone(), act)
         })?;
     }
@@ -128,7 +137,7 @@ proptest! {
         let options = ConvTransposeOptions::new(stride, padding, out, dilation, 1);
         let x = [rows, channels, size[0], size[1]];
         let weight = [channels, outputs, kernel[0], kernel[1]];
-        check((x, weight, outputs), seed.into(), |x, w, b| {
+        check((x, weight, outputs), seed_for(act, seed), |x, w, b| {
             dvae_kernels::conv_transpose2d(x, w, b, options.clone(), act)
         })?;
     }
@@ -257,7 +266,7 @@ fn the_global_norm_is_that_of_all_gradients_and_clips_them_alike() {
     let loss = losses.reduce(|a, b| a + b).unwrap();
     let gradients = GradientsParams::from_grads(loss.backward(), &model);
     for (max_norm, share) in [(1.0, 0.2f64), (10.0, 1.0)] {
-        let clip = GlobalNormClip::new(max_norm);
+        let clip = GlobalNormClip::new(max_norm).unwrap();
         assert!((clip.measure(&model, &gradients) - 5.0).abs() < 1e-6);
         let adam = Adam { clip: Some(clip.clone()), ..Adam::default() };
         let gradient = gradients.get::<2>(model[1].weight.id).unwrap();
@@ -265,6 +274,14 @@ fn the_global_norm_is_that_of_all_gradients_and_clips_them_alike() {
         // The first moment after one step is a tenth of the gradient.
         let moment = read(state.unwrap().momentum.moment_1);
         assert!((moment[1] - 0.1 * 4.0 * share).abs() < 1e-6, "{moment:?}");
+        let adam = AdamW { clip: Some(clip), ..AdamW::default() };
+        let gradient = gradients.get::<2>(model[1].weight.id).unwrap();
+        let (_, state) = adam.step(0.1, model[1].weight.val().inner(), gradient, None);
+        assert_eq!(read(state.unwrap().momentum.moment_1), moment);
+    }
+    for max_norm in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        let error = GlobalNormClip::new(max_norm).unwrap_err().to_string();
+        assert!(error.contains("`max_norm`") && error.contains(&max_norm.to_string()), "{error}");
     }
     assert_eq!(model.num_params(), 4);
 }
@@ -335,6 +352,18 @@ fn gradients_are_those_of_finite_differences() {
         let (x, b) = (like([4, 5], 2, &w), like([3], 3, &w));
         dvae_kernels::linear(x, w, b, act)
     });
+    assert_slope("linear, bias", [3], 1, |b| {
+        let (x, w) = (like([4, 5], 2, &b), like([5, 3], 3, &b));
+        dvae_kernels::linear(x, w, b, act)
+    });
+    assert_slope("conv, bias", [3], 1, |b| {
+        let (x, w) = (like(x, 2, &b), like(w, 3, &b));
+        dvae_kernels::conv2d(x, w, b, options(), act)
+    });
+    assert_slope("transposed, bias", [3], 1, |b| {
+        let (x, w) = (like(x, 2, &b), like(t, 3, &b));
+        dvae_kernels::conv_transpose2d(x, w, b, reverse(), act)
+    });
     assert_slope("conv, x", x, 1, |x| {
         let (w, b) = (like(w, 2, &x), like([3], 3, &x));
         dvae_kernels::conv2d(x, w, b, options(), act)
@@ -363,6 +392,14 @@ fn gradients_are_those_of_finite_differences() {
     assert_slope("scaled normal, scale", shape, 1, |raw| {
         let (x, mean) = (like(shape, 2, &raw), like(shape, 3, &raw));
         Density::ScaledNormal { mean, scale: raw.abs() + 0.5 }.log_likelihood(x, None)
+    });
+    assert_slope("scaled normal, mean", shape, 1, |mean| {
+        let (x, scale) = (like(shape, 2, &mean), like(shape, 3, &mean).abs() + 0.5);
+        Density::ScaledNormal { mean, scale }.log_prob(x, None)
+    });
+    assert_slope("latent, mean", shape, 1, |mean| {
+        let (log_variance, noise) = (like(shape, 2, &mean), like(shape, 3, &mean));
+        dvae_kernels::reparameterise(mean, log_variance, noise)
     });
     assert_slope("latent, log-variance", shape, 1, |log_variance| {
         let (mean, noise) = (like(shape, 2, &log_variance), like(shape, 3, &log_variance));
@@ -461,6 +498,32 @@ fn extremes_are_those_of_the_ordinary_path() {
             }
         }
     }
+    // The other functions of one number, at the same places.
+    fn half(like: &Tensor<1>) -> Tensor<1> {
+        like.ones_like() * 0.5
+    }
+    let functions: [fn(Tensor<1>) -> Tensor<1>; 6] = [
+        dvae_kernels::sigmoid,
+        |x| dvae_kernels::kl_to_standard_normal(x.clone(), half(&x)),
+        |x| dvae_kernels::kl_to_standard_normal(half(&x), x),
+        |x| dvae_kernels::reparameterise(x.clone(), half(&x), half(&x)),
+        |x| Density::Normal { mean: x.clone(), scale: 0.5 }.log_prob(x.ones_like(), None),
+        |x| {
+            let density = Density::ScaledNormal { mean: x.clone(), scale: half(&x) };
+            density.log_prob(x.ones_like(), None)
+        },
+    ];
+    for (f, function) in functions.into_iter().enumerate() {
+        let [fused, plain] = [DType::F32, DType::F64].map(|dtype| {
+            read(function(Tensor::<1>::from_data(logits, &Device::flex()).cast(dtype)))
+        });
+        for (i, (fused, plain)) in fused.into_iter().zip(plain).enumerate() {
+            let same = fused.is_nan() && plain.is_nan()
+                || fused == plain
+                || (fused - plain).abs() <= 1e-6 * plain.abs().max(1e-30);
+            assert!(same, "function {f} at {}: {fused}, not {plain}", logits[i]);
+        }
+    }
     let nan = leaf([1, 2], 1, DType::F32) * f32::NAN;
     let out = dvae_kernels::linear(
         nan,
@@ -469,35 +532,104 @@ fn extremes_are_those_of_the_ordinary_path() {
         Activation::Relu,
     );
     assert!(read(out.inner()).iter().all(|v| v.is_nan()));
+    // One pixel reaches the features that meet it and no other.
+    let mut pixels = vec![1.0f32; 4 * 36];
+    pixels[0] = f32::NAN;
+    let x = Tensor::<4>::from_data(TensorData::new(pixels, [4, 1, 6, 6]), &Device::flex());
+    let (weight, bias) =
+        (Tensor::ones([2, 1, 3, 3], &Device::flex()), Tensor::zeros([2], &Device::flex()));
+    let options = ConvOptions::new([2, 2], [1, 1], [1, 1], 1);
+    let out = read(dvae_kernels::conv2d(x, weight, bias, options, Activation::Relu));
+    let nans: Vec<usize> = (0..out.len()).filter(|i| out[*i].is_nan()).collect();
+    assert_eq!(nans, [0, 9]);
 }
 
+/// Bits of a layer's output and of its gradients.
+fn layer_bits<const X: usize, const W: usize, const O: usize>(
+    (x, weight, bias): ([usize; X], [usize; W], usize),
+    layer: impl Fn(Tensor<X>, Tensor<W>, Tensor<1>) -> Tensor<O>,
+) -> Vec<Vec<u64>> {
+    let (x, weight) = (leaf(x, 1, DType::F32), leaf(weight, 3, DType::F32));
+    let bias = leaf([bias], 5, DType::F32);
+    let out = layer(x.clone(), weight.clone(), bias.clone());
+    let gradients = (out.clone() * leaf(out.dims(), 7, DType::F32).inner()).sum().backward();
+    let gradient = [x.grad(&gradients).map(read), weight.grad(&gradients).map(read)];
+    let all =
+        [Some(read(out.inner())), bias.grad(&gradients).map(read)].into_iter().chain(gradient);
+    all.map(|values| values.unwrap().into_iter().map(f64::to_bits).collect()).collect()
+}
+
+// Sums that are rounded, in shapes that a product's kernels treat differently: few entries in a panel,
+// one column, depths beyond what is cached.
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
     let run = || {
-        let options = ConvOptions::new([2, 2], [1, 1], [1, 1], 1);
-        let x = leaf([50, 3, 13, 15], 1, DType::F32);
-        let weight = leaf([8, 3, 3, 3], 2, DType::F32);
-        let bias = leaf([8], 3, DType::F32);
-        let out = dvae_kernels::conv2d(x.clone(), weight.clone(), bias, options, Activation::Relu);
-        let flat = out.reshape([50, 8 * 7 * 8]);
-        let (w, b) = (leaf([8 * 7 * 8, 300], 4, DType::F32), leaf([300], 5, DType::F32));
-        let logits = dvae_kernels::linear(flat, w.clone(), b, Activation::Identity);
-        let target = leaf([50, 300], 6, DType::F32).inner().abs();
-        let loss = Density::Bernoulli { logits }.log_likelihood(target, None);
-        let gradients = loss.clone().sum().backward();
-        let bits = |values: Vec<f64>| values.into_iter().map(f64::to_bits).collect::<Vec<_>>();
-        [
-            bits(read(loss.inner())),
-            bits(read(x.grad(&gradients).unwrap())),
-            bits(read(weight.grad(&gradients).unwrap())),
-            bits(read(w.grad(&gradients).unwrap())),
-        ]
+        let act = Activation::Relu;
+        let mut all = Vec::new();
+        let sizes =
+            [(128, 16, 3136), (512, 400, 2), (3, 400, 784), (1024, 784, 1), (128, 1100, 70)];
+        for (rows, inputs, outputs) in sizes {
+            let shapes = ([rows, inputs], [inputs, outputs], outputs);
+            all.extend(layer_bits(shapes, |x, w, b| dvae_kernels::linear(x, w, b, act)));
+        }
+        let options = || ConvOptions::new([2, 2], [1, 1], [1, 1], 1);
+        all.extend(layer_bits(([150, 3, 13, 15], [18, 3, 3, 3], 18), |x, w, b| {
+            dvae_kernels::conv2d(x, w, b, options(), act)
+        }));
+        let options = || ConvTransposeOptions::new([2, 2], [1, 1], [0, 0], [1, 1], 1);
+        all.extend(layer_bits(([150, 18, 7, 8], [18, 3, 4, 4], 3), |x, w, b| {
+            dvae_kernels::conv_transpose2d(x, w, b, options(), act)
+        }));
+        let data = |seed| leaf([50, 700], seed, DType::F32).inner();
+        let densities = [
+            Density::Bernoulli { logits: data(1) },
+            Density::Normal { mean: data(1), scale: 0.3 },
+            Density::ScaledNormal { mean: data(1), scale: data(3).abs() + 0.1 },
+        ];
+        for density in densities {
+            let nats = density.log_likelihood(data(5), Some(data(7)));
+            all.push(read(nats).into_iter().map(f64::to_bits).collect());
+        }
+        let (parameter, state) = Adam::default().step(0.1, data(1), data(3), None);
+        all.push(read(parameter).into_iter().map(f64::to_bits).collect());
+        all.push(read(state.unwrap().momentum.moment_2).into_iter().map(f64::to_bits).collect());
+        all
     };
     let expected = run();
-    for threads in [1, 2, 3, 7] {
+    for threads in [1, 2, 3, 7, 16] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         assert!(pool.install(run) == expected, "{threads} threads");
     }
+}
+
+// Literal options are not checked by Burn's constructors.
+#[test]
+fn a_stride_of_0_is_not_computed_from_memory_that_nothing_wrote() {
+    let options = ConvTransposeOptions {
+        stride: [1, 0],
+        padding: [0, 0],
+        padding_out: [0, 0],
+        dilation: [1, 1],
+        groups: 1,
+    };
+    let ones = |shape| Tensor::<4>::ones(shape, &Device::flex());
+    let (x, weight, bias) =
+        (ones([4, 1, 1, 1]), ones([1, 1, 1, 2]), Tensor::zeros([1], &Device::flex()));
+    let call = || {
+        let out = dvae_kernels::conv_transpose2d(x, weight, bias, options, Activation::Identity);
+        read(out)
+    };
+    if let Ok(out) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)) {
+        assert!(out.iter().all(|value| [0.0, 1.0, 2.0].contains(value)), "{out:?}");
+    }
+}
+
+#[test]
+fn a_state_of_another_shape_is_refused() {
+    let zeros = |n: usize| Tensor::<1>::zeros([n], &Device::flex());
+    let (_, state) = Adam::default().step(0.1, zeros(3), zeros(3), None);
+    let step = move || Adam::default().step(0.1, zeros(4), zeros(4), state);
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(step)).is_err());
 }
 
 #[test]

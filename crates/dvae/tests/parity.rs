@@ -172,6 +172,16 @@ fn noise(shape: [usize; 3], device: &Device) -> [Vec<f32>; 3] {
     ]
 }
 
+// Else the test below would compare the host with itself.
+#[test]
+fn a_gpu_makes_its_own_noise_unless_kernels_are_off() {
+    let stream = dvae::kernels::streams::Stream { ids: &[1, 2], key: [3, 4], draw: 0 };
+    for (backend, device) in devices() {
+        let made = stream.normal::<2>(&[2, 5].into(), &device).is_some();
+        assert_eq!(made, backend == Backend::Wgpu && dvae::kernels::enabled(), "{backend}");
+    }
+}
+
 // On a GPU normals are made by a kernel whose products and sums may be fused: as equal as floats can
 // be. Uniforms and trials are integers turned into what they are.
 #[test]

@@ -88,8 +88,16 @@ impl Settings {
         gradient: Tensor<D>,
         momentum: Option<AdaptiveMomentumState<D>>,
     ) -> (Tensor<D>, AdaptiveMomentumState<D>) {
-        let zeros = || Tensor::zeros(parameter.shape(), &parameter.device());
+        let shape = parameter.shape();
+        let zeros = || Tensor::zeros(shape.clone(), &parameter.device());
         let momentum = momentum.unwrap_or_else(|| AdaptiveMomentumState::new(0, zeros(), zeros()));
+        for (name, other) in [
+            ("gradient", gradient.shape()),
+            ("first moment", momentum.moment_1.shape()),
+            ("second moment", momentum.moment_2.shape()),
+        ] {
+            assert_eq!(shape, other, "the {name} of a parameter must have its shape");
+        }
         let time = momentum.time + 1;
         let power = i32::try_from(time).unwrap_or(i32::MAX);
         let correct = |beta: f32| 1.0 - f64::from(beta).powi(power);
@@ -132,7 +140,16 @@ pub(crate) fn sum_of_squares<const D: usize>(tensor: Tensor<D>) -> f64 {
     let values = tensor.as_slice::<f32>().expect("a contiguous tensor of f32");
     let sums: Vec<f64> = values
         .par_chunks(GRAIN)
-        .map(|values| values.iter().map(|value| f64::from(*value).powi(2)).sum())
+        .map(|values| {
+            // Eight sums, so that none waits for the one before.
+            let mut lanes = [0.0f64; 8];
+            for values in values.chunks(8) {
+                for (lane, value) in lanes.iter_mut().zip(values) {
+                    *lane += f64::from(*value).powi(2);
+                }
+            }
+            lanes.iter().sum()
+        })
         .collect();
     sums.into_iter().sum()
 }

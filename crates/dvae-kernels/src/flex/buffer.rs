@@ -7,9 +7,9 @@
 #[allow(clippy::uninit_vec)] // See the reason below.
 pub(crate) fn unwritten(len: usize) -> Vec<f32> {
     let mut values = Vec::with_capacity(len);
-    // SAFETY: the capacity is `len`, any bits are a valid `f32`, and the callers write every value
-    // before it is read: products overwrite whole matrices, and the loops over images, features and
-    // rows visit every entry of their output.
+    // SAFETY: the capacity is `len`, and every caller writes each value before anything reads it:
+    // products overwrite whole matrices, `Gather::check` sees to it that every position is in a run,
+    // and the loops over images, rows and entries visit every one.
     unsafe { values.set_len(len) };
     values
 }

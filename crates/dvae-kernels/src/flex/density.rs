@@ -30,7 +30,8 @@ impl Entry<2, 1> for Bernoulli {
         let reciprocal = 1.0 / (1.0 + e);
         let sigmoid = if logit >= 0.0 { reciprocal } else { e * reciprocal };
         let negative = if logit < 0.0 { logit } else { 0.0 };
-        (negative - ln_1p_unit(e) - (1.0 - x) * logit, [x - sigmoid])
+        // In this order the first difference is exact for x of 0 and 1.
+        (negative - (1.0 - x) * logit - ln_1p_unit(e), [x - sigmoid])
     }
 }
 

@@ -38,16 +38,13 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// Products are cut along the axis that they are summed over, so that `gemm` never cuts it itself: how
-/// it would depends on the shape of the panel, and the sums would depend on the number of threads.
-const DEPTH: usize = 512;
+/// Panels that the wider side of a product is cut into, whatever the number of threads: `gemm` picks a
+/// kernel by the shape of what it is given, and kernels sum in different orders.
+const PANELS: usize = 8;
 /// Panels are multiples of the kernels' own tiles.
 const TILE: usize = 16;
 /// Products smaller than this (multiplications) are not worth another thread.
 const SMALL: usize = 1 << 18;
-
-/// Panels for each thread: several, so that none waits long for another.
-const PANELS: usize = 4;
 
 /// A pointer that threads may share: each writes to rows or columns of its own.
 #[derive(Clone, Copy)]
@@ -79,17 +76,12 @@ pub(crate) fn multiply(
     let width = b.columns;
     let by_rows = a.rows > width;
     let len = if by_rows { a.rows } else { width };
-    let panels = match rayon::current_num_threads() {
-        1 => 1,
-        _ if a.rows * a.columns * width < SMALL => 1,
-        threads => PANELS * threads,
-    };
+    let panels = if a.rows * a.columns * width < SMALL { 1 } else { PANELS };
     let panel = len.div_ceil(panels).next_multiple_of(TILE);
     let shared = Shared(out.as_mut_ptr());
-    // A last panel of one row or column would be computed by another kernel, which sums otherwise.
-    let count = if len % panel == 1 { len / panel } else { len.div_ceil(panel) }.max(1);
+    let count = len.div_ceil(panel);
     (0..count).into_par_iter().for_each(|i| {
-        let range = i * panel..if i + 1 == count { len } else { (i + 1) * panel };
+        let range = i * panel..len.min((i + 1) * panel);
         let (rows, columns) = if by_rows { (range, 0..width) } else { (0..a.rows, range) };
         let out = shared.at(rows.start * width + columns.start);
         // SAFETY: panels are disjoint rows or columns of `out`, which is borrowed mutably and holds
@@ -120,32 +112,29 @@ unsafe fn product(out: *mut f32, width: usize, a: Matrix, b: Matrix, range: Rang
     let depth = a.columns;
     assert!(depth > 0 && last(&a, m, depth) < a.data.len());
     assert!(last(&b, depth, range.end) < b.data.len());
-    let step = depth.div_ceil(depth.div_ceil(DEPTH));
-    for first in (0..depth).step_by(step) {
-        // SAFETY: the assertions keep every read inside `a.data` and `b.data`; the caller answers for
-        // the writes, which go to `m` rows and `n` columns of `out`.
-        unsafe {
-            gemm::gemm(
-                m,
-                n,
-                step.min(depth - first),
-                out,
-                1,
-                width as isize,
-                first > 0,
-                a.data.as_ptr().add(first * a.column_stride),
-                a.column_stride as isize,
-                a.row_stride as isize,
-                b.data.as_ptr().add(first * b.row_stride + range.start * b.column_stride),
-                b.column_stride as isize,
-                b.row_stride as isize,
-                1.0,
-                1.0,
-                false,
-                false,
-                false,
-                gemm::Parallelism::None,
-            );
-        }
+    // SAFETY: the assertions keep every read inside `a.data` and `b.data`; the caller answers for the
+    // writes, which go to `m` rows and `n` columns of `out`.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            depth,
+            out,
+            1,
+            width as isize,
+            false,
+            a.data.as_ptr(),
+            a.column_stride as isize,
+            a.row_stride as isize,
+            b.data.as_ptr().add(range.start * b.column_stride),
+            b.column_stride as isize,
+            b.row_stride as isize,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
     }
 }

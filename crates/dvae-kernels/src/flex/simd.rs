@@ -45,18 +45,12 @@ pub(crate) fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {
     #[cfg(target_arch = "x86_64")]
     {
         use pulp::x86::{V3, V4};
-        match level() {
-            Level::Avx512 => {
-                if let Some(simd) = V4::try_new() {
-                    return Simd::vectorize(simd, op);
-                }
-            }
-            Level::Avx2 => {
-                if let Some(simd) = V3::try_new() {
-                    return Simd::vectorize(simd, op);
-                }
-            }
-            Level::Baseline => {}
+        let level = level();
+        if let (Level::Avx512, Some(simd)) = (level, V4::try_new()) {
+            return Simd::vectorize(simd, op);
+        }
+        if let (Level::Avx2 | Level::Avx512, Some(simd)) = (level, V3::try_new()) {
+            return Simd::vectorize(simd, op);
         }
     }
     #[cfg(target_arch = "aarch64")]

@@ -85,18 +85,21 @@ impl Gather<'_> {
     pub(crate) fn run(&self, source: &[f32], target: &mut [f32]) {
         self.check(source);
         let row = self.target_width * self.weights.outputs * LANES;
+        assert_eq!(target.len(), self.rows.len() * row);
         for (meetings, target) in self.rows.iter().zip(target.chunks_exact_mut(row)) {
             dispatch(GatherRow { gather: self, meetings, source, target });
         }
     }
 
     /// Panics unless every tap and every source that is met lies in `weights` and `source`, which is
-    /// what the unchecked reads of [`GatherTile`] rest on.
+    /// what the unchecked reads of [`GatherTile`] rest on, and every position is in a run, so that all of
+    /// the target is written.
     fn check(&self, source: &[f32]) {
         let Packed { values, inputs, outputs, taps, .. } = self.weights;
         let [height, width] = self.source;
         assert_eq!(values.len(), inputs * outputs * taps);
         assert_eq!(source.len(), height * width * inputs * LANES);
+        assert_eq!(self.columns.iter().map(|run| run.count).sum::<usize>(), self.target_width);
         let tap_rows = taps / self.kernel_width;
         let fits = |&(tap, source): &Meeting, taps: usize, sources: usize, reach: usize| {
             tap < taps && source + reach < sources
