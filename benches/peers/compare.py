@@ -5,7 +5,7 @@
 
 Cases: training steps (Gaussian corruption, forward, Bernoulli bound, backward, Adam) and denoising of the
 fully connected and the convolutional model, several batch sizes, one and two threads; an epoch of the
-main example's real loop; peak memory; and start-up, the time of a program that takes one step. Every
+main example's real loop; peak memory; and start-up, the time of a program that takes two steps. Every
 measurement is a process of its own. In each round all peers run one after the other, and what is printed
 is the median over rounds of each, and of the ratios within a round: machines are noisy, ratios of one
 round less so. `--only` keeps the cases whose name holds a word.
@@ -17,6 +17,7 @@ import pathlib
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 HERE = pathlib.Path(__file__).parent
@@ -24,16 +25,18 @@ STEPS = {("mlp", 32): 800, ("mlp", 128): 400, ("mlp", 512): 100, ("conv", 32): 2
 
 
 def run(command, threads):
-    """What a process printed, its peak memory in MB, and its seconds."""
+    """What a process printed, its peak memory in MB, and its seconds. It sees as many cores as threads."""
+    cores = sorted(os.sched_getaffinity(0))[: int(threads)]
     environment = {"RAYON_NUM_THREADS": threads, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
-    if threads == "1":
-        environment["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-    start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment})
-    out, error = process.stdout.read(), process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(map(str, command))} failed:\n{error}")
+    with tempfile.TemporaryFile("w+") as errors:
+        start = time.perf_counter()
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env={**os.environ, **environment},
+                                   preexec_fn=lambda: os.sched_setaffinity(0, cores))
+        out = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        if status:
+            errors.seek(0)
+            raise SystemExit(f"{' '.join(map(str, command))} failed:\n{errors.read()}")
     return float(out), usage.ru_maxrss / 1024, time.perf_counter() - start
 
 

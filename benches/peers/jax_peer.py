@@ -6,6 +6,7 @@
 import statistics
 import sys
 import time
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -17,15 +18,15 @@ def linear(key, i, o):
     return jax.random.normal(key, (i, o)) / i**0.5, jnp.zeros(o)
 
 
-def kernel(key, o, i, side, outputs):
-    return jax.random.normal(key, (o, i, side, side)) / (i * side * side) ** 0.5, jnp.zeros((outputs, 1, 1))
+def kernel(key, side, i, o):
+    return jax.random.normal(key, (side, side, i, o)) / (i * side * side) ** 0.5, jnp.zeros(o)
 
 
 def affine(p, x):
     return x @ p[0] + p[1]
 
 
-LAYOUT = ("NCHW", "OIHW", "NCHW")
+LAYOUT = ("NHWC", "HWIO", "NHWC")  # the faster one on a CPU
 
 
 def conv(p, x):
@@ -33,9 +34,9 @@ def conv(p, x):
 
 
 def transposed(p, x):
-    weight = jnp.flip(p[0], (2, 3)).swapaxes(0, 1)
+    """With the kernel the other way round, which learned weights do not mind."""
     padding = [(2, 2)] * 2
-    return lax.conv_general_dilated(x, weight, (1, 1), padding, lhs_dilation=(2, 2), dimension_numbers=LAYOUT) + p[1]
+    return lax.conv_general_dilated(x, p[0], (1, 1), padding, lhs_dilation=(2, 2), dimension_numbers=LAYOUT) + p[1]
 
 
 def mlp_parameters(key):
@@ -50,15 +51,15 @@ def mlp_encode(p, x):
 
 
 def mlp_decode(p, z):
-    return affine(p["o"], jax.nn.relu(affine(p["d"], z))).reshape(-1, 1, 28, 28)
+    return affine(p["o"], jax.nn.relu(affine(p["d"], z))).reshape(-1, 28, 28, 1)
 
 
 def conv_parameters(key):
     k = jax.random.split(key, 7)
     return {
-        "c1": kernel(k[0], 32, 1, 3, 32), "c2": kernel(k[1], 64, 32, 3, 64),
+        "c1": kernel(k[0], 3, 1, 32), "c2": kernel(k[1], 3, 32, 64),
         "mu": linear(k[2], 3136, 32), "lv": linear(k[3], 3136, 32), "d": linear(k[4], 32, 3136),
-        "t1": kernel(k[5], 64, 32, 4, 32), "t2": kernel(k[6], 32, 1, 4, 1),
+        "t1": kernel(k[5], 4, 64, 32), "t2": kernel(k[6], 4, 32, 1),
     }
 
 
@@ -68,7 +69,7 @@ def conv_encode(p, x):
 
 
 def conv_decode(p, z):
-    h = jax.nn.relu(affine(p["d"], z)).reshape(-1, 64, 7, 7)
+    h = jax.nn.relu(affine(p["d"], z)).reshape(-1, 7, 7, 64)
     return transposed(p["t2"], jax.nn.relu(transposed(p["t1"], h)))
 
 
@@ -91,7 +92,7 @@ def main():
     }[model]
     key = jax.random.PRNGKey(0)
     state = [parameters(key), None, key]
-    x = jax.random.uniform(key, (batch, 1, 28, 28))
+    x = jax.random.uniform(key, (batch, 28, 28, 1))
     adam = optax.adam(1e-3)
     state[1] = adam.init(state[0])
 
@@ -101,7 +102,7 @@ def main():
         kl = 0.5 * (jnp.exp(lv) + mu * mu - lv - 1).sum()
         return ((jax.nn.softplus(logits) - logits * x).sum() + kl) / batch
 
-    @jax.jit
+    @partial(jax.jit, donate_argnums=(0, 1))
     def update(p, s, key):
         key, noise, latent = jax.random.split(key, 3)
         gradient = jax.grad(loss)(p, x + 0.3 * jax.random.normal(noise, x.shape), latent)

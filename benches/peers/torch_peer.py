@@ -95,14 +95,26 @@ def denoise(model, batch, count, variant):
         return median(count, run)
 
 
+def salt_and_pepper(x):
+    u = torch.rand_like(x)
+    return torch.where(u < 0.1, 0.0, torch.where(u < 0.2, 1.0, x))
+
+
+PROCESSES = [
+    lambda x: (x + 0.3 * torch.randn_like(x)).clamp(0, 1),
+    lambda x: x * (torch.rand_like(x) >= 0.5),
+    salt_and_pepper,
+]
+
+
 def mixed(x):
     """One of clean, Gaussian, masking, and salt and pepper for each row."""
-    which = torch.randint(0, 4, (len(x), 1, 1, 1))
-    u = torch.rand_like(x)
-    noisy = (x + 0.3 * torch.randn_like(x)).clamp(0, 1)
-    masked = x * (torch.rand_like(x) >= 0.5)
-    peppered = torch.where(u < 0.1, 0.0, torch.where(u < 0.2, 1.0, x))
-    return torch.where(which == 0, x, torch.where(which == 1, noisy, torch.where(which == 2, masked, peppered)))
+    which = torch.randint(0, 4, (len(x),))
+    out = x.clone()
+    for i, process in enumerate(PROCESSES):
+        rows = (which == i).nonzero().squeeze(1)
+        out[rows] = process(x[rows])
+    return out
 
 
 def epochs(model, batch, count, _):

@@ -29,7 +29,8 @@ fn main() {
     rayon::scope(|_| {
         result = match model.as_str() {
             "mlp" => run(mode, dvae_benches::mlp(&device), batch, count, &device),
-            _ => run(mode, dvae_benches::conv(&device), batch, count, &device),
+            "conv" => run(mode, dvae_benches::conv(&device), batch, count, &device),
+            other => panic!("no model {other}"),
         };
     });
     println!("{result:.4}");
@@ -46,7 +47,8 @@ fn run<V: Vae<4>>(mode: &str, model: V, batch: usize, count: usize, device: &Dev
             let (rows, _) = images(batch, device);
             median(count, || _ = model.denoise(rows.clone()))
         }
-        _ => epoch(model, batch, count, device),
+        "epochs" => epoch(model, batch, count, device),
+        other => panic!("nothing to do called {other}"),
     }
 }
 
