@@ -77,6 +77,12 @@ impl Geometry {
     }
 }
 
+/// Whether so few blocks or shares are worked on that each should be spread over threads: all of them
+/// compute the same, each sum on one thread.
+fn few(parts: usize) -> bool {
+    parts < 2 * rayon::current_num_threads()
+}
+
 /// `features = act(conv(image) + b)`, or `image = act(convᵀ(features) + b)` if `transposed`.
 pub(crate) fn forward(
     x: &[f32],
@@ -94,13 +100,14 @@ pub(crate) fn forward(
     let packed = g.packed(weight, transposed);
     let gather = g.gather(&packed, transposed, bias, relu);
     let mut y = unwritten(x.len() / (inputs * sources) * outputs * targets);
+    let spread = few(y.len().div_ceil(LANES * outputs * targets));
     y.par_chunks_mut(LANES * outputs * targets)
         .zip(x.par_chunks(LANES * inputs * sources))
         .for_each_init(
             || [unwritten(inputs * sources * LANES), unwritten(outputs * targets * LANES)],
             |[source, target], (y, x)| {
                 to_lanes(x, inputs, sources, source);
-                gather.run(source, target);
+                gather.run(source, target, spread);
                 from_lanes(target, outputs, targets, y);
             },
         );
@@ -185,6 +192,7 @@ impl Backward<'_> {
         };
         let images = input.len() / from;
         let share = images.div_ceil(SHARES).next_multiple_of(LANES);
+        let spread = few(images.div_ceil(share));
         let mut input_gradient = unwritten(if need_input { input.len() } else { 0 });
         // Without a gradient to write, each share gets an empty stretch.
         let mut stretches: Vec<&mut [f32]> = if need_input {
@@ -209,8 +217,8 @@ impl Backward<'_> {
                     let mut into = into.chunks_mut(LANES * from);
                     let blocks = input.chunks(LANES * from).zip(gradient.chunks(LANES * to));
                     for (input, gradient) in blocks {
-                        self.block(room, &gather, input, gradient, into.next());
-                        correlate.run(&room.image, &room.rows, &mut weight);
+                        self.block(room, &gather, input, gradient, into.next(), spread);
+                        correlate.run(&room.image, &room.rows, &mut weight, spread);
                     }
                     (weight, bias)
                 },
@@ -234,6 +242,7 @@ impl Backward<'_> {
         input: &[f32],
         gradient: &[f32],
         into: Option<&mut [f32]>,
+        spread: bool,
     ) {
         let g = self.geometry;
         let (image, features) = if self.transposed { (gradient, input) } else { (input, gradient) };
@@ -243,12 +252,12 @@ impl Backward<'_> {
         if let Some(into) = into {
             if self.transposed {
                 to_lanes(image, channels, pixels, &mut room.image);
-                gather.run(&room.image, &mut room.features);
+                gather.run(&room.image, &mut room.features, spread);
                 from_lanes(&room.features, feature_channels, places, into);
                 return;
             }
             to_lanes(features, feature_channels, places, &mut room.features);
-            gather.run(&room.features, &mut room.image);
+            gather.run(&room.features, &mut room.image, spread);
             from_lanes(&room.image, channels, pixels, into);
         }
         to_lanes(image, channels, pixels, &mut room.image);

@@ -8,6 +8,7 @@
 #![allow(clippy::needless_range_loop)] // Arrays of registers are indexed by unrolled loops.
 
 use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
 
 use super::geometry::{Meeting, Run};
 use super::layout::LANES;
@@ -81,14 +82,17 @@ pub(crate) struct Gather<'a> {
 }
 
 impl Gather<'_> {
-    /// From a block `[places, inputs, 16]` to a block `[places, outputs, 16]`.
-    pub(crate) fn run(&self, source: &[f32], target: &mut [f32]) {
+    /// From a block `[places, inputs, 16]` to a block `[places, outputs, 16]`, on several threads if
+    /// `spread`.
+    pub(crate) fn run(&self, source: &[f32], target: &mut [f32], spread: bool) {
         self.check(source);
         let row = self.target_width * self.weights.outputs * LANES;
         assert_eq!(target.len(), self.rows.len() * row);
-        for (meetings, target) in self.rows.iter().zip(target.chunks_exact_mut(row)) {
+        let rows = self.rows.par_iter().zip(target.par_chunks_exact_mut(row));
+        let least = if spread { 1 } else { usize::MAX };
+        rows.with_min_len(least).for_each(|(meetings, target)| {
             dispatch(GatherRow { gather: self, meetings, source, target });
-        }
+        });
     }
 
     /// Panics unless every tap and every source that is met lies in `weights` and `source`, which is
@@ -281,15 +285,17 @@ pub(crate) struct Correlate {
 
 impl Correlate {
     /// Adds to `sums` `[taps, channels, width]` what a block of the image `[places, channels, 16]` and
-    /// one of the features `[places, 16, width]` contribute.
-    pub(crate) fn run(&self, image: &[f32], features: &[f32], sums: &mut [f32]) {
+    /// one of the features `[places, 16, width]` contribute, on several threads if `spread`.
+    pub(crate) fn run(&self, image: &[f32], features: &[f32], sums: &mut [f32], spread: bool) {
         let len = self.channels * self.width;
         let columns = self.through[1].len();
-        for (tap, sums) in sums.chunks_exact_mut(len).enumerate() {
+        let least = if spread { 1 } else { usize::MAX };
+        let taps = sums.par_chunks_exact_mut(len).enumerate().with_min_len(least);
+        taps.for_each(|(tap, sums)| {
             let rows = &self.through[0][tap / columns];
             let columns = &self.through[1][tap % columns];
             dispatch(CorrelateTap { correlate: self, rows, columns, image, features, sums });
-        }
+        });
     }
 }
 
@@ -381,8 +387,11 @@ impl<const C: usize, const V: usize> WithSimd for CorrelateTile<'_, C, V> {
         let vectors = width / S::F32_LANES;
         assert!(first + V <= vectors);
         let (features, _) = S::as_simd_f32s(self.features);
-        let mut sums = [[simd.splat_f32s(0.0); V]; C];
+        let zero = simd.splat_f32s(0.0);
+        let mut total = [[zero; V]; C];
         for &(feature_row, image_row) in self.rows {
+            // The sum of each row apart: adding up thousands of terms one by one costs digits.
+            let mut sums = [[zero; V]; C];
             for &(feature_column, image_column) in self.columns {
                 let place = feature_row * features_width + feature_column;
                 let features = &features[place * LANES * vectors..][..LANES * vectors];
@@ -401,12 +410,17 @@ impl<const C: usize, const V: usize> WithSimd for CorrelateTile<'_, C, V> {
                     }
                 }
             }
+            for c in 0..C {
+                for v in 0..V {
+                    total[c][v] = simd.add_f32s(total[c][v], sums[c][v]);
+                }
+            }
         }
         let (target, _) = S::as_mut_simd_f32s(self.sums);
         for c in 0..C {
             let target = &mut target[(channel + c) * vectors + first..][..V];
             for v in 0..V {
-                target[v] = simd.add_f32s(target[v], sums[c][v]);
+                target[v] = simd.add_f32s(target[v], total[c][v]);
             }
         }
     }
