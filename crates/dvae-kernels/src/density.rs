@@ -6,7 +6,7 @@ use burn::tensor::activation::{self, log_sigmoid};
 #[cfg(feature = "flex")]
 use crate::covered;
 #[cfg(feature = "flex")]
-use crate::flex::{FusedOps, Law};
+use crate::flex::{FixedNormal, Function, FusedEntries, Inputs};
 #[cfg(feature = "flex")]
 use burn::backend::Dispatch;
 
@@ -106,26 +106,25 @@ impl<const D: usize> Density<D> {
         weights: Option<Tensor<D>>,
         by_row: bool,
     ) -> burn::backend::DispatchTensor {
-        let (law, parameter) = match self {
-            Self::Bernoulli { logits } => (Law::Bernoulli, logits),
+        let x = x.into_dispatch();
+        let (function, first, second) = match self {
+            Self::Bernoulli { logits } => (Function::Bernoulli, logits, None),
             &Self::Normal { ref mean, scale } => {
                 let normaliser = (scale.ln() + 0.5 * LN_TAU) as f32;
-                (Law::FixedNormal { scale: scale as f32, normaliser }, mean)
+                let law = FixedNormal { scale: scale as f32, normaliser };
+                (Function::FixedNormal(law), mean, None)
             }
-            Self::ScaledNormal { mean, scale } => {
-                let (mean, scale) = (mean.clone().into_dispatch(), scale.clone().into_dispatch());
-                let x = x.into_dispatch();
-                return match weights.map(Tensor::into_dispatch) {
-                    None => Dispatch::fused_normal(mean, scale, x, by_row),
-                    Some(w) => Dispatch::fused_weighted_normal(mean, scale, x, w, by_row),
-                };
-            }
+            Self::ScaledNormal { mean, scale } => (Function::Normal, mean, Some(scale)),
         };
-        let (parameter, x) = (parameter.clone().into_dispatch(), x.into_dispatch());
-        match weights.map(Tensor::into_dispatch) {
-            None => Dispatch::fused_density(parameter, x, law, by_row),
-            Some(weights) => Dispatch::fused_weighted_density(parameter, x, weights, law, by_row),
-        }
+        let first = first.clone().into_dispatch();
+        let second = second.map(|scale| scale.clone().into_dispatch());
+        let inputs = match (second, weights.map(Tensor::into_dispatch)) {
+            (None, None) => Inputs::Two(first, x),
+            (None, Some(weights)) => Inputs::Three(first, x, weights),
+            (Some(second), None) => Inputs::Three(first, second, x),
+            (Some(second), Some(weights)) => Inputs::Four(first, second, x, weights),
+        };
+        Dispatch::fused_entries(inputs, function, by_row)
     }
 }
 
@@ -133,7 +132,11 @@ impl<const D: usize> Density<D> {
 pub fn sigmoid<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     #[cfg(feature = "flex")]
     if covered!(x) {
-        return Tensor::from_dispatch(Dispatch::fused_sigmoid(x.into_dispatch()));
+        return Tensor::from_dispatch(Dispatch::fused_entries(
+            Inputs::One(x.into_dispatch()),
+            Function::Sigmoid,
+            false,
+        ));
     }
     activation::sigmoid(x)
 }

@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 #[cfg(feature = "flex")]
 use crate::covered;
 #[cfg(feature = "flex")]
-use crate::flex::FusedOps;
+use crate::flex::{Function, FusedEntries, Inputs};
 #[cfg(feature = "flex")]
 use burn::backend::Dispatch;
 
@@ -25,11 +25,10 @@ pub fn reparameterise<const D: usize>(
         && mean.dims() == noise.dims()
         && !noise.is_tracked()
     {
-        return Tensor::from_dispatch(Dispatch::fused_reparameterise(
-            mean.into_dispatch(),
-            log_variance.into_dispatch(),
-            noise.into_dispatch(),
-        ));
+        let (mean, log_variance) = (mean.into_dispatch(), log_variance.into_dispatch());
+        let inputs = Inputs::Three(mean, log_variance, noise.into_dispatch());
+        let latent = Dispatch::fused_entries(inputs, Function::Reparameterise, false);
+        return Tensor::from_dispatch(latent);
     }
     mean + (log_variance * 0.5).exp() * noise
 }
@@ -45,10 +44,8 @@ pub fn kl_to_standard_normal<const D: usize>(
 ) -> Tensor<D> {
     #[cfg(feature = "flex")]
     if covered!(mean, log_variance) && mean.dims() == log_variance.dims() {
-        return Tensor::from_dispatch(Dispatch::fused_kl(
-            mean.into_dispatch(),
-            log_variance.into_dispatch(),
-        ));
+        let inputs = Inputs::Two(mean.into_dispatch(), log_variance.into_dispatch());
+        return Tensor::from_dispatch(Dispatch::fused_entries(inputs, Function::Kl, false));
     }
     (mean.square() + log_variance.clone().exp() - 1.0 - log_variance) * 0.5
 }

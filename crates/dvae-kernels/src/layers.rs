@@ -7,7 +7,7 @@ use burn::tensor::{Tensor, module};
 #[cfg(feature = "flex")]
 use crate::covered;
 #[cfg(feature = "flex")]
-use crate::flex::{FusedOps, Geometry};
+use crate::flex::{FusedLayers, Geometry};
 #[cfg(feature = "flex")]
 use burn::backend::Dispatch;
 

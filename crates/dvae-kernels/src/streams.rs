@@ -24,7 +24,7 @@ impl Stream<'_> {
     /// Uniforms on `[0, 1)`, shape `[rows, …]`, if the device can make them.
     pub fn uniform<const D: usize>(&self, shape: &Shape, device: &Device) -> Option<Tensor<D>> {
         #[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
-        return crate::cube::uniform(self, shape, device);
+        return crate::cube::floats(crate::cube::Variate::Uniform, self, shape, device);
         #[cfg(not(any(feature = "wgpu", feature = "cuda", feature = "rocm")))]
         return nothing(shape, device);
     }
@@ -32,7 +32,7 @@ impl Stream<'_> {
     /// Standard normals, shape `[rows, …]`, if the device can make them.
     pub fn normal<const D: usize>(&self, shape: &Shape, device: &Device) -> Option<Tensor<D>> {
         #[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
-        return crate::cube::normal(self, shape, device);
+        return crate::cube::floats(crate::cube::Variate::Normal, self, shape, device);
         #[cfg(not(any(feature = "wgpu", feature = "cuda", feature = "rocm")))]
         return nothing(shape, device);
     }

@@ -15,28 +15,12 @@ use burn_cubecl::tensor::CubeTensor;
 use burn_cubecl::{Cube, CubeDevice};
 
 use crate::streams::Stream;
-use philox::Variate;
+pub(crate) use philox::Variate;
 
 /// Burn's handle on a tensor of a CubeCL back end: one type for floats and bools.
 type Primitive = <Cube as BackendTypes>::FloatTensorPrimitive;
 
-pub(crate) fn uniform<const D: usize>(
-    stream: &Stream,
-    shape: &Shape,
-    device: &Device,
-) -> Option<Tensor<D>> {
-    floats(Variate::Uniform, stream, shape, device)
-}
-
-pub(crate) fn normal<const D: usize>(
-    stream: &Stream,
-    shape: &Shape,
-    device: &Device,
-) -> Option<Tensor<D>> {
-    floats(Variate::Normal, stream, shape, device)
-}
-
-fn floats<const D: usize>(
+pub(crate) fn floats<const D: usize>(
     variate: Variate,
     stream: &Stream,
     shape: &Shape,

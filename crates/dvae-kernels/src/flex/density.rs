@@ -36,7 +36,7 @@ impl Entry<2, 1> for Bernoulli {
 }
 
 /// `log N(x; m, σ²)` of one σ for all: mean and `x`; in the mean.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct FixedNormal {
     pub(crate) scale: f32,
     /// `ln σ + ½ ln 2π`.

@@ -4,6 +4,7 @@ mod buffer;
 mod conv;
 mod dense;
 mod density;
+mod entries;
 mod gemm;
 mod geometry;
 mod layout;
@@ -15,5 +16,7 @@ mod sums;
 
 pub(crate) mod adam;
 
+pub(crate) use density::FixedNormal;
+pub(crate) use entries::{Function, FusedEntries, Inputs};
 pub(crate) use geometry::Geometry;
-pub(crate) use ops::{FusedOps, Law};
+pub(crate) use ops::FusedLayers;

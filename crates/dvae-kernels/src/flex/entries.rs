@@ -1,0 +1,196 @@
+//! Functions of entries as Burn sees them: under flex, and under autodiff over it.
+
+use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::flex::FlexTensor;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, ExtensionType, Flex, TensorMetadata, backend_extension};
+use burn::tensor::Shape;
+
+use super::density::{self, Entry, FixedNormal, Weighted};
+use super::ops::{contiguous, tensor, values};
+
+/// What is computed entry by entry. Parameters, in which it is differentiated, come first among its
+/// inputs; a weight of each entry may come last where that is said.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Function {
+    /// Logits; then `x`, and weights if any.
+    Bernoulli,
+    /// Means; then `x`, and weights if any.
+    FixedNormal(FixedNormal),
+    /// Means and scales; then `x`, and weights if any.
+    Normal,
+    /// Means and log-variances; then noise.
+    Reparameterise,
+    /// Means and log-variances.
+    Kl,
+    /// One number.
+    Sigmoid,
+}
+
+impl Function {
+    /// How many of the inputs are parameters.
+    fn parameters(self) -> usize {
+        match self {
+            Self::Bernoulli | Self::FixedNormal(_) | Self::Sigmoid => 1,
+            Self::Normal | Self::Reparameterise | Self::Kl => 2,
+        }
+    }
+}
+
+/// Tensors of one shape.
+#[derive(Clone, Debug, ExtensionType)]
+pub(crate) enum Inputs<B: Backend> {
+    One(FloatTensor<B>),
+    Two(FloatTensor<B>, FloatTensor<B>),
+    Three(FloatTensor<B>, FloatTensor<B>, FloatTensor<B>),
+    Four(FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, FloatTensor<B>),
+}
+
+impl<B: Backend> Inputs<B> {
+    fn into_vec(self) -> Vec<FloatTensor<B>> {
+        match self {
+            Self::One(a) => vec![a],
+            Self::Two(a, b) => vec![a, b],
+            Self::Three(a, b, c) => vec![a, b, c],
+            Self::Four(a, b, c, d) => vec![a, b, c, d],
+        }
+    }
+}
+
+/// Fused functions of entries with a gradient.
+///
+/// Callers ask [`covers`](crate::covers) first: no other back end has them.
+#[backend_extension(Flex, Autodiff)]
+pub(crate) trait FusedEntries: Backend {
+    /// The function of each entry, or its sum over each row.
+    fn fused_entries(
+        #[extension_type] inputs: Inputs<Self>,
+        function: Function,
+        by_row: bool,
+    ) -> FloatTensor<Self>;
+}
+
+impl FusedEntries for Flex {
+    fn fused_entries(inputs: Inputs<Self>, function: Function, by_row: bool) -> FlexTensor {
+        Self::run(inputs.into_vec(), function, by_row).0
+    }
+}
+
+/// The derivative of each entry in one parameter.
+#[derive(Clone, Debug)]
+pub(crate) enum Derivative<B: Backend> {
+    One,
+    Each(FloatTensor<B>),
+}
+
+/// What the gradients need of a back end: implemented for flex alone.
+pub(crate) trait EntryGradients: Backend {
+    /// Values, of each entry or summed over each row, and a derivative for each parameter.
+    fn run(
+        inputs: Vec<FloatTensor<Self>>,
+        function: Function,
+        by_row: bool,
+    ) -> (FloatTensor<Self>, Vec<Derivative<Self>>);
+
+    /// Each row times its factor.
+    fn scale_rows(rows: FloatTensor<Self>, factors: FloatTensor<Self>) -> FloatTensor<Self>;
+}
+
+impl EntryGradients for Flex {
+    fn run(
+        inputs: Vec<FlexTensor>,
+        function: Function,
+        by_row: bool,
+    ) -> (FlexTensor, Vec<Derivative<Self>>) {
+        // The derivative in the mean is the mean itself for the KL, and 1 for the latent draw.
+        let first = match function {
+            Function::Kl => Some(Derivative::Each(inputs[0].clone())),
+            Function::Reparameterise => Some(Derivative::One),
+            _ => None,
+        };
+        let (out, derivatives) = match (function, inputs.len()) {
+            (Function::Bernoulli, 2) => run(density::Bernoulli, inputs, by_row),
+            (Function::Bernoulli, _) => run(Weighted(density::Bernoulli), inputs, by_row),
+            (Function::FixedNormal(law), 2) => run(law, inputs, by_row),
+            (Function::FixedNormal(law), _) => run(Weighted(law), inputs, by_row),
+            (Function::Normal, 3) => run(density::Normal, inputs, by_row),
+            (Function::Normal, _) => run(Weighted(density::Normal), inputs, by_row),
+            (Function::Reparameterise, _) => run(density::Reparameterise, inputs, by_row),
+            (Function::Kl, _) => run(density::Kl, inputs, by_row),
+            (Function::Sigmoid, _) => run(density::Sigmoid, inputs, by_row),
+        };
+        (out, first.into_iter().chain(derivatives).collect())
+    }
+
+    fn scale_rows(rows: FlexTensor, factors: FlexTensor) -> FlexTensor {
+        let (mut rows, factors) = (contiguous(rows), contiguous(factors));
+        density::scale_rows(rows.storage_mut::<f32>(), values(&factors));
+        rows
+    }
+}
+
+/// Runs a function on as many tensors of one shape as it takes.
+fn run<E: Entry<I, N>, const I: usize, const N: usize>(
+    entry: E,
+    inputs: Vec<FlexTensor>,
+    by_row: bool,
+) -> (FlexTensor, Vec<Derivative<Flex>>) {
+    let inputs: Vec<FlexTensor> = inputs.into_iter().map(contiguous).collect();
+    let inputs: &[FlexTensor; I] = inputs.as_slice().try_into().expect("as many as it takes");
+    let shape = inputs[0].shape();
+    let rows = by_row.then(|| shape[0]);
+    let (out, derivatives) = density::run(entry, inputs.each_ref().map(values), rows);
+    let out_shape = rows.map_or_else(|| shape.clone(), |rows| Shape::new([rows]));
+    let each = |derivative| Derivative::Each(tensor(derivative, shape.clone()));
+    (tensor(out, out_shape), derivatives.map(each).into())
+}
+
+#[derive(Debug)]
+struct Entries;
+
+impl<B: EntryGradients, const N: usize> Backward<B, N> for Entries {
+    /// The derivatives of each entry, and whether the values were summed by row.
+    type State = (Vec<Derivative<B>>, bool);
+
+    fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = grads.consume::<B>(&ops.node);
+        let (derivatives, by_row) = ops.state;
+        for (node, derivative) in ops.parents.into_iter().zip(derivatives) {
+            let Some(node) = node else { continue };
+            let gradient = match (derivative, by_row) {
+                (Derivative::One, _) => gradient.clone(),
+                (Derivative::Each(each), true) => B::scale_rows(each, gradient.clone()),
+                (Derivative::Each(each), false) => B::float_mul(each, gradient.clone()),
+            };
+            grads.register::<B>(node.id, gradient);
+        }
+    }
+}
+
+impl<B: EntryGradients + FusedEntries, C: CheckpointStrategy> FusedEntries for Autodiff<B, C> {
+    fn fused_entries(inputs: Inputs<Self>, function: Function, by_row: bool) -> FloatTensor<Self> {
+        match function.parameters() {
+            1 => tracked::<B, C, 1>(inputs, function, by_row),
+            _ => tracked::<B, C, 2>(inputs, function, by_row),
+        }
+    }
+}
+
+/// The values of a function, tracked for its `N` parameters.
+fn tracked<B: EntryGradients, C: CheckpointStrategy, const N: usize>(
+    inputs: Inputs<Autodiff<B, C>>,
+    function: Function,
+    by_row: bool,
+) -> FloatTensor<Autodiff<B, C>> {
+    let parts = inputs.into_vec().into_iter().map(|input| input.into_parts());
+    let (tensors, mut nodes): (Vec<_>, Vec<_>) = parts.unzip();
+    nodes.truncate(N);
+    let Ok(nodes) = <[_; N]>::try_from(nodes) else { unreachable!("parameters are inputs") };
+    let (out, derivatives) = B::run(tensors, function, by_row);
+    match Entries.prepare::<C>(nodes).compute_bound().stateful() {
+        OpsKind::Tracked(prepared) => prepared.finish((derivatives, by_row), out),
+        OpsKind::UnTracked(prepared) => prepared.finish(out),
+    }
+}
