@@ -1,17 +1,27 @@
 //! No damage: what a plain VAE is trained with.
 
 use burn::tensor::Tensor;
+use burn::tensor::kind::Basic;
 use dvae_random::Draws;
 
-use crate::{Corrupted, Corruption};
+use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// The process that changes nothing, `x̃ = x`: with it, a DVAE is a plain VAE.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Clean;
 
-impl<const D: usize> Corruption<D> for Clean {
-    fn corrupt(&self, clean: Tensor<D>, _draws: &mut Draws) -> Corrupted<D> {
-        let changed = Tensor::<D>::zeros(clean.shape(), &clean.device()).bool();
-        Corrupted { input: clean, changed }
+impl<const D: usize, K: Basic> Corruption<D, K> for Clean {
+    fn corrupt(&self, clean: Tensor<D, K>, _draws: &mut Draws) -> Corrupted<D, K> {
+        Corrupted::unchanged(clean)
+    }
+
+    fn strength(&self) -> Strength {
+        Strength { level: Level::Fixed(1.0), scale: Scale::SHARE }
+    }
+
+    /// Itself, at any level.
+    fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D, K>>, CorruptionError> {
+        Scale::SHARE.resolve(level)?;
+        Ok(Box::new(Self))
     }
 }

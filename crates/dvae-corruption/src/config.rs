@@ -1,50 +1,277 @@
 //! Processes by name, for files and command lines.
 
+use std::fmt;
 use std::str::FromStr;
 
+use serde::de::value::{Error as TextError, MapDeserializer};
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantNames};
 
-use crate::{Clean, Corruption, CorruptionError, Gaussian, Masking, OneOf, SaltAndPepper, SaltLaw};
+use crate::{
+    Banding, Brightness, Clean, Clipping, Contrast, Corruption, CorruptionError, DeadLines,
+    DeadPixels, Defocus, Dropout, Gamma, Gaussian, GaussianBlur, Haze, Impulse, Jpeg, Laplace,
+    Level, Masking, MotionBlur, Occlusion, OneOf, Part, Pixelate, Quantisation, Rotation,
+    SaltAndPepper, SaltLaw, Saturation, Sequence, Shape, Shear, Shot, ShowMask, Sometimes, Spatter,
+    Speckle, Strength, Translation, Uniform, Zigzag, Zoom,
+};
 
 /// A corruption process as it stands in a configuration file.
 ///
-/// As text (`"gaussian:0.3"`, `"masking"`, `"mixed"`) it parses with the strength after a colon;
-/// left out, the strength is the one of the variant's text below.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// ```toml
+/// process = "one-of"
+/// of = [
+///     { process = "gaussian", level = 0.3, clip = [0.0, 1.0] },
+///     { process = "motion-blur", level = { severity = 4 } },
+///     { process = "sequence", of = [{ process = "jpeg" }, { process = "masking", level = "0.1..0.5" }] },
+/// ]
+/// ```
+///
+/// A level that is left out is severity 3. What a level means is the process's own `SCALE`;
+/// [`CorruptionConfig::catalogue`] lists them all.
+///
+/// As text, for command lines: `gaussian`, `gaussian:0.3`, `gaussian:0.1..0.5` (uniform for each row),
+/// `gaussian@4` (a severity), several joined by `+` (one after the other); `mixed` is one of none and
+/// [`CorruptionConfig::standard_three`]. Additive noise is then clipped to `[0, 1]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(tag = "process", rename_all = "kebab-case", deny_unknown_fields)]
+#[strum(serialize_all = "kebab-case")]
 #[non_exhaustive]
+#[allow(missing_docs)] // A variant's fields are the parameters of the process that it names.
 pub enum CorruptionConfig {
-    /// [`Clean`]. Text: `none`.
+    /// [`Clean`].
     None {},
-    /// [`Gaussian`]. Text: `gaussian:0.3`, clipped to `[0, 1]`.
+
+    // Any rank.
+    /// [`Gaussian`].
     Gaussian {
-        /// Standard deviation, in units of the data.
-        sigma: f64,
-        /// The range to clip to, if any.
+        #[serde(default)]
+        level: Level,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         clip: Option<[f64; 2]>,
     },
-    /// [`Masking`]. Text: `masking:0.5`.
+    /// [`Uniform`].
+    Uniform {
+        #[serde(default)]
+        level: Level,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        clip: Option<[f64; 2]>,
+    },
+    /// [`Laplace`].
+    Laplace {
+        #[serde(default)]
+        level: Level,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        clip: Option<[f64; 2]>,
+    },
+    /// [`Speckle`].
+    Speckle {
+        #[serde(default)]
+        level: Level,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        clip: Option<[f64; 2]>,
+    },
+    /// [`Masking`].
     Masking {
-        /// Probability that an entry is erased.
-        rate: f64,
+        #[serde(default)]
+        level: Level,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fill: Option<Fill>,
     },
-    /// [`SaltAndPepper`] by [`SaltLaw::Symmetric`]. Text: `salt-and-pepper:0.2`.
+    /// [`Dropout`].
+    Dropout {
+        #[serde(default)]
+        level: Level,
+    },
+    /// [`SaltAndPepper`] by [`SaltLaw::Symmetric`].
     SaltAndPepper {
-        /// Probability that an entry is replaced.
-        rate: f64,
+        #[serde(default)]
+        level: Level,
     },
-    /// [`SaltAndPepper`] by [`SaltLaw::MostlyPepper`]. Text: `mostly-pepper:0.1`.
+    /// [`SaltAndPepper`] by [`SaltLaw::MostlyPepper`].
     MostlyPepper {
-        /// Probability that an entry is replaced.
-        rate: f64,
+        #[serde(default)]
+        level: Level,
     },
-    /// [`OneOf`]. Text: `mixed`, [`CorruptionConfig::None`] and the three of
-    /// [`CorruptionConfig::standard_three`].
+    /// [`Impulse`].
+    Impulse {
+        #[serde(default)]
+        level: Level,
+        #[serde(default = "unit")]
+        values: [f64; 2],
+    },
+    /// [`Shot`].
+    Shot {
+        #[serde(default)]
+        level: Level,
+    },
+    /// [`Quantisation`].
+    Quantisation {
+        #[serde(default)]
+        level: Level,
+    },
+    /// [`Clipping`].
+    Clipping {
+        #[serde(default)]
+        level: Level,
+        #[serde(default = "unit")]
+        range: [f64; 2],
+    },
+    /// [`Brightness`].
+    Brightness {
+        #[serde(default)]
+        level: Level,
+    },
+    /// [`Gamma`].
+    Gamma {
+        #[serde(default)]
+        level: Level,
+    },
+
+    // Images.
+    /// [`Contrast`].
+    Contrast {
+        #[serde(default)]
+        level: Level,
+    },
+    /// [`Saturation`].
+    Saturation {
+        #[serde(default)]
+        level: Level,
+    },
+    /// [`GaussianBlur`].
+    GaussianBlur {
+        #[serde(default)]
+        level: Level,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kernel: Option<usize>,
+    },
+    /// [`Defocus`].
+    Defocus {
+        #[serde(default)]
+        level: Level,
+    },
+    /// [`MotionBlur`].
+    MotionBlur {
+        #[serde(default)]
+        level: Level,
+    },
+    /// [`Pixelate`].
+    Pixelate {
+        #[serde(default)]
+        level: Level,
+    },
+    /// [`Jpeg`].
+    Jpeg {
+        #[serde(default)]
+        level: Level,
+    },
+    /// [`Haze`].
+    Haze {
+        #[serde(default)]
+        level: Level,
+    },
+    /// [`Occlusion`].
+    Occlusion {
+        #[serde(default)]
+        level: Level,
+        #[serde(default = "one")]
+        count: usize,
+        #[serde(default)]
+        shape: Shape,
+        #[serde(default)]
+        fill: f64,
+    },
+    /// [`DeadPixels`].
+    DeadPixels {
+        #[serde(default)]
+        level: Level,
+        #[serde(default)]
+        sensor: u64,
+    },
+    /// [`DeadLines`].
+    DeadLines {
+        #[serde(default)]
+        level: Level,
+        #[serde(default)]
+        sensor: u64,
+    },
+    /// [`Banding`].
+    Banding {
+        #[serde(default)]
+        level: Level,
+    },
+    /// [`Zigzag`].
+    Zigzag {
+        #[serde(default)]
+        level: Level,
+    },
+    /// [`Spatter`].
+    Spatter {
+        #[serde(default)]
+        level: Level,
+    },
+    /// [`Rotation`].
+    Rotation {
+        #[serde(default)]
+        level: Level,
+    },
+    /// [`Shear`].
+    Shear {
+        #[serde(default)]
+        level: Level,
+    },
+    /// [`Zoom`].
+    Zoom {
+        #[serde(default)]
+        level: Level,
+    },
+    /// [`Translation`].
+    Translation {
+        #[serde(default)]
+        level: Level,
+    },
+
+    // Combinations.
+    /// [`Sequence`].
+    Sequence { of: Vec<CorruptionConfig> },
+    /// [`OneOf`]; equal weights if none are given.
     OneOf {
-        /// The processes to choose from.
         of: Vec<CorruptionConfig>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        weights: Option<Vec<f64>>,
     },
+    /// [`Sometimes`].
+    Sometimes { probability: f64, of: Box<CorruptionConfig> },
+    /// [`Part`]; the ends of lines and columns are not part of it.
+    Part {
+        of: Box<CorruptionConfig>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        channels: Option<Vec<usize>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lines: Option<[usize; 2]>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        columns: Option<[usize; 2]>,
+    },
+    /// [`ShowMask`].
+    ShowMask { of: Box<CorruptionConfig> },
+}
+
+/// What masked entries become.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "`fill` must be a number, or a list of one number for each entry")]
+pub enum Fill {
+    /// The same value for all.
+    Constant(f64),
+    /// One for each entry of a row.
+    Features(Vec<f32>),
+}
+
+fn unit() -> [f64; 2] {
+    [0.0, 1.0]
+}
+
+fn one() -> usize {
+    1
 }
 
 impl CorruptionConfig {
@@ -52,79 +279,225 @@ impl CorruptionConfig {
     /// masking of half the entries, and salt and pepper on a fifth of them.
     pub fn standard_three() -> [Self; 3] {
         [
-            Self::Gaussian { sigma: 0.3, clip: Some([0.0, 1.0]) },
-            Self::Masking { rate: 0.5 },
-            Self::SaltAndPepper { rate: 0.2 },
+            Self::Gaussian { level: 0.3.into(), clip: Some(unit()) },
+            Self::Masking { level: 0.5.into(), fill: None },
+            Self::SaltAndPepper { level: 0.2.into() },
         ]
+    }
+
+    /// Every process that stands alone, at severity 3 and for data in `[0, 1]`.
+    pub fn all() -> Vec<Self> {
+        Self::VARIANTS.iter().skip(1).filter_map(|name| simple(name, None).ok()).collect()
+    }
+
+    /// The process's name, as in a file.
+    pub fn name(&self) -> &'static str {
+        self.into()
+    }
+
+    /// What the level is and means; nothing if the parameters are out of range.
+    pub fn strength(&self) -> Option<Strength> {
+        Some(self.build::<4>().ok()?.strength())
     }
 
     /// The process, for tensors of rank `D`; an error names the parameter that is out of range.
     pub fn build<const D: usize>(&self) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
+        let all = |of: &[Self]| of.iter().map(Self::build).collect::<Result<Vec<_>, _>>();
         Ok(match self {
             Self::None {} => Box::new(Clean),
-            Self::Gaussian { sigma, clip: None } => Box::new(Gaussian::new(*sigma)?),
-            Self::Gaussian { sigma, clip: Some([low, high]) } => {
-                Box::new(Gaussian::new(*sigma)?.clipped(*low, *high)?)
+            Self::Gaussian { level, clip } => {
+                let process = Gaussian::new(*level)?;
+                Box::new(clip.map_or(Ok(process), |[low, high]| process.clipped(low, high))?)
             }
-            Self::Masking { rate } => Box::new(Masking::new(*rate)?),
-            Self::SaltAndPepper { rate } => {
-                Box::new(SaltAndPepper::new(*rate, SaltLaw::Symmetric)?)
+            Self::Uniform { level, clip } => {
+                let process = Uniform::new(*level)?;
+                Box::new(clip.map_or(Ok(process), |[low, high]| process.clipped(low, high))?)
             }
-            Self::MostlyPepper { rate } => {
-                Box::new(SaltAndPepper::new(*rate, SaltLaw::MostlyPepper)?)
+            Self::Laplace { level, clip } => {
+                let process = Laplace::new(*level)?;
+                Box::new(clip.map_or(Ok(process), |[low, high]| process.clipped(low, high))?)
             }
-            Self::OneOf { of } => {
-                Box::new(OneOf::new(of.iter().map(Self::build).collect::<Result<_, _>>()?)?)
+            Self::Speckle { level, clip } => {
+                let process = Speckle::new(*level)?;
+                Box::new(clip.map_or(Ok(process), |[low, high]| process.clipped(low, high))?)
+            }
+            Self::Masking { level, fill } => Box::new(match fill {
+                None => Masking::new(*level)?,
+                Some(Fill::Constant(value)) => Masking::new(*level)?.fill(*value)?,
+                Some(Fill::Features(values)) => {
+                    Masking::new(*level)?.fill_features(values.clone())?
+                }
+            }),
+            Self::Dropout { level } => Box::new(Dropout::new(*level)?),
+            Self::SaltAndPepper { level } => {
+                Box::new(SaltAndPepper::new(*level, SaltLaw::Symmetric)?)
+            }
+            Self::MostlyPepper { level } => {
+                Box::new(SaltAndPepper::new(*level, SaltLaw::MostlyPepper)?)
+            }
+            Self::Impulse { level, values: [low, high] } => {
+                Box::new(Impulse::new(*level)?.values(*low, *high)?)
+            }
+            Self::Shot { level } => Box::new(Shot::new(*level)?),
+            Self::Quantisation { level } => Box::new(Quantisation::new(*level)?),
+            Self::Clipping { level, range: [low, high] } => {
+                Box::new(Clipping::new(*level)?.of_range(*low, *high)?)
+            }
+            Self::Brightness { level } => Box::new(Brightness::new(*level)?),
+            Self::Gamma { level } => Box::new(Gamma::new(*level)?),
+            Self::Sequence { of } => Box::new(Sequence::new(all(of)?)?),
+            Self::OneOf { of, weights: None } => Box::new(OneOf::new(all(of)?)?),
+            Self::OneOf { of, weights: Some(weights) } => {
+                Box::new(OneOf::weighted(all(of)?, weights)?)
+            }
+            Self::Sometimes { probability, of } => {
+                Box::new(Sometimes::new(*probability, of.build()?)?)
+            }
+            Self::ShowMask { of } => Box::new(ShowMask::new(of.build()?)?),
+            images => {
+                let process: Box<dyn std::any::Any> = Box::new(images.build_for_images()?);
+                // The same type if `D` is 4.
+                match process.downcast::<Box<dyn Corruption<D>>>() {
+                    Ok(process) => *process,
+                    Err(_) => {
+                        let process = self.name().to_owned();
+                        return Err(CorruptionError::Rank { process, rank: D });
+                    }
+                }
             }
         })
     }
+
+    /// What [`CorruptionConfig::build`] leaves: the processes that know lines and columns.
+    fn build_for_images(&self) -> Result<Box<dyn Corruption<4>>, CorruptionError> {
+        Ok(match self {
+            Self::Contrast { level } => Box::new(Contrast::new(*level)?),
+            Self::Saturation { level } => Box::new(Saturation::new(*level)?),
+            Self::GaussianBlur { level, kernel } => {
+                let process = GaussianBlur::new(*level)?;
+                Box::new(kernel.map_or(Ok(process), |size| process.kernel(size))?)
+            }
+            Self::Defocus { level } => Box::new(Defocus::new(*level)?),
+            Self::MotionBlur { level } => Box::new(MotionBlur::new(*level)?),
+            Self::Pixelate { level } => Box::new(Pixelate::new(*level)?),
+            Self::Jpeg { level } => Box::new(Jpeg::new(*level)?),
+            Self::Haze { level } => Box::new(Haze::new(*level)?),
+            Self::Occlusion { level, count, shape, fill } => {
+                Box::new(Occlusion::new(*level)?.count(*count)?.shape(*shape).fill(*fill)?)
+            }
+            Self::DeadPixels { level, sensor } => {
+                Box::new(DeadPixels::new(*level)?.sensor(*sensor))
+            }
+            Self::DeadLines { level, sensor } => Box::new(DeadLines::new(*level)?.sensor(*sensor)),
+            Self::Banding { level } => Box::new(Banding::new(*level)?),
+            Self::Zigzag { level } => Box::new(Zigzag::new(*level)?),
+            Self::Spatter { level } => Box::new(Spatter::new(*level)?),
+            Self::Rotation { level } => Box::new(Rotation::new(*level)?),
+            Self::Shear { level } => Box::new(Shear::new(*level)?),
+            Self::Zoom { level } => Box::new(Zoom::new(*level)?),
+            Self::Translation { level } => Box::new(Translation::new(*level)?),
+            Self::Part { of, channels, lines, columns } => {
+                let mut part = Part::new(of.build()?);
+                if let Some(channels) = channels {
+                    part = part.channels(channels)?;
+                }
+                if lines.is_some() || columns.is_some() {
+                    let range = |ends: &Option<[usize; 2]>| ends.map(|[start, end]| start..end);
+                    part = part.region(range(lines), range(columns))?;
+                }
+                Box::new(part)
+            }
+            _ => unreachable!("`build` knows every process that is not for images"),
+        })
+    }
+
+    /// A table of every process that stands alone: its name, its level, and what that means.
+    pub fn catalogue() -> String {
+        let mut table = format!(
+            "{:16} {:11} {:>5} {:>10}  {:29} {}\n",
+            "process", "level", "null", "range", "severities 1 to 5", "meaning"
+        );
+        for config in Self::all() {
+            let Some(Strength { scale, .. }) = config.strength() else { continue };
+            let [low, high] = scale.range;
+            let severities = scale.severities.map(|level| level.to_string()).join(" ");
+            let range = format!("{low} to {high}");
+            let images = if config.build::<2>().is_ok() { "" } else { " (images only)" };
+            table += &format!(
+                "{:16} {:11} {:>5} {range:>10}  {severities:29} {}{images}\n",
+                config.name(),
+                scale.name,
+                scale.null,
+                scale.meaning
+            );
+        }
+        table
+    }
+}
+
+/// A process that has no parameter but its level, as a file of these entries describes it.
+fn simple(name: &str, level: Option<&str>) -> Result<CorruptionConfig, TextError> {
+    let entries = [("process", name)].into_iter().chain(level.map(|level| ("level", level)));
+    let mut config = CorruptionConfig::deserialize(MapDeserializer::new(entries))?;
+    use CorruptionConfig::{Gaussian, Laplace, Speckle, Uniform};
+    if let Gaussian { clip, .. }
+    | Uniform { clip, .. }
+    | Laplace { clip, .. }
+    | Speckle { clip, .. } = &mut config
+    {
+        *clip = Some(unit());
+    }
+    Ok(config)
 }
 
 impl FromStr for CorruptionConfig {
     type Err = CorruptionError;
 
     fn from_str(text: &str) -> Result<Self, CorruptionError> {
-        let unknown = || CorruptionError::Unknown { text: text.to_owned() };
-        let (name, strength) = match text.split_once(':') {
-            Some((name, strength)) => (name, Some(strength.parse().map_err(|_| unknown())?)),
+        if text.contains('+') {
+            let of = text.split('+').map(|part| part.trim().parse()).collect::<Result<_, _>>()?;
+            return Ok(Self::Sequence { of });
+        }
+        if text == "mixed" {
+            let of = [&[Self::None {}], &Self::standard_three()[..]].concat();
+            return Ok(Self::OneOf { of, weights: None });
+        }
+        let (name, level) = match text.find([':', '@']) {
+            Some(at) if text[at..].starts_with(':') => (&text[..at], Some(&text[at + 1..])),
+            Some(at) => (&text[..at], Some(&text[at..])),
             None => (text, None),
         };
-        let or = |default: f64| strength.unwrap_or(default);
-        let config = match name {
-            "none" if strength.is_none() => Self::None {},
-            "gaussian" => Self::Gaussian { sigma: or(0.3), clip: Some([0.0, 1.0]) },
-            "masking" => Self::Masking { rate: or(0.5) },
-            "salt-and-pepper" => Self::SaltAndPepper { rate: or(0.2) },
-            "mostly-pepper" => Self::MostlyPepper { rate: or(0.1) },
-            "mixed" if strength.is_none() => {
-                Self::OneOf { of: [&[Self::None {}], &Self::standard_three()[..]].concat() }
-            }
-            _ => return Err(unknown()),
-        };
-        config.build::<1>()?;
+        let config = simple(name, level).map_err(|_| {
+            let known: Vec<_> = Self::all().iter().map(Self::name).collect();
+            CorruptionError::Unknown { text: text.to_owned(), known: known.join(", ") }
+        })?;
+        config.build::<4>()?;
         Ok(config)
     }
 }
 
 /// The process and its strength, as a table's row names it.
-impl std::fmt::Display for CorruptionConfig {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for CorruptionConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let join = |of: &[Self], between: &str| {
+            of.iter().map(ToString::to_string).collect::<Vec<_>>().join(between)
+        };
         match self {
             Self::None {} => f.write_str("none"),
-            Self::Gaussian { sigma, clip: None } => write!(f, "Gaussian σ = {sigma}, unclipped"),
-            Self::Gaussian { sigma, clip: Some(_) } => write!(f, "Gaussian σ = {sigma}"),
-            Self::Masking { rate } => write!(f, "masking {} %", percent(*rate)),
-            Self::SaltAndPepper { rate } => write!(f, "salt and pepper {} %", percent(*rate)),
-            Self::MostlyPepper { rate } => write!(f, "mostly pepper {} %", percent(*rate)),
-            Self::OneOf { of } => {
-                let names: Vec<String> = of.iter().map(ToString::to_string).collect();
-                write!(f, "one of: {}", names.join(", "))
+            Self::Sequence { of } => f.write_str(&join(of, " + ")),
+            Self::OneOf { of, .. } => write!(f, "one of: {}", join(of, ", ")),
+            Self::Sometimes { probability, of } => {
+                write!(f, "{of}, with probability {probability}")
+            }
+            Self::Part { of, .. } => write!(f, "part: {of}"),
+            Self::ShowMask { of } => write!(f, "{of}, with its mask"),
+            simple => {
+                f.write_str(&simple.name().replace('-', " "))?;
+                match simple.strength() {
+                    Some(Strength { level, scale }) => write!(f, ", {} {level}", scale.name),
+                    None => Ok(()),
+                }
             }
         }
     }
-}
-
-/// A rate in percent, to a tenth.
-fn percent(rate: f64) -> f64 {
-    (rate * 1000.0).round() / 10.0
 }

@@ -1,28 +1,24 @@
 //! What can be wrong with a process's parameters.
 
-/// Why a corruption process could not be built.
+/// Why a corruption process could not be built, or does not fit the data.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CorruptionError {
-    /// A probability outside `[0, 1]`, or NaN.
-    #[error("`{name}` is a probability and must lie in [0, 1], but is {value}")]
-    Probability {
+    /// A number out of its range, or NaN.
+    #[error("`{name}` must {}, but is {value}", allowed(*low, *high))]
+    OutOfRange {
         /// The parameter.
         name: &'static str,
         /// What it was given.
         value: f64,
+        /// The least value that is allowed.
+        low: f64,
+        /// The largest value that is allowed.
+        high: f64,
     },
-    /// A scale that is negative, infinite, or NaN.
-    #[error("`{name}` is a scale and must be finite and at least 0, but is {value}")]
-    Scale {
-        /// The parameter.
-        name: &'static str,
-        /// What it was given.
-        value: f64,
-    },
-    /// A range whose ends are not two finite numbers in ascending order.
-    #[error("`{name}` must be two finite numbers, the lower first, but is [{low}, {high}]")]
-    Range {
+    /// Two ends that do not stand in ascending order.
+    #[error("`{name}` must have its lower end first and below the other, but is [{low}, {high}]")]
+    Ends {
         /// The parameter.
         name: &'static str,
         /// The lower end it was given.
@@ -30,24 +26,118 @@ pub enum CorruptionError {
         /// The upper end it was given.
         high: f64,
     },
-    /// A mixture of no processes.
-    #[error("`one_of` needs at least one process to choose from")]
-    NothingToChoose,
-    /// A text that names no process.
+    /// A log-uniform range that does not begin above 0.
+    #[error("`{name}`, drawn log-uniformly, must begin above 0, but begins at {low}")]
+    LogOfNothing {
+        /// The parameter.
+        name: &'static str,
+        /// The lower end it was given.
+        low: f64,
+    },
+    /// A kernel without a middle.
+    #[error("`{name}` must be odd, so that a pixel is in the middle, but is {value}")]
+    Even {
+        /// The parameter.
+        name: &'static str,
+        /// What it was given.
+        value: usize,
+    },
+    /// A mixture or a sequence of no processes.
+    #[error("`{name}` needs at least one process")]
+    Nothing {
+        /// The combination.
+        name: &'static str,
+    },
+    /// Weights that do not say how to choose.
     #[error(
-        "`{text}` is no corruption; known are none, gaussian[:SIGMA], masking[:RATE], \
-         salt-and-pepper[:RATE], mostly-pepper[:RATE], mixed"
+        "`weights` must be one number of at least 0 for each of the {processes} processes, and not all 0, but are {weights:?}"
+    )]
+    Weights {
+        /// How many processes there are.
+        processes: usize,
+        /// What was given.
+        weights: Vec<f64>,
+    },
+    /// Channels that are not some of an image's.
+    #[error("`channels` must be at least one channel, none twice, but are {channels:?}")]
+    Channels {
+        /// What was given.
+        channels: Vec<usize>,
+    },
+    /// A combination scaled by a varying share whose parts vary too.
+    #[error("`share` must be a fixed number here: a part's `{name}` varies already")]
+    VariesTwice {
+        /// The part's parameter.
+        name: &'static str,
+    },
+    /// An image process for data of another rank.
+    #[error("`{process}` is for images [batch, channels, height, width], not for rank {rank}")]
+    Rank {
+        /// The process.
+        process: String,
+        /// The rank it was asked for.
+        rank: usize,
+    },
+    /// Rows that a process cannot be used on.
+    #[error("`{name}` does not fit rows of shape {event:?}: {why}")]
+    Shape {
+        /// The parameter.
+        name: &'static str,
+        /// The shape of a row.
+        event: Vec<usize>,
+        /// What would be right.
+        why: String,
+    },
+    /// A text that names no process, or no strength.
+    #[error(
+        "`{text}` is no corruption; write NAME, NAME:LEVEL, NAME:LOW..HIGH or NAME@SEVERITY, joined \
+         by + for one after the other; known are mixed, {known}"
     )]
     Unknown {
         /// The text.
         text: String,
+        /// The names of all processes.
+        known: String,
     },
 }
 
-/// `value` if it is a probability; NaN is none.
-pub(crate) fn probability(name: &'static str, value: f64) -> Result<f64, CorruptionError> {
-    if !(0.0..=1.0).contains(&value) {
-        return Err(CorruptionError::Probability { name, value });
+/// What a number may be.
+fn allowed(low: f64, high: f64) -> String {
+    if high.is_finite() {
+        format!("lie in [{low}, {high}]")
+    } else {
+        format!("be finite and at least {low}")
+    }
+}
+
+/// `value` if it lies in `[low, high]`, finite; NaN lies nowhere.
+pub(crate) fn within(
+    name: &'static str,
+    value: f64,
+    [low, high]: [f64; 2],
+) -> Result<f64, CorruptionError> {
+    if !(low..=high).contains(&value) || !value.is_finite() {
+        return Err(CorruptionError::OutOfRange { name, value, low, high });
     }
     Ok(value)
+}
+
+/// `value` if it lies in `[low, high]`.
+pub(crate) fn count(
+    name: &'static str,
+    value: usize,
+    [low, high]: [usize; 2],
+) -> Result<usize, CorruptionError> {
+    within(name, value as f64, [low as f64, high as f64]).map(|_| value)
+}
+
+/// A range of values: two finite numbers, the lower first.
+pub(crate) fn range(
+    name: &'static str,
+    [low, high]: [f64; 2],
+) -> Result<[f32; 2], CorruptionError> {
+    if !(low < high && low.is_finite() && high.is_finite()) {
+        return Err(CorruptionError::Ends { name, low, high });
+    }
+    Ok([low as f32, high as f32])
 }

@@ -3,7 +3,9 @@
 use burn::tensor::Tensor;
 use dvae_random::Draws;
 
-use crate::{Corrupted, Corruption, CorruptionError};
+use crate::entries::{Law, Noise, Value, each_entry};
+use crate::error::range;
+use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Additive isotropic Gaussian noise.
 ///
@@ -17,65 +19,76 @@ use crate::{Corrupted, Corruption, CorruptionError};
 /// Auto-Encoding Framework".
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Gaussian {
-    sigma: f64,
-    range: Option<(f64, f64)>,
+    level: Level,
+    clip: Option<[f32; 2]>,
 }
 
 impl Gaussian {
-    /// Noise of standard deviation `sigma`, finite and at least 0; 0 changes nothing.
-    pub fn new(sigma: f64) -> Result<Self, CorruptionError> {
-        if !(sigma >= 0.0 && sigma.is_finite()) {
-            return Err(CorruptionError::Scale { name: "sigma", value: sigma });
-        }
-        Ok(Self { sigma, range: None })
+    /// What the level means.
+    pub const SCALE: Scale = Scale {
+        name: "sigma",
+        meaning: "standard deviation, in units of the data",
+        range: [0.0, f64::INFINITY],
+        null: 0.0,
+        severities: [0.1, 0.2, 0.3, 0.4, 0.5],
+    };
+
+    /// Noise of standard deviation `sigma`, finite and at least 0.
+    pub fn new(sigma: impl Into<Level>) -> Result<Self, CorruptionError> {
+        Ok(Self { level: Self::SCALE.resolve(sigma)?, clip: None })
     }
 
     /// The same noise, clipped to `[low, high]` afterwards.
     pub fn clipped(self, low: f64, high: f64) -> Result<Self, CorruptionError> {
-        if !(low < high && low.is_finite() && high.is_finite()) {
-            return Err(CorruptionError::Range { name: "clip", low, high });
-        }
-        Ok(Self { range: Some((low, high)), ..self })
+        Ok(Self { clip: Some(range("clip", [low, high])?), ..self })
     }
 }
 
-/// The deterministic half of [`Gaussian`]: adds `sigma` times `noise` and clips.
-fn add<const D: usize>(process: &Gaussian, clean: Tensor<D>, noise: Tensor<D>) -> Tensor<D> {
-    let noisy = clean + noise * process.sigma;
-    match process.range {
-        Some((low, high)) => noisy.clamp(low, high),
-        None => noisy,
+#[derive(Clone, Copy)]
+struct Add {
+    clip: Option<[f32; 2]>,
+}
+
+impl Law for Add {
+    const NOISE: Noise = Noise::Normal;
+
+    #[inline(always)]
+    fn apply<V: Value>(self, x: V, sigma: V, noise: V) -> (V, V::Mask) {
+        let noisy = x.clone() + noise * sigma;
+        let out = match self.clip {
+            Some(range) => noisy.clipped(range),
+            None => noisy,
+        };
+        (out.clone(), out.differs(x))
     }
 }
 
 impl<const D: usize> Corruption<D> for Gaussian {
-    /// `changed`: where `x̃ᵢ ≠ xᵢ`.
     fn corrupt(&self, clean: Tensor<D>, draws: &mut Draws) -> Corrupted<D> {
-        let noise = draws.normal(clean.shape(), &clean.device());
-        if self.sigma == 0.0 {
-            return crate::Clean.corrupt(clean, draws);
-        }
-        let input = add(self, clean.clone(), noise);
-        Corrupted { changed: input.clone().not_equal(clean), input }
+        each_entry(Add { clip: self.clip }, Corruption::<D>::strength(self), clean, draws)
+    }
+
+    fn strength(&self) -> Strength {
+        Strength { level: self.level, scale: Self::SCALE }
+    }
+
+    fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
+        Ok(Box::new(Self { level: Self::SCALE.resolve(level)?, ..*self }))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::{Device, Tensor};
+    use crate::entries::by_hand;
 
     // 0.5 + 0.25 · 1 = 0.75; 0.5 − 0.25 · 4 = −0.5, clipped to 0; 0.5 + 0 stays.
     #[test]
     fn adds_sigma_times_the_draw_and_clips() {
-        let device = Device::flex();
-        let clean = Tensor::<1>::from_data([0.5, 0.5, 0.5], &device);
-        let noise = Tensor::<1>::from_data([1.0, -4.0, 0.0], &device);
-        let free = Gaussian::new(0.25).unwrap();
-        let clipped = free.clipped(0.0, 1.0).unwrap();
-        let values = |t: Tensor<1>| t.into_data().try_to_vec::<f32>().unwrap();
-        assert_eq!(values(add(&free, clean.clone(), noise.clone())), [0.75, -0.5, 0.5]);
-        assert_eq!(values(add(&clipped, clean, noise)), [0.75, 0.0, 0.5]);
+        let (clean, noise) = ([0.5; 3], [1.0, -4.0, 0.0]);
+        assert_eq!(by_hand(Add { clip: None }, 0.25, &clean, &noise), [0.75, -0.5, 0.5]);
+        let clip = Some([0.0, 1.0]);
+        assert_eq!(by_hand(Add { clip }, 0.25, &clean, &noise), [0.75, 0.0, 0.5]);
     }
 
     #[test]

@@ -1,49 +1,86 @@
-//! Corruption processes p(x̃ | x): how clean data is damaged before encoding.
-//!
-//! | Process           | Law                                                      | Keeps `[0, 1]`?  |
-//! |-------------------|----------------------------------------------------------|------------------|
-//! | [`Clean`]         | `x̃ = x`                                                  | yes              |
-//! | [`Gaussian`]      | `x̃ᵢ = xᵢ + σ εᵢ`, `ε ~ N(0, I)`, then clipped if asked    | if clipped       |
-//! | [`Masking`]       | `x̃ᵢ = 0` with probability `ν`                             | yes              |
-//! | [`SaltAndPepper`] | `x̃ᵢ` is 0 or 1 with probability `ν`                       | yes              |
-//! | [`OneOf`]         | each row is damaged by one process of several            | if each one does |
-//!
-//! A process is a plain value behind one trait, [`Corruption`]. It takes the clean rows by value,
-//! draws its noise from the rows' own streams ([`dvae_random::Draws`]) and returns the damaged rows
-//! with the mask of what it touched. [`CorruptionConfig`] names a process in a file or on a
-//! command line.
-//!
-//! ```
-//! use burn::tensor::{Device, Tensor};
-//! use dvae_corruption::{Corruption, Masking};
-//! use dvae_random::{Key, Purpose};
-//!
-//! let clean: Tensor<2> = Tensor::ones([2, 8], &Device::flex());
-//! let mut draws = Key::new(1).purpose(Purpose::Corruption).epoch(0).rows(&[0, 1]);
-//! let damaged = Masking::new(0.5)?.corrupt(clean, &mut draws);
-//! assert_eq!(damaged.input.dims(), damaged.changed.dims());
-//! # Ok::<(), dvae_corruption::CorruptionError>(())
-//! ```
-//!
-//! # What this gives up
-//!
-//! - A process sees one batch of tensors, not the data set: no damage that needs other rows.
-//! - Noise has the same law for every entry; which entries matter is the process's own business.
-
+mod banding;
+mod brightness;
 mod clean;
+mod clipping;
 mod config;
+mod contrast;
+mod convolution;
+mod dead_lines;
+mod dead_pixels;
+mod defocus;
+mod dropout;
+mod entries;
 mod error;
+mod gamma;
 mod gaussian;
+mod gaussian_blur;
+mod haze;
+mod impulse;
+mod jpeg;
+mod laplace;
+mod level;
 mod masking;
+mod motion_blur;
+mod occlusion;
 mod one_of;
+mod part;
+mod pixelate;
 mod process;
+mod quantisation;
+mod rotation;
+mod rows;
 mod salt_and_pepper;
+mod saturation;
+mod sequence;
+mod shear;
+mod shot;
+mod show_mask;
+mod sometimes;
+mod spatter;
+mod speckle;
+mod translation;
+mod uniform;
+mod zigzag;
+mod zoom;
 
+pub use banding::Banding;
+pub use brightness::Brightness;
 pub use clean::Clean;
-pub use config::CorruptionConfig;
+pub use clipping::Clipping;
+pub use config::{CorruptionConfig, Fill};
+pub use contrast::Contrast;
+pub use dead_lines::DeadLines;
+pub use dead_pixels::DeadPixels;
+pub use defocus::Defocus;
+pub use dropout::Dropout;
 pub use error::CorruptionError;
+pub use gamma::Gamma;
 pub use gaussian::Gaussian;
+pub use gaussian_blur::GaussianBlur;
+pub use haze::Haze;
+pub use impulse::Impulse;
+pub use jpeg::Jpeg;
+pub use laplace::Laplace;
+pub use level::{Level, Scale, Strength};
 pub use masking::Masking;
+pub use motion_blur::MotionBlur;
+pub use occlusion::{Occlusion, Shape};
 pub use one_of::OneOf;
+pub use part::Part;
+pub use pixelate::Pixelate;
 pub use process::{Corrupted, Corruption};
+pub use quantisation::Quantisation;
+pub use rotation::Rotation;
 pub use salt_and_pepper::{SaltAndPepper, SaltLaw};
+pub use saturation::Saturation;
+pub use sequence::Sequence;
+pub use shear::Shear;
+pub use shot::Shot;
+pub use show_mask::ShowMask;
+pub use sometimes::Sometimes;
+pub use spatter::Spatter;
+pub use speckle::Speckle;
+pub use translation::Translation;
+pub use uniform::Uniform;
+pub use zigzag::Zigzag;
+pub use zoom::Zoom;

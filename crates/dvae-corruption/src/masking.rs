@@ -1,57 +1,148 @@
 //! Masking noise `Mask(ν)`: each entry is erased with probability `ν`.
 
-use burn::tensor::{Bool, Tensor};
+use burn::tensor::Tensor;
 use dvae_random::Draws;
 
-use crate::error::probability;
-use crate::{Corrupted, Corruption, CorruptionError};
+use crate::entries::{Law, Noise, Value, each_entry};
+use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Masking noise.
 ///
 /// ```text
-/// x̃ᵢ = (1 − mᵢ) · xᵢ,   mᵢ ~ Bernoulli(ν) independently
+/// x̃ᵢ = (1 − mᵢ) xᵢ + mᵢ fᵢ,   mᵢ ~ Bernoulli(ν) independently
 /// ```
 ///
-/// Unlike dropout, survivors are not rescaled: `E[x̃ | x] = (1 − ν) x`. After Vincent et al. (2008),
-/// "Extracting and Composing Robust Features with Denoising Autoencoders", section 2.3, but drawing
-/// each entry independently rather than erasing a fixed count.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// The filling `f` is 0 unless said otherwise. Unlike [`Dropout`](crate::Dropout), survivors are not
+/// rescaled: with zeros, `E[x̃ | x] = (1 − ν) x`. Where a filling can be a real value, let the encoder
+/// see what was erased: [`ShowMask`](crate::ShowMask). After Vincent et al. (2008), "Extracting and
+/// Composing Robust Features with Denoising Autoencoders", section 2.3, but drawing each entry
+/// independently rather than erasing a fixed count.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Masking {
-    rate: f64,
+    level: Level,
+    filling: Filling,
+}
+
+/// What erased entries become.
+#[derive(Clone, Debug, PartialEq)]
+enum Filling {
+    Constant(f32),
+    /// One value for each entry of a row, in its order.
+    Features(Vec<f32>),
 }
 
 impl Masking {
-    /// Erases each entry with probability `rate`, in `[0, 1]`; 0 changes nothing.
-    pub fn new(rate: f64) -> Result<Self, CorruptionError> {
-        Ok(Self { rate: probability("rate", rate)? })
+    /// What the level means.
+    pub const SCALE: Scale = Scale {
+        name: "rate",
+        meaning: "probability that an entry is erased",
+        range: [0.0, 1.0],
+        null: 0.0,
+        severities: [0.1, 0.25, 0.5, 0.75, 0.9],
+    };
+
+    /// Erases each entry with probability `rate`, in `[0, 1]`, to 0.
+    pub fn new(rate: impl Into<Level>) -> Result<Self, CorruptionError> {
+        Ok(Self { level: Self::SCALE.resolve(rate)?, filling: Filling::Constant(0.0) })
+    }
+
+    /// The same with another value in place of 0.
+    pub fn fill(self, value: f64) -> Result<Self, CorruptionError> {
+        let value = crate::error::within("fill", value, [f64::MIN, f64::MAX])? as f32;
+        Ok(Self { filling: Filling::Constant(value), ..self })
+    }
+
+    /// The same with a value for each entry of a row, in row-major order: the means of the features.
+    pub fn fill_features(self, values: Vec<f32>) -> Result<Self, CorruptionError> {
+        for &value in &values {
+            crate::error::within("fill", value.into(), [f64::MIN, f64::MAX])?;
+        }
+        Ok(Self { filling: Filling::Features(values), ..self })
     }
 }
 
-/// The deterministic half of [`Masking`]: sets the `erased` entries to zero.
-fn erase<const D: usize>(clean: Tensor<D>, erased: Tensor<D, Bool>) -> Tensor<D> {
-    clean.mask_fill(erased, 0.0)
+#[derive(Clone, Copy)]
+struct Erase {
+    filling: f32,
+}
+
+impl Law for Erase {
+    const NOISE: Noise = Noise::Uniform;
+
+    #[inline(always)]
+    fn apply<V: Value>(self, x: V, rate: V, u: V) -> (V, V::Mask) {
+        (x.put(u.clone().below(rate.clone()), self.filling), u.below(rate))
+    }
 }
 
 impl<const D: usize> Corruption<D> for Masking {
-    /// `changed`: the erased entries, those that were zero already among them.
+    /// `changed`: the erased entries, those that had the filling's value already among them.
+    ///
+    /// # Panics
+    ///
+    /// If there is a filling for each entry, of another number of entries: see [`Corruption::check`].
     fn corrupt(&self, clean: Tensor<D>, draws: &mut Draws) -> Corrupted<D> {
-        let erased = draws.bernoulli(self.rate, clean.shape(), &clean.device());
-        Corrupted { input: erase(clean, erased.clone()), changed: erased }
+        let strength = Corruption::<D>::strength(self);
+        match &self.filling {
+            Filling::Constant(filling) => {
+                each_entry(Erase { filling: *filling }, strength, clean, draws)
+            }
+            Filling::Features(values) => {
+                let mut shape = clean.dims();
+                shape[0] = 1;
+                let filling = Tensor::<1>::from_data(values.as_slice(), &clean.device());
+                let filling = filling.reshape(shape).expand(clean.shape());
+                let erased = each_entry(Erase { filling: 0.0 }, strength, clean, draws);
+                let input = erased.input.mask_where(erased.changed.clone(), filling);
+                Corrupted { input, ..erased }
+            }
+        }
+    }
+
+    fn strength(&self) -> Strength {
+        Strength { level: self.level, scale: Self::SCALE }
+    }
+
+    fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
+        Ok(Box::new(Self { level: Self::SCALE.resolve(level)?, ..self.clone() }))
+    }
+
+    fn check(&self, event: &[usize]) -> Result<(), CorruptionError> {
+        match &self.filling {
+            Filling::Features(values) if values.len() != event.iter().product::<usize>() => {
+                let why = format!("it has {} values, one for each entry is needed", values.len());
+                Err(CorruptionError::Shape { name: "fill", event: event.into(), why })
+            }
+            _ => Ok(()),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::entries::by_hand;
     use burn::tensor::Device;
+    use dvae_random::Key;
 
     #[test]
     fn erases_what_is_drawn_and_keeps_the_rest_unscaled() {
-        let device = Device::flex();
-        let clean = Tensor::<1>::from_data([1.0, 0.5, -2.0], &device);
-        let erased = Tensor::from_data([false, true, false], &device);
-        let values = erase(clean, erased).into_data().try_to_vec::<f32>().unwrap();
-        assert_eq!(values, [1.0, 0.0, -2.0]);
+        let (clean, u) = ([1.0, 0.5, -2.0], [0.3, 0.2, 0.9]);
+        assert_eq!(by_hand(Erase { filling: 0.0 }, 0.3, &clean, &u), [1.0, 0.0, -2.0]);
+        assert_eq!(by_hand(Erase { filling: 9.0 }, 1.0, &clean, &u), [9.0; 3]);
+    }
+
+    #[test]
+    fn fills_each_feature_with_its_own_value() {
+        let clean = Tensor::<3>::zeros([2, 2, 2], &Device::flex());
+        let filled = Masking::new(1.0).unwrap().fill_features(vec![1.0, 2.0, 3.0, 4.0]).unwrap();
+        let input = filled.corrupt(clean, &mut Key::new(1).rows(&[0, 1])).input;
+        let values: Vec<f32> = input.into_data().try_to_vec().unwrap();
+        assert_eq!(values, [1.0, 2.0, 3.0, 4.0, 1.0, 2.0, 3.0, 4.0]);
+        let error = Corruption::<3>::check(&filled, &[3, 2]).unwrap_err().to_string();
+        assert!(error.contains("`fill` does not fit rows of shape [3, 2]"), "{error}");
+        assert!(Masking::new(0.1).unwrap().fill(f64::NAN).is_err());
+        assert!(Masking::new(0.1).unwrap().fill_features(vec![f32::INFINITY]).is_err());
     }
 
     #[test]

@@ -1,46 +1,72 @@
 //! A mixture: each row meets one process of several.
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::kind::Basic;
+use burn::tensor::{Device, Int, Tensor};
 use dvae_random::Draws;
 
-use crate::{Corrupted, Corruption, CorruptionError};
+use crate::sequence::{WHOLE, shares};
+use crate::{Corrupted, Corruption, CorruptionError, Level, Strength};
 
-/// Each row is damaged by one of the processes, chosen uniformly and independently per row.
+/// Each row is damaged by one of the processes, chosen independently per row.
 ///
 /// A row's noise is that of its process on a stream of its own, so it does not depend on what the
 /// other rows of the batch met.
 #[derive(Debug)]
-pub struct OneOf<const D: usize> {
-    processes: Vec<Box<dyn Corruption<D>>>,
+pub struct OneOf<const D: usize, K: Basic = burn::tensor::Float> {
+    processes: Vec<Box<dyn Corruption<D, K>>>,
+    /// Probabilities that the choice falls on this process or one before it.
+    up_to: Vec<f64>,
 }
 
-impl<const D: usize> OneOf<D> {
-    /// A uniform mixture of at least one process.
-    pub fn new(processes: Vec<Box<dyn Corruption<D>>>) -> Result<Self, CorruptionError> {
+impl<const D: usize, K: Basic> OneOf<D, K> {
+    /// A mixture of at least one process, all equally likely.
+    pub fn new(processes: Vec<Box<dyn Corruption<D, K>>>) -> Result<Self, CorruptionError> {
+        let weights = vec![1.0; processes.len()];
+        Self::weighted(processes, &weights)
+    }
+
+    /// A mixture of at least one process, each chosen in proportion to its weight: at least 0, finite, and
+    /// not all 0.
+    pub fn weighted(
+        processes: Vec<Box<dyn Corruption<D, K>>>,
+        weights: &[f64],
+    ) -> Result<Self, CorruptionError> {
         if processes.is_empty() {
-            return Err(CorruptionError::NothingToChoose);
+            return Err(CorruptionError::Nothing { name: "one-of" });
         }
-        Ok(Self { processes })
+        let sum: f64 = weights.iter().sum();
+        let right = weights.iter().all(|&weight| weight >= 0.0) && sum > 0.0 && sum.is_finite();
+        if weights.len() != processes.len() || !right {
+            let (processes, weights) = (processes.len(), weights.to_vec());
+            return Err(CorruptionError::Weights { processes, weights });
+        }
+        let up_to = weights.iter().scan(0.0, |sum, weight| {
+            *sum += weight;
+            Some(*sum)
+        });
+        Ok(Self { up_to: up_to.map(|weight| weight / sum).collect(), processes })
     }
 
     /// The places on axis 0 that meet each process.
     fn choose(&self, draws: &mut Draws) -> Vec<Vec<usize>> {
         let mut places = vec![Vec::new(); self.processes.len()];
+        let last = self.up_to.partition_point(|&up_to| up_to < 1.0);
         for (place, u) in draws.uniform_host(1).into_iter().enumerate() {
-            places[(u * self.processes.len() as f32) as usize].push(place);
+            let chosen = self.up_to.partition_point(|&up_to| up_to <= f64::from(u));
+            places[chosen.min(last)].push(place);
         }
         places
     }
 }
 
-fn indices(places: impl IntoIterator<Item = usize>, like: &burn::tensor::Device) -> Tensor<1, Int> {
+fn indices(places: impl IntoIterator<Item = usize>, like: &Device) -> Tensor<1, Int> {
     let places: Vec<i32> = places.into_iter().map(|place| place as i32).collect();
     Tensor::from_data(places.as_slice(), like)
 }
 
-impl<const D: usize> Corruption<D> for OneOf<D> {
+impl<const D: usize, K: Basic + 'static> Corruption<D, K> for OneOf<D, K> {
     /// `changed`: as the row's own process says.
-    fn corrupt(&self, clean: Tensor<D>, draws: &mut Draws) -> Corrupted<D> {
+    fn corrupt(&self, clean: Tensor<D, K>, draws: &mut Draws) -> Corrupted<D, K> {
         let device = clean.device();
         let chosen = self.choose(draws);
         let (mut inputs, mut changes) = (Vec::new(), Vec::new());
@@ -54,6 +80,9 @@ impl<const D: usize> Corruption<D> for OneOf<D> {
             inputs.push(part.input);
             changes.push(part.changed.int());
         }
+        if inputs.is_empty() {
+            return Corrupted::unchanged(clean);
+        }
         // Where each row went: the inverse of the order in which the parts stand.
         let mut back = vec![0; clean.dims()[0]];
         for (stands, place) in chosen.into_iter().flatten().enumerate() {
@@ -64,5 +93,18 @@ impl<const D: usize> Corruption<D> for OneOf<D> {
             input: Tensor::cat(inputs, 0).select(0, back.clone()),
             changed: Tensor::cat(changes, 0).select(0, back).bool(),
         }
+    }
+
+    fn strength(&self) -> Strength {
+        WHOLE
+    }
+
+    fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D, K>>, CorruptionError> {
+        let processes = shares(&self.processes, level)?;
+        Ok(Box::new(Self { processes, up_to: self.up_to.clone() }))
+    }
+
+    fn check(&self, event: &[usize]) -> Result<(), CorruptionError> {
+        self.processes.iter().try_for_each(|process| process.check(event))
     }
 }

@@ -6,20 +6,31 @@ use burn::tensor::kind::Basic;
 use burn::tensor::{Bool, Float, Tensor};
 use dvae_random::Draws;
 
+use crate::{CorruptionError, Level, Strength};
+
 /// Damaged rows, and what was done to them.
 #[derive(Clone, Debug)]
 pub struct Corrupted<const D: usize, K: Basic = Float> {
     /// What the encoder sees, `x̃`, of the clean rows' shape `[batch, …]`.
     pub input: Tensor<D, K>,
-    /// The entries that the process touched, of the same shape. Each process says what counts:
-    /// an erased zero is touched although its value stays.
+    /// The entries that the process touched, of the same shape: those where `x̃ᵢ ≠ xᵢ`, unless the
+    /// process says otherwise (an erased zero is touched although its value stays).
     pub changed: Tensor<D, Bool>,
+}
+
+impl<const D: usize, K: Basic> Corrupted<D, K> {
+    /// The clean rows as they are.
+    pub fn unchanged(clean: Tensor<D, K>) -> Self {
+        let changed = Tensor::<D>::zeros(clean.shape(), &clean.device()).bool();
+        Self { input: clean, changed }
+    }
 }
 
 /// A corruption process `p(x̃ | x)` on tensors of rank `D` and kind `K`; axis 0 is the row.
 ///
 /// The clean rows come by value: whatever a process does with them, the target stays what it was.
-/// All randomness comes from `draws`, whose rows are the rows of `clean`.
+/// All randomness comes from `draws`, whose rows are the rows of `clean`. No gradient flows through
+/// a process.
 pub trait Corruption<const D: usize, K: Basic = Float>: Debug + Send + Sync {
     /// Damages each row of `clean`, shape `[batch, …]`, with noise from its own stream.
     ///
@@ -27,10 +38,36 @@ pub trait Corruption<const D: usize, K: Basic = Float>: Debug + Send + Sync {
     ///
     /// If `draws` has another number of rows than `clean`.
     fn corrupt(&self, clean: Tensor<D, K>, draws: &mut Draws) -> Corrupted<D, K>;
+
+    /// How strong the process is, what that means, and which level changes nothing.
+    fn strength(&self) -> Strength;
+
+    /// The same process at another strength; an error names a level out of range.
+    ///
+    /// Of a combination the level is a share: 1 leaves the parts as they are, 0 changes nothing.
+    fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D, K>>, CorruptionError>;
+
+    /// Whether the process can damage rows of this shape; an error names what does not fit.
+    fn check(&self, event: &[usize]) -> Result<(), CorruptionError> {
+        let _ = event;
+        Ok(())
+    }
 }
 
 impl<const D: usize, K: Basic, C: Corruption<D, K> + ?Sized> Corruption<D, K> for Box<C> {
     fn corrupt(&self, clean: Tensor<D, K>, draws: &mut Draws) -> Corrupted<D, K> {
         (**self).corrupt(clean, draws)
+    }
+
+    fn strength(&self) -> Strength {
+        (**self).strength()
+    }
+
+    fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D, K>>, CorruptionError> {
+        (**self).at_level(level)
+    }
+
+    fn check(&self, event: &[usize]) -> Result<(), CorruptionError> {
+        (**self).check(event)
     }
 }

@@ -1,10 +1,10 @@
 //! Salt-and-pepper noise: entries replaced by the ends of the range.
 
-use burn::tensor::{Bool, Tensor};
+use burn::tensor::Tensor;
 use dvae_random::Draws;
 
-use crate::error::probability;
-use crate::{Corrupted, Corruption, CorruptionError};
+use crate::entries::{Law, Noise, Value, each_entry};
+use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// How often a replacement is salt (1) rather than pepper (0).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,58 +21,76 @@ pub enum SaltLaw {
 /// ```text
 /// x̃ᵢ = (1 − mᵢ) xᵢ + mᵢ sᵢ,   mᵢ ~ Bernoulli(ν),   sᵢ ~ Bernoulli(½ or ν) independently
 /// ```
+///
+/// Both come from one uniform: salt where it is below `P(s = 1) ν`, pepper up to `ν`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SaltAndPepper {
-    rate: f64,
-    law: SaltLaw,
+    level: Level,
+    salt: SaltLaw,
 }
 
 impl SaltAndPepper {
-    /// Replaces each entry with probability `rate`, in `[0, 1]`; 0 changes nothing.
-    pub fn new(rate: f64, law: SaltLaw) -> Result<Self, CorruptionError> {
-        Ok(Self { rate: probability("rate", rate)?, law })
-    }
+    /// What the level means.
+    pub const SCALE: Scale = Scale {
+        name: "rate",
+        meaning: "probability that an entry is replaced",
+        range: [0.0, 1.0],
+        null: 0.0,
+        severities: [0.05, 0.1, 0.2, 0.35, 0.5],
+    };
 
-    fn salt_probability(&self) -> f64 {
-        match self.law {
-            SaltLaw::Symmetric => 0.5,
-            SaltLaw::MostlyPepper => self.rate,
-        }
+    /// Replaces each entry with probability `rate`, in `[0, 1]`.
+    pub fn new(rate: impl Into<Level>, salt: SaltLaw) -> Result<Self, CorruptionError> {
+        Ok(Self { level: Self::SCALE.resolve(rate)?, salt })
     }
 }
 
-/// The deterministic half of [`SaltAndPepper`]: the `replaced` entries become 1 where `salt`,
-/// else 0.
-fn replace<const D: usize>(
-    clean: Tensor<D>,
-    replaced: Tensor<D, Bool>,
-    salt: Tensor<D, Bool>,
-) -> Tensor<D> {
-    clean.mask_where(replaced, salt.float())
+#[derive(Clone, Copy)]
+struct Replace {
+    salt: SaltLaw,
+}
+
+impl Law for Replace {
+    const NOISE: Noise = Noise::Uniform;
+
+    #[inline(always)]
+    fn apply<V: Value>(self, x: V, rate: V, u: V) -> (V, V::Mask) {
+        let salted = match self.salt {
+            SaltLaw::Symmetric => rate.clone().times(0.5),
+            SaltLaw::MostlyPepper => rate.clone() * rate.clone(),
+        };
+        let peppered = x.put(u.clone().below(rate.clone()), 0.0);
+        (peppered.put(u.clone().below(salted), 1.0), u.below(rate))
+    }
 }
 
 impl<const D: usize> Corruption<D> for SaltAndPepper {
     /// `changed`: the replaced entries, those that had the new value already among them.
     fn corrupt(&self, clean: Tensor<D>, draws: &mut Draws) -> Corrupted<D> {
-        let replaced = draws.bernoulli(self.rate, clean.shape(), &clean.device());
-        let salt = draws.bernoulli(self.salt_probability(), clean.shape(), &clean.device());
-        Corrupted { input: replace(clean, replaced.clone(), salt), changed: replaced }
+        each_entry(Replace { salt: self.salt }, Corruption::<D>::strength(self), clean, draws)
+    }
+
+    fn strength(&self) -> Strength {
+        Strength { level: self.level, scale: Self::SCALE }
+    }
+
+    fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
+        Ok(Box::new(Self { level: Self::SCALE.resolve(level)?, ..*self }))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::Device;
+    use crate::entries::by_hand;
 
+    // Half of 0.5 is salt by the one law, 0.5² by the other too; half of 0.25 and 0.25² are not.
     #[test]
     fn replaces_what_is_drawn_by_salt_or_pepper() {
-        let device = Device::flex();
-        let clean = Tensor::<1>::from_data([0.3, 0.4, 0.5, 0.6], &device);
-        let replaced = Tensor::from_data([true, true, false, false], &device);
-        let salt = Tensor::from_data([true, false, true, false], &device);
-        let values = replace(clean, replaced, salt).into_data().try_to_vec::<f32>().unwrap();
-        assert_eq!(values, [1.0, 0.0, 0.5, 0.6]);
+        let (clean, u) = ([0.3; 4], [0.05, 0.1, 0.2, 0.25]);
+        let by = |salt| by_hand(Replace { salt }, 0.25, &clean, &u);
+        assert_eq!(by(SaltLaw::Symmetric), [1.0, 1.0, 0.0, 0.3]);
+        assert_eq!(by(SaltLaw::MostlyPepper), [1.0, 0.0, 0.0, 0.3]);
     }
 
     #[test]

@@ -1,9 +1,12 @@
-//! What every process promises, and the law of each one, with bounds that hold for any seed.
+//! The law of each process that draws, with bounds that hold for any seed; combinations; texts and files.
 
 #![allow(clippy::unwrap_used)] // A test may panic.
 
 use burn::tensor::{Bool, Device, Tensor};
-use dvae_corruption::{Corrupted, Corruption, CorruptionConfig, OneOf};
+use dvae_corruption::{
+    Clean, Corrupted, Corruption, CorruptionConfig, DeadLines, DeadPixels, Level, Masking,
+    Occlusion, OneOf, Part, Rotation, Sequence, Shot, ShowMask, Sometimes,
+};
 use dvae_random::{Key, Purpose};
 
 const ROWS: u64 = 64;
@@ -41,49 +44,10 @@ fn six_sigma(p: f64, n: f64) -> f64 {
 
 const ENTRIES: f64 = (ROWS as usize * WIDTH) as f64;
 
-const ALL: [&str; 6] =
-    ["none", "gaussian:0.3", "masking:0.5", "salt-and-pepper:0.2", "mostly-pepper:0.1", "mixed"];
-
-#[test]
-fn a_row_meets_the_same_noise_in_any_batch() {
-    for text in ALL {
-        let process = build(text);
-        let together = corrupt_rows(&*process, grey(&[3, 4, 5, 9]), &[3, 4, 5, 9]);
-        let reversed = corrupt_rows(&*process, grey(&[9, 5, 4, 3]), &[9, 5, 4, 3]);
-        assert_eq!(together.input.clone().into_data(), reversed.input.flip([0]).into_data());
-        for (place, id) in [3, 4, 5, 9].into_iter().enumerate() {
-            let alone = corrupt_rows(&*process, grey(&[id]), &[id]);
-            let row = together.input.clone().slice([place..place + 1]);
-            assert_eq!(row.into_data(), alone.input.into_data(), "{text}, row {id}");
-        }
-    }
-}
-
-#[test]
-fn unchanged_entries_keep_their_value_and_the_range_is_kept() {
-    for text in ALL {
-        let (clean, Corrupted { input, changed }) = corrupt(text);
-        let differs = input.clone().not_equal(clean);
-        let silent = differs.bool_and(changed.bool_not());
-        assert!(!silent.any().into_scalar::<bool>(), "{text}");
-        let outside = input.clone().lower_elem(0.0).bool_or(input.greater_elem(1.0));
-        assert!(!outside.any().into_scalar::<bool>(), "{text}");
-    }
-}
-
-#[test]
-fn the_null_level_changes_nothing() {
-    for text in ["none", "gaussian:0", "masking:0", "salt-and-pepper:0", "mostly-pepper:0"] {
-        let (clean, Corrupted { input, changed }) = corrupt(text);
-        assert_eq!(input.into_data(), clean.into_data(), "{text}");
-        assert!(!changed.any().into_scalar::<bool>(), "{text}");
-    }
-}
-
 #[test]
 fn unclipped_gaussian_noise_has_mean_zero_and_variance_sigma_squared() {
     let ids: Vec<u64> = (0..ROWS).collect();
-    let config = CorruptionConfig::Gaussian { sigma: 0.3, clip: None };
+    let config = CorruptionConfig::Gaussian { level: 0.3.into(), clip: None };
     let noisy = corrupt_rows(&*config.build::<2>().unwrap(), grey(&ids), &ids);
     let noise = noisy.input - grey(&ids);
     let mean = f64::from(noise.clone().mean().into_scalar::<f32>());
@@ -164,35 +128,231 @@ fn a_mixture_of_one_is_that_process_on_its_own_stream() {
     assert!(OneOf::<2>::new(vec![]).is_err());
 }
 
+/// The Kolmogorov–Smirnov distance that a right sample of size `n` exceeds once in 10⁹ times:
+/// `√(ln(2 · 10⁹) / 2n)` (Massart 1990).
+fn assert_law(name: &str, mut sample: Vec<f64>, cdf: impl Fn(f64) -> f64) {
+    sample.sort_by(f64::total_cmp);
+    let n = sample.len() as f64;
+    let gap = |(i, &x): (usize, &f64)| {
+        let f = cdf(x);
+        (f - i as f64 / n).abs().max(((i + 1) as f64 / n - f).abs())
+    };
+    let distance = sample.iter().enumerate().map(gap).fold(0.0, f64::max);
+    let bound = (2e9f64.ln() / (2.0 * n)).sqrt();
+    assert!(n > 1000.0 && distance < bound, "{name}: {distance} of {bound} with {n} values");
+}
+
+/// What a process adds to rows of 0.5, where it changes anything.
+fn added(config: &CorruptionConfig) -> Vec<f64> {
+    let ids: Vec<u64> = (0..ROWS).collect();
+    let half = Tensor::<2>::full([ROWS as usize, WIDTH], 0.5, &Device::flex());
+    let out = corrupt_rows(&*config.build::<2>().unwrap(), half, &ids);
+    let changed = out.changed.into_data();
+    let values = out.input.into_data();
+    let both = values.iter::<f64>().zip(changed.iter::<bool>());
+    both.filter(|(_, changed)| *changed).map(|(value, _)| value - 0.5).collect()
+}
+
+/// `Φ(x)` by Simpson's rule on the density.
+fn normal_cdf(x: f64) -> f64 {
+    let density = |t: f64| (-0.5 * t * t).exp() / std::f64::consts::TAU.sqrt();
+    let h = x / 200.0;
+    let inner: f64 =
+        (1..200).map(|i| density(f64::from(i) * h) * if i % 2 == 1 { 4.0 } else { 2.0 }).sum();
+    0.5 + h / 3.0 * (density(0.0) + inner + density(x))
+}
+
 #[test]
-fn texts_name_processes_or_say_what_is_wrong() {
-    for (text, needle) in [
-        ("gauss", "known are none, gaussian"),
-        ("gaussian:x", "`gaussian:x`"),
-        ("gaussian:-1", "`sigma`"),
-        ("masking:nan", "[0, 1], but is NaN"),
-        ("masking:1.5", "`rate`"),
-        ("mixed:3", "`mixed:3`"),
-    ] {
-        let error = text.parse::<CorruptionConfig>().unwrap_err().to_string();
-        assert!(error.contains(needle), "{text}: {error}");
+fn additive_and_multiplicative_noise_follows_its_law() {
+    let level = Level::Fixed(0.3);
+    let gaussian = CorruptionConfig::Gaussian { level, clip: None };
+    assert_law("Gaussian", added(&gaussian), |x| normal_cdf(x / 0.3));
+    let uniform = CorruptionConfig::Uniform { level, clip: None };
+    assert_law("uniform", added(&uniform), |x| ((x + 0.3) / 0.6).clamp(0.0, 1.0));
+    let laplace = CorruptionConfig::Laplace { level, clip: None };
+    assert_law("Laplace", added(&laplace), |x| {
+        let tail = 0.5 * (-x.abs() / 0.3).exp();
+        if x < 0.0 { tail } else { 1.0 - tail }
+    });
+    let speckle = CorruptionConfig::Speckle { level, clip: None };
+    assert_law("speckle", added(&speckle), |x| normal_cdf(x / 0.15));
+    let impulse = CorruptionConfig::Impulse { level, values: [-1.0, 2.0] };
+    let values = added(&impulse);
+    let share = values.len() as f64 / ENTRIES;
+    assert!((share - 0.3).abs() < six_sigma(0.3, ENTRIES), "{share}");
+    assert_law("impulse", values, |x| (x + 1.5) / 3.0);
+}
+
+#[test]
+fn dropout_keeps_the_mean() {
+    let (clean, Corrupted { input, .. }) = corrupt("dropout:0.3");
+    let erased = rate(input.clone().equal_elem(0.0));
+    assert!((erased - 0.3).abs() < six_sigma(0.3, ENTRIES), "erased {erased}");
+    // Each entry is at most 0.5 / 0.7, or 0: six standard deviations of the mean.
+    let gap = f64::from((input - clean).mean().into_scalar::<f32>());
+    assert!(gap.abs() < 6.0 * 0.5 * (0.3f64 / 0.7).sqrt() / ENTRIES.sqrt(), "{gap}");
+}
+
+// Counts of 0.5 / 0.05 = 10 photons, and of 0.5 / 0.0125 = 40, where the law is approximated to 0.002.
+#[test]
+fn shot_noise_counts_photons() {
+    for (gain, mean, allowed) in [(0.05, 10.0f64, 0.0), (0.0125, 40.0, 0.002)] {
+        let ids: Vec<u64> = (0..ROWS).collect();
+        let half = Tensor::<2>::full([ROWS as usize, WIDTH], 0.5, &Device::flex());
+        let process = Shot::new(gain).unwrap();
+        let input = corrupt_rows(&process, half, &ids).input.into_data();
+        let counts: Vec<f64> = input.iter::<f64>().map(|v| (v / gain).round()).collect();
+        let (mut probability, mut sum) = ((-mean).exp(), 0.0);
+        for k in 0..=(1.0 / gain) as usize - 1 {
+            sum += probability;
+            probability *= mean / (k + 1) as f64;
+            let below = counts.iter().filter(|&&count| count <= k as f64).count() as f64;
+            let gap = (below / ENTRIES - sum).abs();
+            assert!(gap < six_sigma(sum, ENTRIES) + allowed + 1e-6, "{gain}, {k}: {gap}");
+        }
     }
 }
 
 #[test]
-fn files_name_processes_and_refuse_what_they_do_not_know() {
-    for text in ALL {
-        let config: CorruptionConfig = text.parse().unwrap();
-        let file = serde_json::to_string(&config).unwrap();
-        assert_eq!(serde_json::from_str::<CorruptionConfig>(&file).unwrap(), config, "{file}");
+fn directions_and_places_are_uniform() {
+    // A rotation by up to 180° of a picture that shows its angle.
+    let ids: Vec<u64> = (0..4000).collect();
+    let across: Vec<f32> = (0..9).map(|i| (i % 3) as f32 / 2.0).collect();
+    let picture = Tensor::<1>::from_data(across.as_slice(), &Device::flex());
+    let pictures = picture.reshape([1, 1, 3, 3]).expand([4000, 1, 3, 3]);
+    let draws = || Key::new(3).rows(&ids);
+    let turned = Rotation::new(180.0).unwrap().corrupt(pictures, &mut draws()).input;
+    let [up, right] = [[0..4000, 0..1, 0..1, 1..2], [0..4000, 0..1, 1..2, 2..3]].map(|place| {
+        turned.clone().slice(place).into_data().iter::<f64>().map(|v| v - 0.5).collect::<Vec<_>>()
+    });
+    let angles = up.iter().zip(&right).map(|(up, right)| up.atan2(*right));
+    assert_law("rotation", angles.collect(), |a| a / std::f64::consts::TAU + 0.5);
+
+    // A block of one pixel of 20 × 20: its place is one of 400.
+    let blank = Tensor::<4>::ones([4000, 1, 20, 20], &Device::flex());
+    let hidden = Occlusion::new(1.0 / 400.0).unwrap().corrupt(blank, &mut draws()).changed;
+    let places: Vec<f64> =
+        hidden.float().reshape([4000, 400]).argmax(1).into_data().iter().collect();
+    // As a continuous law: each place is spread over its own step, by the row's number.
+    let spread =
+        places.iter().enumerate().map(|(i, p)| (p + (i as f64 * 0.618_034).fract()) / 400.0);
+    assert_law("occlusion", spread.collect(), |x| x);
+}
+
+#[test]
+fn a_sensor_has_its_own_pattern() {
+    let ids: Vec<u64> = (0..3).collect();
+    let grey = Tensor::<4>::full([3, 2, 40, 40], 0.5, &Device::flex());
+    let on = |process: &dyn Corruption<4>, epoch| {
+        let mut draws = Key::new(1).epoch(epoch).rows(&ids);
+        process.corrupt(grey.clone(), &mut draws).input.into_data().try_to_vec::<f32>().unwrap()
+    };
+    let sensor = DeadPixels::new(0.1).unwrap();
+    let pattern = on(&sensor, 0);
+    assert_eq!(pattern, on(&sensor, 1));
+    assert_ne!(pattern, on(&sensor.sensor(2), 0));
+    for plane in pattern.chunks(1600) {
+        assert_eq!(plane, &pattern[..1600]);
     }
-    for (file, needle) in [
-        (r#"{"process": "none", "rate": 0.5}"#, "unknown field `rate`"),
-        (r#"{"process": "masking", "rate": 0.5, "sigma": 1}"#, "unknown field `sigma`"),
-        (r#"{"process": "masking"}"#, "missing field `rate`"),
-        (r#"{"process": "mask", "rate": 0.5}"#, "unknown variant `mask`"),
+    let share =
+        |value: f32| pattern[..1600].iter().filter(|&&v| v == value).count() as f64 / 1600.0;
+    assert!((share(0.0) - 0.05).abs() < six_sigma(0.05, 1600.0), "{}", share(0.0));
+    assert!((share(1.0) - 0.05).abs() < six_sigma(0.05, 1600.0), "{}", share(1.0));
+    let lines = on(&DeadLines::new(0.3).unwrap(), 0);
+    assert!(lines.chunks(40).all(|line| line == &lines[..40]));
+    assert!(lines.contains(&0.0) && lines.contains(&1.0) && lines.contains(&0.5));
+}
+
+// Each row by the first process with probability 0.8.
+#[test]
+fn weights_say_how_often() {
+    let ids: Vec<u64> = (0..5000).collect();
+    let rows = Tensor::<2>::full([5000, 1], 0.5, &Device::flex());
+    let fill = |value| -> Box<dyn Corruption<2>> {
+        Box::new(Masking::new(1.0).unwrap().fill(value).unwrap())
+    };
+    let share = |process: &dyn Corruption<2>, value: f32| {
+        let input = process.corrupt(rows.clone(), &mut Key::new(1).rows(&ids)).input;
+        rate(input.equal_elem(value))
+    };
+    let weighted =
+        OneOf::weighted(vec![fill(1.0), fill(2.0), fill(3.0)], &[4.0, 0.0, 1.0]).unwrap();
+    assert!((share(&weighted, 1.0) - 0.8).abs() < six_sigma(0.8, 5000.0));
+    assert_eq!(share(&weighted, 2.0), 0.0);
+    let sometimes = Sometimes::new(0.3, fill(1.0)).unwrap();
+    assert!((share(&sometimes, 1.0) - 0.3).abs() < six_sigma(0.3, 5000.0));
+    assert_eq!(share(&Sometimes::new(1.0, fill(1.0)).unwrap(), 1.0), 1.0);
+    assert_eq!(share(&Sometimes::new(0.0, fill(1.0)).unwrap(), 0.5), 1.0);
+    for weights in [vec![0.0, 0.0], vec![1.0], vec![-1.0, 2.0], vec![f64::NAN, 1.0]] {
+        let error = OneOf::weighted(vec![fill(1.0), fill(2.0)], &weights).unwrap_err().to_string();
+        assert!(error.contains("`weights`") && error.contains("2 processes"), "{error}");
+    }
+}
+
+// Half of the entries become 0.25, and then half of all become 0.75: a quarter is 0.25, half 0.75.
+#[test]
+fn a_sequence_damages_again_with_noise_of_its_own() {
+    let part = |value| -> Box<dyn Corruption<2>> {
+        Box::new(Masking::new(0.5).unwrap().fill(value).unwrap())
+    };
+    let sequence = Sequence::new(vec![part(0.125), part(0.75)]).unwrap();
+    let ids: Vec<u64> = (0..ROWS).collect();
+    let rows = Tensor::<2>::full([ROWS as usize, WIDTH], 0.5, &Device::flex());
+    let Corrupted { input, changed } = corrupt_rows(&sequence, rows, &ids);
+    for (value, share) in [(0.5, 0.25), (0.125, 0.25), (0.75, 0.5)] {
+        let got = rate(input.clone().equal_elem(value));
+        assert!((got - share).abs() < six_sigma(share, ENTRIES), "{value}: {got}");
+    }
+    assert!((rate(changed) - 0.75).abs() < six_sigma(0.75, ENTRIES));
+    assert!(Sequence::<2>::new(vec![]).is_err());
+}
+
+#[test]
+fn a_part_is_damaged_and_the_rest_stays() {
+    let ids = [3, 4];
+    let clean = Tensor::<4>::full([2, 3, 4, 5], 0.5, &Device::flex());
+    let part = Part::new(Box::new(Masking::new(1.0).unwrap())).channels(&[2, 0]).unwrap();
+    let part = part.region(1..3, None).unwrap();
+    let Corrupted { input, changed } = part.corrupt(clean, &mut Key::new(1).rows(&ids));
+    let input: Vec<f32> = input.into_data().try_to_vec().unwrap();
+    let changed: Vec<bool> = changed.into_data().iter::<bool>().collect();
+    for (i, (value, changed)) in input.iter().zip(changed).enumerate() {
+        let (line, channel) = (i / 5 % 4, i / 20 % 3);
+        let inside = channel != 1 && (1..3).contains(&line);
+        assert_eq!((*value == 0.0, changed), (inside, inside), "entry {i}");
+    }
+    assert!(part.check(&[3, 4, 5]).is_ok());
+    for (event, needle) in [
+        (&[2, 4, 5][..], "there is no channel 2"),
+        (&[3, 2, 5], "ends at line 3"),
+        (&[12], "must be [channels, height, width]"),
     ] {
-        let error = serde_json::from_str::<CorruptionConfig>(file).unwrap_err().to_string();
-        assert!(error.contains(needle), "{file}: {error}");
+        let error = part.check(event).unwrap_err().to_string();
+        assert!(error.contains(needle), "{error}");
     }
+    let whole = || Part::new(Box::new(Clean));
+    assert!(whole().channels(&[]).is_err() && whole().channels(&[1, 1]).is_err());
+    #[allow(clippy::reversed_empty_ranges)] // What is to be refused.
+    let backwards = whole().region(3..1, None);
+    assert!(backwards.unwrap_err().to_string().contains("`lines`"));
+}
+
+#[test]
+fn a_mask_stands_beside_what_it_is_the_mask_of() {
+    let ids: Vec<u64> = (0..ROWS).collect();
+    let masking = Masking::new(0.3).unwrap().fill(0.5).unwrap();
+    let plain = corrupt_rows(&masking, grey(&ids), &ids);
+    let shown = ShowMask::new(Box::new(masking)).unwrap();
+    let Corrupted { input, changed } = corrupt_rows(&shown, grey(&ids), &ids);
+    assert_eq!(input.dims(), [ROWS as usize, 2 * WIDTH]);
+    let [values, mask] = [0, WIDTH].map(|start| input.clone().narrow(1, start, WIDTH).into_data());
+    assert_eq!(values, plain.input.into_data());
+    assert_eq!(mask, plain.changed.clone().float().into_data());
+    assert_eq!(changed.clone().narrow(1, 0, WIDTH).into_data(), plain.changed.into_data());
+    assert!(!changed.narrow(1, WIDTH, WIDTH).any().into_scalar::<bool>());
+    let undamaged = shown.at_level(Level::Fixed(0.0)).unwrap();
+    let input = corrupt_rows(&*undamaged, grey(&ids), &ids).input;
+    assert_eq!(input.clone().narrow(1, 0, WIDTH).into_data(), grey(&ids).into_data());
+    assert_eq!(input.narrow(1, WIDTH, WIDTH).max().into_scalar::<f32>(), 0.0);
+    assert!(ShowMask::<1>::new(Box::new(Clean)).is_err());
 }

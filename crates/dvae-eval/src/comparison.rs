@@ -84,7 +84,7 @@ impl<V: Vae<4>> Comparison<'_, V> {
             grid = grid
                 .heading(corruption.to_string())
                 .row("clean", clean.clone())
-                .row("corrupted", input.clone());
+                .row("corrupted", input.clone().narrow(1, 0, clean.dims()[1]));
             for (name, model) in self.models {
                 grid = grid.row(*name, model.denoise(input.clone()));
             }

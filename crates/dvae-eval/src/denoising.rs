@@ -1,11 +1,11 @@
 //! How much cleaner a model makes damaged rows.
 
 use burn::tensor::Device;
-use dvae_corruption::{Clean, Corruption};
+use dvae_corruption::Corruption;
 use dvae_data::{Dataset, Order};
 use dvae_models::Vae;
 use dvae_random::Key;
-use dvae_train::{MeanElbo, Streams, TrainError, evaluate};
+use dvae_train::{MeanElbo, Streams, TrainError, evaluate, null};
 use serde::Serialize;
 
 use crate::psnr;
@@ -38,13 +38,16 @@ pub fn denoising<const D: usize, V: Vae<D>>(
     let bound = |corruption: &dyn Corruption<D>| -> Result<MeanElbo, TrainError> {
         Ok(evaluate(model, dataset, corruption, key, batch_size, device)?.mean)
     };
-    let (clean, corrupted) = (bound(&Clean)?, bound(corruption)?);
+    corruption.check(dataset.event())?;
+    let (clean, corrupted) = (bound(&*null(corruption)?)?, bound(corruption)?);
     let (mut input, mut output) = (0.0, 0.0);
     for batch in dataset.batches::<D>(batch_size, Order::Stored, device)? {
         let mut streams = Streams::evaluation(key, &batch.ids);
         let damaged = corruption.corrupt(batch.clean.clone(), &mut streams.corruption).input;
         let denoised = model.denoise(damaged.clone());
-        input += psnr(batch.clean.clone(), damaged).sum().into_scalar::<f64>();
+        // A mask that the encoder is shown stands behind the damaged values.
+        let values = damaged.narrow(1, 0, batch.clean.dims()[1]);
+        input += psnr(batch.clean.clone(), values).sum().into_scalar::<f64>();
         output += psnr(batch.clean, denoised).sum().into_scalar::<f64>();
     }
     let rows = dataset.len() as f64;

@@ -56,6 +56,7 @@ mod flex;
 
 mod adam;
 mod density;
+mod host;
 mod latent;
 mod layers;
 pub mod math;
@@ -64,6 +65,7 @@ mod switch;
 
 pub use adam::{Adam, AdamW, ClipError, GlobalNormClip};
 pub use density::{Density, sigmoid};
+pub use host::{on_host, with_values};
 pub use latent::{kl_to_standard_normal, reparameterise};
 pub use layers::{Activation, conv_transpose2d, conv2d, linear};
 pub use switch::{enabled, set_enabled};

@@ -13,6 +13,7 @@
 //! | [`sigmoid`]       | 3 · 10⁻⁷ of the value; 0 where that is below the normal floats           |
 //! | [`softplus`]      | 3 · 10⁻⁷ of the value; 0 where that is below the normal floats           |
 //! | [`sin_cos_turns`] | 2 · 10⁻⁷                                                                 |
+//! | [`sin_cos_of_turn`] | the same, for at most one turn                                        |
 //!
 //! Infinities and NaN give what the exact function tends to, and NaN.
 
@@ -72,7 +73,7 @@ pub fn ln_normal(x: f32) -> f32 {
     // ln m = 2 atanh s with s = (m − 1) / (m + 1).
     let s = (m - 1.0) / (m + 1.0);
     let w = s * s;
-    let series = (((w / 9.0 + 1.0 / 7.0) * w + 0.2) * w + 1.0 / 3.0) * w;
+    let series = (((w * (1.0 / 9.0) + 1.0 / 7.0) * w + 0.2) * w + 1.0 / 3.0) * w;
     // ln 2 in two parts, the first exact when multiplied by any k.
     k * 0.693_359_4 + (k * -2.121_944_4e-4 + (2.0 * s + 2.0 * s * series))
 }
@@ -94,10 +95,12 @@ pub(crate) fn ln_1p_unit(e: f32) -> f32 {
     // 2 atanh s with s = e / (2 + e), at most ⅓.
     let s = e / (2.0 + e);
     let w = s * s;
-    let series =
-        (((((w / 15.0 + 1.0 / 13.0) * w + 1.0 / 11.0) * w + 1.0 / 9.0) * w + 1.0 / 7.0) * w + 0.2)
-            * w
-            + 1.0 / 3.0;
+    let series = (((((w * (1.0 / 15.0) + 1.0 / 13.0) * w + 1.0 / 11.0) * w + 1.0 / 9.0) * w
+        + 1.0 / 7.0)
+        * w
+        + 0.2)
+        * w
+        + 1.0 / 3.0;
     2.0 * s + 2.0 * s * w * series
 }
 
@@ -121,7 +124,12 @@ pub fn softplus(x: f32) -> f32 {
 pub fn sin_cos_turns(t: f32) -> (f32, f32) {
     // Whole turns are exact to take away; beyond 2²⁴ there is nothing else.
     let whole = if t.abs() < 16_777_216.0 { t as i32 as f32 } else { t };
-    let t = t - whole;
+    sin_cos_of_turn(t - whole)
+}
+
+/// `(sin 2πt, cos 2πt)` for `t` in `[−1, 1]`.
+#[inline(always)]
+pub fn sin_cos_of_turn(t: f32) -> (f32, f32) {
     let rounded = t * 4.0 + ROUNDER;
     let quadrant = rounded.to_bits();
     let angle = (t * 4.0 - (rounded - ROUNDER)) * FRAC_PI_2; // in [−π/4, π/4]

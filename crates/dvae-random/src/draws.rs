@@ -19,11 +19,24 @@ pub struct Draws {
     key: Key,
     ids: Arc<[u64]>,
     next: u32,
+    progress: f64,
 }
 
 impl Draws {
     pub(crate) fn new(key: Key, ids: Arc<[u64]>) -> Self {
-        Self { key, ids, next: 0 }
+        Self { key, ids, next: 0, progress: 1.0 }
+    }
+
+    /// The same draws, at a point of training: 0 in its first epoch, 1 in its last.
+    ///
+    /// No number depends on it; strengths that change over training do.
+    pub fn at_progress(self, progress: f64) -> Self {
+        Self { progress, ..self }
+    }
+
+    /// The point of training that the draws are for, in `[0, 1]`; 1 where nothing else was said.
+    pub fn progress(&self) -> f64 {
+        self.progress
     }
 
     /// The ids of the data rows, in the order of axis 0.
@@ -35,7 +48,7 @@ impl Draws {
     /// here. It counts as a draw.
     pub fn branch(&mut self) -> Self {
         let key = self.key.branch(u64::from(self.advance()));
-        Self::new(key, self.ids.clone())
+        Self { key, ids: self.ids.clone(), next: 0, progress: self.progress }
     }
 
     /// The streams of some of the rows, given by their places on axis 0.
@@ -108,6 +121,22 @@ impl Draws {
         self.fill(&shape, draw, Uniform)
     }
 
+    /// The next draw, to be made on the host piece by piece.
+    pub fn pieces(&mut self) -> Pieces {
+        let draw = Draw { key: self.key.words(), index: self.advance() };
+        Pieces { ids: self.ids.clone(), draw }
+    }
+
+    /// The stream of the row at `place` on axis 0, on the host, from its next draw on. What is drawn
+    /// there is not counted here: draw from rows or from all of them together, or [`Draws::branch`].
+    ///
+    /// # Panics
+    ///
+    /// If there is no such row.
+    pub fn row(&self, place: usize) -> RowDraws {
+        RowDraws { key: self.key, row: self.ids[place], next: self.next }
+    }
+
     /// The next draw, of this shape.
     fn draw(&mut self, shape: Shape) -> (Shape, Draw) {
         let rows = self.ids.len();
@@ -130,9 +159,69 @@ impl Draws {
 
     /// The number of the next draw.
     fn advance(&mut self) -> u32 {
-        let index = self.next;
-        assert!(index < DERIVATION, "a stream holds 2³² − 1 draws");
-        self.next += 1;
-        index
+        advance(&mut self.next)
+    }
+}
+
+fn advance(next: &mut u32) -> u32 {
+    let index = *next;
+    assert!(index < DERIVATION, "a stream holds 2³² − 1 draws");
+    *next += 1;
+    index
+}
+
+/// One draw of all rows that is made on the host where and when its parts are wanted: the same
+/// numbers as the tensor of that draw.
+#[derive(Clone, Debug)]
+pub struct Pieces {
+    ids: Arc<[u64]>,
+    draw: Draw,
+}
+
+impl Pieces {
+    /// The elements that a piece must begin at a multiple of.
+    pub const ALIGNMENT: usize = fill::BLOCK;
+
+    /// Uniforms on `[0, 1)` of the row at `place`, from element `start` on.
+    pub fn uniform(&self, place: usize, start: usize, out: &mut [f32]) {
+        fill::fill_row(out, self.ids[place], start, self.draw, Uniform);
+    }
+
+    /// Standard normals of the row at `place`, from element `start` on.
+    pub fn normal(&self, place: usize, start: usize, out: &mut [f32]) {
+        fill::fill_row(out, self.ids[place], start, self.draw, Normal);
+    }
+}
+
+/// The stream of one row on the host, read in order.
+#[derive(Clone, Debug)]
+pub struct RowDraws {
+    key: Key,
+    row: u64,
+    next: u32,
+}
+
+impl RowDraws {
+    /// Fills with independent uniforms on `[0, 1)`: one draw.
+    pub fn uniform(&mut self, out: &mut [f32]) {
+        let draw = self.draw();
+        fill::fill_row(out, self.row, 0, draw, Uniform);
+    }
+
+    /// Fills with independent standard normals: one draw.
+    pub fn normal(&mut self, out: &mut [f32]) {
+        let draw = self.draw();
+        fill::fill_row(out, self.row, 0, draw, Normal);
+    }
+
+    /// `N` independent uniforms on `[0, 1)`: one draw.
+    pub fn uniforms<const N: usize>(&mut self) -> [f32; N] {
+        let mut out = [0.0; N];
+        self.uniform(&mut out);
+        out
+    }
+
+    fn draw(&mut self) -> Draw {
+        Draw { key: self.key.words(), index: advance(&mut self.next) }
     }
 }

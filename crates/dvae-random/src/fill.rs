@@ -6,10 +6,10 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::philox::{self, LANES, Words};
-use dvae_kernels::math::{ln_normal, sin_cos_turns};
+use dvae_kernels::math::{ln_normal, sin_cos_of_turn};
 
 /// Elements that one set of sixteen counters makes.
-const BLOCK: usize = 4 * LANES;
+pub(crate) const BLOCK: usize = 4 * LANES;
 /// Elements that a thread takes at once: small enough to share, large enough to be worth it.
 const GRAIN: usize = 128 * BLOCK;
 
@@ -17,7 +17,8 @@ const GRAIN: usize = 128 * BLOCK;
 pub(crate) trait Law: Copy + Send + Sync {
     type Item: Copy + Default + Send;
 
-    fn values(self, words: &Words) -> [Self::Item; BLOCK];
+    /// The elements that a set of sixteen counters makes.
+    fn values(self, words: &Words, out: &mut [Self::Item; BLOCK]);
 }
 
 /// Uniform on `[0, 1)`: the upper 24 bits, exact in an `f32`.
@@ -45,8 +46,10 @@ impl Law for Uniform {
     type Item = f32;
 
     #[inline(always)]
-    fn values(self, words: &Words) -> [f32; BLOCK] {
-        std::array::from_fn(|i| unit(words[i / LANES][i % LANES]))
+    fn values(self, words: &Words, out: &mut [f32; BLOCK]) {
+        for (out, &word) in out.iter_mut().zip(words.as_flattened()) {
+            *out = unit(word);
+        }
     }
 }
 
@@ -54,19 +57,17 @@ impl Law for Normal {
     type Item = f32;
 
     #[inline(always)]
-    fn values(self, words: &Words) -> [f32; BLOCK] {
-        let mut out = [0.0; BLOCK];
+    fn values(self, words: &Words, out: &mut [f32; BLOCK]) {
         for pair in 0..2 {
             for lane in 0..LANES {
                 // In (0, 1], so that the logarithm is finite.
                 let u = unit(words[2 * pair][lane]) + ULP;
                 let radius = (-2.0 * ln_normal(u)).sqrt();
-                let (sin, cos) = sin_cos_turns(unit(words[2 * pair + 1][lane]));
+                let (sin, cos) = sin_cos_of_turn(unit(words[2 * pair + 1][lane]));
                 out[2 * pair * LANES + lane] = radius * cos;
                 out[(2 * pair + 1) * LANES + lane] = radius * sin;
             }
         }
-        out
     }
 }
 
@@ -74,13 +75,17 @@ impl Law for Bernoulli {
     type Item = bool;
 
     #[inline(always)]
-    fn values(self, words: &Words) -> [bool; BLOCK] {
-        std::array::from_fn(|i| u64::from(words[i / LANES][i % LANES]) < self.threshold)
+    fn values(self, words: &Words, out: &mut [bool; BLOCK]) {
+        // The largest word that counts as true; none does at a threshold of 0.
+        let limit = self.threshold.wrapping_sub(1) as u32;
+        for (out, &word) in out.iter_mut().zip(words.as_flattened()) {
+            *out = (word <= limit) & (self.threshold > 0);
+        }
     }
 }
 
 /// One draw of a key: all rows share it, and the counter tells them apart.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Draw {
     pub(crate) key: [u32; 2],
     pub(crate) index: u32,
@@ -105,6 +110,13 @@ pub(crate) fn fill<L: Law>(arch: Arch, out: &mut [L::Item], rows: &[u64], draw: 
     );
 }
 
+/// Part of one row's stretch of a draw, from element `start` on, a multiple of [`BLOCK`].
+pub(crate) fn fill_row<L: Law>(out: &mut [L::Item], row: u64, start: usize, draw: Draw, law: L) {
+    debug_assert!(start.is_multiple_of(BLOCK));
+    let first_counter = (start / BLOCK * LANES) as u32;
+    Arch::new().dispatch(FillRow { out, row, first_counter, draw, law });
+}
+
 struct FillRow<'a, L: Law> {
     out: &'a mut [L::Item],
     row: u64,
@@ -125,16 +137,16 @@ impl<L: Law> WithSimd for FillRow<'_, L> {
             [(self.row >> 32) as u32; LANES],
             [self.draw.index; LANES],
         ];
-        let mut blocks = self.out.chunks_exact_mut(BLOCK);
-        for out in &mut blocks {
-            out.copy_from_slice(&self.law.values(&philox::block(counter, self.draw.key)));
+        let (blocks, rest) = self.out.as_chunks_mut::<BLOCK>();
+        for out in blocks {
+            self.law.values(&philox::block(counter, self.draw.key), out);
             for lane in &mut counter[0] {
                 *lane = lane.wrapping_add(LANES as u32);
             }
         }
-        let rest = blocks.into_remainder();
         if !rest.is_empty() {
-            let values = self.law.values(&philox::block(counter, self.draw.key));
+            let mut values = [L::Item::default(); BLOCK];
+            self.law.values(&philox::block(counter, self.draw.key), &mut values);
             rest.copy_from_slice(&values[..rest.len()]);
         }
     }

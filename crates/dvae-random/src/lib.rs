@@ -21,6 +21,7 @@
 //! | [`philox`]  | Philox 4×32-10, the counter-based generator of Salmon et al. (2011)            |
 //! | [`Key`]     | 64 bits that name a family of streams, derived from seed, purpose and epoch    |
 //! | [`Draws`]   | one stream per data row, drawn from in order: uniform, normal, Bernoulli       |
+//! | [`RowDraws`], [`Pieces`] | the same numbers on the host: one row's stream, or part of a draw |
 //!
 //! # Layout
 //!
@@ -51,5 +52,5 @@ mod fill;
 mod key;
 pub mod philox;
 
-pub use draws::Draws;
+pub use draws::{Draws, Pieces, RowDraws};
 pub use key::{Key, Purpose};

@@ -7,6 +7,7 @@
 const ROUNDS: usize = 10;
 const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
+const LOW: u64 = 0xFFFF_FFFF;
 
 /// Counters that [`block`] handles at once: the widest vector register holds sixteen words.
 pub const LANES: usize = 16;
@@ -16,23 +17,32 @@ pub type Words = [[u32; LANES]; 4];
 
 /// The random words of `LANES` counters under one key.
 #[inline(always)]
-pub fn block(mut counter: Words, mut key: [u32; 2]) -> Words {
+pub fn block(counter: Words, mut key: [u32; 2]) -> Words {
+    // One word in each 64-bit lane: what a vector multiplication reads and writes. Whatever stands in
+    // the upper half of a lane is never read.
+    let mut c = [[0; LANES]; 4];
+    for (wide, word) in c.iter_mut().flatten().zip(counter.as_flattened()) {
+        *wide = u64::from(*word);
+    }
     for _ in 0..ROUNDS {
         // Indexed by lane, so that the compiler sees one operation on each word of all lanes.
         #[allow(clippy::needless_range_loop)]
         for lane in 0..LANES {
-            let [c0, c1, c2, c3] = std::array::from_fn(|word| counter[word][lane]);
-            let product0 = u64::from(c0) * u64::from(MULTIPLIERS[0]);
-            let product1 = u64::from(c2) * u64::from(MULTIPLIERS[1]);
-            counter[0][lane] = (product1 >> 32) as u32 ^ c1 ^ key[0];
-            counter[1][lane] = product1 as u32;
-            counter[2][lane] = (product0 >> 32) as u32 ^ c3 ^ key[1];
-            counter[3][lane] = product0 as u32;
+            let product0 = (c[0][lane] & LOW) * u64::from(MULTIPLIERS[0]);
+            let product1 = (c[2][lane] & LOW) * u64::from(MULTIPLIERS[1]);
+            c[0][lane] = (product1 >> 32) ^ c[1][lane] ^ u64::from(key[0]);
+            c[1][lane] = product1;
+            c[2][lane] = (product0 >> 32) ^ c[3][lane] ^ u64::from(key[1]);
+            c[3][lane] = product0;
         }
         key[0] = key[0].wrapping_add(WEYL[0]);
         key[1] = key[1].wrapping_add(WEYL[1]);
     }
-    counter
+    let mut words = counter;
+    for (word, wide) in words.as_flattened_mut().iter_mut().zip(c.as_flattened()) {
+        *word = *wide as u32;
+    }
+    words
 }
 
 /// The four random words of one counter.

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // A test may panic.
 
 use burn::tensor::{Device, Tensor};
-use dvae_random::{Draws, Key};
+use dvae_random::{Draws, Key, Pieces};
 
 const N: usize = 200_000;
 
@@ -116,5 +116,32 @@ fn rows_draws_keys_and_branches_are_uncorrelated() {
     for (i, other) in others.iter().enumerate() {
         let dot: f64 = base.iter().zip(other).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
         assert!((dot / N as f64).abs() < 6.0 / (N as f64).sqrt(), "pair {i}: {dot}");
+    }
+}
+
+#[test]
+fn rows_and_pieces_hold_what_the_tensors_hold() {
+    let ids = [7, 3, 1 << 40];
+    let all = Key::new(5).rows(&ids);
+    let len = 3 * Pieces::ALIGNMENT + 5;
+    let (mut tensors, mut pieces) = (all.clone(), all.clone());
+    let device = Device::flex();
+    let uniforms = values(tensors.uniform::<2>([3, len], &device));
+    let normals = values(tensors.normal::<2>([3, len], &device));
+    let (uniform_pieces, normal_pieces) = (pieces.pieces(), pieces.pieces());
+    for place in 0..3 {
+        let expected = |all: &[f32]| all[place * len..(place + 1) * len].to_vec();
+        let mut row = all.row(place);
+        let (mut uniform, mut normal) = (vec![0.0; len], vec![0.0; len]);
+        row.uniform(&mut uniform);
+        row.normal(&mut normal);
+        assert_eq!(uniform, expected(&uniforms));
+        assert_eq!(normal, expected(&normals));
+        let start = 2 * Pieces::ALIGNMENT;
+        uniform_pieces.uniform(place, start, &mut uniform[start..]);
+        normal_pieces.normal(place, start, &mut normal[start..]);
+        assert_eq!(uniform, expected(&uniforms));
+        assert_eq!(normal, expected(&normals));
+        assert_eq!(all.row(place).uniforms::<2>(), uniform[..2]);
     }
 }

@@ -24,6 +24,11 @@ impl Streams {
         Self { corruption: rows(Purpose::Corruption), latent: rows(Purpose::Latent) }
     }
 
+    /// The same noise at a point of training, 0 to 1: scheduled strengths follow it.
+    pub fn at_progress(self, progress: f64) -> Self {
+        Self { corruption: self.corruption.at_progress(progress), ..self }
+    }
+
     /// Noise for measuring on these rows: the same whenever it is asked for.
     pub fn evaluation(root: Key, ids: &[u64]) -> Self {
         let rows = |purpose| root.purpose(purpose).rows(ids);

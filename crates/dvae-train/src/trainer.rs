@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Device;
-use dvae_corruption::{Clean, Corruption};
+use dvae_corruption::{Corruption, Level};
 use dvae_data::{Batch, Dataset, Order};
 use dvae_kernels::Adam;
 use dvae_losses::KlWeight;
@@ -101,7 +101,9 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
     /// After each epoch the bound on `validation` is measured with clean and with corrupted input,
     /// with noise that is the same every time.
     ///
-    /// An error names a set without rows, a folder that holds the checkpoints of another run, and
+    /// Strengths that are scheduled follow the epochs; validation is always at their last value.
+    ///
+    /// An error names a set without rows, rows that the corruption does not fit, a folder that holds the checkpoints of another run, and
     /// whatever stops the training.
     ///
     /// # Panics
@@ -118,6 +120,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
                 return Err(TrainError::Empty { set });
             }
         }
+        self.corruption.check(train.event())?;
         let run = Identity::new(&self.config, &self.corruption, train);
         match (&self.resumed, &self.checkpoints) {
             (Some((folder, saved)), _) => checkpoint::check(folder, saved, &run)?,
@@ -191,7 +194,9 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
 
     /// One step of the optimiser. The model goes through by value, so that weights change in place.
     fn step(mut self, batch: Batch<D>, rate: f64) -> (Self, PendingTerms) {
-        let mut streams = Streams::training(self.root(), self.epochs_done, &batch.ids);
+        let progress = self.progress(self.epochs_done);
+        let streams = Streams::training(self.root(), self.epochs_done, &batch.ids);
+        let mut streams = streams.at_progress(progress);
         let elbo = denoising_elbo(&self.model, batch.clean, &*self.corruption, &mut streams);
         let terms = PendingTerms::new(&elbo);
         let gradients = elbo.loss(self.beta).backward();
@@ -220,18 +225,27 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
             }
             Ok(evaluation)
         };
+        let undamaged = null(&*self.corruption)?;
         Ok(EpochReport {
             epoch,
             beta: self.config.beta,
             learning_rate: self.learning_rate(epoch * steps_per_epoch - 1, steps_per_epoch),
             train,
-            validation: Validation { clean: on(&Clean)?, corrupted: on(&*self.corruption)? },
+            validation: Validation { clean: on(&*undamaged)?, corrupted: on(&*self.corruption)? },
             seconds,
         })
     }
 
     fn learning_rate(&self, step: usize, steps_per_epoch: usize) -> f64 {
         self.config.learning_rate.at(step, self.config.epochs * steps_per_epoch)
+    }
+
+    /// How much of the training is done in this epoch: 0 in the first, 1 in the last.
+    fn progress(&self, epoch: usize) -> f64 {
+        match self.config.epochs {
+            1 => 1.0,
+            epochs => epoch as f64 / (epochs - 1) as f64,
+        }
     }
 
     fn root(&self) -> Key {
@@ -253,6 +267,13 @@ impl<const D: usize, V: fmt::Debug> fmt::Debug for Trainer<D, V> {
 /// `model` with the weights of the newest intact checkpoint in `folder`.
 pub fn load_weights<M: burn::module::Module>(folder: &Path, model: M) -> Result<M, TrainError> {
     checkpoint::load_weights(folder, model)
+}
+
+/// The process at the level that changes nothing: what a model is given for rows that nobody damaged.
+pub fn null<const D: usize>(
+    corruption: &dyn Corruption<D>,
+) -> Result<Box<dyn Corruption<D>>, TrainError> {
+    Ok(corruption.at_level(Level::Fixed(corruption.strength().scale.null))?)
 }
 
 fn tell(observers: &mut [Box<dyn Observer>], event: &Event) -> Result<(), TrainError> {

@@ -184,7 +184,7 @@ fn tracked<B: EntryGradients, C: CheckpointStrategy, const N: usize>(
     function: Function,
     by_row: bool,
 ) -> FloatTensor<Autodiff<B, C>> {
-    let parts = inputs.into_vec().into_iter().map(|input| input.into_parts());
+    let parts = inputs.into_vec().into_iter().map(FloatTensor::<Autodiff<B, C>>::into_parts);
     let (tensors, mut nodes): (Vec<_>, Vec<_>) = parts.unzip();
     nodes.truncate(N);
     let Ok(nodes) = <[_; N]>::try_from(nodes) else { unreachable!("parameters are inputs") };

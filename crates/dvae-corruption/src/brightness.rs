@@ -1,0 +1,75 @@
+//! Brightness: everything lighter or darker by the same amount.
+
+use burn::tensor::Tensor;
+use dvae_random::Draws;
+
+use crate::entries::{Law, Noise, Value, each_entry};
+use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+
+/// A shift of brightness.
+///
+/// ```text
+/// x̃ᵢ = clip(xᵢ + b), to [0, 1]
+/// ```
+///
+/// No noise is drawn: give a range ([`Level::Uniform`]) for a lighting that differs from row to row.
+/// Hendrycks & Dietterich (2019), appendix B, shift the value of HSV; this shifts all channels alike.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Brightness {
+    level: Level,
+}
+
+impl Brightness {
+    /// What the level means.
+    pub const SCALE: Scale = Scale {
+        name: "offset",
+        meaning: "what is added, on the scale [0, 1]",
+        range: [-1.0, 1.0],
+        null: 0.0,
+        severities: [0.1, 0.2, 0.3, 0.4, 0.5],
+    };
+
+    /// Adds `offset`, in `[−1, 1]`.
+    pub fn new(offset: impl Into<Level>) -> Result<Self, CorruptionError> {
+        Ok(Self { level: Self::SCALE.resolve(offset)? })
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Shift;
+
+impl Law for Shift {
+    const NOISE: Noise = Noise::Nothing;
+
+    #[inline(always)]
+    fn apply<V: Value>(self, x: V, offset: V, _noise: V) -> (V, V::Mask) {
+        let out = (x.clone() + offset).clipped([0.0, 1.0]);
+        (out.clone(), out.differs(x))
+    }
+}
+
+impl<const D: usize> Corruption<D> for Brightness {
+    fn corrupt(&self, clean: Tensor<D>, draws: &mut Draws) -> Corrupted<D> {
+        each_entry(Shift, Corruption::<D>::strength(self), clean, draws)
+    }
+
+    fn strength(&self) -> Strength {
+        Strength { level: self.level, scale: Self::SCALE }
+    }
+
+    fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
+        Ok(Box::new(Self { level: Self::SCALE.resolve(level)? }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entries::by_hand;
+
+    #[test]
+    fn adds_and_stays_in_the_range() {
+        assert_eq!(by_hand(Shift, 0.25, &[0.0, 0.5, 1.0], &[0.0; 3]), [0.25, 0.75, 1.0]);
+        assert_eq!(by_hand(Shift, -0.25, &[0.0, 0.5, 1.0], &[0.0; 3]), [0.0, 0.25, 0.75]);
+    }
+}

@@ -1,0 +1,74 @@
+//! Contrast: every image closer to its mean, or further from it.
+
+use burn::tensor::Tensor;
+use dvae_random::Draws;
+
+use crate::rows::{clip, each_image};
+use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+
+/// A change of contrast about each image's mean.
+///
+/// ```text
+/// x̃ᵢ = clip(m + c (xᵢ − m)), to [0, 1],   m = mean of x
+/// ```
+///
+/// Nothing is drawn but the level. "Contrast" of Hendrycks & Dietterich (2019), appendix B.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Contrast {
+    level: Level,
+}
+
+impl Contrast {
+    /// What the level means.
+    pub const SCALE: Scale = Scale {
+        name: "factor",
+        meaning: "what distances from the mean are multiplied by",
+        range: [0.0, 10.0],
+        null: 1.0,
+        severities: [0.7, 0.5, 0.35, 0.2, 0.1],
+    };
+
+    /// Multiplies distances from the mean by `factor`, in `[0, 10]`; 1 changes nothing.
+    pub fn new(factor: impl Into<Level>) -> Result<Self, CorruptionError> {
+        Ok(Self { level: Self::SCALE.resolve(factor)? })
+    }
+}
+
+/// The deterministic half of [`Contrast`].
+fn stretch(pixels: &mut [f32], mean: f32, factor: f32) {
+    for pixel in &mut *pixels {
+        *pixel = mean + factor * (*pixel - mean);
+    }
+    clip(pixels);
+}
+
+impl Corruption<4> for Contrast {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut Draws) -> Corrupted<4> {
+        each_image(self.strength(), clean, draws, |image, out, factor, _| {
+            let mean = image.pixels.iter().sum::<f32>() / image.pixels.len() as f32;
+            stretch(out, mean, factor);
+        })
+    }
+
+    fn strength(&self) -> Strength {
+        Strength { level: self.level, scale: Self::SCALE }
+    }
+
+    fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<4>>, CorruptionError> {
+        Ok(Box::new(Self { level: Self::SCALE.resolve(level)? }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pulls_towards_the_mean_or_away_from_it() {
+        let mut pixels = [0.25, 0.5, 0.75];
+        stretch(&mut pixels, 0.5, 0.5);
+        assert_eq!(pixels, [0.375, 0.5, 0.625]);
+        stretch(&mut pixels, 0.5, 8.0);
+        assert_eq!(pixels, [0.0, 0.5, 1.0]);
+    }
+}

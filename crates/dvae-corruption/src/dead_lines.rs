@@ -1,0 +1,89 @@
+//! Dead lines: a fixed pattern of columns that are stuck, as one sensor has.
+
+use burn::tensor::Tensor;
+use dvae_random::{Draws, Key, Purpose};
+
+use crate::rows::each_image;
+use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+
+/// Dead and bright columns of one sensor.
+///
+/// ```text
+/// x̃(y, x) = s(x) where the sensor's column is stuck, x(y, x) elsewhere,
+/// P(stuck) = ν,   s ~ Bernoulli(½), drawn once for the sensor
+/// ```
+///
+/// The pattern depends on the sensor's seed and the size of the image alone: every row, in every epoch,
+/// has the same one in all channels, and at a higher rate the same columns and more. A rate that is drawn
+/// for each row takes as much of the pattern as that row's rate says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DeadLines {
+    level: Level,
+    sensor: u64,
+}
+
+impl DeadLines {
+    /// What the level means.
+    pub const SCALE: Scale = Scale {
+        name: "rate",
+        meaning: "share of columns that are stuck",
+        range: [0.0, 1.0],
+        null: 0.0,
+        severities: [0.02, 0.04, 0.08, 0.15, 0.25],
+    };
+
+    /// A sensor of seed 0 whose columns are stuck with probability `rate`, in `[0, 1]`.
+    pub fn new(rate: impl Into<Level>) -> Result<Self, CorruptionError> {
+        Ok(Self { level: Self::SCALE.resolve(rate)?, sensor: 0 })
+    }
+
+    /// The same with another sensor's pattern.
+    pub fn sensor(self, seed: u64) -> Self {
+        Self { sensor: seed, ..self }
+    }
+}
+
+/// The deterministic half of [`DeadLines`]: every line meets the same pattern.
+fn stick(pixels: &mut [f32], pattern: &[f32], rate: f32) {
+    for (pixel, &u) in pixels.iter_mut().zip(pattern.iter().cycle()) {
+        if u < rate {
+            // A uniform's last bit says nothing about its size.
+            *pixel = f32::from((u * 16_777_216.0) as u32 % 2 == 1);
+        }
+    }
+}
+
+impl Corruption<4> for DeadLines {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut Draws) -> Corrupted<4> {
+        let [.., width] = clean.dims();
+        let mut pattern = vec![0.0; width];
+        Key::new(self.sensor)
+            .purpose(Purpose::EvaluationCorruption)
+            .rows(&[0])
+            .row(0)
+            .uniform(&mut pattern);
+        each_image(self.strength(), clean, draws, |_, out, rate, _| stick(out, &pattern, rate))
+    }
+
+    fn strength(&self) -> Strength {
+        Strength { level: self.level, scale: Self::SCALE }
+    }
+
+    fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<4>>, CorruptionError> {
+        Ok(Box::new(Self { level: Self::SCALE.resolve(level)?, ..*self }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // 2⁻²⁴ times an odd number is stuck at 1, times an even one at 0.
+    #[test]
+    fn sticks_what_is_below_the_rate() {
+        let (odd, even) = (3.0 / 16_777_216.0, 4.0 / 16_777_216.0);
+        let mut pixels = [0.5; 6];
+        stick(&mut pixels, &[odd, even, 0.5], 0.1);
+        assert_eq!(pixels, [1.0, 0.0, 0.5, 1.0, 0.0, 0.5]);
+    }
+}

@@ -1,0 +1,84 @@
+//! Defocus: every point becomes a disc, as behind a lens that is out of focus.
+
+use burn::tensor::Tensor;
+use dvae_random::Draws;
+
+use crate::convolution::{Kernel, Tap};
+use crate::rows::each_image;
+use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+
+/// Blur by a disc.
+///
+/// ```text
+/// x̃ = x ∗ k,   k ∝ the share of each pixel within the radius r
+/// ```
+///
+/// The radius is in pixels; a pixel at the disc's rim counts by how far it is inside, so that the blur
+/// grows without steps. Beyond the edges the nearest pixel counts. Nothing is drawn but the level.
+/// "Defocus blur" of Hendrycks & Dietterich (2019), appendix B.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Defocus {
+    level: Level,
+}
+
+impl Defocus {
+    /// What the level means.
+    pub const SCALE: Scale = Scale {
+        name: "radius",
+        meaning: "radius of the disc, in pixels",
+        range: [0.0, 32.0],
+        null: 0.0,
+        severities: [0.8, 1.2, 1.8, 2.5, 3.5],
+    };
+
+    /// A disc of `radius` pixels, in `[0, 32]`.
+    pub fn new(radius: impl Into<Level>) -> Result<Self, CorruptionError> {
+        Ok(Self { level: Self::SCALE.resolve(radius)? })
+    }
+}
+
+/// Taps within the radius; the rim is one pixel wide.
+fn disc(radius: f32) -> Kernel {
+    let reach = radius.ceil() as isize;
+    let taps = (-reach..=reach).flat_map(|dy| (-reach..=reach).map(move |dx| (dy, dx)));
+    let inside = |(dy, dx): (isize, isize)| {
+        let distance = ((dy * dy + dx * dx) as f32).sqrt();
+        Tap { dy, dx, weight: (radius + 0.5 - distance).clamp(0.0, 1.0) }
+    };
+    Kernel::normalised(taps.map(inside).collect())
+}
+
+impl Corruption<4> for Defocus {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut Draws) -> Corrupted<4> {
+        each_image(self.strength(), clean, draws, |image, out, radius, _| {
+            disc(radius).convolve(image, out);
+        })
+    }
+
+    fn strength(&self) -> Strength {
+        Strength { level: self.level, scale: Self::SCALE }
+    }
+
+    fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<4>>, CorruptionError> {
+        Ok(Box::new(Self { level: Self::SCALE.resolve(level)? }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Radius 1: the middle counts whole, its 4 neighbours half, the corners (at √2) 1.5 − √2.
+    #[test]
+    fn weighs_a_pixel_by_how_far_it_is_inside() {
+        let kernel = disc(1.0);
+        let corner = 1.5 - 2f32.sqrt();
+        let sum = 1.0 + 4.0 * 0.5 + 4.0 * corner;
+        let weight =
+            |dy, dx| kernel.taps().iter().find(|t| (t.dy, t.dx) == (dy, dx)).unwrap().weight;
+        assert!((weight(0, 0) - 1.0 / sum).abs() < 1e-6);
+        assert!((weight(0, 1) - 0.5 / sum).abs() < 1e-6);
+        assert!((weight(-1, 1) - corner / sum).abs() < 1e-6);
+        assert_eq!(disc(0.25).taps().len(), 1);
+    }
+}

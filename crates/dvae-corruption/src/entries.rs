@@ -1,0 +1,306 @@
+//! Processes that look at one entry at a time, whatever the rank.
+//!
+//! A law is written once, over [`Value`]. Where tensors lie in the host's memory it runs number by
+//! number, in one vectorised pass that makes the noise, applies it and notes what changed; anywhere
+//! else it runs tensor by tensor, in Burn's operations on the device.
+
+use std::ops::{Add, Mul, Sub};
+
+use burn::tensor::{Bool, Tensor, TensorData};
+use dvae_kernels::{math, on_host, with_values};
+use dvae_random::{Draws, Pieces};
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+
+use crate::{Corrupted, Strength};
+
+/// A number, or a tensor of them.
+pub(crate) trait Value:
+    Clone + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self>
+{
+    type Mask;
+
+    fn plus(self, constant: f32) -> Self;
+    fn times(self, constant: f32) -> Self;
+    fn over(self, divisor: Self) -> Self;
+    fn magnitude(self) -> Self;
+    fn floored(self) -> Self;
+    /// The natural logarithm of what is at least 0.
+    fn logarithm(self) -> Self;
+    fn exponential(self) -> Self;
+    /// Within `[low, high]`; NaN stays.
+    fn clipped(self, range: [f32; 2]) -> Self;
+    fn below(self, bound: Self) -> Self::Mask;
+    fn differs(self, other: Self) -> Self::Mask;
+    /// `yes` where the mask holds.
+    fn choose(self, mask: Self::Mask, yes: Self) -> Self;
+    /// `yes` where the mask holds.
+    fn put(self, mask: Self::Mask, yes: f32) -> Self;
+}
+
+impl Value for f32 {
+    type Mask = bool;
+
+    #[inline(always)]
+    fn plus(self, constant: f32) -> Self {
+        self + constant
+    }
+
+    #[inline(always)]
+    fn times(self, constant: f32) -> Self {
+        self * constant
+    }
+
+    #[inline(always)]
+    fn over(self, divisor: Self) -> Self {
+        self / divisor
+    }
+
+    #[inline(always)]
+    fn magnitude(self) -> Self {
+        self.abs()
+    }
+
+    #[inline(always)]
+    fn floored(self) -> Self {
+        self.floor()
+    }
+
+    #[inline(always)]
+    fn logarithm(self) -> Self {
+        math::ln(self)
+    }
+
+    #[inline(always)]
+    fn exponential(self) -> Self {
+        math::exp(self)
+    }
+
+    #[inline(always)]
+    fn clipped(self, [low, high]: [f32; 2]) -> Self {
+        let raised = if self < low { low } else { self };
+        if raised > high { high } else { raised }
+    }
+
+    #[inline(always)]
+    fn below(self, bound: Self) -> bool {
+        self < bound
+    }
+
+    #[inline(always)]
+    fn differs(self, other: Self) -> bool {
+        self != other
+    }
+
+    #[inline(always)]
+    fn choose(self, mask: bool, yes: Self) -> Self {
+        if mask { yes } else { self }
+    }
+
+    #[inline(always)]
+    fn put(self, mask: bool, yes: f32) -> Self {
+        if mask { yes } else { self }
+    }
+}
+
+impl<const D: usize> Value for Tensor<D> {
+    type Mask = Tensor<D, Bool>;
+
+    fn plus(self, constant: f32) -> Self {
+        self.add_scalar(constant)
+    }
+
+    fn times(self, constant: f32) -> Self {
+        self.mul_scalar(constant)
+    }
+
+    fn over(self, divisor: Self) -> Self {
+        self.div(divisor)
+    }
+
+    fn magnitude(self) -> Self {
+        self.abs()
+    }
+
+    fn floored(self) -> Self {
+        self.floor()
+    }
+
+    fn logarithm(self) -> Self {
+        self.log()
+    }
+
+    fn exponential(self) -> Self {
+        self.exp()
+    }
+
+    fn clipped(self, [low, high]: [f32; 2]) -> Self {
+        self.clamp(low, high)
+    }
+
+    fn below(self, bound: Self) -> Self::Mask {
+        self.lower(bound)
+    }
+
+    fn differs(self, other: Self) -> Self::Mask {
+        self.not_equal(other)
+    }
+
+    fn choose(self, mask: Self::Mask, yes: Self) -> Self {
+        self.mask_where(mask, yes)
+    }
+
+    fn put(self, mask: Self::Mask, yes: f32) -> Self {
+        self.mask_fill(mask, yes)
+    }
+}
+
+/// What a law draws for each entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Noise {
+    Nothing,
+    /// On `[0, 1)`.
+    Uniform,
+    /// Standard.
+    Normal,
+}
+
+/// A law of entries: a pure function of the entry, the row's level and the entry's noise.
+pub(crate) trait Law: Copy + Send + Sync {
+    const NOISE: Noise;
+
+    /// The damaged entry, and whether it counts as touched.
+    fn apply<V: Value>(self, x: V, level: V, noise: V) -> (V, V::Mask);
+}
+
+/// Damages every entry by the law; rows at the level that changes nothing stay as they are.
+pub(crate) fn each_entry<const D: usize, L: Law>(
+    law: L,
+    strength: Strength,
+    clean: Tensor<D>,
+    draws: &mut Draws,
+) -> Corrupted<D> {
+    let levels = strength.level.of_rows(draws);
+    let null = strength.scale.null as f32;
+    if on_host(&clean) {
+        // The draw is taken whatever the levels are: what is drawn next does not depend on them.
+        let noise = (L::NOISE != Noise::Nothing).then(|| draws.pieces());
+        return on_the_host(law, null, &levels, clean, noise.as_ref());
+    }
+    on_the_device(law, null, &levels, clean, draws)
+}
+
+fn on_the_device<const D: usize, L: Law>(
+    law: L,
+    null: f32,
+    levels: &[f32],
+    clean: Tensor<D>,
+    draws: &mut Draws,
+) -> Corrupted<D> {
+    let (shape, device) = (clean.shape(), clean.device());
+    let noise = match L::NOISE {
+        Noise::Nothing => clean.clone(),
+        Noise::Uniform => draws.uniform(shape.clone(), &device),
+        Noise::Normal => draws.normal(shape.clone(), &device),
+    };
+    let mut per_row = [1; D];
+    per_row[0] = levels.len();
+    let level = Tensor::<1>::from_data(levels, &device).reshape(per_row).expand(shape);
+    let (input, changed) = law.apply(clean.clone(), level.clone(), noise);
+    if levels.iter().all(|&level| level != null) {
+        return Corrupted { input, changed };
+    }
+    let active = level.not_equal_elem(null);
+    Corrupted { input: clean.mask_where(active.clone(), input), changed: changed.bool_and(active) }
+}
+
+/// Entries whose noise is made at once: it stays in the nearest cache.
+const CHUNK: usize = 16 * Pieces::ALIGNMENT;
+/// Entries that are worth a thread.
+const GRAIN: usize = 8 * CHUNK;
+
+fn on_the_host<const D: usize, L: Law>(
+    law: L,
+    null: f32,
+    levels: &[f32],
+    clean: Tensor<D>,
+    noise: Option<&Pieces>,
+) -> Corrupted<D> {
+    let (shape, device) = (clean.shape(), clean.device());
+    let entries = shape.num_elements();
+    if entries == 0 || levels.iter().all(|&level| level == null) {
+        return Corrupted::unchanged(clean);
+    }
+    let (mut input, mut changed) = (vec![0.0; entries], vec![false; entries]);
+    let row_len = entries / levels.len();
+    let rows_per_task = GRAIN.div_ceil(row_len);
+    with_values(&clean, |clean| {
+        input
+            .par_chunks_mut(row_len)
+            .zip(changed.par_chunks_mut(row_len))
+            .zip(clean.par_chunks(row_len).zip(levels))
+            .with_min_len(rows_per_task)
+            .enumerate()
+            .for_each(|(place, ((input, changed), (clean, &level)))| {
+                if level == null {
+                    input.copy_from_slice(clean);
+                    return;
+                }
+                let parts = input.par_chunks_mut(CHUNK).zip(changed.par_chunks_mut(CHUNK));
+                let parts = parts.zip(clean.par_chunks(CHUNK)).with_min_len(GRAIN / CHUNK);
+                parts.enumerate().for_each(|(part, ((input, changed), clean))| {
+                    let mut buffer = [0.0; CHUNK];
+                    let made = &mut buffer[..clean.len()];
+                    match (L::NOISE, noise) {
+                        (Noise::Uniform, Some(noise)) => noise.uniform(place, part * CHUNK, made),
+                        (Noise::Normal, Some(noise)) => noise.normal(place, part * CHUNK, made),
+                        _ => {}
+                    }
+                    Arch::new().dispatch(Apply { law, level, clean, noise: made, input, changed });
+                });
+            });
+    });
+    let input = Tensor::from_data(TensorData::new(input, shape.clone()), &device);
+    Corrupted { input, changed: Tensor::from_data(TensorData::new(changed, shape), &device) }
+}
+
+struct Apply<'a, L> {
+    law: L,
+    level: f32,
+    clean: &'a [f32],
+    noise: &'a [f32],
+    input: &'a mut [f32],
+    changed: &'a mut [bool],
+}
+
+impl<L: Law> WithSimd for Apply<'_, L> {
+    type Output = ();
+
+    // Compiled once for each instruction set that `Arch` can choose.
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _simd: S) {
+        let given = self.clean.iter().zip(self.noise);
+        let made = self.input.iter_mut().zip(self.changed);
+        for ((&clean, &noise), (input, changed)) in given.zip(made) {
+            (*input, *changed) = self.law.apply(clean, self.level, noise);
+        }
+    }
+}
+
+/// Law applied to a literal draw, number by number and tensor by tensor, which must agree.
+#[cfg(test)]
+pub(crate) fn by_hand<L: Law>(law: L, level: f32, clean: &[f32], noise: &[f32]) -> Vec<f32> {
+    let device = burn::tensor::Device::flex();
+    let tensor = |values: &[f32]| Tensor::<1>::from_data(values, &device);
+    let levels = vec![level; clean.len()];
+    let (input, changed) = law.apply(tensor(clean), tensor(&levels), tensor(noise));
+    let input = input.into_data().try_to_vec::<f32>().unwrap();
+    let changed: Vec<bool> = changed.into_data().iter::<bool>().collect();
+    for (i, (&clean, &noise)) in clean.iter().zip(noise).enumerate() {
+        let (value, touched) = law.apply(clean, level, noise);
+        let gap = (value - input[i]).abs();
+        assert!(gap <= 1e-6 * input[i].abs().max(1.0), "{value} and {}", input[i]);
+        assert_eq!(touched, changed[i]);
+    }
+    input
+}

@@ -1,0 +1,81 @@
+//! Gamma: a power law between the values, as of a wrongly calibrated display.
+
+use burn::tensor::Tensor;
+use dvae_random::Draws;
+
+use crate::entries::{Law, Noise, Value, each_entry};
+use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+
+/// A power law of brightness, for data in `[0, 1]`.
+///
+/// ```text
+/// x̃ᵢ = xᵢ^γ, of xᵢ within [0, 1]
+/// ```
+///
+/// Above 1 it darkens, below 1 it lightens; the ends of the range stay. No noise is drawn. Gonzalez &
+/// Woods (2018), "Digital Image Processing", section 3.2.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Gamma {
+    level: Level,
+}
+
+impl Gamma {
+    /// What the level means.
+    pub const SCALE: Scale = Scale {
+        name: "gamma",
+        meaning: "exponent",
+        range: [0.05, 20.0],
+        null: 1.0,
+        severities: [1.3, 1.7, 2.2, 3.0, 4.5],
+    };
+
+    /// Raises to the power `gamma`, in `[0.05, 20]`; 1 changes nothing.
+    pub fn new(gamma: impl Into<Level>) -> Result<Self, CorruptionError> {
+        Ok(Self { level: Self::SCALE.resolve(gamma)? })
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Power;
+
+impl Law for Power {
+    const NOISE: Noise = Noise::Nothing;
+
+    #[inline(always)]
+    fn apply<V: Value>(self, x: V, gamma: V, _noise: V) -> (V, V::Mask) {
+        let base = x.clone().clipped([f32::MIN_POSITIVE, 1.0]);
+        let power = (base.logarithm() * gamma).exponential();
+        // The power of 0 is 0, not that of the smallest number.
+        let zero = x.clone().times(0.0).plus(f32::MIN_POSITIVE);
+        let out = power.put(x.clone().below(zero), 0.0).clipped([0.0, 1.0]);
+        (out.clone(), out.differs(x))
+    }
+}
+
+impl<const D: usize> Corruption<D> for Gamma {
+    fn corrupt(&self, clean: Tensor<D>, draws: &mut Draws) -> Corrupted<D> {
+        each_entry(Power, Corruption::<D>::strength(self), clean, draws)
+    }
+
+    fn strength(&self) -> Strength {
+        Strength { level: self.level, scale: Self::SCALE }
+    }
+
+    fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
+        Ok(Box::new(Self { level: Self::SCALE.resolve(level)? }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entries::by_hand;
+
+    #[test]
+    fn raises_to_the_power() {
+        let out = by_hand(Power, 2.0, &[0.0, 0.5, 1.0, 0.1], &[0.0; 4]);
+        for (got, expected) in out.iter().zip([0.0, 0.25, 1.0, 0.01]) {
+            assert!((got - expected).abs() < 1e-6, "{out:?}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Random-valued impulse noise: entries replaced by anything within a range.
+
+use burn::tensor::Tensor;
+use dvae_random::Draws;
+
+use crate::entries::{Law, Noise, Value, each_entry};
+use crate::error::range;
+use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+
+/// Random-valued impulse noise.
+///
+/// ```text
+/// x̃ᵢ = (1 − mᵢ) xᵢ + mᵢ vᵢ,   mᵢ ~ Bernoulli(ν),   vᵢ ~ U[low, high) independently
+/// ```
+///
+/// Both come from one uniform, which is uniform again below `ν`; of 24 bits, so that there are
+/// `2²⁴ ν` different values. The range is `[0, 1]` unless said otherwise. The name is that
+/// of image restoration, as in Chan, Ho & Nikolova (2005), "Salt-and-Pepper Noise Removal by
+/// Median-Type Noise Detectors and Detail-Preserving Regularization".
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Impulse {
+    level: Level,
+    values: [f32; 2],
+}
+
+impl Impulse {
+    /// What the level means.
+    pub const SCALE: Scale = Scale {
+        name: "rate",
+        meaning: "probability that an entry is replaced",
+        range: [0.0, 1.0],
+        null: 0.0,
+        severities: [0.05, 0.1, 0.2, 0.35, 0.5],
+    };
+
+    /// Replaces each entry with probability `rate`, in `[0, 1]`, by a value in `[0, 1)`.
+    pub fn new(rate: impl Into<Level>) -> Result<Self, CorruptionError> {
+        Ok(Self { level: Self::SCALE.resolve(rate)?, values: [0.0, 1.0] })
+    }
+
+    /// The same, with values in `[low, high)`.
+    pub fn values(self, low: f64, high: f64) -> Result<Self, CorruptionError> {
+        Ok(Self { values: range("values", [low, high])?, ..self })
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Replace {
+    values: [f32; 2],
+}
+
+impl Law for Replace {
+    const NOISE: Noise = Noise::Uniform;
+
+    #[inline(always)]
+    fn apply<V: Value>(self, x: V, rate: V, u: V) -> (V, V::Mask) {
+        let [low, high] = self.values;
+        let within = u.clone().over(rate.clone().clipped([f32::MIN_POSITIVE, 1.0]));
+        let value = within.times(high - low).plus(low);
+        (x.choose(u.clone().below(rate.clone()), value), u.below(rate))
+    }
+}
+
+impl<const D: usize> Corruption<D> for Impulse {
+    /// `changed`: the replaced entries.
+    fn corrupt(&self, clean: Tensor<D>, draws: &mut Draws) -> Corrupted<D> {
+        each_entry(Replace { values: self.values }, Corruption::<D>::strength(self), clean, draws)
+    }
+
+    fn strength(&self) -> Strength {
+        Strength { level: self.level, scale: Self::SCALE }
+    }
+
+    fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
+        Ok(Box::new(Self { level: Self::SCALE.resolve(level)?, ..*self }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entries::by_hand;
+
+    // 0.1 of 0.4 is a quarter of the way from −1 to 1.
+    #[test]
+    fn replaces_what_is_drawn_by_a_value_of_the_range() {
+        let out = by_hand(Replace { values: [-1.0, 1.0] }, 0.4, &[0.3; 3], &[0.1, 0.0, 0.4]);
+        assert_eq!(out, [-0.5, -1.0, 0.3]);
+    }
+}

@@ -1,0 +1,402 @@
+//! How strong a process is: fixed, drawn for each row, or changing over training.
+
+use std::f64::consts::PI;
+use std::fmt;
+use std::str::FromStr;
+
+use dvae_random::Draws;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::CorruptionError;
+use crate::error::{count, within};
+
+/// The strength of a process, in the unit that its [`Scale`] states.
+///
+/// In a file a fixed strength is a number, and any other a table of one entry or a text:
+///
+/// ```toml
+/// level = 0.3
+/// level = { severity = 3 }
+/// level = "@3"
+/// level = { uniform = [0.1, 0.5] }
+/// level = "0.1..0.5"
+/// level = { log-uniform = [0.01, 0.5] }
+/// level = { linear = [0.0, 0.5] }
+/// level = { cosine = [0.0, 0.5] }
+/// level = { step = { from = 0.1, to = 0.5, steps = 5 } }
+/// level = { cyclical = { from = 0.0, to = 0.5, cycles = 4 } }
+/// ```
+///
+/// What changes over training does so from epoch to epoch, not from step to step: a row's damage
+/// depends on the seed, the epoch and the row, and not on the batch that it happens to be in. A
+/// trained model is measured at the last strength.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Level {
+    /// The same for every row.
+    Fixed(f64),
+    /// One of the process's five named strengths, 1 (slight) to 5 (heavy).
+    Severity(u8),
+    /// Drawn for each row, uniform between two ends.
+    Uniform([f64; 2]),
+    /// Drawn for each row, its logarithm uniform between those of two ends.
+    LogUniform([f64; 2]),
+    /// From the first value to the second, straight over training.
+    Linear([f64; 2]),
+    /// From the first value to the second, along half a cosine.
+    Cosine([f64; 2]),
+    /// From one value to the other in stairs.
+    Step {
+        /// The first stair.
+        from: f64,
+        /// The last stair.
+        to: f64,
+        /// How many stairs there are, at least 2.
+        steps: u32,
+    },
+    /// Again and again: up in the first half of each cycle, steady in the second. Fu et al. (2019),
+    /// "Cyclical Annealing Schedule", section 3.2, with R = ½.
+    Cyclical {
+        /// Where each cycle begins.
+        from: f64,
+        /// Where each cycle ends.
+        to: f64,
+        /// How many cycles there are, at least 1.
+        cycles: u32,
+    },
+}
+
+/// What a process's level means.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scale {
+    /// The name of the parameter: `sigma`, `rate`, …
+    pub name: &'static str,
+    /// What it measures, and its unit.
+    pub meaning: &'static str,
+    /// The least and the largest level, both allowed unless infinite.
+    pub range: [f64; 2],
+    /// The level that changes nothing.
+    pub null: f64,
+    /// The levels of severities 1 to 5.
+    pub severities: [f64; 5],
+}
+
+/// How strong a process is, and what that means.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Strength {
+    /// The level.
+    pub level: Level,
+    /// What it means.
+    pub scale: Scale,
+}
+
+impl From<f64> for Level {
+    fn from(level: f64) -> Self {
+        Self::Fixed(level)
+    }
+}
+
+impl Default for Level {
+    /// Severity 3.
+    fn default() -> Self {
+        Self::Severity(3)
+    }
+}
+
+impl Serialize for Level {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Fixed(level) => serializer.serialize_f64(*level),
+            other => Self::serialize(other, serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Level {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(InFiles)
+    }
+}
+
+/// A number, a table or a text.
+struct InFiles;
+
+impl<'de> Visitor<'de> for InFiles {
+    type Value = Level;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a level: a number, a table such as { uniform = [LOW, HIGH] }, or a text such as \"LOW..HIGH\"")
+    }
+
+    fn visit_f64<E>(self, level: f64) -> Result<Level, E> {
+        Ok(Level::Fixed(level))
+    }
+
+    fn visit_i64<E>(self, level: i64) -> Result<Level, E> {
+        Ok(Level::Fixed(level as f64))
+    }
+
+    fn visit_u64<E>(self, level: u64) -> Result<Level, E> {
+        Ok(Level::Fixed(level as f64))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Level, E> {
+        text.parse().map_err(|()| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Level, A::Error> {
+        Level::deserialize(MapAccessDeserializer::new(map))
+    }
+}
+
+impl FromStr for Level {
+    type Err = ();
+
+    /// `0.3`, `0.1..0.5` (uniform), `@3` (a severity).
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let number = |text: &str| text.trim().parse().map_err(|_| ());
+        if let Some(severity) = text.strip_prefix('@') {
+            return severity.parse().map(Self::Severity).map_err(|_| ());
+        }
+        match text.split_once("..") {
+            Some((low, high)) => Ok(Self::Uniform([number(low)?, number(high)?])),
+            None => number(text).map(Self::Fixed),
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(level) => write!(f, "{level}"),
+            Self::Severity(severity) => write!(f, "@{severity}"),
+            Self::Uniform([low, high]) => write!(f, "{low}..{high}"),
+            Self::LogUniform([low, high]) => write!(f, "{low}..{high} (log)"),
+            Self::Linear([from, to]) => write!(f, "{from} → {to}"),
+            Self::Cosine([from, to]) => write!(f, "{from} → {to} (cosine)"),
+            Self::Step { from, to, steps } => write!(f, "{from} → {to} in {steps} steps"),
+            Self::Cyclical { from, to, cycles } => write!(f, "{from} → {to} in {cycles} cycles"),
+        }
+    }
+}
+
+impl Level {
+    /// The level of each row of `draws`. Only a drawn level takes a draw.
+    ///
+    /// # Panics
+    ///
+    /// If it is a severity: [`Scale::resolve`] knows what that is.
+    pub fn of_rows(self, draws: &mut Draws) -> Vec<f32> {
+        let rows = draws.ids().len();
+        let between = |[low, high]: [f64; 2], u: f64| low + (high - low) * u;
+        let mut drawn = |value: &dyn Fn(f64) -> f64| -> Vec<f32> {
+            let uniforms = draws.uniform_host(1);
+            uniforms.into_iter().map(|u| value(f64::from(u)) as f32).collect()
+        };
+        match self {
+            Self::Uniform(ends) => drawn(&|u| between(ends, u)),
+            Self::LogUniform(ends) => drawn(&|u| between(ends.map(f64::ln), u).exp()),
+            other => vec![other.at(draws.progress()) as f32; rows],
+        }
+    }
+
+    /// The level at a point of training in `[0, 1]`; the upper end of one that is drawn.
+    fn at(self, progress: f64) -> f64 {
+        let t = progress.clamp(0.0, 1.0);
+        let between = |from: f64, to: f64, share: f64| from + (to - from) * share;
+        match self {
+            Self::Fixed(level) => level,
+            Self::Severity(_) => panic!("a severity is resolved by the process's scale"),
+            Self::Uniform([_, high]) | Self::LogUniform([_, high]) => high,
+            Self::Linear([from, to]) => between(from, to, t),
+            Self::Cosine([from, to]) => between(from, to, 0.5 - 0.5 * (PI * t).cos()),
+            Self::Step { from, to, steps } => {
+                let last = f64::from(steps - 1);
+                between(from, to, (t * f64::from(steps)).floor().min(last) / last)
+            }
+            Self::Cyclical { from, to, cycles } => {
+                let done = t * f64::from(cycles);
+                let within = if t == 1.0 { 1.0 } else { done.fract() };
+                between(from, to, (2.0 * within).min(1.0))
+            }
+        }
+    }
+
+    /// The same law with every value mapped, which must keep or reverse their order.
+    fn map(self, f: impl Fn(f64) -> f64) -> Self {
+        let ascending = |ends: [f64; 2]| {
+            let [a, b] = ends.map(&f);
+            [a.min(b), a.max(b)]
+        };
+        match self {
+            Self::Fixed(level) => Self::Fixed(f(level)),
+            Self::Severity(severity) => Self::Severity(severity),
+            Self::Uniform(ends) => Self::Uniform(ascending(ends)),
+            Self::LogUniform(ends) => Self::LogUniform(ascending(ends)),
+            Self::Linear(ends) => Self::Linear(ends.map(f)),
+            Self::Cosine(ends) => Self::Cosine(ends.map(f)),
+            Self::Step { from, to, steps } => Self::Step { from: f(from), to: f(to), steps },
+            Self::Cyclical { from, to, cycles } => {
+                Self::Cyclical { from: f(from), to: f(to), cycles }
+            }
+        }
+    }
+}
+
+impl Strength {
+    /// The level at a share of the way from what changes nothing (0) to this strength (1). One of the
+    /// two may vary, not both.
+    pub(crate) fn share(self, share: Level) -> Result<Level, CorruptionError> {
+        let Scale { name, null, .. } = self.scale;
+        let towards = |level: f64, share: f64| null + share * (level - null);
+        match (self.level, share) {
+            (_, Level::Fixed(0.0)) => Ok(Level::Fixed(null)),
+            (level, Level::Fixed(1.0)) => Ok(level),
+            (level, Level::Fixed(share)) => Ok(level.map(|level| towards(level, share))),
+            (_, Level::LogUniform(_)) if null != 0.0 => Err(CorruptionError::VariesTwice { name }),
+            (Level::Fixed(level), share) => Ok(share.map(|share| towards(level, share))),
+            _ => Err(CorruptionError::VariesTwice { name }),
+        }
+    }
+}
+
+impl Scale {
+    /// The level of a combination: which share it takes of the way from no damage to its parts'
+    /// strengths.
+    pub const SHARE: Self = Self {
+        name: "share",
+        meaning: "share of the way from no damage to the strengths of the parts",
+        range: [0.0, 1.0],
+        null: 0.0,
+        severities: [0.2, 0.4, 0.6, 0.8, 1.0],
+    };
+
+    /// `level` with severities looked up, every value of it within the range; an error names what is
+    /// not.
+    pub fn resolve(&self, level: impl Into<Level>) -> Result<Level, CorruptionError> {
+        let level = level.into();
+        let check = |value: f64| within(self.name, value, self.range);
+        match level {
+            Level::Fixed(level) => {
+                check(level)?;
+            }
+            Level::Severity(severity) => {
+                let place = count("severity", severity.into(), [1, 5])? - 1;
+                return Ok(Level::Fixed(self.severities[place]));
+            }
+            Level::Uniform([low, high]) | Level::LogUniform([low, high]) => {
+                check(low)?;
+                check(high)?;
+                if low > high {
+                    return Err(CorruptionError::Ends { name: self.name, low, high });
+                }
+                if low <= 0.0 && matches!(level, Level::LogUniform(_)) {
+                    return Err(CorruptionError::LogOfNothing { name: self.name, low });
+                }
+            }
+            Level::Linear([from, to]) | Level::Cosine([from, to]) => {
+                check(from)?;
+                check(to)?;
+            }
+            Level::Step { from, to, steps } => {
+                check(from)?;
+                check(to)?;
+                count("steps", steps as usize, [2, 1_000_000])?;
+            }
+            Level::Cyclical { from, to, cycles } => {
+                check(from)?;
+                check(to)?;
+                count("cycles", cycles as usize, [1, 1_000_000])?;
+            }
+        }
+        Ok(level)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dvae_random::Key;
+
+    const SCALE: Scale = Scale {
+        name: "sigma",
+        meaning: "",
+        range: [0.0, 10.0],
+        null: 0.0,
+        severities: [1.0, 2.0, 3.0, 4.0, 5.0],
+    };
+
+    fn at(level: Level, progress: f64) -> f32 {
+        level.of_rows(&mut Key::new(1).rows(&[4]).at_progress(progress))[0]
+    }
+
+    // Halfway: the mean of the ends on a line and on a cosine; the middle one of three stairs; the
+    // beginning of the second of two cycles. A quarter of one cycle is half of its way up.
+    #[test]
+    fn a_schedule_goes_from_its_first_to_its_last_value() {
+        let cases = [
+            (Level::Linear([1.0, 3.0]), [1.0, 1.5, 2.0, 3.0]),
+            (Level::Cosine([1.0, 3.0]), [1.0, 1.292_893_2, 2.0, 3.0]),
+            (Level::Step { from: 1.0, to: 3.0, steps: 3 }, [1.0, 1.0, 2.0, 3.0]),
+            (Level::Cyclical { from: 1.0, to: 3.0, cycles: 1 }, [1.0, 2.0, 3.0, 3.0]),
+            (Level::Cyclical { from: 1.0, to: 3.0, cycles: 2 }, [1.0, 3.0, 1.0, 3.0]),
+        ];
+        for (level, expected) in cases {
+            assert_eq!([0.0, 0.25, 0.5, 1.0].map(|t| at(level, t)), expected, "{level:?}");
+        }
+    }
+
+    #[test]
+    fn a_drawn_level_is_the_rows_own_and_follows_its_law() {
+        let ids: Vec<u64> = (0..4000).collect();
+        let uniform = Level::Uniform([1.0, 3.0]).of_rows(&mut Key::new(1).rows(&ids));
+        let log = Level::LogUniform([0.01, 1.0]).of_rows(&mut Key::new(1).rows(&ids));
+        assert_eq!(uniform[7], Level::Uniform([1.0, 3.0]).of_rows(&mut Key::new(1).rows(&[7]))[0]);
+        assert!(uniform.iter().all(|v| (1.0..=3.0).contains(v)));
+        assert!(log.iter().all(|v| (0.009_999..=1.0).contains(v)));
+        // Half of the rows below the middle, of the ends and of their logarithms: five binomial σ.
+        let below = |values: &[f32], middle: f32| {
+            values.iter().filter(|&&v| v < middle).count() as f64 / 4000.0
+        };
+        assert!((below(&uniform, 2.0) - 0.5).abs() < 5.0 * 0.5 / 4000f64.sqrt());
+        assert!((below(&log, 0.1) - 0.5).abs() < 5.0 * 0.5 / 4000f64.sqrt());
+    }
+
+    #[test]
+    fn a_share_goes_from_no_damage_to_the_strength() {
+        let strength = |level| Strength { level, scale: Scale { null: 1.0, ..SCALE } };
+        let half = Level::Fixed(0.5);
+        assert_eq!(strength(Level::Fixed(3.0)).share(half), Ok(Level::Fixed(2.0)));
+        assert_eq!(
+            strength(Level::Uniform([0.0, 3.0])).share(half),
+            Ok(Level::Uniform([0.5, 2.0]))
+        );
+        // Below the null level a growing share is a falling level.
+        let varying = strength(Level::Fixed(0.0)).share(Level::Uniform([0.25, 1.0]));
+        assert_eq!(varying, Ok(Level::Uniform([0.0, 0.75])));
+        let twice = strength(Level::Linear([1.0, 2.0])).share(Level::Linear([0.0, 1.0]));
+        assert_eq!(twice, Err(CorruptionError::VariesTwice { name: "sigma" }));
+    }
+
+    #[test]
+    fn what_is_out_of_range_is_named() {
+        for (level, needle) in [
+            (Level::Fixed(f64::NAN), "`sigma` must lie in [0, 10], but is NaN"),
+            (Level::Fixed(-1.0), "but is -1"),
+            (Level::Severity(0), "`severity` must lie in [1, 5], but is 0"),
+            (Level::Severity(6), "but is 6"),
+            (Level::Uniform([2.0, 1.0]), "lower end first and below the other, but is [2, 1]"),
+            (Level::Uniform([1.0, 11.0]), "but is 11"),
+            (Level::LogUniform([0.0, 1.0]), "must begin above 0"),
+            (Level::Linear([0.0, f64::INFINITY]), "but is inf"),
+            (Level::Step { from: 0.0, to: 1.0, steps: 1 }, "`steps`"),
+            (Level::Cyclical { from: 0.0, to: 1.0, cycles: 0 }, "`cycles`"),
+        ] {
+            let error = SCALE.resolve(level).unwrap_err().to_string();
+            assert!(error.contains(needle), "{level:?}: {error}");
+        }
+        assert_eq!(SCALE.resolve(Level::Severity(2)), Ok(Level::Fixed(2.0)));
+    }
+}

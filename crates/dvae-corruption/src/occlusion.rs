@@ -1,0 +1,145 @@
+//! Occlusion: blocks or stripes in front of the image.
+
+use burn::tensor::Tensor;
+use dvae_random::Draws;
+use serde::{Deserialize, Serialize};
+
+use crate::error::within;
+use crate::rows::{Image, each_image};
+use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+
+/// What stands in front of the image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shape {
+    /// Rectangles with the image's own proportions.
+    #[default]
+    Blocks,
+    /// Stripes from one side to the other, each upright or level with probability ½.
+    Stripes,
+}
+
+/// Occlusion by shapes of one value.
+///
+/// ```text
+/// x̃ = f on n shapes of area a H W / n each, at places of each row's own, x elsewhere
+/// ```
+///
+/// A shape lies whole within the image, so it cannot be larger; shapes may overlap, so together they
+/// hide at most the share `a` (to the pixel). The value `f` is 0 unless said otherwise. One block is
+/// "cutout": DeVries & Taylor (2017), "Improved Regularization of Convolutional Neural Networks with
+/// Cutout", whose square may stand over the edge.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Occlusion {
+    level: Level,
+    count: usize,
+    shape: Shape,
+    fill: f32,
+}
+
+impl Occlusion {
+    /// What the level means.
+    pub const SCALE: Scale = Scale {
+        name: "share",
+        meaning: "share of the image that is hidden, before overlaps",
+        range: [0.0, 1.0],
+        null: 0.0,
+        severities: [0.06, 0.12, 0.2, 0.3, 0.45],
+    };
+
+    /// One block that hides a `share` of the image, in `[0, 1]`.
+    pub fn new(share: impl Into<Level>) -> Result<Self, CorruptionError> {
+        Ok(Self { level: Self::SCALE.resolve(share)?, count: 1, shape: Shape::Blocks, fill: 0.0 })
+    }
+
+    /// The same area in `count` shapes, 1 to 1000.
+    pub fn count(self, count: usize) -> Result<Self, CorruptionError> {
+        Ok(Self { count: crate::error::count("count", count, [1, 1000])?, ..self })
+    }
+
+    /// The same area in another shape.
+    pub fn shape(self, shape: Shape) -> Self {
+        Self { shape, ..self }
+    }
+
+    /// The same with another value in place of 0, in `[0, 1]`.
+    pub fn fill(self, value: f64) -> Result<Self, CorruptionError> {
+        Ok(Self { fill: within("fill", value, [0.0, 1.0])? as f32, ..self })
+    }
+
+    /// One shape of this share of the image; `[line, column, upright or level]` on `[0, 1)`.
+    fn rectangle(&self, image: Image, share: f32, [v, u, upright]: [f32; 3]) -> Rectangle {
+        let [tall, wide] = match self.shape {
+            Shape::Blocks => [share.sqrt(); 2],
+            Shape::Stripes if upright < 0.5 => [share, 1.0],
+            Shape::Stripes => [1.0, share],
+        };
+        let place = |share: f32, u: f32, len: usize| {
+            let size = ((share * len as f32).round() as usize).min(len);
+            let start = (u * (len - size + 1) as f32) as usize;
+            start..start + size
+        };
+        [place(tall, v, image.height), place(wide, u, image.width)]
+    }
+}
+
+/// Lines and columns.
+type Rectangle = [std::ops::Range<usize>; 2];
+
+/// The deterministic half of [`Occlusion`].
+fn hide(image: Image, [lines, columns]: Rectangle, fill: f32, out: &mut [f32]) {
+    for plane in out.chunks_exact_mut(image.area()) {
+        for line in plane.chunks_exact_mut(image.width).take(lines.end).skip(lines.start) {
+            line[columns.clone()].fill(fill);
+        }
+    }
+}
+
+impl Corruption<4> for Occlusion {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut Draws) -> Corrupted<4> {
+        each_image(self.strength(), clean, draws, |image, out, share, draws| {
+            for _ in 0..self.count {
+                let place = self.rectangle(image, share / self.count as f32, draws.uniforms());
+                hide(image, place, self.fill, out);
+            }
+        })
+    }
+
+    fn strength(&self) -> Strength {
+        Strength { level: self.level, scale: Self::SCALE }
+    }
+
+    fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<4>>, CorruptionError> {
+        Ok(Box::new(Self { level: Self::SCALE.resolve(level)?, ..*self }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image() -> Image<'static> {
+        Image { pixels: &[], channels: 2, height: 2, width: 4 }
+    }
+
+    #[test]
+    fn hides_a_rectangle_in_every_channel() {
+        let mut out = [1.0; 16];
+        hide(image(), [1..2, 1..3], 0.0, &mut out);
+        let expected = [1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 1.0];
+        assert_eq!(out, [expected, expected].concat()[..]);
+    }
+
+    // A quarter of the image: half of each side. The last uniform below 1 puts it at the end.
+    #[test]
+    fn a_rectangle_has_its_share_and_stays_inside() {
+        let block = Occlusion::new(0.25).unwrap();
+        assert_eq!(block.rectangle(image(), 0.25, [0.0, 0.0, 0.0]), [0..1, 0..2]);
+        assert_eq!(block.rectangle(image(), 0.25, [0.999_999, 0.999_999, 0.0]), [1..2, 2..4]);
+        assert_eq!(block.rectangle(image(), 1.0, [0.999_999, 0.5, 0.0]), [0..2, 0..4]);
+        let stripes = block.shape(Shape::Stripes);
+        assert_eq!(stripes.rectangle(image(), 0.5, [0.6, 0.6, 0.7]), [0..2, 1..3]);
+        assert_eq!(stripes.rectangle(image(), 0.5, [0.6, 0.6, 0.2]), [1..2, 0..4]);
+        assert!(block.count(0).is_err() && block.fill(f64::NAN).is_err());
+    }
+}

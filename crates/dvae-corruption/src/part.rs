@@ -1,0 +1,130 @@
+//! A process on part of an image: some channels, a region.
+
+use std::ops::Range;
+
+use burn::tensor::{Bool, Tensor};
+use dvae_random::Draws;
+
+use crate::{Corrupted, Corruption, CorruptionError, Level, Strength};
+
+/// Damages some channels, or a rectangle, as if that part were the whole image.
+///
+/// ```
+/// use dvae_corruption::{Masking, Part};
+///
+/// // The upper left quarter of the first channel of images of 28 × 28.
+/// let part = Part::new(Box::new(Masking::new(0.5)?)).channels(&[0])?.region(0..14, 0..14)?;
+/// # Ok::<(), dvae_corruption::CorruptionError>(())
+/// ```
+#[derive(Debug)]
+pub struct Part {
+    process: Box<dyn Corruption<4>>,
+    channels: Option<Vec<usize>>,
+    /// Lines and columns.
+    region: [Option<Range<usize>>; 2],
+}
+
+impl Part {
+    /// The process on the whole image, until a part is named.
+    pub fn new(process: Box<dyn Corruption<4>>) -> Self {
+        Self { process, channels: None, region: [None, None] }
+    }
+
+    /// Only on these channels, counted from 0: at least one, none twice.
+    pub fn channels(self, channels: &[usize]) -> Result<Self, CorruptionError> {
+        let mut sorted = channels.to_vec();
+        sorted.sort_unstable();
+        sorted.dedup();
+        if sorted.is_empty() || sorted.len() < channels.len() {
+            return Err(CorruptionError::Channels { channels: channels.into() });
+        }
+        Ok(Self { channels: Some(sorted), ..self })
+    }
+
+    /// Only on these lines and columns, counted from 0, neither empty; all of them where none are given.
+    pub fn region(
+        self,
+        lines: impl Into<Option<Range<usize>>>,
+        columns: impl Into<Option<Range<usize>>>,
+    ) -> Result<Self, CorruptionError> {
+        let region = [lines.into(), columns.into()];
+        for (name, range) in ["lines", "columns"].into_iter().zip(&region) {
+            if let Some(Range { start, end }) = range
+                && start >= end
+            {
+                let (low, high) = (*start as f64, *end as f64);
+                return Err(CorruptionError::Ends { name, low, high });
+            }
+        }
+        Ok(Self { region, ..self })
+    }
+
+    /// The planes of the part, and the lines and columns, of an image.
+    fn of(&self, [_, channels, height, width]: [usize; 4]) -> (Vec<usize>, [Range<usize>; 2]) {
+        let channels = match &self.channels {
+            Some(chosen) => chosen.iter().copied().filter(|&c| c < channels).collect(),
+            None => (0..channels).collect(),
+        };
+        let inside = |range: &Option<Range<usize>>, len: usize| match range {
+            Some(range) => range.start.min(len)..range.end.min(len),
+            None => 0..len,
+        };
+        let [lines, columns] = &self.region;
+        (channels, [inside(lines, height), inside(columns, width)])
+    }
+}
+
+impl Corruption<4> for Part {
+    /// `changed`: as the process says, within the part; false elsewhere. What of the part lies outside
+    /// the image is left out: [`Corruption::check`] tells beforehand.
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut Draws) -> Corrupted<4> {
+        let rows = clean.dims()[0];
+        let (channels, [lines, columns]) = self.of(clean.dims());
+        let mut whole = Corrupted::unchanged(clean.clone());
+        if channels.is_empty() || lines.is_empty() || columns.is_empty() {
+            return whole;
+        }
+        let place = |c: usize| [0..rows, c..c + 1, lines.clone(), columns.clone()];
+        let planes = channels.iter().map(|&c| clean.clone().slice(place(c))).collect();
+        let part = self.process.corrupt(Tensor::cat(planes, 1), draws);
+        let changed = part.changed.int();
+        let mut touched = whole.changed.int();
+        for (i, &c) in channels.iter().enumerate() {
+            whole.input = whole.input.slice_assign(place(c), part.input.clone().narrow(1, i, 1));
+            touched = touched.slice_assign(place(c), changed.clone().narrow(1, i, 1));
+        }
+        let changed: Tensor<4, Bool> = touched.bool();
+        Corrupted { changed, ..whole }
+    }
+
+    /// That of the process.
+    fn strength(&self) -> Strength {
+        self.process.strength()
+    }
+
+    fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<4>>, CorruptionError> {
+        let process = self.process.at_level(level)?;
+        let (channels, region) = (self.channels.clone(), self.region.clone());
+        Ok(Box::new(Self { process, channels, region }))
+    }
+
+    fn check(&self, event: &[usize]) -> Result<(), CorruptionError> {
+        let shape = |name, why: String| CorruptionError::Shape { name, event: event.into(), why };
+        let &[channels, height, width] = event else {
+            return Err(shape("part", "it must be [channels, height, width]".into()));
+        };
+        if let Some(&last) = self.channels.as_ref().and_then(|chosen| chosen.last())
+            && last >= channels
+        {
+            return Err(shape("channels", format!("there is no channel {last}")));
+        }
+        let [lines, columns] = self.region.clone();
+        let (lines, columns) = (lines.unwrap_or(0..height), columns.unwrap_or(0..width));
+        if lines.end > height || columns.end > width {
+            let why = format!("it ends at line {} and column {}", lines.end, columns.end);
+            return Err(shape("region", why));
+        }
+        let channels = self.channels.as_ref().map_or(channels, Vec::len);
+        self.process.check(&[channels, lines.len(), columns.len()])
+    }
+}

@@ -1,0 +1,93 @@
+//! Quantisation: entries rounded to multiples of a step.
+
+use burn::tensor::Tensor;
+use dvae_random::Draws;
+
+use crate::entries::{Law, Noise, Value, each_entry};
+use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+
+/// Rounding to multiples of a step `δ`.
+///
+/// ```text
+/// x̃ᵢ = δ ⌊xᵢ / δ + ½⌋, within [0, 1] unless told otherwise
+/// ```
+///
+/// An image of `b` bits has `δ = 1 / (2ᵇ − 1)`. No noise is drawn: every row loses the same detail.
+/// Posterisation is its name where the steps are wide enough to be seen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Quantisation {
+    level: Level,
+    clip: Option<[f32; 2]>,
+}
+
+impl Quantisation {
+    /// What the level means.
+    pub const SCALE: Scale = Scale {
+        name: "step",
+        meaning: "distance between two values that are left, in units of the data",
+        range: [0.0, f64::INFINITY],
+        null: 0.0,
+        severities: [0.07, 0.14, 0.25, 0.34, 0.5],
+    };
+
+    /// Rounds to multiples of `step`, finite and at least 0.
+    pub fn new(step: impl Into<Level>) -> Result<Self, CorruptionError> {
+        Ok(Self { level: Self::SCALE.resolve(step)?, clip: Some([0.0, 1.0]) })
+    }
+
+    /// The same without a range to stay in: for data outside `[0, 1]`.
+    pub fn unclipped(self) -> Self {
+        Self { clip: None, ..self }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Round {
+    clip: Option<[f32; 2]>,
+}
+
+impl Law for Round {
+    const NOISE: Noise = Noise::Nothing;
+
+    #[inline(always)]
+    fn apply<V: Value>(self, x: V, step: V, _noise: V) -> (V, V::Mask) {
+        // Never divided by 0: rows of step 0 stay as they are.
+        let divisor = step.clone().clipped([f32::MIN_POSITIVE, f32::MAX]);
+        let rounded = x.clone().over(divisor).plus(0.5).floored() * step;
+        let out = match self.clip {
+            Some(range) => rounded.clipped(range),
+            None => rounded,
+        };
+        (out.clone(), out.differs(x))
+    }
+}
+
+impl<const D: usize> Corruption<D> for Quantisation {
+    fn corrupt(&self, clean: Tensor<D>, draws: &mut Draws) -> Corrupted<D> {
+        each_entry(Round { clip: self.clip }, Corruption::<D>::strength(self), clean, draws)
+    }
+
+    fn strength(&self) -> Strength {
+        Strength { level: self.level, scale: Self::SCALE }
+    }
+
+    fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
+        Ok(Box::new(Self { level: Self::SCALE.resolve(level)?, ..*self }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entries::by_hand;
+
+    // Of 0.4: 0.1 → 0, 0.25 → 0.4, 0.9 → 0.8, 1.0 → 1.2, which is clipped.
+    #[test]
+    fn rounds_to_the_nearest_multiple() {
+        let out =
+            by_hand(Round { clip: Some([0.0, 1.0]) }, 0.4, &[0.1, 0.25, 0.9, 1.01], &[0.0; 4]);
+        for (got, expected) in out.iter().zip([0.0, 0.4, 0.8, 1.0]) {
+            assert!((got - expected).abs() < 1e-6, "{out:?}");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Saturation: colours paler or stronger; grey images stay.
+
+use burn::tensor::Tensor;
+use dvae_random::Draws;
+
+use crate::rows::{Image, clip, each_image};
+use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+
+/// A change of colour about each pixel's grey.
+///
+/// ```text
+/// x̃ = clip(g + c (x − g)), to [0, 1],   g = 0.299 R + 0.587 G + 0.114 B
+/// ```
+///
+/// Images of other than three channels have no colour and stay. The weights are those of ITU-R BT.601.
+/// Nothing is drawn but the level. Hendrycks & Dietterich (2019) change the saturation of HSV.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Saturation {
+    level: Level,
+}
+
+impl Saturation {
+    /// What the level means.
+    pub const SCALE: Scale = Scale {
+        name: "factor",
+        meaning: "what distances from grey are multiplied by",
+        range: [0.0, 20.0],
+        null: 1.0,
+        severities: [0.6, 0.4, 0.2, 0.1, 0.0],
+    };
+
+    /// Multiplies distances from grey by `factor`, in `[0, 20]`; 1 changes nothing.
+    pub fn new(factor: impl Into<Level>) -> Result<Self, CorruptionError> {
+        Ok(Self { level: Self::SCALE.resolve(factor)? })
+    }
+}
+
+/// The deterministic half of [`Saturation`], of three channels.
+fn colour(image: Image, factor: f32, out: &mut [f32]) {
+    let area = image.area();
+    for i in 0..area {
+        let [red, green, blue] = [0, 1, 2].map(|channel| image.pixels[channel * area + i]);
+        let grey = 0.299 * red + 0.587 * green + 0.114 * blue;
+        for (channel, value) in [red, green, blue].into_iter().enumerate() {
+            out[channel * area + i] = grey + factor * (value - grey);
+        }
+    }
+    clip(out);
+}
+
+impl Corruption<4> for Saturation {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut Draws) -> Corrupted<4> {
+        each_image(self.strength(), clean, draws, |image, out, factor, _| {
+            if image.channels == 3 {
+                colour(image, factor, out);
+            }
+        })
+    }
+
+    fn strength(&self) -> Strength {
+        Strength { level: self.level, scale: Self::SCALE }
+    }
+
+    fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<4>>, CorruptionError> {
+        Ok(Box::new(Self { level: Self::SCALE.resolve(level)? }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_the_distance_from_grey() {
+        let image = Image { pixels: &[1.0, 0.5, 0.0], channels: 3, height: 1, width: 1 };
+        let mut out = [0.0; 3];
+        colour(image, 0.0, &mut out);
+        let grey = 0.299 + 0.2935;
+        assert!(out.iter().all(|v| (v - grey).abs() < 1e-6), "{out:?}");
+        colour(image, 0.5, &mut out);
+        assert!((out[0] - (1.0 + grey) / 2.0).abs() < 1e-6, "{out:?}");
+    }
+}

@@ -1,0 +1,59 @@
+//! One process after another.
+
+use burn::tensor::Tensor;
+use burn::tensor::kind::Basic;
+use dvae_random::Draws;
+
+use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+
+/// Each row is damaged by every process in turn, each on a stream of its own.
+#[derive(Debug)]
+pub struct Sequence<const D: usize, K: Basic = burn::tensor::Float> {
+    processes: Vec<Box<dyn Corruption<D, K>>>,
+}
+
+impl<const D: usize, K: Basic> Sequence<D, K> {
+    /// At least one process, the first one first.
+    pub fn new(processes: Vec<Box<dyn Corruption<D, K>>>) -> Result<Self, CorruptionError> {
+        if processes.is_empty() {
+            return Err(CorruptionError::Nothing { name: "sequence" });
+        }
+        Ok(Self { processes })
+    }
+}
+
+/// Each process at a share of its strength.
+pub(crate) fn shares<const D: usize, K: Basic>(
+    processes: &[Box<dyn Corruption<D, K>>],
+    share: Level,
+) -> Result<Vec<Box<dyn Corruption<D, K>>>, CorruptionError> {
+    let share = Scale::SHARE.resolve(share)?;
+    processes.iter().map(|process| process.at_level(process.strength().share(share)?)).collect()
+}
+
+/// What a combination says of its strength: all of its parts'.
+pub(crate) const WHOLE: Strength = Strength { level: Level::Fixed(1.0), scale: Scale::SHARE };
+
+impl<const D: usize, K: Basic + 'static> Corruption<D, K> for Sequence<D, K> {
+    /// `changed`: what any of the processes touched.
+    fn corrupt(&self, clean: Tensor<D, K>, draws: &mut Draws) -> Corrupted<D, K> {
+        let mut whole = Corrupted::unchanged(clean);
+        for process in &self.processes {
+            let part = process.corrupt(whole.input, &mut draws.branch());
+            whole = Corrupted { input: part.input, changed: whole.changed.bool_or(part.changed) };
+        }
+        whole
+    }
+
+    fn strength(&self) -> Strength {
+        WHOLE
+    }
+
+    fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D, K>>, CorruptionError> {
+        Ok(Box::new(Self { processes: shares(&self.processes, level)? }))
+    }
+
+    fn check(&self, event: &[usize]) -> Result<(), CorruptionError> {
+        self.processes.iter().try_for_each(|process| process.check(event))
+    }
+}

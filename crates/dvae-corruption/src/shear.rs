@@ -1,0 +1,75 @@
+//! Shear along the lines, of each row's own strength and direction.
+
+use burn::tensor::Tensor;
+use dvae_random::Draws;
+
+use crate::rows::{Image, each_image, warp};
+use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+
+/// Shear.
+///
+/// ```text
+/// x̃(y, x) = x(y, x + k y),   k ~ U[−s, s] for each row, y and x from the middle
+/// ```
+///
+/// Bilinear; beyond the edges the nearest pixel counts.
+///
+/// This is no noise: the pixels move, and a model that is asked for the clean image has to move them
+/// back, which it cannot know how to. Use it to measure, or for invariance of features; not to denoise.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shear {
+    level: Level,
+}
+
+impl Shear {
+    /// What the level means.
+    pub const SCALE: Scale = Scale {
+        name: "slope",
+        meaning: "largest shift of a line by one pixel of height, either way, in pixels",
+        range: [0.0, 5.0],
+        null: 0.0,
+        severities: [0.1, 0.2, 0.3, 0.45, 0.6],
+    };
+
+    /// Slopes of up to `slope` either way, in `[0, 5]`.
+    pub fn new(slope: impl Into<Level>) -> Result<Self, CorruptionError> {
+        Ok(Self { level: Self::SCALE.resolve(slope)? })
+    }
+}
+
+/// The deterministic half of [`Shear`].
+fn shear(image: Image, slope: f32, out: &mut [f32]) {
+    warp(image, out, |[y, x]| [y, x + slope * y]);
+}
+
+impl Corruption<4> for Shear {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut Draws) -> Corrupted<4> {
+        each_image(self.strength(), clean, draws, |image, out, slope, draws| {
+            let [u] = draws.uniforms();
+            shear(image, slope * (2.0 * u - 1.0), out);
+        })
+    }
+
+    fn strength(&self) -> Strength {
+        Strength { level: self.level, scale: Self::SCALE }
+    }
+
+    fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<4>>, CorruptionError> {
+        Ok(Box::new(Self { level: Self::SCALE.resolve(level)? }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // The upper line reads one pixel to the left, the lower one to the right.
+    #[test]
+    fn shifts_lines_by_their_height() {
+        let pixels = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0];
+        let image = Image { pixels: &pixels, channels: 1, height: 3, width: 3 };
+        let mut out = [0.0; 9];
+        shear(image, 1.0, &mut out);
+        assert_eq!(out, [1.0, 1.0, 2.0, 4.0, 5.0, 6.0, 8.0, 9.0, 9.0]);
+    }
+}

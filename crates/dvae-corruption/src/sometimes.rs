@@ -1,0 +1,45 @@
+//! A process that only some rows meet.
+
+use burn::tensor::Tensor;
+use burn::tensor::kind::Basic;
+use dvae_random::Draws;
+
+use crate::error::within;
+use crate::{Clean, Corrupted, Corruption, CorruptionError, Level, OneOf, Strength};
+
+/// Each row is damaged with probability `p`, independently, and else left as it is.
+#[derive(Debug)]
+pub struct Sometimes<const D: usize, K: Basic = burn::tensor::Float> {
+    mixture: OneOf<D, K>,
+}
+
+impl<const D: usize, K: Basic> Sometimes<D, K> {
+    /// Damages a row by `process` with `probability`, in `[0, 1]`.
+    pub fn new(
+        probability: f64,
+        process: Box<dyn Corruption<D, K>>,
+    ) -> Result<Self, CorruptionError> {
+        let p = within("probability", probability, [0.0, 1.0])?;
+        Ok(Self { mixture: OneOf::weighted(vec![process, Box::new(Clean)], &[p, 1.0 - p])? })
+    }
+}
+
+impl<const D: usize, K: Basic + 'static> Corruption<D, K> for Sometimes<D, K> {
+    /// `changed`: as the process says, where a row meets it.
+    fn corrupt(&self, clean: Tensor<D, K>, draws: &mut Draws) -> Corrupted<D, K> {
+        self.mixture.corrupt(clean, draws)
+    }
+
+    fn strength(&self) -> Strength {
+        self.mixture.strength()
+    }
+
+    /// The process at a share of its strength, for as many rows as before.
+    fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D, K>>, CorruptionError> {
+        self.mixture.at_level(level)
+    }
+
+    fn check(&self, event: &[usize]) -> Result<(), CorruptionError> {
+        self.mixture.check(event)
+    }
+}

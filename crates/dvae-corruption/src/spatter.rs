@@ -1,0 +1,97 @@
+//! Spatter: drops on the lens.
+
+use burn::tensor::Tensor;
+use dvae_random::{Draws, RowDraws};
+
+use crate::gaussian_blur::blur;
+use crate::rows::{Image, each_image};
+use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+
+/// Bright drops.
+///
+/// ```text
+/// x̃ = 1 where a smooth field is among its highest a · H · W values, x elsewhere
+/// ```
+///
+/// The field is white Gaussian noise of each row's own, blurred by σ = a twentieth of the longer side,
+/// and one for all channels. As the "spatter" of MNIST-C (Mu & Gilmer 2019) and of Hendrycks &
+/// Dietterich (2019), which threshold such a field; that it covers an exact share is ours.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spatter {
+    level: Level,
+}
+
+impl Spatter {
+    /// What the level means.
+    pub const SCALE: Scale = Scale {
+        name: "share",
+        meaning: "share of the image that drops cover",
+        range: [0.0, 1.0],
+        null: 0.0,
+        severities: [0.03, 0.07, 0.12, 0.2, 0.3],
+    };
+
+    /// Drops on a `share` of the image, in `[0, 1]`.
+    pub fn new(share: impl Into<Level>) -> Result<Self, CorruptionError> {
+        Ok(Self { level: Self::SCALE.resolve(share)? })
+    }
+}
+
+/// The deterministic half of [`Spatter`], on one plane.
+fn splash(plane: &mut [f32], field: &[f32], share: f32) {
+    let dry = plane.len() - (share * plane.len() as f32).round() as usize;
+    let mut order = field.to_vec();
+    if dry == plane.len() {
+        return;
+    }
+    let (_, &mut threshold, _) = order.select_nth_unstable_by(dry, f32::total_cmp);
+    for (pixel, value) in plane.iter_mut().zip(field) {
+        if *value >= threshold {
+            *pixel = 1.0;
+        }
+    }
+}
+
+fn field(image: Image, draws: &mut RowDraws) -> Vec<f32> {
+    let mut noise = vec![0.0; image.area()];
+    draws.normal(&mut noise);
+    let mut field = vec![0.0; image.area()];
+    let plane = Image { pixels: &noise, channels: 1, ..image };
+    blur(plane, image.side() / 20.0, None, &mut field);
+    field
+}
+
+impl Corruption<4> for Spatter {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut Draws) -> Corrupted<4> {
+        each_image(self.strength(), clean, draws, |image, out, share, draws| {
+            let field = field(image, draws);
+            for plane in out.chunks_exact_mut(image.area()) {
+                splash(plane, &field, share);
+            }
+        })
+    }
+
+    fn strength(&self) -> Strength {
+        Strength { level: self.level, scale: Self::SCALE }
+    }
+
+    fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<4>>, CorruptionError> {
+        Ok(Box::new(Self { level: Self::SCALE.resolve(level)? }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn covers_the_highest_share() {
+        let mut plane = [0.5; 4];
+        splash(&mut plane, &[0.1, 3.0, -2.0, 0.2], 0.5);
+        assert_eq!(plane, [0.5, 1.0, 0.5, 1.0]);
+        splash(&mut plane, &[0.1, 3.0, -2.0, 0.2], 0.0);
+        assert_eq!(plane, [0.5, 1.0, 0.5, 1.0]);
+        splash(&mut plane, &[0.1, 3.0, -2.0, 0.2], 1.0);
+        assert_eq!(plane, [1.0; 4]);
+    }
+}

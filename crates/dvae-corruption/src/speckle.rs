@@ -1,0 +1,91 @@
+//! Multiplicative Gaussian noise, clipped to a range if asked: bright entries suffer most.
+
+use burn::tensor::Tensor;
+use dvae_random::Draws;
+
+use crate::entries::{Law, Noise, Value, each_entry};
+use crate::error::range;
+use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+
+/// Speckle: multiplicative Gaussian noise.
+///
+/// ```text
+/// x̃ᵢ = clip(xᵢ (1 + σ εᵢ)),   εᵢ ~ N(0, 1) independently
+/// ```
+///
+/// `σ` is relative to the entry: zeros stay. The "speckle noise" of Hendrycks & Dietterich (2019),
+/// "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations", appendix B.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Speckle {
+    level: Level,
+    clip: Option<[f32; 2]>,
+}
+
+impl Speckle {
+    /// What the level means.
+    pub const SCALE: Scale = Scale {
+        name: "sigma",
+        meaning: "standard deviation, relative to the entry",
+        range: [0.0, f64::INFINITY],
+        null: 0.0,
+        severities: [0.15, 0.3, 0.45, 0.6, 0.8],
+    };
+
+    /// Noise of relative standard deviation `sigma`, finite and at least 0.
+    pub fn new(sigma: impl Into<Level>) -> Result<Self, CorruptionError> {
+        Ok(Self { level: Self::SCALE.resolve(sigma)?, clip: None })
+    }
+
+    /// The same noise, clipped to `[low, high]` afterwards.
+    pub fn clipped(self, low: f64, high: f64) -> Result<Self, CorruptionError> {
+        Ok(Self { clip: Some(range("clip", [low, high])?), ..self })
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Multiply {
+    clip: Option<[f32; 2]>,
+}
+
+impl Law for Multiply {
+    const NOISE: Noise = Noise::Normal;
+
+    #[inline(always)]
+    fn apply<V: Value>(self, x: V, sigma: V, noise: V) -> (V, V::Mask) {
+        let noisy = x.clone() + x.clone() * (noise * sigma);
+        let out = match self.clip {
+            Some(range) => noisy.clipped(range),
+            None => noisy,
+        };
+        (out.clone(), out.differs(x))
+    }
+}
+
+impl<const D: usize> Corruption<D> for Speckle {
+    fn corrupt(&self, clean: Tensor<D>, draws: &mut Draws) -> Corrupted<D> {
+        each_entry(Multiply { clip: self.clip }, Corruption::<D>::strength(self), clean, draws)
+    }
+
+    fn strength(&self) -> Strength {
+        Strength { level: self.level, scale: Self::SCALE }
+    }
+
+    fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
+        Ok(Box::new(Self { level: Self::SCALE.resolve(level)?, ..*self }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entries::by_hand;
+
+    // 0.5 · (1 + 0.5 · 1) = 0.75, 0.5 · (1 − 0.5 · 4) = −0.5, and a zero stays.
+    #[test]
+    fn multiplies_each_entry_and_clips() {
+        let (clean, noise) = ([0.5, 0.5, 0.0], [1.0, -4.0, 3.0]);
+        assert_eq!(by_hand(Multiply { clip: None }, 0.5, &clean, &noise), [0.75, -0.5, 0.0]);
+        let clip = Some([0.0, 0.7]);
+        assert_eq!(by_hand(Multiply { clip }, 0.5, &clean, &noise), [0.7, 0.0, 0.0]);
+    }
+}

@@ -1,0 +1,91 @@
+//! Additive uniform noise, clipped to a range if asked.
+
+use burn::tensor::Tensor;
+use dvae_random::Draws;
+
+use crate::entries::{Law, Noise, Value, each_entry};
+use crate::error::range;
+use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+
+/// Additive uniform noise.
+///
+/// ```text
+/// x̃ᵢ = clip(xᵢ + a (2uᵢ − 1)),   uᵢ ~ U[0, 1) independently
+/// ```
+///
+/// The half width `a` is in units of the data; the standard deviation is `a / √3`. The noise of an
+/// ideal quantiser of step `2a` (Widrow & Kollár 2008, "Quantization Noise").
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Uniform {
+    level: Level,
+    clip: Option<[f32; 2]>,
+}
+
+impl Uniform {
+    /// What the level means.
+    pub const SCALE: Scale = Scale {
+        name: "half-width",
+        meaning: "largest noise either way, in units of the data",
+        range: [0.0, f64::INFINITY],
+        null: 0.0,
+        severities: [0.15, 0.3, 0.5, 0.7, 0.9],
+    };
+
+    /// Noise of up to `half_width` either way, finite and at least 0.
+    pub fn new(half_width: impl Into<Level>) -> Result<Self, CorruptionError> {
+        Ok(Self { level: Self::SCALE.resolve(half_width)?, clip: None })
+    }
+
+    /// The same noise, clipped to `[low, high]` afterwards.
+    pub fn clipped(self, low: f64, high: f64) -> Result<Self, CorruptionError> {
+        Ok(Self { clip: Some(range("clip", [low, high])?), ..self })
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Add {
+    clip: Option<[f32; 2]>,
+}
+
+impl Law for Add {
+    const NOISE: Noise = Noise::Uniform;
+
+    #[inline(always)]
+    fn apply<V: Value>(self, x: V, half_width: V, u: V) -> (V, V::Mask) {
+        let noisy = x.clone() + half_width * u.times(2.0).plus(-1.0);
+        let out = match self.clip {
+            Some(range) => noisy.clipped(range),
+            None => noisy,
+        };
+        (out.clone(), out.differs(x))
+    }
+}
+
+impl<const D: usize> Corruption<D> for Uniform {
+    fn corrupt(&self, clean: Tensor<D>, draws: &mut Draws) -> Corrupted<D> {
+        each_entry(Add { clip: self.clip }, Corruption::<D>::strength(self), clean, draws)
+    }
+
+    fn strength(&self) -> Strength {
+        Strength { level: self.level, scale: Self::SCALE }
+    }
+
+    fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
+        Ok(Box::new(Self { level: Self::SCALE.resolve(level)?, ..*self }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entries::by_hand;
+
+    // 2 · 0 − 1 = −1 and 2 · 0.75 − 1 = 0.5 times a quarter.
+    #[test]
+    fn adds_up_to_half_the_width_and_clips() {
+        let (clean, u) = ([0.125, 0.5, 0.5], [0.0, 0.75, 0.5]);
+        assert_eq!(by_hand(Add { clip: None }, 0.25, &clean, &u), [-0.125, 0.625, 0.5]);
+        let clip = Some([0.0, 0.6]);
+        assert_eq!(by_hand(Add { clip }, 0.25, &clean, &u), [0.0, 0.6, 0.5]);
+    }
+}

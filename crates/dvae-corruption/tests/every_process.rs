@@ -1,0 +1,263 @@
+//! What every process promises, whatever its law.
+
+#![allow(clippy::unwrap_used)] // A test may panic.
+
+use burn::tensor::{Bool, Device, Tensor};
+use dvae_corruption::{Corrupted, Corruption, CorruptionConfig, Level};
+use dvae_random::{Draws, Key, Purpose};
+use proptest::prelude::*;
+
+/// Processes whose input leaves `[0, 1]`: dropout rescales.
+const LEAVES_THE_RANGE: [&str; 1] = ["dropout"];
+/// Processes that count an entry as touched although its value may stay.
+const TOUCHES_WITHOUT_CHANGING: [&str; 4] =
+    ["masking", "salt-and-pepper", "mostly-pepper", "impulse"];
+/// Processes that draw nothing of a row's own: it meets the same damage in every epoch.
+const SAME_EVERY_TIME: [&str; 14] = [
+    "quantisation",
+    "clipping",
+    "brightness",
+    "gamma",
+    "contrast",
+    "saturation",
+    "gaussian-blur",
+    "defocus",
+    "pixelate",
+    "jpeg",
+    "dead-pixels",
+    "dead-lines",
+    "none",
+    "clean",
+];
+
+fn draws(ids: &[u64], epoch: u64) -> Draws {
+    Key::new(11).purpose(Purpose::Corruption).epoch(epoch).rows(ids)
+}
+
+/// Smooth pictures in colour, one for each id.
+fn pictures(ids: &[u64], [channels, height, width]: [usize; 3]) -> Tensor<4> {
+    let mut pixels = Vec::new();
+    for &id in ids {
+        for c in 0..channels {
+            for y in 0..height {
+                for x in 0..width {
+                    let phase = 0.35 * x as f32 + 0.2 * y as f32 + id as f32 + 2.0 * c as f32;
+                    pixels.push(0.5 + 0.5 * phase.sin());
+                }
+            }
+        }
+    }
+    Tensor::<1>::from_data(pixels.as_slice(), &Device::flex()).reshape([
+        ids.len(),
+        channels,
+        height,
+        width,
+    ])
+}
+
+const SHAPE: [usize; 3] = [3, 20, 23];
+
+fn values(tensor: Tensor<4>) -> Vec<f32> {
+    tensor.into_data().try_to_vec().unwrap()
+}
+
+fn flags(tensor: Tensor<4, Bool>) -> Vec<bool> {
+    tensor.into_data().iter::<bool>().collect()
+}
+
+/// Every process, and some combinations.
+fn all() -> Vec<(String, Box<dyn Corruption<4>>)> {
+    let combined = [
+        r#"{"process": "sequence", "of": [{"process": "gaussian-blur"}, {"process": "masking"}]}"#,
+        r#"{"process": "one-of", "of": [{"process": "jpeg"}, {"process": "haze"}], "weights": [3, 1]}"#,
+        r#"{"process": "sometimes", "probability": 0.5, "of": {"process": "zigzag"}}"#,
+        r#"{"process": "part", "channels": [2, 0], "lines": [3, 9], "of": {"process": "impulse"}}"#,
+        r#"{"process": "gaussian", "level": {"uniform": [0.0, 0.5]}, "clip": [0, 1]}"#,
+        r#"{"process": "spatter", "level": {"log-uniform": [0.01, 0.5]}}"#,
+        r#"{"process": "rotation", "level": {"cosine": [0.0, 30.0]}}"#,
+    ];
+    let combined = combined.map(|text| serde_json::from_str::<CorruptionConfig>(text).unwrap());
+    let configs = CorruptionConfig::all().into_iter().chain(combined);
+    configs.map(|config| (config.name().to_owned(), config.build().unwrap())).collect()
+}
+
+#[test]
+fn a_row_meets_the_same_damage_in_any_batch() {
+    for (name, process) in all() {
+        let on = |ids: &[u64]| process.corrupt(pictures(ids, SHAPE), &mut draws(ids, 2));
+        let together = on(&[3, 4, 5, 9]);
+        let reversed = on(&[9, 5, 4, 3]);
+        assert_eq!(values(together.input.clone()), values(reversed.input.flip([0])), "{name}");
+        assert_eq!(flags(together.changed.clone()), flags(reversed.changed.flip([0])), "{name}");
+        for (place, id) in [3, 4, 5, 9].into_iter().enumerate() {
+            let alone = on(&[id]);
+            let row = together.input.clone().slice([place..place + 1]);
+            assert_eq!(values(row), values(alone.input), "{name}, row {id}");
+        }
+    }
+}
+
+#[test]
+fn what_is_drawn_is_drawn_anew_in_every_epoch_and_for_every_row() {
+    let ids = [1, 2];
+    let same = pictures(&[5, 5], SHAPE);
+    for (name, process) in all() {
+        let damaged = |epoch| values(process.corrupt(same.clone(), &mut draws(&ids, epoch)).input);
+        let (first, again, other) = (damaged(0), damaged(0), damaged(1));
+        assert_eq!(first, again, "{name}");
+        let (one, two) = first.split_at(first.len() / 2);
+        let fixed = SAME_EVERY_TIME.contains(&name.as_str());
+        assert_eq!(one == two, fixed, "{name}: two rows");
+        assert_eq!(first == other, fixed, "{name}: two epochs");
+    }
+}
+
+#[test]
+fn changed_is_where_the_input_differs_and_the_range_is_kept() {
+    let ids = [1, 2, 3, 8];
+    for (name, process) in all() {
+        let clean = pictures(&ids, SHAPE);
+        let Corrupted { input, changed } = process.corrupt(clean.clone(), &mut draws(&ids, 0));
+        assert_eq!(input.dims(), clean.dims());
+        let (clean, input, changed) = (values(clean), values(input), flags(changed));
+        let silent = ["sequence", "part"].contains(&name.as_str())
+            || TOUCHES_WITHOUT_CHANGING.contains(&name.as_str());
+        let mut touched = 0;
+        for ((clean, input), changed) in clean.iter().zip(&input).zip(changed) {
+            assert!(changed || clean == input, "{name}: {clean} became {input} unseen");
+            assert!(!changed || clean != input || silent, "{name}: {clean} stayed");
+            touched += usize::from(changed);
+            let leaves = LEAVES_THE_RANGE.contains(&name.as_str());
+            assert!(leaves || (0.0..=1.0).contains(input), "{name}: {input}");
+        }
+        assert!(touched > 0, "{name} touches nothing");
+    }
+}
+
+#[test]
+fn the_null_level_changes_nothing_on_any_row() {
+    let ids = [1, 2, 3];
+    for (name, process) in all() {
+        let null = process.strength().scale.null;
+        let process = process.at_level(null.into()).unwrap();
+        let Corrupted { input, changed } =
+            process.corrupt(pictures(&ids, SHAPE), &mut draws(&ids, 0));
+        assert_eq!(values(input), values(pictures(&ids, SHAPE)), "{name}");
+        assert!(!flags(changed).contains(&true), "{name}");
+    }
+}
+
+// A range that begins at the null level: rows near it are hardly changed. The level that is drawn is
+// the row's own, so a fixed level of the same size gives the same row.
+#[test]
+fn a_drawn_level_is_what_a_fixed_level_would_have_been() {
+    let ids: Vec<u64> = (0..6).collect();
+    for config in CorruptionConfig::all() {
+        let process = config.build::<4>().unwrap();
+        let scale = process.strength().scale;
+        let (a, b) = (scale.null, scale.severities[4]);
+        let range = Level::Uniform([a.min(b), a.max(b)]);
+        let drawn = process.at_level(range).unwrap();
+        let drawn = values(drawn.corrupt(pictures(&ids, SHAPE), &mut draws(&ids, 0)).input);
+        let levels = range.of_rows(&mut draws(&ids, 0));
+        for (row, level) in
+            drawn.chunks(drawn.len() / 6).zip(levels).enumerate().map(|(i, (r, l))| ((i, r), l))
+        {
+            let (place, row) = row;
+            let fixed = process.at_level(f64::from(level).into()).unwrap();
+            // The level took the first draw of the row.
+            let mut after = draws(&ids, 0);
+            let _ = after.uniform_host(1);
+            let fixed = values(fixed.corrupt(pictures(&ids, SHAPE), &mut after).input);
+            assert_eq!(
+                row,
+                &fixed[place * row.len()..(place + 1) * row.len()],
+                "{}",
+                config.name()
+            );
+        }
+    }
+}
+
+// Every process at its five severities hurts more and more, by the mean squared error over rows.
+#[test]
+fn severities_grow() {
+    let ids: Vec<u64> = (0..24).collect();
+    for config in CorruptionConfig::all() {
+        let process = config.build::<4>().unwrap();
+        let error = |severity| {
+            let process = process.at_level(Level::Severity(severity)).unwrap();
+            let clean = pictures(&ids, [3, 24, 200]);
+            let damaged = process.corrupt(clean.clone(), &mut draws(&ids, 0)).input;
+            f64::from((damaged - clean).square().mean().into_scalar::<f32>())
+        };
+        let errors: Vec<f64> = (1..=5).map(error).collect();
+        assert!(
+            errors[0] > 0.0 && errors.windows(2).all(|e| e[0] < e[1]),
+            "{}: {errors:?}",
+            config.name()
+        );
+    }
+}
+
+#[test]
+fn a_schedule_is_read_from_the_progress_of_training() {
+    let ids = [4];
+    let scheduled = CorruptionConfig::Masking { level: Level::Linear([0.0, 1.0]), fill: None };
+    let process = scheduled.build::<4>().unwrap();
+    let share = |progress| {
+        let mut draws = draws(&ids, 0).at_progress(progress);
+        let changed = process.corrupt(pictures(&ids, SHAPE), &mut draws).changed;
+        changed.float().mean().into_scalar::<f32>()
+    };
+    assert_eq!((share(0.0), share(1.0)), (0.0, 1.0));
+    // 1380 trials of probability ½: within six standard deviations.
+    assert!((share(0.5) - 0.5).abs() < 6.0 * 0.5 / 1380f32.sqrt());
+    let later = draws(&ids, 0).at_progress(0.25).branch();
+    assert_eq!(later.progress(), 0.25);
+}
+
+fn any_level() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        0.0..1.0f64,
+        0.0..100.0f64,
+        -10.0..10.0f64,
+        Just(f64::NAN),
+        Just(f64::INFINITY),
+        Just(-0.0),
+        Just(1e-300),
+        Just(1e300),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    /// Any process, at any level, on images of any size: an error that names the value, or damage.
+    #[test]
+    fn nothing_panics(
+        which in 0..CorruptionConfig::all().len(),
+        level in any_level(),
+        ids in prop::collection::vec(any::<u64>(), 0..3),
+        shape in [1..5usize, 1..20usize, 1..20usize],
+        scale in prop_oneof![Just(1.0f32), Just(-3.0), Just(1e20), Just(f32::NAN), Just(f32::INFINITY)],
+    ) {
+        let config = &CorruptionConfig::all()[which];
+        let process = config.build::<4>().unwrap();
+        match process.at_level(level.into()) {
+            Err(error) => prop_assert!(error.to_string().contains(&level.to_string()), "{error}"),
+            Ok(process) => {
+                let [c, h, w] = shape;
+                let clean = pictures(&ids, shape).reshape([ids.len(), c, h, w]) * scale;
+                process.check(&shape).unwrap();
+                let damaged = process.corrupt(clean.clone(), &mut draws(&ids, 0));
+                prop_assert_eq!(damaged.input.dims(), clean.dims());
+                prop_assert_eq!(damaged.changed.dims(), clean.dims());
+                if scale == 1.0 && config.name() != "dropout" {
+                    let input = values(damaged.input);
+                    prop_assert!(input.iter().all(|v| (0.0..=1.0).contains(v)), "{}", config.name());
+                }
+            }
+        }
+    }
+}
