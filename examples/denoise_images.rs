@@ -17,7 +17,7 @@ use serde::Serialize;
 /// Trains a denoising VAE on images, compares it with a plain VAE, and writes pictures.
 #[derive(Parser, Serialize)]
 struct Args {
-    /// none, gaussian[:SIGMA], masking[:RATE], salt-and-pepper[:RATE], mostly-pepper[:RATE], mixed
+    /// none, mixed, or a process: NAME, NAME:LEVEL, NAME:LOW..HIGH or NAME@SEVERITY, several joined by +
     #[arg(long, default_value = "mixed")]
     corruption: CorruptionConfig,
     /// Which network

@@ -68,10 +68,6 @@ def normal(key, row, draw, n):
     return pairs.reshape(-1)[:n]
 
 
-def bernoulli(p, key, row, draw, n):
-    return words(key, row, draw, n).reshape(-1)[:n] < np.uint64(int(p * 2**32))
-
-
 def permutation(key, n):
     index = np.arange(n, dtype=np.uint64)
     zero = np.zeros_like(index)
@@ -151,12 +147,12 @@ def gaussian(x, key, ids):
 
 
 def masking(x, key, ids):
-    return x * (1 - rows(lambda row: bernoulli(0.5, key, row, 0, 784), ids))
+    return x * (rows(lambda row: uniform(key, row, 0, 784), ids) >= 0.5)
 
 
 def salt_and_pepper(x, key, ids):
-    replaced = rows(lambda row: bernoulli(0.2, key, row, 0, 784), ids).bool()
-    return torch.where(replaced, rows(lambda row: bernoulli(0.5, key, row, 1, 784), ids), x)
+    u = rows(lambda row: uniform(key, row, 0, 784), ids)
+    return torch.where(u < float(np.float32(0.1)), 1.0, torch.where(u < float(np.float32(0.2)), 0.0, x))
 
 
 def train(model, corrupt, images):

@@ -44,8 +44,12 @@ fn a_run_leaves_all_that_it_promises() {
         let output = run(folder.path(), &arguments);
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        for word in ["Gaussian σ = 0.3", "masking 50 %", "salt and pepper 20 %", "20 test images"]
-        {
+        for word in [
+            "gaussian, sigma 0.3",
+            "masking, rate 0.5",
+            "salt and pepper, rate 0.2",
+            "20 test images",
+        ] {
             assert!(text.contains(word), "{word} is missing in {text}");
         }
         let run = folder.path().join(model);
@@ -129,12 +133,9 @@ fn wrong_options_are_refused_by_name() {
             ["--backend", "rocm"],
             "the back end `rocm` is not compiled in: build with `--features rocm`",
         ),
-        (
-            ["--corruption", "gaussian:nan"],
-            "`sigma` is a scale and must be finite and at least 0, but is NaN",
-        ),
+        (["--corruption", "gaussian:nan"], "`sigma` must be finite and at least 0, but is NaN"),
         (["--corruption", "masking:-0.5"], "must lie in [0, 1], but is -0.5"),
-        (["--corruption", "blur"], "`blur` is no corruption; known are none, gaussian"),
+        (["--corruption", "blur"], "`blur` is no corruption; write NAME, NAME:LEVEL"),
         (["--epochs", "0"], "`epochs` must be between 1 and 4294967295, but is 0"),
         (["--epochs", "-3"], "'-3'"),
         (["--batch-size", "0"], "`batch_size` must be between 1 and 4294967295, but is 0"),

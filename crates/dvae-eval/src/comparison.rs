@@ -105,10 +105,10 @@ pub fn samples<V: Vae<4>>(model: &V, rows: u64, columns: u64, key: Key) -> Grid 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let title = format!("{} test images", self.rows);
-        writeln!(f, "{:39}{:^18}{:^26}", "", "PSNR, dB", "bound (ELBO), nats")?;
+        writeln!(f, "{:41}{:^18}{:^26}", "", "PSNR, dB", "bound (ELBO), nats")?;
         writeln!(
             f,
-            "{title:22}{:17}{:>6} → {:>6}{:>12}{:>15}",
+            "{title:26}{:15}{:>6} → {:>6}{:>12}{:>15}",
             "model", "input", "output", "clean input", "corrupted"
         )?;
         let mut last = "";
@@ -116,7 +116,7 @@ impl fmt::Display for Figures {
             let name = if corruption == last { "" } else { corruption };
             writeln!(
                 f,
-                "{name:22}{model:17}{:>6.1} → {:>6.1}{:>12.1}{:>15.1}",
+                "{name:26}{model:15}{:>6.1} → {:>6.1}{:>12.1}{:>15.1}",
                 figures.psnr_input, figures.psnr_output, figures.clean.elbo, figures.corrupted.elbo
             )?;
             last = corruption;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{sizes, weights};
 use crate::gaussian_head::GaussianHead;
-use crate::layers::{Dense, Double, Halve, Layers};
+use crate::layers::{Conv, Dense, Double, Layers};
 use crate::{Activation, ModelError, Vae};
 
 /// Configuration of a [`ConvVae`].
@@ -25,6 +25,10 @@ pub struct ConvVaeConfig {
     pub activation: Activation,
     /// What the decoder's outputs mean.
     pub likelihood: LikelihoodConfig,
+    /// Whether the encoder's input has a mask behind it, in as many channels again: what
+    /// `dvae_corruption::ShowMask` makes.
+    #[serde(default)]
+    pub mask_input: bool,
 }
 
 impl ConvVaeConfig {
@@ -37,6 +41,7 @@ impl ConvVaeConfig {
             channels: vec![32, 64],
             activation: Activation::default(),
             likelihood: LikelihoodConfig::default(),
+            mask_input: false,
         }
     }
 
@@ -49,7 +54,8 @@ impl ConvVaeConfig {
         sizes("latent", &[self.latent])?;
         sizes("channels", if self.channels.is_empty() { &[0] } else { &self.channels })?;
         let likelihood = self.likelihood.checked()?;
-        let stages = [&[colours], &self.channels[..]].concat();
+        let inputs = colours * (1 + usize::from(self.mask_input));
+        let stages = [&[inputs], &self.channels[..]].concat();
         // Sides before each convolution, and after the last one.
         let halve = |&[h, w]: &[usize; 2]| Some([h.div_ceil(2), w.div_ceil(2)]);
         let mut sides: Vec<[usize; 2]> =
@@ -86,7 +92,7 @@ impl ConvVaeConfig {
 /// length is halved upwards on the way in and cropped by one on the way out, so any size works.
 #[derive(Module, Debug)]
 pub struct ConvVae {
-    encoder: Vec<Halve>,
+    encoder: Vec<Conv>,
     head: GaussianHead,
     input: Dense,
     decoder: Vec<Double>,
@@ -135,7 +141,7 @@ impl Vae<4> for ConvVae {
 }
 
 /// The upper left `sides` of each image, which is at most one pixel taller and wider.
-fn crop(images: Tensor<4>, sides: [usize; 2]) -> Tensor<4> {
+pub(crate) fn crop(images: Tensor<4>, sides: [usize; 2]) -> Tensor<4> {
     let [_, _, height, width] = images.dims();
     if [height, width] == sides {
         return images;

@@ -24,21 +24,23 @@ impl Dense {
     }
 }
 
-/// A convolution of kernel 3, stride 2 and padding 1: sides are halved upwards.
+/// A convolution of kernel 3 and padding 1: sides stay at stride 1, and are halved upwards at stride 2.
 #[derive(Module, Debug)]
-pub(crate) struct Halve {
+pub(crate) struct Conv {
     weight: Param<Tensor<4>>,
     bias: Param<Tensor<1>>,
+    #[module(skip)]
+    stride: usize,
     #[module(skip)]
     activation: Activation,
 }
 
-impl Halve {
+impl Conv {
     const KERNEL: usize = 3;
 
-    /// `[b, inputs, h, w]` → `[b, outputs, ⌈h/2⌉, ⌈w/2⌉]`.
+    /// `[b, inputs, h, w]` → `[b, outputs, ⌈h / stride⌉, ⌈w / stride⌉]`.
     pub(crate) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let options = ConvOptions::new([2, 2], [1, 1], [1, 1], 1);
+        let options = ConvOptions::new([self.stride; 2], [1, 1], [1, 1], 1);
         let (fused, rest) = self.activation.split();
         rest(dvae_kernels::conv2d(x, self.weight.val(), self.bias.val(), options, fused))
     }
@@ -64,6 +66,34 @@ impl Double {
     }
 }
 
+/// Group normalisation: Wu and He (2018), "Group Normalization", section 3.
+///
+/// Burn's own layer refuses inputs of fewer than three numbers, which small images come down to.
+#[derive(Module, Debug)]
+pub(crate) struct Norm {
+    scale: Param<Tensor<1>>,
+    shift: Param<Tensor<1>>,
+    #[module(skip)]
+    groups: usize,
+}
+
+impl Norm {
+    const EPSILON: f64 = 1e-5;
+
+    /// `[b, channels, h, w]`, each group of channels of each row to mean 0 and variance 1, then scaled and
+    /// shifted by channel.
+    pub(crate) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let [rows, channels, height, width] = x.dims();
+        let grouped = x.reshape([rows, self.groups, channels / self.groups * height * width]);
+        let centred = grouped.clone() - grouped.mean_dim(2);
+        let variance = centred.clone().square().mean_dim(2);
+        let normal =
+            (centred / (variance + Self::EPSILON).sqrt()).reshape([rows, channels, height, width]);
+        let by_channel = |values: &Param<Tensor<1>>| values.val().reshape([1, channels, 1, 1]);
+        normal * by_channel(&self.scale) + by_channel(&self.shift)
+    }
+}
+
 /// Makes the layers of one network, in order: each weight has a stream of its own.
 ///
 /// Weights are uniform on `±√(6 / (fan in + fan out))`, biases 0: Glorot and Bengio (2010),
@@ -85,11 +115,34 @@ impl<'a> Layers<'a> {
         Dense { weight, bias: self.zeros(outputs), activation }
     }
 
-    pub(crate) fn halve(&mut self, inputs: usize, outputs: usize, activation: Activation) -> Halve {
-        let side = Halve::KERNEL;
-        let (fan_in, fan_out) = (inputs * side * side, outputs * side * side / 4);
+    /// A convolution that halves sides.
+    pub(crate) fn halve(&mut self, inputs: usize, outputs: usize, activation: Activation) -> Conv {
+        self.conv(inputs, outputs, 2, activation)
+    }
+
+    /// A convolution that keeps sides.
+    pub(crate) fn keep(&mut self, inputs: usize, outputs: usize, activation: Activation) -> Conv {
+        self.conv(inputs, outputs, 1, activation)
+    }
+
+    fn conv(
+        &mut self,
+        inputs: usize,
+        outputs: usize,
+        stride: usize,
+        activation: Activation,
+    ) -> Conv {
+        let side = Conv::KERNEL;
+        let (fan_in, fan_out) = (inputs * side * side, outputs * side * side / stride.pow(2));
         let weight = self.weight([outputs, inputs, side, side], fan_in, fan_out);
-        Halve { weight, bias: self.zeros(outputs), activation }
+        Conv { weight, bias: self.zeros(outputs), stride, activation }
+    }
+
+    /// A normalisation over at most `groups` groups of channels, as many as divide their number.
+    pub(crate) fn norm(&self, channels: usize, groups: usize) -> Norm {
+        let groups = (1..=groups.min(channels)).rev().find(|&n| channels.is_multiple_of(n));
+        let scale = Param::from_tensor(Tensor::ones([channels], self.device));
+        Norm { scale, shift: self.zeros(channels), groups: groups.unwrap_or(1) }
     }
 
     pub(crate) fn double(
@@ -141,6 +194,20 @@ mod tests {
         // A uniform on ±a has variance a²/3; the mean of n squares deviates by √(4/45 / n) a².
         let variance = weight.square().mean().into_scalar::<f32>() / limit.powi(2);
         assert!((variance - 1.0 / 3.0).abs() < 6.0 * (4.0f32 / 45.0 / 60_000.0).sqrt());
+    }
+
+    // Two groups of one row: (1, 3) and (2, 2) have means 2 and 2, deviations 1 and 0.
+    #[test]
+    fn a_norm_takes_each_group_of_each_row_to_mean_0_and_variance_1() {
+        let device = Device::flex();
+        let x = Tensor::<4>::from_data([[[[1.0]], [[3.0]], [[2.0]], [[2.0]]]], &device);
+        let norm = Layers::new(Key::new(1), &device).norm(4, 3);
+        assert_eq!(norm.groups, 2);
+        let values: Vec<f32> = norm.forward(x).into_data().try_to_vec().unwrap();
+        for (got, expected) in values.iter().zip([-1.0, 1.0, 0.0, 0.0]) {
+            assert!((got - expected).abs() < 1e-4, "{values:?}");
+        }
+        assert_eq!(Layers::new(Key::new(1), &device).norm(7, 4).groups, 1);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Networks behind one trait: encoder, decoder and prior of a variational autoencoder.
 //!
-//! | Model       | Encoder                                   | For                                  |
-//! |-------------|-------------------------------------------|--------------------------------------|
-//! | [`MlpVae`]  | fully connected layers                    | rows of any shape                    |
-//! | [`ConvVae`] | convolutions of stride 2                  | images, any channels × height × width |
+//! | Model         | Encoder                                        | For                                   |
+//! |---------------|------------------------------------------------|---------------------------------------|
+//! | [`MlpVae`]    | fully connected layers                         | rows of any shape                     |
+//! | [`ConvVae`]   | convolutions of stride 2                       | images, any channels × height × width |
+//! | [`ResNetVae`] | residual blocks with group normalisation       | the same, where time matters less     |
 //!
 //! A configuration becomes a network with a key and a device: `config.init(key, &device)?`. Weights
 //! are drawn from the key on the host, so one seed gives one network on every back end.
@@ -36,10 +37,12 @@ mod error;
 mod gaussian_head;
 mod layers;
 mod mlp;
+mod resnet;
 mod vae;
 
 pub use activation::Activation;
 pub use conv::{ConvVae, ConvVaeConfig};
 pub use error::ModelError;
 pub use mlp::{MlpVae, MlpVaeConfig};
+pub use resnet::{ResNetVae, ResNetVaeConfig};
 pub use vae::Vae;

@@ -25,6 +25,10 @@ pub struct MlpVaeConfig {
     pub activation: Activation,
     /// What the decoder's outputs mean.
     pub likelihood: LikelihoodConfig,
+    /// Whether the encoder's input has a mask beside it, twice as much on the first axis of a row: what
+    /// `dvae_corruption::ShowMask` makes.
+    #[serde(default)]
+    pub mask_input: bool,
 }
 
 impl MlpVaeConfig {
@@ -36,6 +40,7 @@ impl MlpVaeConfig {
             hidden: vec![400],
             activation: Activation::default(),
             likelihood: LikelihoodConfig::default(),
+            mask_input: false,
         }
     }
 
@@ -48,17 +53,20 @@ impl MlpVaeConfig {
         let features = self.event.iter().fold(1usize, |n, &axis| n.saturating_mul(axis));
         let mut widths = [&[features], &self.hidden[..]].concat();
         let outputs = features.saturating_mul(likelihood.outputs_per_entry());
-        weights(&[&widths[..], &[self.latent]].concat())?;
+        let inputs = features.saturating_mul(1 + usize::from(self.mask_input));
+        weights(&[&[inputs], &widths[1..], &[self.latent]].concat())?;
         weights(&[widths.get(1).copied().unwrap_or(self.latent), outputs])?;
         let layers = &mut Layers::new(key, device);
-        let encoder = stack(&widths, self.activation, layers);
-        let head = GaussianHead::new(widths[widths.len() - 1], self.latent, layers);
+        let seen = [&[inputs], &widths[1..]].concat();
+        let encoder = stack(&seen, self.activation, layers);
+        let head = GaussianHead::new(seen[seen.len() - 1], self.latent, layers);
         widths.reverse();
         let hidden = &widths[..widths.len() - 1];
         let decoder = stack(&[&[self.latent], hidden].concat(), self.activation, layers);
         let last = *hidden.last().unwrap_or(&self.latent);
         let output = layers.dense(last, outputs, Activation::Identity);
-        Ok(MlpVae { encoder, head, decoder, output, event: self.event.clone(), likelihood })
+        let event = self.event.clone();
+        Ok(MlpVae { encoder, head, decoder, output, inputs, event, likelihood })
     }
 }
 
@@ -76,6 +84,9 @@ pub struct MlpVae {
     head: GaussianHead,
     decoder: Vec<Dense>,
     output: Dense,
+    /// Numbers that the encoder sees of each row.
+    #[module(skip)]
+    inputs: usize,
     #[module(skip)]
     event: Vec<usize>,
     #[module(skip)]
@@ -85,7 +96,7 @@ pub struct MlpVae {
 impl MlpVae {
     fn features<const D: usize>(&self, input: Tensor<D>) -> Tensor<2> {
         let rows = input.dims()[0];
-        through(&self.encoder, input.reshape([rows, self.event.iter().product()]))
+        through(&self.encoder, input.reshape([rows, self.inputs]))
     }
 }
 

@@ -4,7 +4,7 @@
 
 use burn::tensor::{Device, Tensor};
 use dvae_distributions::{Likelihood, LikelihoodConfig};
-use dvae_models::{Activation, ConvVaeConfig, MlpVaeConfig, Vae};
+use dvae_models::{Activation, ConvVaeConfig, MlpVaeConfig, ResNetVaeConfig, Vae};
 use dvae_random::{Draws, Key};
 use proptest::prelude::*;
 
@@ -51,6 +51,20 @@ proptest! {
     ) {
         let config =
             ConvVaeConfig { channels, likelihood, ..ConvVaeConfig::new(&[c, h, w], latent) };
+        let model = config.init(Key::new(1), &Device::flex()).unwrap();
+        exercise(&model, rows, [c, h, w], latent);
+    }
+
+    #[test]
+    fn a_residual_model_fits_any_image(
+        (c, h, w) in (1usize..4, 1usize..20, 1usize..20),
+        channels in proptest::collection::vec(1usize..5, 1..4),
+        (blocks, groups) in (1usize..3, 1usize..4),
+        latent in 1usize..5, rows in 1usize..4, likelihood in likelihoods(),
+    ) {
+        let config = ResNetVaeConfig {
+            channels, blocks, groups, likelihood, ..ResNetVaeConfig::new(&[c, h, w], latent)
+        };
         let model = config.init(Key::new(1), &Device::flex()).unwrap();
         exercise(&model, rows, [c, h, w], latent);
     }

@@ -8,7 +8,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use burn::tensor::{Device, Tensor};
-use dvae_corruption::{Clean, Corrupted, Corruption, CorruptionConfig};
+use dvae_corruption::{
+    Clean, Corrupted, Corruption, CorruptionConfig, CorruptionError, Level, Masking, ShowMask,
+    Strength,
+};
 use dvae_data::{Dataset, fashion_mnist};
 use dvae_models::{MlpVae, MlpVaeConfig, Vae};
 use dvae_random::{Draws, Key, Purpose};
@@ -93,6 +96,14 @@ impl Corruption<4> for Vandal {
         *self.0.lock().unwrap() = Some(clean.to_data().try_to_vec().unwrap());
         let changed = clean.ones_like().bool();
         Corrupted { input: clean * 0.0 + 0.5, changed }
+    }
+
+    fn strength(&self) -> Strength {
+        Corruption::<4>::strength(&Clean)
+    }
+
+    fn at_level(&self, _level: Level) -> Result<Box<dyn Corruption<4>>, CorruptionError> {
+        Ok(Box::new(Clean))
     }
 }
 
@@ -296,4 +307,68 @@ fn sets_without_rows_and_bad_settings_are_refused() {
     let config = TrainConfig { batch_size: 0, ..config() };
     let error = Trainer::new(model(), process("mixed"), config, &Device::flex()).unwrap_err();
     assert_eq!(error.to_string(), "`batch_size` must be between 1 and 4294967295, but is 0");
+}
+
+/// A process that notes how far training has come.
+#[derive(Debug)]
+struct Clock(std::sync::Arc<Mutex<Vec<f64>>>);
+
+impl Corruption<4> for Clock {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut Draws) -> Corrupted<4> {
+        self.0.lock().unwrap().push(draws.progress());
+        Corrupted::unchanged(clean)
+    }
+
+    fn strength(&self) -> Strength {
+        Corruption::<4>::strength(&Clean)
+    }
+
+    fn at_level(&self, _level: Level) -> Result<Box<dyn Corruption<4>>, CorruptionError> {
+        Ok(Box::new(Clean))
+    }
+}
+
+// Three epochs of three steps each; validation in between is at the end of every schedule.
+#[test]
+fn schedules_follow_the_epochs_and_validation_their_end() {
+    let (train, held_out) = rows();
+    let (train, held_out) = (train.take(60), held_out.take(10));
+    let seen = std::sync::Arc::new(Mutex::new(vec![]));
+    let config = TrainConfig { epochs: 3, batch_size: 20, ..TrainConfig::default() };
+    let clock = Box::new(Clock(seen.clone()));
+    let trainer = Trainer::new(model(), clock, config, &Device::flex()).unwrap();
+    trainer.fit(&train, &held_out, &mut []).unwrap();
+    let epoch = |progress| [progress, progress, progress, 1.0];
+    assert_eq!(*seen.lock().unwrap(), [epoch(0.0), epoch(0.5), epoch(1.0)].concat());
+}
+
+#[test]
+fn rows_that_the_corruption_does_not_fit_are_refused_before_training() {
+    let (train, held_out) = rows();
+    let process = Masking::new(0.5).unwrap().fill_features(vec![0.0; 7]).unwrap();
+    let config = TrainConfig::default();
+    let trainer =
+        Trainer::<4, _>::new(model(), Box::new(process), config, &Device::flex()).unwrap();
+    let error = trainer.fit(&train, &held_out, &mut []).unwrap_err().to_string();
+    assert!(error.contains("`fill` does not fit rows of shape [1, 28, 28]"), "{error}");
+}
+
+// The mask tells a hole from a dark pixel; without it the encoder sees another shape.
+#[test]
+fn a_model_that_is_shown_the_mask_trains_and_is_measured() {
+    let (train, held_out) = rows();
+    let device = Device::flex();
+    let model = MlpVaeConfig { hidden: vec![24], mask_input: true, ..MlpVaeConfig::new(&IMAGE, 4) };
+    let model = model.init(Key::new(1).purpose(Purpose::Weights), &device).unwrap();
+    let shown = ShowMask::new(process("masking:0.5")).unwrap();
+    let reports = Reports::default();
+    let trainer = Trainer::new(model, Box::new(shown), config(), &device).unwrap();
+    trainer.fit(&train, &held_out, &mut [Box::new(reports.clone())]).unwrap();
+    let reports = reports.0.lock().unwrap();
+    for bound in [
+        |report: &EpochReport| report.validation.corrupted.mean.elbo,
+        |report: &EpochReport| report.validation.clean.mean.elbo,
+    ] {
+        assert!(bound(&reports[3]) > bound(&reports[0]) + 20.0, "{reports:?}");
+    }
 }

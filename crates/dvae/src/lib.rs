@@ -48,13 +48,14 @@ pub use dvae_train as train;
 
 /// What most programs use.
 pub mod prelude {
-    pub use crate::corruption::{Clean, Corruption, CorruptionConfig, Gaussian, Masking};
-    pub use crate::corruption::{OneOf, SaltAndPepper, SaltLaw};
+    pub use crate::corruption::{Clean, Corrupted, Corruption, CorruptionConfig, CorruptionError};
+    pub use crate::corruption::{Gaussian, Level, Masking, OneOf, SaltAndPepper, SaltLaw, Scale};
+    pub use crate::corruption::{Sequence, Sometimes, Strength};
     pub use crate::data::{Dataset, Order, Sets, fashion_mnist, read_idx_folder};
     pub use crate::distributions::{Likelihood, LikelihoodConfig};
     pub use crate::eval::{Comparison, Grid};
-    pub use crate::models::{ConvVaeConfig, MlpVaeConfig, Vae};
-    pub use crate::random::{Key, Purpose};
+    pub use crate::models::{ConvVaeConfig, MlpVaeConfig, ResNetVaeConfig, Vae};
+    pub use crate::random::{Draws, Key, Purpose};
     pub use crate::train::{JsonLines, LearningRate, Observer, Progress, RunFolder};
     pub use crate::train::{TrainConfig, Trainer};
     pub use crate::{Backend, BackendError};

@@ -1,0 +1,267 @@
+//! A residual convolutional VAE for images of any size.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use dvae_distributions::{AnyLikelihood, Inference, LikelihoodConfig, StandardNormal};
+use dvae_random::{Draws, Key};
+use serde::{Deserialize, Serialize};
+
+use crate::conv::crop;
+use crate::error::{sizes, weights};
+use crate::gaussian_head::GaussianHead;
+use crate::layers::{Conv, Dense, Layers, Norm};
+use crate::{Activation, ModelError, Vae};
+
+/// Configuration of a [`ResNetVae`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResNetVaeConfig {
+    /// Shape of a row: `[channels, height, width]`, each at least 1.
+    pub image: Vec<usize>,
+    /// Number of latents.
+    pub latent: usize,
+    /// Channels of each stage, at least one; each stage halves the sides. The decoder mirrors them.
+    pub channels: Vec<usize>,
+    /// Residual blocks of each stage, at least 1.
+    pub blocks: usize,
+    /// Groups of channels that are normalised together, at least 1: at most so many, and as many as
+    /// divide a stage's channels.
+    pub groups: usize,
+    /// The non-linearity before each convolution of a block.
+    pub activation: Activation,
+    /// What the decoder's outputs mean.
+    pub likelihood: LikelihoodConfig,
+    /// Whether the encoder's input has a mask behind it, in as many channels again: what
+    /// `dvae_corruption::ShowMask` makes.
+    #[serde(default)]
+    pub mask_input: bool,
+}
+
+impl ResNetVaeConfig {
+    /// Two stages of 32 and 64 channels with one block each, 8 groups, SiLU, Bernoulli likelihood: change
+    /// the fields at will.
+    pub fn new(image: &[usize], latent: usize) -> Self {
+        Self {
+            image: image.into(),
+            latent,
+            channels: vec![32, 64],
+            blocks: 1,
+            groups: 8,
+            activation: Activation::Silu,
+            likelihood: LikelihoodConfig::default(),
+            mask_input: false,
+        }
+    }
+
+    /// The network with weights drawn from `key`; an error names what is out of range.
+    pub fn init(&self, key: Key, device: &Device) -> Result<ResNetVae, ModelError> {
+        let [colours, height, width] = self.image[..] else {
+            return Err(ModelError::Image { shape: self.image.clone() });
+        };
+        let likelihood = self.check()?;
+        let widths = &self.channels;
+        let (first, last) = (widths[0], widths[widths.len() - 1]);
+        let halve = |&[h, w]: &[usize; 2]| Some([h.div_ceil(2), w.div_ceil(2)]);
+        let mut sides: Vec<[usize; 2]> =
+            std::iter::successors(Some([height, width]), halve).take(widths.len() + 1).collect();
+        let deepest = [last, sides[widths.len()][0], sides[widths.len()][1]];
+        let features = deepest.iter().fold(1usize, |n, &size| n.saturating_mul(size));
+        weights(&[features, self.latent])?;
+
+        let layers = &mut Layers::new(key, device);
+        let inputs = colours * (1 + usize::from(self.mask_input));
+        let stem = layers.keep(inputs, first, Activation::Identity);
+        let before = [&[first], &widths[..]].concat();
+        let down = before.windows(2).map(|pair| self.down(pair[0], pair[1], layers)).collect();
+        let features_norm = layers.norm(last, self.groups);
+        let head = GaussianHead::new(features, self.latent, layers);
+        let input = layers.dense(self.latent, features, Activation::Identity);
+        let up = before.windows(2).rev().map(|pair| self.up(pair[1], pair[0], layers)).collect();
+        let output_norm = layers.norm(first, self.groups);
+        let outputs = colours * likelihood.outputs_per_entry();
+        let output = layers.keep(first, outputs, Activation::Identity);
+        sides.pop();
+        sides.reverse();
+        let activation = self.activation;
+        let encoder = Encoder { stem, down, norm: features_norm, activation };
+        let decoder = Decoder { input, up, norm: output_norm, output, deepest, sides, activation };
+        Ok(ResNetVae { encoder, head, decoder, likelihood })
+    }
+
+    fn check(&self) -> Result<LikelihoodConfig, ModelError> {
+        sizes("image", &self.image)?;
+        sizes("latent", &[self.latent])?;
+        sizes("channels", if self.channels.is_empty() { &[0] } else { &self.channels })?;
+        sizes("blocks", &[self.blocks])?;
+        sizes("groups", &[self.groups])?;
+        // A kernel has 3 × 3 weights for each pair of channels.
+        let wide = [&[2 * self.image[0]], &self.channels[..]].concat();
+        for pair in wide.windows(2) {
+            weights(&[pair[0].saturating_mul(9), pair[1]])?;
+            weights(&[pair[1].saturating_mul(9), pair[1]])?;
+        }
+        Ok(self.likelihood.checked()?)
+    }
+
+    fn blocks(&self, channels: usize, layers: &mut Layers) -> Vec<Block> {
+        (0..self.blocks).map(|_| self.block(channels, layers)).collect()
+    }
+
+    fn block(&self, channels: usize, layers: &mut Layers) -> Block {
+        let mut half = || Half {
+            norm: layers.norm(channels, self.groups),
+            conv: layers.keep(channels, channels, Activation::Identity),
+        };
+        Block { first: half(), second: half(), activation: self.activation }
+    }
+
+    fn down(&self, inputs: usize, outputs: usize, layers: &mut Layers) -> Stage {
+        let conv = layers.halve(inputs, outputs, Activation::Identity);
+        Stage { conv, blocks: self.blocks(outputs, layers) }
+    }
+
+    fn up(&self, inputs: usize, outputs: usize, layers: &mut Layers) -> Stage {
+        let conv = layers.keep(inputs, outputs, Activation::Identity);
+        Stage { conv, blocks: self.blocks(outputs, layers) }
+    }
+}
+
+/// A VAE of residual blocks over images `[batch, channels, height, width]`.
+///
+/// `x̃ → convolution → stages → (μ, ln σ²)`, `z → linear → stages → p(x | z)`. A stage of the encoder is a
+/// convolution of stride 2 and residual blocks; one of the decoder doubles the sides by repeating
+/// pixels (Odena et al. 2016, "Deconvolution and Checkerboard Artifacts"), crops what an odd side has
+/// too much, and then convolves. A block is `x + f(x)`, where `f` is twice normalisation,
+/// non-linearity and convolution (He et al. 2016, "Identity Mappings in Deep Residual Networks",
+/// section 4), with groups of channels normalised (Wu & He 2018, "Group Normalization"), so that rows
+/// stay independent of each other.
+#[derive(Module, Debug)]
+pub struct ResNetVae {
+    encoder: Encoder,
+    head: GaussianHead,
+    decoder: Decoder,
+    #[module(skip)]
+    likelihood: LikelihoodConfig,
+}
+
+#[derive(Module, Debug)]
+struct Encoder {
+    stem: Conv,
+    down: Vec<Stage>,
+    norm: Norm,
+    #[module(skip)]
+    activation: Activation,
+}
+
+#[derive(Module, Debug)]
+struct Decoder {
+    input: Dense,
+    up: Vec<Stage>,
+    norm: Norm,
+    output: Conv,
+    /// Channels, height and width before the first stage.
+    #[module(skip)]
+    deepest: [usize; 3],
+    /// Height and width after each stage.
+    #[module(skip)]
+    sides: Vec<[usize; 2]>,
+    #[module(skip)]
+    activation: Activation,
+}
+
+#[derive(Module, Debug)]
+struct Stage {
+    conv: Conv,
+    blocks: Vec<Block>,
+}
+
+#[derive(Module, Debug)]
+struct Block {
+    first: Half,
+    second: Half,
+    #[module(skip)]
+    activation: Activation,
+}
+
+#[derive(Module, Debug)]
+struct Half {
+    norm: Norm,
+    conv: Conv,
+}
+
+impl Block {
+    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let half = |half: &Half, x| half.conv.forward(self.activation.apply(half.norm.forward(x)));
+        x.clone() + half(&self.second, half(&self.first, x))
+    }
+}
+
+impl Stage {
+    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        self.blocks.iter().fold(self.conv.forward(x), |x, block| block.forward(x))
+    }
+}
+
+impl Encoder {
+    fn forward(&self, input: Tensor<4>) -> Tensor<2> {
+        let rows = input.dims()[0];
+        let x = self.down.iter().fold(self.stem.forward(input), |x, stage| stage.forward(x));
+        let [_, channels, height, width] = x.dims();
+        self.activation.apply(self.norm.forward(x)).reshape([rows, channels * height * width])
+    }
+}
+
+impl Decoder {
+    fn forward(&self, latent: Tensor<2>) -> Tensor<4> {
+        let [rows, _] = latent.dims();
+        let [channels, height, width] = self.deepest;
+        let mut x = self.input.forward(latent).reshape([rows, channels, height, width]);
+        for (stage, &sides) in self.up.iter().zip(&self.sides) {
+            x = stage.forward(crop(doubled(x), sides));
+        }
+        self.output.forward(self.activation.apply(self.norm.forward(x)))
+    }
+}
+
+/// Every pixel twice in each direction.
+fn doubled(x: Tensor<4>) -> Tensor<4> {
+    let [rows, channels, height, width] = x.dims();
+    x.reshape([rows * channels, height, 1, width, 1])
+        .expand([rows * channels, height, 2, width, 2])
+        .reshape([rows, channels, 2 * height, 2 * width])
+}
+
+impl Vae<4> for ResNetVae {
+    type Likelihood = AnyLikelihood<4>;
+
+    fn infer(&self, input: Tensor<4>, draws: &mut Draws) -> Inference {
+        self.head.posterior(self.encoder.forward(input)).infer(draws)
+    }
+
+    fn embed(&self, input: Tensor<4>) -> Tensor<2> {
+        self.head.mean(self.encoder.forward(input))
+    }
+
+    fn decode(&self, latent: Tensor<2>) -> AnyLikelihood<4> {
+        let outputs = self.decoder.forward(latent);
+        self.likelihood.of(outputs).expect("checked when the model was built")
+    }
+
+    fn prior_sample(&self, draws: &mut Draws) -> Tensor<2> {
+        StandardNormal.sample(self.head.latent(), draws, &self.head.device())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doubling_repeats_every_pixel() {
+        let x = Tensor::<4>::from_data([[[[1.0, 2.0], [3.0, 4.0]]]], &Device::flex());
+        let values: Vec<f32> = doubled(x).into_data().try_to_vec().unwrap();
+        let expected =
+            [1, 1, 2, 2, 1, 1, 2, 2, 3, 3, 4, 4, 3, 3, 4, 4].map(|value: u8| f32::from(value));
+        assert_eq!(values, expected);
+    }
+}
