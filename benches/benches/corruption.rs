@@ -1,13 +1,14 @@
-//! Damaging 128 images of 1×28×28.
+//! Damaging 128 images of 1×28×28 and of 3×64×64.
 //!
-//! `cargo bench --workspace --bench corruption`
+//! `cargo bench --workspace --bench corruption`; `benches/peers/corruption_peer.py` times the same in NumPy,
+//! PyTorch and imagecorruptions.
 
 #![allow(missing_docs)]
 
 use divan::Bencher;
 use dvae::prelude::*;
-use dvae::train::Streams;
-use dvae_benches::{BATCH, backends, device, images};
+use dvae::random::Draws;
+use dvae_benches::{BATCH, backends, device};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -16,20 +17,49 @@ fn main() {
     rayon::scope(|_| divan::main());
 }
 
-const PROCESSES: [&str; 4] = ["gaussian", "masking", "salt-and-pepper", "mixed"];
+/// As the peers do it: σ = 0.3, a fifth, a half, σ = 1, 12 photons, …
+const PROCESSES: [&str; 12] = [
+    "gaussian:0.3",
+    "salt-and-pepper:0.2",
+    "masking:0.5",
+    "gaussian-blur:1",
+    "shot:0.083",
+    "impulse:0.09",
+    "motion-blur:20",
+    "defocus:3",
+    "jpeg:2",
+    "pixelate:4",
+    "haze",
+    "mixed",
+];
 
-#[divan::bench(args = PROCESSES)]
-fn corrupt(bencher: Bencher, name: &str) {
+/// Every draw of a step of training.
+fn draws(epoch: u64) -> Draws {
+    let ids: Vec<u64> = (0..BATCH as u64).collect();
+    Key::new(1).purpose(Purpose::Corruption).epoch(epoch).rows(&ids)
+}
+
+fn corrupt(bencher: Bencher, name: &str, [channels, height, width]: [usize; 3]) {
     let device = device(backends()[0]);
-    let (clean, ids) = images(BATCH, &device);
+    let shape = [BATCH, channels, height, width];
+    let clean: Tensor<4> = draws(0).uniform(shape, &device);
     let config: CorruptionConfig = name.parse().expect("a process");
     let process = config.build::<4>().expect("right parameters");
     let mut epoch = 0;
     bencher.bench_local(|| {
         epoch += 1;
-        let mut streams = Streams::training(Key::new(1), epoch, &ids);
-        let corrupted = process.corrupt(clean.clone(), &mut streams.corruption);
+        let corrupted = process.corrupt(clean.clone(), &mut draws(epoch));
         device.sync().expect("a device that works");
         corrupted
     });
+}
+
+#[divan::bench(args = PROCESSES)]
+fn of_1x28x28(bencher: Bencher, name: &str) {
+    corrupt(bencher, name, [1, 28, 28]);
+}
+
+#[divan::bench(args = PROCESSES)]
+fn of_3x64x64(bencher: Bencher, name: &str) {
+    corrupt(bencher, name, [3, 64, 64]);
 }

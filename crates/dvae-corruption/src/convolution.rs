@@ -34,49 +34,56 @@ impl Kernel {
     pub(crate) fn convolve(&self, image: Image, out: &mut [f32]) {
         let reach = |size: fn(&Tap) -> isize| self.0.iter().map(|t| size(t).unsigned_abs()).max();
         let margin = [reach(|t| t.dy), reach(|t| t.dx)].map(|reach| reach.unwrap_or(0));
+        let mut padded = Padded::new(image, margin);
+        let mut sums = vec![0.0; (image.height * padded.stride).next_multiple_of(CHUNK)];
         for (plane, out) in image.planes().zip(out.chunks_exact_mut(image.area())) {
-            let padded = Padded::new(plane, image.height, image.width, margin);
-            Arch::new().dispatch(Sum { padded: &padded, taps: &self.0, out });
+            padded.fill(plane, image.width);
+            Arch::new().dispatch(Sum { padded: &padded, taps: &self.0, sums: &mut sums });
+            let lines = out.chunks_exact_mut(image.width).zip(sums.chunks_exact(padded.stride));
+            for (out, line) in lines {
+                out.copy_from_slice(&line[..image.width]);
+            }
         }
     }
 }
 
-/// A plane with margins.
+/// Sums that stay in registers while all taps are added.
+const CHUNK: usize = 64;
+
+/// A plane with margins, line after line: a tap is an offset, and sums run over the ends of lines, where
+/// they mean nothing and are dropped.
 struct Padded {
     values: Vec<f32>,
+    lines: usize,
     stride: usize,
-    width: usize,
     margin: [usize; 2],
 }
 
 impl Padded {
-    fn new(plane: &[f32], height: usize, width: usize, margin: [usize; 2]) -> Self {
+    fn new(image: Image, margin: [usize; 2]) -> Self {
         let [above, beside] = margin;
-        let stride = width + 2 * beside;
-        let mut values = Vec::with_capacity((height + 2 * above) * stride);
-        for y in 0..height + 2 * above {
-            let y = y.saturating_sub(above).min(height - 1);
-            let row = &plane[y * width..(y + 1) * width];
-            values.extend(std::iter::repeat_n(row[0], beside));
-            values.extend_from_slice(row);
-            values.extend(std::iter::repeat_n(row[width - 1], beside));
-        }
-        Self { values, stride, width, margin }
+        let (lines, stride) = (image.height + 2 * above, image.width + 2 * beside);
+        // The last sums read beyond the last line.
+        Self { values: vec![0.0; lines * stride + 2 * beside + CHUNK], lines, stride, margin }
     }
 
-    /// The row that a tap reads for row `y` of the output.
-    #[inline(always)]
-    fn row(&self, y: usize, tap: &Tap) -> &[f32] {
-        let line = (y + self.margin[0]).wrapping_add_signed(tap.dy);
-        let column = self.margin[1].wrapping_add_signed(tap.dx);
-        &self.values[line * self.stride + column..][..self.width]
+    fn fill(&mut self, plane: &[f32], width: usize) {
+        let [above, beside] = self.margin;
+        let height = self.lines - 2 * above;
+        for (y, line) in self.values.chunks_exact_mut(self.stride).take(self.lines).enumerate() {
+            let y = y.saturating_sub(above).min(height - 1);
+            let row = &plane[y * width..(y + 1) * width];
+            line[..beside].fill(row[0]);
+            line[beside..beside + width].copy_from_slice(row);
+            line[beside + width..].fill(row[width - 1]);
+        }
     }
 }
 
 struct Sum<'a> {
     padded: &'a Padded,
     taps: &'a [Tap],
-    out: &'a mut [f32],
+    sums: &'a mut [f32],
 }
 
 impl WithSimd for Sum<'_> {
@@ -84,13 +91,18 @@ impl WithSimd for Sum<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _simd: S) {
-        for (y, out) in self.out.chunks_exact_mut(self.padded.width).enumerate() {
-            out.fill(0.0);
+        let Padded { values, stride, margin: [above, beside], .. } = self.padded;
+        let (chunks, _) = self.sums.as_chunks_mut::<CHUNK>();
+        for (i, out) in chunks.iter_mut().enumerate() {
+            let mut sums = [0.0; CHUNK];
             for tap in self.taps {
-                for (out, &value) in out.iter_mut().zip(self.padded.row(y, tap)) {
-                    *out += tap.weight * value;
+                let line = above.wrapping_add_signed(tap.dy);
+                let first = i * CHUNK + line * stride + beside.wrapping_add_signed(tap.dx);
+                for (sum, &value) in sums.iter_mut().zip(&values[first..first + CHUNK]) {
+                    *sum += tap.weight * value;
                 }
             }
+            *out = sums;
         }
     }
 }

@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 use dvae_kernels::math::exp;
 use dvae_random::{Draws, RowDraws};
+use pulp::{Arch, Simd, WithSimd};
 
 use crate::rows::{clip, each_row};
 use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
@@ -56,17 +57,7 @@ fn count(
     normals: impl FnOnce() -> Vec<f32>,
     out: &mut [f32],
 ) {
-    let parts = clean.chunks(LANES).zip(uniforms.chunks(LANES)).zip(out.chunks_mut(LANES));
-    for ((clean, uniforms), out) in parts {
-        let (mut means, mut u) = ([0.0; LANES], [0.0; LANES]);
-        for (mean, clean) in means.iter_mut().zip(clean) {
-            *mean = (clean / gain).clamp(0.0, LARGE);
-        }
-        u[..clean.len()].copy_from_slice(uniforms);
-        for (out, count) in out.iter_mut().zip(counts(&means, &u)) {
-            *out = gain * count;
-        }
-    }
+    Arch::new().dispatch(Search { clean, gain, uniforms, out });
     if clean.iter().any(|clean| clean / gain > LARGE) {
         for ((out, clean), e) in out.iter_mut().zip(clean).zip(normals()) {
             let mean = clean / gain;
@@ -78,7 +69,35 @@ fn count(
     clip(out);
 }
 
+/// Counts by inversion, side by side.
+struct Search<'a> {
+    clean: &'a [f32],
+    gain: f32,
+    uniforms: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Search<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _simd: S) {
+        let given = self.clean.chunks(LANES).zip(self.uniforms.chunks(LANES));
+        for ((clean, uniforms), out) in given.zip(self.out.chunks_mut(LANES)) {
+            let (mut means, mut u) = ([0.0; LANES], [0.0; LANES]);
+            for (mean, clean) in means.iter_mut().zip(clean) {
+                *mean = (clean / self.gain).clamp(0.0, LARGE);
+            }
+            u[..clean.len()].copy_from_slice(uniforms);
+            for (out, count) in out.iter_mut().zip(counts(&means, &u)) {
+                *out = self.gain * count;
+            }
+        }
+    }
+}
+
 /// The least counts whose distribution function is above the uniforms.
+#[inline(always)]
 fn counts(means: &[f32; LANES], uniforms: &[f32; LANES]) -> [f32; LANES] {
     // Far above the largest mean: beyond it the function is 1 to all bits.
     const MOST: u32 = 60;
@@ -88,17 +107,18 @@ fn counts(means: &[f32; LANES], uniforms: &[f32; LANES]) -> [f32; LANES] {
     }
     let mut below = probability;
     for k in 1..=MOST {
-        let mut going = false;
+        let step = 1.0 / k as f32;
+        let mut going = 0;
         for lane in 0..LANES {
             // A probability that no longer moves the sum ends the search: it can end below 1.
-            let more = below[lane] <= uniforms[lane]
-                && (probability[lane] > 1e-8 || means[lane] > k as f32);
-            counts[lane] += f32::from(more);
-            probability[lane] *= means[lane] / k as f32;
-            below[lane] += probability[lane];
+            let rising = (probability[lane] > 1e-8) | (means[lane] > k as f32);
+            let more = u32::from((below[lane] <= uniforms[lane]) & rising);
+            counts[lane] += more as f32;
             going |= more;
+            probability[lane] *= means[lane] * step;
+            below[lane] += probability[lane];
         }
-        if !going {
+        if going == 0 {
             break;
         }
     }

@@ -25,6 +25,21 @@ pub(crate) trait Law: Copy + Send + Sync {
 #[derive(Clone, Copy)]
 pub(crate) struct Uniform;
 
+/// One element from each word, lane by lane: left to itself the compiler goes across the words.
+#[inline(always)]
+fn by_word<T>(words: &Words, out: &mut [T; BLOCK], value: impl Fn(u32) -> T) {
+    let ([first, second, third, fourth], _) = out.as_chunks_mut::<LANES>() else { return };
+    let each = |words: &[u32; LANES], out: &mut [T; LANES]| {
+        for lane in 0..LANES {
+            out[lane] = value(words[lane]);
+        }
+    };
+    each(&words[0], first);
+    each(&words[1], second);
+    each(&words[2], third);
+    each(&words[3], fourth);
+}
+
 /// Standard normal, after Box and Muller (1958).
 #[derive(Clone, Copy)]
 pub(crate) struct Normal;
@@ -47,9 +62,7 @@ impl Law for Uniform {
 
     #[inline(always)]
     fn values(self, words: &Words, out: &mut [f32; BLOCK]) {
-        for (out, &word) in out.iter_mut().zip(words.as_flattened()) {
-            *out = unit(word);
-        }
+        by_word(words, out, unit);
     }
 }
 
@@ -78,9 +91,8 @@ impl Law for Bernoulli {
     fn values(self, words: &Words, out: &mut [bool; BLOCK]) {
         // The largest word that counts as true; none does at a threshold of 0.
         let limit = self.threshold.wrapping_sub(1) as u32;
-        for (out, &word) in out.iter_mut().zip(words.as_flattened()) {
-            *out = (word <= limit) & (self.threshold > 0);
-        }
+        let possible = self.threshold > 0;
+        by_word(words, out, |word| (word <= limit) & possible);
     }
 }
 
