@@ -52,13 +52,19 @@ fn splash(plane: &mut [f32], field: &[f32], share: f32) {
     }
 }
 
+/// Smooth noise of an area that is larger than the image, so that its edges are like its middle.
 fn field(image: Image, draws: &mut RowDraws) -> Vec<f32> {
-    let mut noise = vec![0.0; image.area()];
+    let Image { height, width, .. } = image;
+    let sigma = image.side() / 20.0;
+    let margin = (3.0 * sigma).ceil() as usize;
+    let (tall, wide) = (height + 2 * margin, width + 2 * margin);
+    let mut noise = vec![0.0; tall * wide];
     draws.normal(&mut noise);
-    let mut field = vec![0.0; image.area()];
-    let plane = Image { pixels: &noise, channels: 1, ..image };
-    blur(plane, image.side() / 20.0, None, &mut field);
-    field
+    let mut field = vec![0.0; tall * wide];
+    let plane = Image { pixels: &noise, channels: 1, height: tall, width: wide };
+    blur(plane, sigma, None, &mut field);
+    let lines = field.chunks_exact(wide).skip(margin).take(height);
+    lines.flat_map(|line| &line[margin..margin + width]).copied().collect()
 }
 
 impl Corruption<4> for Spatter {

@@ -59,6 +59,13 @@ impl Dataset {
         Self { values: Arc::new(values), labels: None, event: event.into(), ids }
     }
 
+    /// The same values as rows of another shape.
+    pub(crate) fn cut(self, event: &[usize]) -> Result<Self, DataError> {
+        let values = self.len() * self.width();
+        let ids = (0..rows(values, event)? as u64).collect();
+        Ok(Self { event: event.into(), ids, ..self })
+    }
+
     /// The same rows with a class label each; as many labels as the buffer has rows.
     pub(crate) fn labelled(self, labels: Vec<u8>) -> Self {
         Self { labels: Some(labels.into()), ..self }

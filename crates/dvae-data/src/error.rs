@@ -37,6 +37,14 @@ pub enum DataError {
         /// Bytes that follow.
         found: usize,
     },
+    /// A file that is no PNG picture.
+    #[error("{} is no PNG picture that can be read: {reason}", path.display())]
+    Png {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A folder without the images that were looked for.
     #[error(
         "{} holds no {set} images: expected a file such as {file}-images-idx3-ubyte, plain or .gz",

@@ -20,12 +20,8 @@ pub fn fashion_mnist() -> Sets {
 }
 
 fn strip(picture: &[u8], labels: &[u8]) -> Dataset {
-    let mut reader =
-        png::Decoder::new(std::io::Cursor::new(picture)).read_info().expect("an embedded picture");
-    let mut pixels = vec![0; reader.output_buffer_size().expect("a small picture")];
-    reader.next_frame(&mut pixels).expect("an embedded picture");
-    let images = Dataset::from_bytes(pixels, &[1, SIDE, SIDE]).expect("whole images");
-    images.labelled(labels.into())
+    let strip = crate::png_row(picture).expect("an embedded picture");
+    strip.cut(&[1, SIDE, SIDE]).expect("whole images").labelled(labels.into())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! | [`Dataset`]         | rows side by side in memory, bytes kept as bytes, views without copies |
 //! | [`Dataset::batches`]| clean tensors with the ids of their rows, in stored or shuffled order  |
 //! | [`read_idx_folder`] | training and test images of a folder of IDX files, plain or gzip       |
+//! | [`read_png`]        | a picture as one row                                                  |
 //! | [`fashion_mnist`]   | an embedded real set: 5,000 + 1,000 images of Fashion-MNIST            |
 //!
 //! ```
@@ -27,9 +28,11 @@ mod dataset;
 mod error;
 mod fashion;
 mod idx;
+mod picture;
 
 pub use batch::{Batch, Order};
 pub use dataset::{Dataset, Sets};
 pub use error::DataError;
 pub use fashion::fashion_mnist;
 pub use idx::{Idx, read_idx, read_idx_folder};
+pub use picture::{png_row, read_png};

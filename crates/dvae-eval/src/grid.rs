@@ -1,16 +1,8 @@
 //! Pictures of many images.
 
 use burn::tensor::Tensor;
-use font8x8::UnicodeFonts;
 
-/// Pixels that each pixel of an image becomes, along either side.
-const ZOOM: usize = 2;
-/// Pixels between images.
-const GAP: usize = 4;
-/// Side of a character.
-const GLYPH: usize = 8;
-const PAPER: [u8; 3] = [255; 3];
-const INK: [u8; 3] = [40; 3];
+use crate::canvas::{Canvas, GAP, GLYPH, INK};
 
 /// Rows of images with a label each, drawn as one picture.
 ///
@@ -20,9 +12,11 @@ const INK: [u8; 3] = [40; 3];
 /// #     Tensor::<4>::zeros([8, 1, 28, 28], &Device::flex()));
 /// let png: Vec<u8> = dvae_eval::Grid::new().row("clean", clean).row("denoised", cleaned).png();
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Grid {
     rows: Vec<Row>,
+    /// Pixels that each pixel of an image becomes, along either side.
+    zoom: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -34,9 +28,14 @@ struct Row {
 }
 
 impl Grid {
-    /// A picture of nothing yet.
+    /// A picture of nothing yet, whose images will be twice as large.
     pub fn new() -> Self {
-        Self::default()
+        Self { rows: vec![], zoom: 2 }
+    }
+
+    /// The same with images `zoom` times as large, at least once.
+    pub fn zoom(self, zoom: usize) -> Self {
+        Self { zoom: zoom.max(1), ..self }
     }
 
     /// Adds a row: `[images, channels, height, width]` with values in `[0, 1]` (others are clipped),
@@ -54,18 +53,26 @@ impl Grid {
         self
     }
 
+    /// Adds a row with a caption above each image, cut to the image's width.
+    pub fn captioned<'a>(
+        self,
+        captions: impl IntoIterator<Item = &'a str>,
+        images: Tensor<4>,
+    ) -> Self {
+        let pitch = images.dims()[3] * self.zoom + GAP;
+        let text =
+            captions.into_iter().enumerate().fold(String::new(), |mut line, (i, caption)| {
+                let start = (i * pitch).div_ceil(GLYPH);
+                line.extend(std::iter::repeat_n(' ', start.saturating_sub(line.chars().count())));
+                line.extend(caption.chars().take((pitch / GLYPH).saturating_sub(1)));
+                line
+            });
+        self.heading(text).row("", images)
+    }
+
     /// The picture as the bytes of a PNG file.
     pub fn png(&self) -> Vec<u8> {
-        let canvas = self.draw();
-        let mut bytes = Vec::new();
-        let mut encoder = png::Encoder::new(&mut bytes, canvas.width as u32, canvas.height as u32);
-        encoder.set_color(png::ColorType::Rgb);
-        encoder.set_compression(png::Compression::High);
-        encoder
-            .write_header()
-            .and_then(|mut writer| writer.write_image_data(&canvas.pixels))
-            .expect("memory takes whatever is written");
-        bytes
+        self.draw().png()
     }
 
     fn draw(&self) -> Canvas {
@@ -74,27 +81,39 @@ impl Grid {
         let margin = 2 * GAP + longest * GLYPH;
         let row_width = |row: &Row| match row.shape {
             [0, ..] => 2 * GAP + row.label.chars().count() * GLYPH,
-            [images, _, _, width] => margin + images * (width * ZOOM + GAP),
+            [images, _, _, width] => margin + images * (width * self.zoom + GAP),
         };
         let width = self.rows.iter().map(row_width).max().unwrap_or(0).max(1);
-        let height = GAP + self.rows.iter().map(|row| row.height() + GAP).sum::<usize>();
-        let mut canvas = Canvas { width, height, pixels: PAPER.repeat(width * height) };
+        let height = GAP + self.rows.iter().map(|row| row.height(self.zoom) + GAP).sum::<usize>();
+        let mut canvas = Canvas::new(width, height);
         let mut top = GAP;
         for row in &self.rows {
-            canvas.text(GAP, top + (row.height() - GLYPH) / 2, &row.label);
+            let height = row.height(self.zoom);
+            canvas.text(GAP, top + (height - GLYPH) / 2, &row.label, INK);
             let [images, _, _, width] = row.shape;
             for image in 0..images {
-                canvas.image(margin + image * (width * ZOOM + GAP), top, row, image);
+                let left = margin + image * (width * self.zoom + GAP);
+                row.draw(image, &mut canvas, left, top, self.zoom);
             }
-            top += row.height() + GAP;
+            top += height + GAP;
         }
         canvas
     }
 }
 
 impl Row {
-    fn height(&self) -> usize {
-        (self.shape[2] * ZOOM).max(GLYPH)
+    fn height(&self, zoom: usize) -> usize {
+        (self.shape[2] * zoom).max(GLYPH)
+    }
+
+    fn draw(&self, image: usize, canvas: &mut Canvas, left: usize, top: usize, zoom: usize) {
+        let [_, _, height, width] = self.shape;
+        for y in 0..height {
+            for x in 0..width {
+                let colour = self.colour(image, y, x);
+                canvas.fill(left + x * zoom, top + y * zoom, [zoom, zoom], colour);
+            }
+        }
     }
 
     fn colour(&self, image: usize, y: usize, x: usize) -> [u8; 3] {
@@ -108,40 +127,9 @@ impl Row {
     }
 }
 
-struct Canvas {
-    width: usize,
-    height: usize,
-    pixels: Vec<u8>,
-}
-
-impl Canvas {
-    fn set(&mut self, x: usize, y: usize, colour: [u8; 3]) {
-        let start = 3 * (y * self.width + x);
-        self.pixels[start..start + 3].copy_from_slice(&colour);
-    }
-
-    fn image(&mut self, left: usize, top: usize, row: &Row, image: usize) {
-        let [_, _, height, width] = row.shape;
-        for y in 0..height * ZOOM {
-            for x in 0..width * ZOOM {
-                self.set(left + x, top + y, row.colour(image, y / ZOOM, x / ZOOM));
-            }
-        }
-    }
-
-    fn text(&mut self, left: usize, top: usize, text: &str) {
-        for (i, character) in text.chars().enumerate() {
-            let glyph = font8x8::BASIC_FONTS
-                .get(character)
-                .or_else(|| font8x8::LATIN_FONTS.get(character))
-                .or_else(|| font8x8::GREEK_FONTS.get(character))
-                .unwrap_or([0; GLYPH]);
-            for (y, bits) in glyph.iter().enumerate() {
-                for x in (0..GLYPH).filter(|x| bits >> x & 1 == 1) {
-                    self.set(left + i * GLYPH + x, top + y, INK);
-                }
-            }
-        }
+impl Default for Grid {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -149,6 +137,8 @@ impl Canvas {
 mod tests {
     use super::*;
     use burn::tensor::Device;
+
+    const ZOOM: usize = 2;
 
     #[test]
     fn a_picture_has_its_rows_below_each_other_in_its_colours() {

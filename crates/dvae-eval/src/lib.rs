@@ -6,6 +6,8 @@
 //! | [`Comparison`] | several models under several corruptions: a table and a picture               |
 //! | [`samples`]    | a picture of the prior                                                        |
 //! | [`psnr`]       | peak signal-to-noise ratio of each row, in decibels                           |
+//! | [`Robustness`] | one model per training level, each at every test level: a table and pictures  |
+//! | [`Heatmap`]    | figures in rows and columns, as one PNG picture                               |
 //! | [`Grid`]       | rows of images with a label each, as one PNG picture                          |
 //!
 //! Clean and corrupted figures are always apart, and the noise they are measured with is keyed: two
@@ -16,12 +18,17 @@
 //! - Denoised rows are means at the posterior's mean; samples have to be asked for elsewhere.
 //! - The peak of a signal is 1: data on another scale wants another measure.
 
+mod canvas;
 mod comparison;
 mod denoising;
 mod grid;
+mod heatmap;
 mod psnr;
+mod robustness;
 
 pub use comparison::{Comparison, Entry, Figures, samples};
 pub use denoising::{Denoising, denoising};
 pub use grid::Grid;
+pub use heatmap::Heatmap;
 pub use psnr::psnr;
+pub use robustness::{Robustness, Tested};

@@ -1,0 +1,66 @@
+//! A picture to draw on: coloured rectangles, text, PNG.
+
+use font8x8::UnicodeFonts;
+
+/// Side of a character, in pixels.
+pub(crate) const GLYPH: usize = 8;
+/// Pixels between what is drawn.
+pub(crate) const GAP: usize = 4;
+
+pub(crate) type Colour = [u8; 3];
+pub(crate) const PAPER: Colour = [255; 3];
+pub(crate) const INK: Colour = [40; 3];
+
+#[derive(Debug)]
+pub(crate) struct Canvas {
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+    pub(crate) pixels: Vec<u8>,
+}
+
+impl Canvas {
+    pub(crate) fn new(width: usize, height: usize) -> Self {
+        Self { width, height, pixels: PAPER.repeat(width * height) }
+    }
+
+    pub(crate) fn set(&mut self, x: usize, y: usize, colour: Colour) {
+        let start = 3 * (y * self.width + x);
+        self.pixels[start..start + 3].copy_from_slice(&colour);
+    }
+
+    pub(crate) fn fill(&mut self, left: usize, top: usize, [w, h]: [usize; 2], colour: Colour) {
+        for y in top..top + h {
+            for x in left..left + w {
+                self.set(x, y, colour);
+            }
+        }
+    }
+
+    pub(crate) fn text(&mut self, left: usize, top: usize, text: &str, colour: Colour) {
+        for (i, character) in text.chars().enumerate() {
+            let glyph = font8x8::BASIC_FONTS
+                .get(character)
+                .or_else(|| font8x8::LATIN_FONTS.get(character))
+                .or_else(|| font8x8::GREEK_FONTS.get(character))
+                .unwrap_or([0; GLYPH]);
+            for (y, bits) in glyph.iter().enumerate() {
+                for x in (0..GLYPH).filter(|x| bits >> x & 1 == 1) {
+                    self.set(left + i * GLYPH + x, top + y, colour);
+                }
+            }
+        }
+    }
+
+    /// The bytes of a PNG file.
+    pub(crate) fn png(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, self.width as u32, self.height as u32);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_compression(png::Compression::High);
+        encoder
+            .write_header()
+            .and_then(|mut writer| writer.write_image_data(&self.pixels))
+            .expect("memory takes whatever is written");
+        bytes
+    }
+}

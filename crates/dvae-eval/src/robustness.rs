@@ -1,0 +1,100 @@
+//! How models that were trained at one strength do at another.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::{Denoising, Heatmap};
+
+/// Figures of one model per training level, each measured at every test level; as text, two tables.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Robustness {
+    /// The process, and what its level is called.
+    pub corruption: String,
+    /// The test levels.
+    pub levels: Vec<f64>,
+    /// One entry for each model, in the order of their training levels.
+    pub models: Vec<Tested>,
+}
+
+/// Figures of one model.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Tested {
+    /// The level that the model was trained at.
+    pub trained_at: f64,
+    /// What was measured at each test level.
+    pub figures: Vec<Denoising>,
+}
+
+impl Robustness {
+    /// Peak signal-to-noise ratios of denoised rows, in decibels, as a picture.
+    pub fn psnr(&self) -> Heatmap {
+        self.heatmap("PSNR of denoised images, dB", |figures| figures.psnr_output)
+    }
+
+    /// Bounds on clean rows from corrupted input, in nats, as a picture.
+    pub fn bound(&self) -> Heatmap {
+        self.heatmap("bound (ELBO) from corrupted input, nats", |figures| figures.corrupted.elbo)
+    }
+
+    fn heatmap(&self, title: &str, value: impl Fn(&Denoising) -> f64) -> Heatmap {
+        let names = self.levels.iter().map(f64::to_string);
+        let map = Heatmap::new(title).columns(format!("{}, tested at", self.corruption), names);
+        self.models.iter().fold(map, |map, model| {
+            let values: Vec<f64> = model.figures.iter().map(&value).collect();
+            map.row(format!("trained at {}", model.trained_at), values)
+        })
+    }
+
+    fn table(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        title: &str,
+        value: impl Fn(&Denoising) -> f64,
+    ) -> fmt::Result {
+        writeln!(f, "{title}; {}, tested at", self.corruption)?;
+        write!(f, "{:18}", "")?;
+        self.levels.iter().try_for_each(|level| write!(f, "{level:>9}"))?;
+        writeln!(f)?;
+        for model in &self.models {
+            write!(f, "{:18}", format!("trained at {}", model.trained_at))?;
+            model.figures.iter().try_for_each(|figures| write!(f, "{:>9.1}", value(figures)))?;
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Robustness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.table(f, "PSNR of denoised images, dB", |figures| figures.psnr_output)?;
+        writeln!(f)?;
+        let title = "bound (ELBO) from corrupted input, nats";
+        self.table(f, title, |figures| figures.corrupted.elbo)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dvae_train::MeanElbo;
+
+    #[test]
+    fn the_tables_have_a_row_for_each_training_level() {
+        let elbo = MeanElbo { log_likelihood: -90.0, kl: 10.0, elbo: -100.0 };
+        let figures =
+            Denoising { psnr_input: 9.0, psnr_output: 17.25, clean: elbo, corrupted: elbo };
+        let tested = |trained_at| Tested { trained_at, figures: vec![figures; 3] };
+        let robustness = Robustness {
+            corruption: "gaussian sigma".into(),
+            levels: vec![0.0, 0.25, 0.5],
+            models: vec![tested(0.0), tested(0.25)],
+        };
+        let text = robustness.to_string();
+        let row = "trained at 0.25       17.2     17.2     17.2\n";
+        assert!(text.contains(row) && text.contains("   -100.0"), "{text}");
+        assert!(text.starts_with("PSNR of denoised images, dB; gaussian sigma, tested at\n"));
+        assert!(robustness.psnr().png().starts_with(b"\x89PNG"));
+        assert!(robustness.bound().png().starts_with(b"\x89PNG"));
+    }
+}

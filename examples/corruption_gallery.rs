@@ -1,0 +1,82 @@
+//! Every corruption at five severities, on a real picture: one PNG each, and a contact sheet.
+//!
+//! ```text
+//! cargo run --release --example corruption_gallery -- --help
+//! ```
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use dvae::data::{png_row, read_png};
+use dvae::prelude::*;
+use dvae_examples::{Error, exit};
+use serde::Serialize;
+
+/// Chelsea the cat: see assets/README.md.
+const PICTURE: &[u8] = include_bytes!("assets/chelsea.png");
+/// Pictures side by side on the contact sheet.
+const COLUMNS: usize = 6;
+
+/// Draws every corruption at five severities, and prints what their levels mean.
+#[derive(Parser, Serialize)]
+struct Args {
+    /// A PNG picture of your own [default: an embedded one]
+    #[arg(long)]
+    image: Option<PathBuf>,
+    /// What all randomness comes from
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Folder for the pictures, new or empty [default: a numbered one in runs/]
+    #[arg(long)]
+    #[serde(skip)]
+    out: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    exit(run(&Args::parse()))
+}
+
+fn run(args: &Args) -> Result<(), Error> {
+    let device = Backend::first().ok_or("no back end is compiled in")?.device()?;
+    let picture = match &args.image {
+        Some(path) => read_png(path)?,
+        None => png_row(PICTURE)?,
+    };
+    let clean = picture.gather::<4>(&[0], &device);
+    let folder = match &args.out {
+        Some(path) => RunFolder::new(path)?,
+        None => RunFolder::numbered("runs".as_ref(), "corruption_gallery")?,
+    };
+    folder.write("config.toml", toml::to_string(args)?.as_bytes())?;
+    let key = Key::new(args.seed).purpose(Purpose::EvaluationCorruption);
+    // The same row at every severity: the same noise, and more of it.
+    let damaged = |config: &CorruptionConfig, severity| -> Result<Tensor<4>, Error> {
+        let process = config.build::<4>()?.at_level(Level::Severity(severity))?;
+        Ok(process.corrupt(clean.clone(), &mut key.rows(&[0])).input)
+    };
+
+    let all = CorruptionConfig::all();
+    for config in &all {
+        let images = (1..=5).map(|severity| damaged(config, severity)).collect::<Result<_, _>>()?;
+        let scale = config.strength().ok_or("a process that cannot be built")?.scale;
+        let captions = scale.severities.map(|level| format!("{} {level}", scale.name));
+        let grid = Grid::new()
+            .heading(format!("{}, severities 1 to 5", config.name()))
+            .captioned(captions.iter().map(String::as_str), Tensor::cat(images, 0));
+        folder.write(&format!("{}.png", config.name()), &grid.png())?;
+    }
+
+    let mut sheet = Grid::new().zoom(1);
+    for part in all.chunks(COLUMNS) {
+        let images = part.iter().map(|config| damaged(config, 4)).collect::<Result<_, _>>()?;
+        let names = part.iter().map(CorruptionConfig::name);
+        sheet = sheet.captioned(names, Tensor::cat(images, 0));
+    }
+    folder.write("contact_sheet.png", &sheet.png())?;
+    let catalogue = CorruptionConfig::catalogue();
+    folder.write("catalogue.txt", catalogue.as_bytes())?;
+    println!("{catalogue}");
+    println!("A picture of each is in {}", folder.path().display());
+    Ok(())
+}
