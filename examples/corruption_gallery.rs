@@ -15,6 +15,8 @@ use serde::Serialize;
 
 /// Chelsea the cat: see assets/README.md.
 const PICTURE: &[u8] = include_bytes!("assets/chelsea.png");
+/// How wide a small picture is drawn, in pixels.
+const TILE: usize = 248;
 /// Pictures side by side on the contact sheet.
 const COLUMNS: usize = 6;
 
@@ -62,6 +64,7 @@ fn run(args: &Args) -> Result<(), Error> {
         let scale = config.strength().ok_or("a process that cannot be built")?.scale;
         let captions = scale.severities.map(|level| format!("{} {level}", scale.name));
         let grid = Grid::new()
+            .zoom(TILE / picture.event()[2])
             .heading(format!("{}, severities 1 to 5", config.name()))
             .captioned(captions.iter().map(String::as_str), Tensor::cat(images, 0));
         folder.write(&format!("{}.png", config.name()), &grid.png())?;

@@ -3,36 +3,19 @@
 #![allow(clippy::unwrap_used)] // A test may panic.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::Output;
 
-/// The example, which `cargo test` builds beside the tests.
-fn program() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let profile = test.parent().and_then(Path::parent).unwrap();
-    let program = profile.join("examples/denoise_images");
-    assert!(program.is_file(), "run the whole `cargo test`: it builds the example");
-    program
-}
+mod common;
+
+use common::{idx, printed, user_folder};
 
 fn run(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(program()).args(arguments).current_dir(folder).output().unwrap()
+    common::run("denoise_images", folder, arguments)
 }
 
-/// Images of 6×5 pixels as IDX files: bright and dark ones in turn.
-fn idx(images: usize) -> Vec<u8> {
-    let header =
-        [0, 0, 8, 3].into_iter().chain([images as u32, 6, 5].map(u32::to_be_bytes).concat());
-    header.chain((0..images * 30).map(|i| if i / 30 % 2 == 0 { 200 } else { 30 })).collect()
-}
-
-fn user_folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data");
-    fs::create_dir(&data).unwrap();
-    fs::write(data.join("train-images-idx3-ubyte"), idx(60)).unwrap();
-    fs::write(data.join("t10k-images-idx3-ubyte"), idx(20)).unwrap();
-    folder
+fn assert_refused(folder: &Path, arguments: &[&str], needle: &str) {
+    common::assert_refused("denoise_images", folder, arguments, needle);
 }
 
 #[test]
@@ -42,8 +25,7 @@ fn a_run_leaves_all_that_it_promises() {
         let arguments =
             ["--data", "data", "--model", model, "--epochs", "2", "--latent", "3", "--out", model];
         let output = run(folder.path(), &arguments);
-        let text = String::from_utf8(output.stdout).unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = printed(&output);
         for word in [
             "gaussian, sigma 0.3",
             "masking, rate 0.5",
@@ -104,24 +86,6 @@ fn the_same_seed_gives_the_same_figures() {
     let first = figures("a", "5");
     assert_eq!(first, figures("b", "5"));
     assert_ne!(first, figures("c", "6"));
-}
-
-/// One clear line, exit code 2, no panic, and nothing written.
-fn assert_refused(folder: &Path, arguments: &[&str], needle: &str) {
-    let listing = || -> Vec<PathBuf> {
-        let mut paths: Vec<_> =
-            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-        paths.sort();
-        paths
-    };
-    let before = listing();
-    let output = run(folder, arguments);
-    let errors = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {errors}");
-    let lines: Vec<&str> = errors.lines().filter(|line| line.starts_with("error: ")).collect();
-    assert!(lines.len() == 1 && lines[0].contains(needle), "{arguments:?}: {errors}");
-    assert!(!errors.contains("panicked"), "{arguments:?}: {errors}");
-    assert_eq!(listing(), before, "{arguments:?} left something behind");
 }
 
 #[test]

@@ -7,6 +7,9 @@ pub(crate) const GLYPH: usize = 8;
 /// Pixels between what is drawn.
 pub(crate) const GAP: usize = 4;
 
+/// Bytes from which on a picture is compressed quickly.
+const LARGE: usize = 1_500_000;
+
 pub(crate) type Colour = [u8; 3];
 pub(crate) const PAPER: Colour = [255; 3];
 pub(crate) const INK: Colour = [40; 3];
@@ -56,7 +59,13 @@ impl Canvas {
         let mut bytes = Vec::new();
         let mut encoder = png::Encoder::new(&mut bytes, self.width as u32, self.height as u32);
         encoder.set_color(png::ColorType::Rgb);
-        encoder.set_compression(png::Compression::High);
+        // The best compression takes seconds for a picture of some megabytes, and gains little.
+        let small = self.pixels.len() < LARGE;
+        encoder.set_compression(if small {
+            png::Compression::High
+        } else {
+            png::Compression::Fast
+        });
         encoder
             .write_header()
             .and_then(|mut writer| writer.write_image_data(&self.pixels))

@@ -91,7 +91,7 @@ mod tests {
             models: vec![tested(0.0), tested(0.25)],
         };
         let text = robustness.to_string();
-        let row = "trained at 0.25       17.2     17.2     17.2\n";
+        let row = "trained at 0.25        17.2     17.2     17.2\n";
         assert!(text.contains(row) && text.contains("   -100.0"), "{text}");
         assert!(text.starts_with("PSNR of denoised images, dB; gaussian sigma, tested at\n"));
         assert!(robustness.psnr().png().starts_with(b"\x89PNG"));
