@@ -97,7 +97,7 @@ fn wrong_options_are_refused_by_name() {
             ["--backend", "rocm"],
             "the back end `rocm` is not compiled in: build with `--features rocm`",
         ),
-        (["--corruption", "gaussian:nan"], "`sigma` must be finite and at least 0, but is NaN"),
+        (["--corruption", "gaussian:nan"], "`sigma` must lie in [0, 1e30], but is NaN"),
         (["--corruption", "masking:-0.5"], "must lie in [0, 1], but is -0.5"),
         (["--corruption", "blur"], "`blur` is no corruption; write NAME, NAME:LEVEL"),
         (["--epochs", "0"], "`epochs` must be between 1 and 4294967295, but is 0"),

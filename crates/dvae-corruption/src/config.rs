@@ -7,6 +7,7 @@ use serde::de::value::{Error as TextError, MapDeserializer};
 use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantNames};
 
+use crate::error::Short;
 use crate::{
     Banding, Brightness, Clean, Clipping, Contrast, Corruption, CorruptionError, DeadLines,
     DeadPixels, Defocus, Dropout, Gamma, Gaussian, GaussianBlur, Haze, Impulse, Jpeg, Laplace,
@@ -421,7 +422,7 @@ impl CorruptionConfig {
             let Some(Strength { scale, .. }) = config.strength() else { continue };
             let [low, high] = scale.range;
             let severities = scale.severities.map(|level| level.to_string()).join(" ");
-            let range = format!("{low} to {high}");
+            let range = format!("{} to {}", Short(low), Short(high));
             let images = if config.build::<2>().is_ok() { "" } else { " (images only)" };
             table += &format!(
                 "{:16} {:11} {:>5} {range:>10}  {severities:29} {}{images}\n",

@@ -5,7 +5,7 @@
 #[non_exhaustive]
 pub enum CorruptionError {
     /// A number out of its range, or NaN.
-    #[error("`{name}` must {}, but is {value}", allowed(*low, *high))]
+    #[error("`{name}` must lie in [{}, {}], but is {}", Short(*low), Short(*high), Short(*value))]
     OutOfRange {
         /// The parameter.
         name: &'static str,
@@ -101,12 +101,16 @@ pub enum CorruptionError {
     },
 }
 
-/// What a number may be.
-fn allowed(low: f64, high: f64) -> String {
-    if high.is_finite() {
-        format!("lie in [{low}, {high}]")
-    } else {
-        format!("be finite and at least {low}")
+/// A number, large ones as powers of ten.
+pub(crate) struct Short(pub(crate) f64);
+
+impl std::fmt::Display for Short {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self(value) = self;
+        if value.is_finite() && value.abs() >= 1e9 {
+            return write!(f, "{value:e}");
+        }
+        write!(f, "{value}")
     }
 }
 

@@ -28,7 +28,7 @@ impl Gaussian {
     pub const SCALE: Scale = Scale {
         name: "sigma",
         meaning: "standard deviation, in units of the data",
-        range: [0.0, f64::INFINITY],
+        range: [0.0, Scale::LARGEST],
         null: 0.0,
         severities: [0.1, 0.2, 0.3, 0.4, 0.5],
     };

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use dvae_random::{Draws, RowDraws};
 
-use crate::rows::{Image, clip, each_image};
+use crate::rows::{clip, each_image};
 use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Fog-like haze.
@@ -51,11 +51,22 @@ fn field(height: usize, width: usize, draws: &mut RowDraws) -> Vec<f32> {
     for (points, weight) in [(3, 4.0), (5, 2.0), (9, 1.0)] {
         let mut grid = vec![0.0; points * points];
         draws.uniform(&mut grid);
-        let grid = Image { pixels: &grid, channels: 1, height: points, width: points };
-        let place = |i: usize, len: usize| (i as f32 + 0.5) / len as f32 * (points - 1) as f32;
-        for (i, value) in field.iter_mut().enumerate() {
-            let (y, x) = (place(i / width, height), place(i % width, width));
-            *value += weight * grid.between(grid.pixels, y, x);
+        // The grid point before a pixel, and how far it is to the next.
+        let place = |i: usize, len: usize| {
+            let place = (i as f32 + 0.5) / len as f32 * (points - 1) as f32;
+            let first = (place as usize).min(points - 2);
+            (first, place - first as f32)
+        };
+        let columns: Vec<_> = (0..width).map(|x| place(x, width)).collect();
+        for (y, line) in field.chunks_exact_mut(width).enumerate() {
+            let (above, v) = place(y, height);
+            let at = |i: usize| {
+                grid[above * points + i] * (1.0 - v) + grid[(above + 1) * points + i] * v
+            };
+            let across: Vec<f32> = (0..points).map(|i| weight * at(i)).collect();
+            for (value, &(left, u)) in line.iter_mut().zip(&columns) {
+                *value += across[left] + u * (across[left + 1] - across[left]);
+            }
         }
     }
     let (low, high) = field.iter().fold((f32::MAX, f32::MIN), |(l, h), &v| (l.min(v), h.max(v)));

@@ -103,19 +103,15 @@ fn transposed(a: &Block) -> Block {
     out
 }
 
-/// A block on the scale 0 to 255, its coefficients rounded to multiples of `table · coarseness`.
+/// A block on the scale 0 to 255, its coefficients rounded to multiples of the steps, which stand with
+/// their axes swapped.
 #[inline(always)]
-fn round_block(cosines: &Block, block: &mut Block, table: &Block, coarseness: f32) {
+fn round_block(cosines: &Block, block: &mut Block, steps: &Block) {
     // C x Cᵀ = (C (C x)ᵀ)ᵀ; the outer transposition is left out here and below.
     let mut coefficients =
         product::<false>(cosines, &transposed(&product::<false>(cosines, block)));
-    // (C (C x)ᵀ) has its axes swapped, and so has the table.
-    for i in 0..SIDE {
-        for j in 0..SIDE {
-            let step = table[j * SIDE + i] * coarseness;
-            let coefficient = &mut coefficients[i * SIDE + j];
-            *coefficient = (*coefficient / step + 0.5).floor() * step;
-        }
+    for (coefficient, step) in coefficients.iter_mut().zip(steps) {
+        *coefficient = (*coefficient / step + 0.5).floor() * step;
     }
     *block = product::<true>(cosines, &transposed(&product::<true>(cosines, &coefficients)));
 }
@@ -136,6 +132,7 @@ impl WithSimd for RoundPlane<'_> {
     fn with_simd<S: Simd>(self, _simd: S) {
         let Self { plane, height, width, .. } = self;
         let cosines = &*COSINES;
+        let steps = transposed(self.table).map(|step| step * self.coarseness);
         for top in (0..height).step_by(SIDE) {
             for left in (0..width).step_by(SIDE) {
                 let mut block = [0.0; SIDE * SIDE];
@@ -145,7 +142,7 @@ impl WithSimd for RoundPlane<'_> {
                         *value = source[(left + j).min(width - 1)] - 128.0;
                     }
                 }
-                round_block(cosines, &mut block, self.table, self.coarseness);
+                round_block(cosines, &mut block, &steps);
                 let columns = SIDE.min(width - left);
                 for (i, line) in block.chunks_exact(SIDE).take(height - top).enumerate() {
                     let target = &mut plane[(top + i) * width + left..][..columns];
@@ -219,7 +216,7 @@ mod tests {
     #[test]
     fn the_transform_is_its_own_inverse() {
         let mut block = wave();
-        round_block(&COSINES, &mut block, &[1.0; 64], 0.001);
+        round_block(&COSINES, &mut block, &[0.001; 64]);
         for (got, expected) in block.iter().zip(wave()) {
             assert!((got - expected).abs() < 0.02, "{got} {expected}");
         }
@@ -232,7 +229,7 @@ mod tests {
         let mut table = [1e6; 64];
         table[1] = 0.01;
         let mut block = wave();
-        round_block(&COSINES, &mut block, &table, 1.0);
+        round_block(&COSINES, &mut block, &transposed(&table));
         assert!(block.iter().any(|value| value.abs() > 1.0));
         for line in block.chunks_exact(8) {
             for (got, first) in line.iter().zip(&block[..8]) {

@@ -27,7 +27,7 @@ impl Laplace {
     pub const SCALE: Scale = Scale {
         name: "scale",
         meaning: "mean absolute noise, in units of the data",
-        range: [0.0, f64::INFINITY],
+        range: [0.0, Scale::LARGEST],
         null: 0.0,
         severities: [0.05, 0.1, 0.2, 0.3, 0.4],
     };

@@ -75,7 +75,7 @@ pub struct Scale {
     pub name: &'static str,
     /// What it measures, and its unit.
     pub meaning: &'static str,
-    /// The least and the largest level, both allowed unless infinite.
+    /// The least and the largest level.
     pub range: [f64; 2],
     /// The level that changes nothing.
     pub null: f64,
@@ -263,6 +263,9 @@ impl Strength {
 }
 
 impl Scale {
+    /// The end of ranges that have no end of their own: no sum or product overflows.
+    pub const LARGEST: f64 = 1e30;
+
     /// The level of a combination: which share it takes of the way from no damage to its parts'
     /// strengths.
     pub const SHARE: Self = Self {

@@ -48,14 +48,14 @@ impl Masking {
 
     /// The same with another value in place of 0.
     pub fn fill(self, value: f64) -> Result<Self, CorruptionError> {
-        let value = crate::error::within("fill", value, [f64::MIN, f64::MAX])? as f32;
+        let value = crate::error::within("fill", value, [-Scale::LARGEST, Scale::LARGEST])? as f32;
         Ok(Self { filling: Filling::Constant(value), ..self })
     }
 
     /// The same with a value for each entry of a row, in row-major order: the means of the features.
     pub fn fill_features(self, values: Vec<f32>) -> Result<Self, CorruptionError> {
         for &value in &values {
-            crate::error::within("fill", value.into(), [f64::MIN, f64::MAX])?;
+            crate::error::within("fill", value.into(), [-Scale::LARGEST, Scale::LARGEST])?;
         }
         Ok(Self { filling: Filling::Features(values), ..self })
     }

@@ -43,17 +43,22 @@ fn pixelate(image: Image, side: f32, out: &mut [f32]) {
         blocks.map(|i| ((i as f32 * side - 0.5).ceil() as usize).min(len)).collect()
     };
     let (rows, columns) = (ends(height), ends(width));
+    let mut line = vec![0.0; width];
     for (plane, out) in image.planes().zip(out.chunks_exact_mut(height * width)) {
         let mut top = 0;
         for &bottom in &rows {
+            let block = top * width..bottom * width;
+            line.fill(0.0);
+            for pixels in plane[block.clone()].chunks_exact(width) {
+                line.iter_mut().zip(pixels).for_each(|(sum, pixel)| *sum += pixel);
+            }
             let mut left = 0;
             for &right in &columns {
-                let lines = || (top..bottom).map(|y| y * width + left..y * width + right);
-                let sum: f32 = lines().flat_map(|line| &plane[line]).sum();
-                let mean = sum / ((bottom - top) * (right - left)) as f32;
-                lines().for_each(|line| out[line].fill(mean));
+                let sum: f32 = line[left..right].iter().sum();
+                line[left..right].fill(sum / ((bottom - top) * (right - left)) as f32);
                 left = right;
             }
+            out[block].chunks_exact_mut(width).for_each(|out| out.copy_from_slice(&line));
             top = bottom;
         }
     }

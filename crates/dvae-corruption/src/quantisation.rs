@@ -25,7 +25,7 @@ impl Quantisation {
     pub const SCALE: Scale = Scale {
         name: "step",
         meaning: "distance between two values that are left, in units of the data",
-        range: [0.0, f64::INFINITY],
+        range: [0.0, Scale::LARGEST],
         null: 0.0,
         severities: [0.07, 0.14, 0.25, 0.34, 0.5],
     };

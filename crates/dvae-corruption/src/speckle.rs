@@ -26,7 +26,7 @@ impl Speckle {
     pub const SCALE: Scale = Scale {
         name: "sigma",
         meaning: "standard deviation, relative to the entry",
-        range: [0.0, f64::INFINITY],
+        range: [0.0, Scale::LARGEST],
         null: 0.0,
         severities: [0.15, 0.3, 0.45, 0.6, 0.8],
     };

@@ -26,7 +26,7 @@ impl Uniform {
     pub const SCALE: Scale = Scale {
         name: "half-width",
         meaning: "largest noise either way, in units of the data",
-        range: [0.0, f64::INFINITY],
+        range: [0.0, Scale::LARGEST],
         null: 0.0,
         severities: [0.15, 0.3, 0.5, 0.7, 0.9],
     };

@@ -25,7 +25,7 @@ fn texts_name_processes_or_say_what_is_wrong() {
         ("gauss", "`gauss` is no corruption"),
         ("gauss", "known are mixed, gaussian, uniform, laplace"),
         ("gaussian:x", "`gaussian:x`"),
-        ("gaussian:-1", "`sigma` must be finite and at least 0, but is -1"),
+        ("gaussian:-1", "`sigma` must lie in [0, 1e30], but is -1"),
         ("gaussian@0", "`severity` must lie in [1, 5], but is 0"),
         ("masking:nan", "[0, 1], but is NaN"),
         ("masking:1.5", "`rate`"),

@@ -255,7 +255,7 @@ fn a_checkpoint_of_another_model_or_configuration_is_refused_by_name() {
     let error = refusal(longer, &train);
     assert!(error.contains("\"epochs\":4") && error.contains("\"epochs\":9"), "{error}");
     let error = refusal(trainer("masking:0.25"), &train);
-    assert!(error.contains("with corruption OneOf") && error.contains("rate: 0.25"), "{error}");
+    assert!(error.contains("with corruption OneOf") && error.contains("Fixed(0.25)"), "{error}");
     let error = refusal(trainer("mixed"), &train.take(50));
     assert!(error.contains("training rows of checksum"), "{error}");
 }
@@ -365,10 +365,11 @@ fn a_model_that_is_shown_the_mask_trains_and_is_measured() {
     let trainer = Trainer::new(model, Box::new(shown), config(), &device).unwrap();
     trainer.fit(&train, &held_out, &mut [Box::new(reports.clone())]).unwrap();
     let reports = reports.0.lock().unwrap();
-    for bound in [
-        |report: &EpochReport| report.validation.corrupted.mean.elbo,
-        |report: &EpochReport| report.validation.clean.mean.elbo,
-    ] {
-        assert!(bound(&reports[3]) > bound(&reports[0]) + 20.0, "{reports:?}");
-    }
+    let bounds = |report: &EpochReport| {
+        let validation = &report.validation;
+        [validation.clean.mean.elbo, validation.corrupted.mean.elbo]
+    };
+    let ([clean_first, first], [clean_last, last]) = (bounds(&reports[0]), bounds(&reports[3]));
+    // No training row was whole, so clean ones gain less.
+    assert!(clean_last > clean_first + 5.0 && last > first + 20.0, "{reports:?}");
 }
