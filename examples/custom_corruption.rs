@@ -19,7 +19,7 @@ impl Corruption<4> for LostLines {
     fn corrupt(&self, clean: Tensor<4>, draws: &mut Draws) -> Corrupted<4> {
         let [rows, _, height, _] = clean.dims();
         let device = clean.device();
-        let rates = Tensor::<1>::from_data(self.0.of_rows(draws).as_slice(), &device);
+        let rates = Tensor::<1>::from_data(self.strength().of_rows(draws).as_slice(), &device);
         let rates = rates.reshape([rows, 1, 1, 1]).expand([rows, 1, height, 1]);
         let lost = draws.uniform([rows, 1, height, 1], &device).lower(rates).expand(clean.shape());
         Corrupted { input: clean.mask_fill(lost.clone(), 0.0), changed: lost }

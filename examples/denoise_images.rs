@@ -89,10 +89,17 @@ fn compare<V: Vae<4>>(
     // From here on the denoising model is the one that its checkpoint holds.
     let denoising = load_weights(&folder.checkpoints(), init()?)?;
 
+    // What it was trained on comes first, unless that is among the others or made of them.
+    let mut corruptions = CorruptionConfig::standard_three().to_vec();
+    let mixed =
+        matches!(args.corruption, CorruptionConfig::None {} | CorruptionConfig::OneOf { .. });
+    if !mixed && !corruptions.contains(&args.corruption) {
+        corruptions.insert(0, args.corruption.clone());
+    }
     let comparison = Comparison {
         models: &[("plain VAE", &plain), ("denoising VAE", &denoising)],
         rows: &sets.test,
-        corruptions: &CorruptionConfig::standard_three(),
+        corruptions: &corruptions,
         key: Key::new(train.seed),
         batch_size: train.batch_size,
         device,

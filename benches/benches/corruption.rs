@@ -18,13 +18,14 @@ fn main() {
 }
 
 /// As the peers do it: σ = 0.3, a fifth, a half, σ = 1, 12 photons, …
-const PROCESSES: [&str; 12] = [
+const PROCESSES: [&str; 13] = [
     "gaussian:0.3",
     "salt-and-pepper:0.2",
     "masking:0.5",
     "gaussian-blur:1",
     "shot:0.083",
     "impulse:0.09",
+    "salt-and-pepper:0.09",
     "motion-blur:20",
     "defocus:3",
     "jpeg:2",

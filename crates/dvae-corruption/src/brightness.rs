@@ -13,7 +13,7 @@ use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 /// ```
 ///
 /// No noise is drawn: give a range ([`Level::Uniform`]) for a lighting that differs from row to row.
-/// Hendrycks & Dietterich (2019), appendix B, shift the value of HSV; this shifts all channels alike.
+/// Hendrycks & Dietterich (2019), section 4.1, shift the value of HSV; this shifts all channels alike.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Brightness {
     level: Level,

@@ -109,6 +109,8 @@ pub enum CorruptionConfig {
     Quantisation {
         #[serde(default)]
         level: Level,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        clip: Option<[f64; 2]>,
     },
     /// [`Clipping`].
     Clipping {
@@ -301,75 +303,84 @@ impl CorruptionConfig {
         Some(self.build::<4>().ok()?.strength())
     }
 
-    /// The process, for tensors of rank `D`; an error names the parameter that is out of range.
+    /// The process, for tensors of rank `D`; an error names the process and the parameter that is out of
+    /// range.
     pub fn build<const D: usize>(&self) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
-        let all = |of: &[Self]| of.iter().map(Self::build).collect::<Result<Vec<_>, _>>();
-        Ok(match self {
-            Self::None {} => Box::new(Clean),
-            Self::Gaussian { level, clip } => {
-                let process = Gaussian::new(*level)?;
-                Box::new(clip.map_or(Ok(process), |[low, high]| process.clipped(low, high))?)
-            }
-            Self::Uniform { level, clip } => {
-                let process = Uniform::new(*level)?;
-                Box::new(clip.map_or(Ok(process), |[low, high]| process.clipped(low, high))?)
-            }
-            Self::Laplace { level, clip } => {
-                let process = Laplace::new(*level)?;
-                Box::new(clip.map_or(Ok(process), |[low, high]| process.clipped(low, high))?)
-            }
-            Self::Speckle { level, clip } => {
-                let process = Speckle::new(*level)?;
-                Box::new(clip.map_or(Ok(process), |[low, high]| process.clipped(low, high))?)
-            }
-            Self::Masking { level, fill } => Box::new(match fill {
-                None => Masking::new(*level)?,
-                Some(Fill::Constant(value)) => Masking::new(*level)?.fill(*value)?,
-                Some(Fill::Features(values)) => {
-                    Masking::new(*level)?.fill_features(values.clone())?
-                }
-            }),
-            Self::Dropout { level } => Box::new(Dropout::new(*level)?),
-            Self::SaltAndPepper { level } => {
-                Box::new(SaltAndPepper::new(*level, SaltLaw::Symmetric)?)
-            }
-            Self::MostlyPepper { level } => {
-                Box::new(SaltAndPepper::new(*level, SaltLaw::MostlyPepper)?)
-            }
-            Self::Impulse { level, values: [low, high] } => {
-                Box::new(Impulse::new(*level)?.values(*low, *high)?)
-            }
-            Self::Shot { level } => Box::new(Shot::new(*level)?),
-            Self::Quantisation { level } => Box::new(Quantisation::new(*level)?),
-            Self::Clipping { level, range: [low, high] } => {
-                Box::new(Clipping::new(*level)?.of_range(*low, *high)?)
-            }
-            Self::Brightness { level } => Box::new(Brightness::new(*level)?),
-            Self::Gamma { level } => Box::new(Gamma::new(*level)?),
-            Self::Sequence { of } => Box::new(Sequence::new(all(of)?)?),
-            Self::OneOf { of, weights: None } => Box::new(OneOf::new(all(of)?)?),
-            Self::OneOf { of, weights: Some(weights) } => {
-                Box::new(OneOf::weighted(all(of)?, weights)?)
-            }
-            Self::Sometimes { probability, of } => {
-                Box::new(Sometimes::new(*probability, of.build()?)?)
-            }
-            Self::ShowMask { of } => Box::new(ShowMask::new(of.build()?)?),
-            images => {
-                let process: Box<dyn std::any::Any> = Box::new(images.build_for_images()?);
-                // The same type if `D` is 4.
-                match process.downcast::<Box<dyn Corruption<D>>>() {
-                    Ok(process) => *process,
-                    Err(_) => {
-                        let process = self.name().to_owned();
-                        return Err(CorruptionError::Rank { process, rank: D });
-                    }
-                }
-            }
+        self.of_any_rank().unwrap_or_else(|| self.of_images()).map_err(|source| {
+            CorruptionError::In { process: self.name(), source: Box::new(source) }
         })
     }
 
-    /// What [`CorruptionConfig::build`] leaves: the processes that know lines and columns.
+    /// A process or a combination that takes any rank; nothing of the others.
+    fn of_any_rank<const D: usize>(
+        &self,
+    ) -> Option<Result<Box<dyn Corruption<D>>, CorruptionError>> {
+        // Each line may fail, and says so at the end.
+        let built = || -> Result<Option<Box<dyn Corruption<D>>>, CorruptionError> {
+            let all = |of: &[Self]| of.iter().map(Self::build).collect::<Result<Vec<_>, _>>();
+            Ok(Some(match self {
+                Self::None {} => Box::new(Clean),
+                Self::Gaussian { level, clip } => {
+                    clipped(Gaussian::new(*level)?, *clip, Gaussian::clipped)?
+                }
+                Self::Uniform { level, clip } => {
+                    clipped(Uniform::new(*level)?, *clip, Uniform::clipped)?
+                }
+                Self::Laplace { level, clip } => {
+                    clipped(Laplace::new(*level)?, *clip, Laplace::clipped)?
+                }
+                Self::Speckle { level, clip } => {
+                    clipped(Speckle::new(*level)?, *clip, Speckle::clipped)?
+                }
+                Self::Masking { level, fill } => Box::new(match fill {
+                    None => Masking::new(*level)?,
+                    Some(Fill::Constant(value)) => Masking::new(*level)?.fill(*value)?,
+                    Some(Fill::Features(values)) => {
+                        Masking::new(*level)?.fill_features(values.clone())?
+                    }
+                }),
+                Self::Dropout { level } => Box::new(Dropout::new(*level)?),
+                Self::SaltAndPepper { level } => {
+                    Box::new(SaltAndPepper::new(*level, SaltLaw::Symmetric)?)
+                }
+                Self::MostlyPepper { level } => {
+                    Box::new(SaltAndPepper::new(*level, SaltLaw::MostlyPepper)?)
+                }
+                Self::Impulse { level, values: [low, high] } => {
+                    Box::new(Impulse::new(*level)?.values(*low, *high)?)
+                }
+                Self::Shot { level } => Box::new(Shot::new(*level)?),
+                Self::Quantisation { level, clip } => {
+                    clipped(Quantisation::new(*level)?, *clip, Quantisation::clipped)?
+                }
+                Self::Clipping { level, range: [low, high] } => {
+                    Box::new(Clipping::new(*level)?.of_range(*low, *high)?)
+                }
+                Self::Brightness { level } => Box::new(Brightness::new(*level)?),
+                Self::Gamma { level } => Box::new(Gamma::new(*level)?),
+                Self::Sequence { of } => Box::new(Sequence::new(all(of)?)?),
+                Self::OneOf { of, weights: None } => Box::new(OneOf::new(all(of)?)?),
+                Self::OneOf { of, weights: Some(weights) } => {
+                    Box::new(OneOf::weighted(all(of)?, weights)?)
+                }
+                Self::Sometimes { probability, of } => {
+                    Box::new(Sometimes::new(*probability, of.build()?)?)
+                }
+                Self::ShowMask { of } => Box::new(ShowMask::new(of.build()?)?),
+                _ => return Ok(None),
+            }))
+        };
+        built().transpose()
+    }
+
+    /// A process that knows lines and columns; an error if the rank is not that of images.
+    fn of_images<const D: usize>(&self) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
+        let process: Box<dyn std::any::Any> = Box::new(self.build_for_images()?);
+        // The same type if `D` is 4.
+        let process = process.downcast::<Box<dyn Corruption<D>>>();
+        process.map(|process| *process).map_err(|_| CorruptionError::Rank { rank: D })
+    }
+
     fn build_for_images(&self) -> Result<Box<dyn Corruption<4>>, CorruptionError> {
         Ok(match self {
             Self::Contrast { level } => Box::new(Contrast::new(*level)?),
@@ -398,7 +409,7 @@ impl CorruptionConfig {
             Self::Zoom { level } => Box::new(Zoom::new(*level)?),
             Self::Translation { level } => Box::new(Translation::new(*level)?),
             Self::Part { of, channels, lines, columns } => {
-                let mut part = Part::new(of.build()?);
+                let mut part = Part::new(of.build()?)?;
                 if let Some(channels) = channels {
                     part = part.channels(channels)?;
                 }
@@ -408,45 +419,97 @@ impl CorruptionConfig {
                 }
                 Box::new(part)
             }
-            _ => unreachable!("`build` knows every process that is not for images"),
+            _ => unreachable!("every other process takes any rank"),
         })
     }
 
-    /// A table of every process that stands alone: its name, its level, and what that means.
+    /// The parameters that it has besides its level, as in a file.
+    fn parameters(&self) -> &'static str {
+        match self {
+            Self::Gaussian { .. }
+            | Self::Uniform { .. }
+            | Self::Laplace { .. }
+            | Self::Speckle { .. }
+            | Self::Quantisation { .. } => "clip",
+            Self::Masking { .. } => "fill",
+            Self::Impulse { .. } => "values",
+            Self::Clipping { .. } => "range",
+            Self::GaussianBlur { .. } => "kernel",
+            Self::Occlusion { .. } => "count shape fill",
+            Self::DeadPixels { .. } | Self::DeadLines { .. } => "sensor",
+            _ => "",
+        }
+    }
+
+    /// A table of every process that stands alone: its name, its parameters, and what its level means; and
+    /// a line for each combination.
     pub fn catalogue() -> String {
         let mut table = format!(
-            "{:16} {:11} {:>5} {:>10}  {:29} {}\n",
-            "process", "level", "null", "range", "severities 1 to 5", "meaning"
+            "{:16} {:11} {:>5} {:>12}  {:29} {:17} {}\n",
+            "process", "level", "null", "range", "severities 1 to 5", "more", "the level's meaning"
         );
         for config in Self::all() {
             let Some(Strength { scale, .. }) = config.strength() else { continue };
-            let [low, high] = scale.range;
+            let [low, high] = scale.range.map(Short);
             let severities = scale.severities.map(|level| level.to_string()).join(" ");
-            let range = format!("{} to {}", Short(low), Short(high));
+            let range = format!("{low} to {high}");
             let images = if config.build::<2>().is_ok() { "" } else { " (images only)" };
             table += &format!(
-                "{:16} {:11} {:>5} {range:>10}  {severities:29} {}{images}\n",
+                "{:16} {:11} {:>5} {range:>12}  {severities:29} {:17} {}{images}\n",
                 config.name(),
                 scale.name,
                 scale.null,
+                config.parameters(),
                 scale.meaning
             );
         }
+        table += "\nnone, and combinations: sequence (of), one-of (of weights), sometimes (probability of), \
+                  part (of channels lines columns), show-mask (of)\n";
         table
     }
+}
+
+/// The process, clipped if a range is given.
+fn clipped<const D: usize, P: Corruption<D> + 'static>(
+    process: P,
+    clip: Option<[f64; 2]>,
+    to: fn(P, f64, f64) -> Result<P, CorruptionError>,
+) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
+    Ok(match clip {
+        Some([low, high]) => Box::new(to(process, low, high)?),
+        None => Box::new(process),
+    })
+}
+
+/// The places of a text where one process ends and another begins: at a `+` before a name, not within a
+/// number such as `1e+1`.
+fn parts(text: &str) -> Vec<&str> {
+    let mut parts = vec![];
+    let mut start = 0;
+    for (at, _) in text.match_indices('+') {
+        if text[at + 1..].trim_start().starts_with(|c: char| !c.is_ascii_digit())
+            || at + 1 == text.len()
+        {
+            parts.push(text[start..at].trim());
+            start = at + 1;
+        }
+    }
+    parts.push(text[start..].trim());
+    parts
 }
 
 /// A process that has no parameter but its level, as a file of these entries describes it.
 fn simple(name: &str, level: Option<&str>) -> Result<CorruptionConfig, TextError> {
     let entries = [("process", name)].into_iter().chain(level.map(|level| ("level", level)));
     let mut config = CorruptionConfig::deserialize(MapDeserializer::new(entries))?;
-    use CorruptionConfig::{Gaussian, Laplace, Speckle, Uniform};
-    if let Gaussian { clip, .. }
-    | Uniform { clip, .. }
-    | Laplace { clip, .. }
-    | Speckle { clip, .. } = &mut config
-    {
-        *clip = Some(unit());
+    use CorruptionConfig::{Gaussian, Laplace, Quantisation, Speckle, Uniform};
+    match &mut config {
+        Gaussian { clip, .. }
+        | Uniform { clip, .. }
+        | Laplace { clip, .. }
+        | Speckle { clip, .. }
+        | Quantisation { clip, .. } => *clip = Some(unit()),
+        _ => {}
     }
     Ok(config)
 }
@@ -455,8 +518,9 @@ impl FromStr for CorruptionConfig {
     type Err = CorruptionError;
 
     fn from_str(text: &str) -> Result<Self, CorruptionError> {
-        if text.contains('+') {
-            let of = text.split('+').map(|part| part.trim().parse()).collect::<Result<_, _>>()?;
+        let parts = parts(text);
+        if parts.len() > 1 {
+            let of = parts.into_iter().map(str::parse).collect::<Result<_, _>>()?;
             return Ok(Self::Sequence { of });
         }
         if text == "mixed" {
@@ -468,6 +532,10 @@ impl FromStr for CorruptionConfig {
             Some(at) => (&text[..at], Some(&text[at..])),
             None => (text, None),
         };
+        // Whether it is the name or the level that cannot be read.
+        if simple(name, None).is_ok() {
+            level.map_or(Ok(()), |level| level.parse::<Level>().map(|_| ()))?;
+        }
         let config = simple(name, level).map_err(|_| {
             let known: Vec<_> = Self::all().iter().map(Self::name).collect();
             CorruptionError::Unknown { text: text.to_owned(), known: known.join(", ") }

@@ -12,7 +12,8 @@ use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 /// x̃ᵢ = clip(m + c (xᵢ − m)), to [0, 1],   m = mean of x
 /// ```
 ///
-/// Nothing is drawn but the level. "Contrast" of Hendrycks & Dietterich (2019), appendix B.
+/// One mean for all channels. Nothing is drawn but the level. "Contrast" of Hendrycks & Dietterich (2019),
+/// section 4.1, whose code takes a mean of each channel.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Contrast {
     level: Level,
@@ -34,6 +35,12 @@ impl Contrast {
     }
 }
 
+/// In double precision: a picture has more pixels than a float has digits.
+fn mean(pixels: &[f32]) -> f32 {
+    let sum: f64 = pixels.iter().map(|&pixel| f64::from(pixel)).sum();
+    (sum / pixels.len() as f64) as f32
+}
+
 /// The deterministic half of [`Contrast`].
 fn stretch(pixels: &mut [f32], mean: f32, factor: f32) {
     for pixel in &mut *pixels {
@@ -45,8 +52,7 @@ fn stretch(pixels: &mut [f32], mean: f32, factor: f32) {
 impl Corruption<4> for Contrast {
     fn corrupt(&self, clean: Tensor<4>, draws: &mut Draws) -> Corrupted<4> {
         each_image(self.strength(), clean, draws, |image, out, factor, _| {
-            let mean = image.pixels.iter().sum::<f32>() / image.pixels.len() as f32;
-            stretch(out, mean, factor);
+            stretch(out, mean(image.pixels), factor);
         })
     }
 

@@ -39,12 +39,22 @@ impl Kernel {
         for (plane, out) in image.planes().zip(out.chunks_exact_mut(image.area())) {
             padded.fill(plane, image.width);
             Arch::new().dispatch(Sum { padded: &padded, taps: &self.0, sums: &mut sums });
+            // A mean lies between the values: what rounding adds to that is taken away.
+            let (low, high) = range(plane);
             let lines = out.chunks_exact_mut(image.width).zip(sums.chunks_exact(padded.stride));
             for (out, line) in lines {
-                out.copy_from_slice(&line[..image.width]);
+                for (out, &sum) in out.iter_mut().zip(line) {
+                    let raised = if sum < low { low } else { sum };
+                    *out = if raised > high { high } else { raised };
+                }
             }
         }
     }
+}
+
+/// The least and the largest of the values that are numbers.
+fn range(values: &[f32]) -> (f32, f32) {
+    values.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), &v| (l.min(v), h.max(v)))
 }
 
 /// Sums that stay in registers while all taps are added.
@@ -112,6 +122,18 @@ mod tests {
     use super::*;
 
     // A kernel that is 1 at (dy, dx) = (1, −1) reads the pixel below and to the left.
+    #[test]
+    fn a_mean_of_equal_values_is_that_value() {
+        let taps = (0..31).map(|i| Tap { dy: 0, dx: i - 15, weight: 1.0 + i as f32 });
+        let kernel = Kernel::normalised(taps.collect());
+        for value in [1.0, 0.3, 0.0] {
+            let pixels = [value; 12];
+            let mut out = [9.0; 12];
+            kernel.convolve(Image { pixels: &pixels, channels: 3, height: 2, width: 2 }, &mut out);
+            assert_eq!(out, pixels);
+        }
+    }
+
     #[test]
     fn a_tap_reads_its_neighbour_and_the_edge_counts_beyond() {
         let pixels = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];

@@ -1,9 +1,10 @@
 //! Dead pixels: a fixed pattern of pixels that are stuck, as one sensor has.
 
 use burn::tensor::Tensor;
-use dvae_random::{Draws, Key, Purpose};
+use dvae_random::Draws;
 
 use crate::rows::each_image;
+use crate::sensor::{Part, pattern, stick};
 use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Dead and hot pixels of one sensor.
@@ -43,25 +44,10 @@ impl DeadPixels {
     }
 }
 
-/// The deterministic half of [`DeadPixels`]: every plane meets the same pattern.
-fn stick(pixels: &mut [f32], pattern: &[f32], rate: f32) {
-    for (pixel, &u) in pixels.iter_mut().zip(pattern.iter().cycle()) {
-        if u < rate {
-            // A uniform's last bit says nothing about its size.
-            *pixel = f32::from((u * 16_777_216.0) as u32 % 2 == 1);
-        }
-    }
-}
-
 impl Corruption<4> for DeadPixels {
     fn corrupt(&self, clean: Tensor<4>, draws: &mut Draws) -> Corrupted<4> {
         let [_, _, height, width] = clean.dims();
-        let mut pattern = vec![0.0; height * width];
-        Key::new(self.sensor)
-            .purpose(Purpose::EvaluationCorruption)
-            .rows(&[0])
-            .row(0)
-            .uniform(&mut pattern);
+        let pattern = pattern(self.sensor, Part::Pixel, height * width);
         each_image(self.strength(), clean, draws, |_, out, rate, _| stick(out, &pattern, rate))
     }
 
@@ -71,19 +57,5 @@ impl Corruption<4> for DeadPixels {
 
     fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<4>>, CorruptionError> {
         Ok(Box::new(Self { level: Self::SCALE.resolve(level)?, ..*self }))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    // 2⁻²⁴ times an odd number is stuck at 1, times an even one at 0.
-    #[test]
-    fn sticks_what_is_below_the_rate() {
-        let (odd, even) = (3.0 / 16_777_216.0, 4.0 / 16_777_216.0);
-        let mut pixels = [0.5; 6];
-        stick(&mut pixels, &[odd, even, 0.5], 0.1);
-        assert_eq!(pixels, [1.0, 0.0, 0.5, 1.0, 0.0, 0.5]);
     }
 }

@@ -10,12 +10,12 @@ use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 /// Blur by a disc.
 ///
 /// ```text
-/// x̃ = x ∗ k,   k ∝ the share of each pixel within the radius r
+/// x̃ = x ∗ k,   k(d) ∝ 1 within the radius r, 1 − (d − r) up to r + 1
 /// ```
 ///
-/// The radius is in pixels; a pixel at the disc's rim counts by how far it is inside, so that the blur
-/// grows without steps. Beyond the edges the nearest pixel counts. Nothing is drawn but the level.
-/// "Defocus blur" of Hendrycks & Dietterich (2019), appendix B.
+/// The radius is in pixels: those within it count whole, and those up to one pixel further by how little
+/// further, so that the blur grows without steps. Beyond the edges the nearest pixel counts. Nothing is drawn but the level.
+/// "Defocus blur" of Hendrycks & Dietterich (2019), section 4.1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Defocus {
     level: Level,
@@ -28,7 +28,7 @@ impl Defocus {
         meaning: "radius of the disc, in pixels",
         range: [0.0, 32.0],
         null: 0.0,
-        severities: [0.8, 1.2, 1.8, 2.5, 3.5],
+        severities: [0.4, 0.8, 1.3, 2.0, 3.0],
     };
 
     /// A disc of `radius` pixels, in `[0, 32]`.
@@ -37,13 +37,13 @@ impl Defocus {
     }
 }
 
-/// Taps within the radius; the rim is one pixel wide.
+/// Taps within the radius, and its rim.
 fn disc(radius: f32) -> Kernel {
-    let reach = radius.ceil() as isize;
+    let reach = radius.ceil() as isize + 1;
     let taps = (-reach..=reach).flat_map(|dy| (-reach..=reach).map(move |dx| (dy, dx)));
     let inside = |(dy, dx): (isize, isize)| {
         let distance = ((dy * dy + dx * dx) as f32).sqrt();
-        Tap { dy, dx, weight: (radius + 0.5 - distance).clamp(0.0, 1.0) }
+        Tap { dy, dx, weight: (radius + 1.0 - distance).clamp(0.0, 1.0) }
     };
     Kernel::normalised(taps.map(inside).collect())
 }
@@ -68,10 +68,10 @@ impl Corruption<4> for Defocus {
 mod tests {
     use super::*;
 
-    // Radius 1: the middle counts whole, its 4 neighbours half, the corners (at √2) 1.5 − √2.
+    // Radius 0.5: the middle counts whole, its 4 neighbours half, the corners (at √2) 1.5 − √2.
     #[test]
     fn weighs_a_pixel_by_how_far_it_is_inside() {
-        let kernel = disc(1.0);
+        let kernel = disc(0.5);
         let corner = 1.5 - 2f32.sqrt();
         let sum = 1.0 + 4.0 * 0.5 + 4.0 * corner;
         let weight =
@@ -79,6 +79,7 @@ mod tests {
         assert!((weight(0, 0) - 1.0 / sum).abs() < 1e-6);
         assert!((weight(0, 1) - 0.5 / sum).abs() < 1e-6);
         assert!((weight(-1, 1) - corner / sum).abs() < 1e-6);
-        assert_eq!(disc(0.25).taps().len(), 1);
+        assert_eq!(disc(0.25).taps().len(), 5);
+        assert_eq!(disc(1.0).taps().len(), 9);
     }
 }

@@ -180,7 +180,7 @@ pub(crate) fn each_entry<const D: usize, L: Law>(
     clean: Tensor<D>,
     draws: &mut Draws,
 ) -> Corrupted<D> {
-    let levels = strength.level.of_rows(draws);
+    let levels = levels(strength, clean.dims()[0], draws);
     let null = strength.scale.null as f32;
     if on_host(&clean) {
         // The draw is taken whatever the levels are: what is drawn next does not depend on them.
@@ -188,6 +188,17 @@ pub(crate) fn each_entry<const D: usize, L: Law>(
         return on_the_host(law, null, &levels, clean, noise.as_ref());
     }
     on_the_device(law, null, &levels, clean, draws)
+}
+
+/// The level of each row.
+///
+/// # Panics
+///
+/// If there are more rows or fewer than streams.
+pub(crate) fn levels(strength: Strength, rows: usize, draws: &mut Draws) -> Vec<f32> {
+    let streams = draws.ids().len();
+    assert_eq!(rows, streams, "{rows} rows cannot be damaged with the noise of {streams}");
+    strength.of_rows(draws)
 }
 
 fn on_the_device<const D: usize, L: Law>(

@@ -1,5 +1,7 @@
 //! What can be wrong with a process's parameters.
 
+use crate::Scale;
+
 /// Why a corruption process could not be built, or does not fit the data.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -17,7 +19,7 @@ pub enum CorruptionError {
         high: f64,
     },
     /// Two ends that do not stand in ascending order.
-    #[error("`{name}` must have its lower end first and below the other, but is [{low}, {high}]")]
+    #[error("`{name}` must be two finite numbers, the lower first, but is [{}, {}]", Short(*low), Short(*high))]
     Ends {
         /// The parameter.
         name: &'static str,
@@ -25,6 +27,34 @@ pub enum CorruptionError {
         low: f64,
         /// The upper end it was given.
         high: f64,
+    },
+    /// A text that is no level.
+    #[error("`{text}` is no level; write a number, LOW..HIGH (drawn for each row) or @SEVERITY")]
+    NoLevel {
+        /// The text.
+        text: String,
+    },
+    /// A log-uniform level that is scaled about a null level other than 0.
+    #[error("`{name}` changes nothing at {null}: a log-uniform level of it cannot be scaled")]
+    LogAbout {
+        /// The parameter.
+        name: &'static str,
+        /// Its null level.
+        null: f64,
+    },
+    /// A process that shows a mask, within a combination or another such process.
+    #[error("`show-mask` must be outermost: `{name}` cannot hold it")]
+    MaskInside {
+        /// The combination.
+        name: &'static str,
+    },
+    /// An error in a process that a file or a text names.
+    #[error("{process}: {source}")]
+    In {
+        /// The process.
+        process: &'static str,
+        /// What is wrong.
+        source: Box<CorruptionError>,
     },
     /// A log-uniform range that does not begin above 0.
     #[error("`{name}`, drawn log-uniformly, must begin above 0, but begins at {low}")]
@@ -50,7 +80,7 @@ pub enum CorruptionError {
     },
     /// Weights that do not say how to choose.
     #[error(
-        "`weights` must be one number of at least 0 for each of the {processes} processes, and not all 0, but are {weights:?}"
+        "`weights` must be one number of at least 0 for each of the {processes} processes, with a finite sum above 0, but are {weights:?}"
     )]
     Weights {
         /// How many processes there are.
@@ -71,10 +101,8 @@ pub enum CorruptionError {
         name: &'static str,
     },
     /// An image process for data of another rank.
-    #[error("`{process}` is for images [batch, channels, height, width], not for rank {rank}")]
+    #[error("it is for images [batch, channels, height, width], not for rank {rank}")]
     Rank {
-        /// The process.
-        process: String,
         /// The rank it was asked for.
         rank: usize,
     },
@@ -88,10 +116,10 @@ pub enum CorruptionError {
         /// What would be right.
         why: String,
     },
-    /// A text that names no process, or no strength.
+    /// A text that names no process.
     #[error(
         "`{text}` is no corruption; write NAME, NAME:LEVEL, NAME:LOW..HIGH or NAME@SEVERITY, joined \
-         by + for one after the other; known are mixed, {known}"
+         by + for one after the other; known are none, mixed, {known}"
     )]
     Unknown {
         /// The text.
@@ -140,8 +168,10 @@ pub(crate) fn range(
     name: &'static str,
     [low, high]: [f64; 2],
 ) -> Result<[f32; 2], CorruptionError> {
-    if !(low < high && low.is_finite() && high.is_finite()) {
+    let allowed = [-Scale::LARGEST, Scale::LARGEST];
+    let ends = [within(name, low, allowed)? as f32, within(name, high, allowed)? as f32];
+    if ends[0] >= ends[1] {
         return Err(CorruptionError::Ends { name, low, high });
     }
-    Ok([low as f32, high as f32])
+    Ok(ends)
 }

@@ -3,8 +3,8 @@
 use burn::tensor::Tensor;
 use dvae_random::Draws;
 
+use crate::clip::Clip;
 use crate::entries::{Law, Noise, Value, each_entry};
-use crate::error::range;
 use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Additive isotropic Gaussian noise.
@@ -20,7 +20,7 @@ use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Gaussian {
     level: Level,
-    clip: Option<[f32; 2]>,
+    clip: Clip,
 }
 
 impl Gaussian {
@@ -35,18 +35,18 @@ impl Gaussian {
 
     /// Noise of standard deviation `sigma`, finite and at least 0.
     pub fn new(sigma: impl Into<Level>) -> Result<Self, CorruptionError> {
-        Ok(Self { level: Self::SCALE.resolve(sigma)?, clip: None })
+        Ok(Self { level: Self::SCALE.resolve(sigma)?, clip: Clip::default() })
     }
 
     /// The same noise, clipped to `[low, high]` afterwards.
     pub fn clipped(self, low: f64, high: f64) -> Result<Self, CorruptionError> {
-        Ok(Self { clip: Some(range("clip", [low, high])?), ..self })
+        Ok(Self { clip: Clip::to(low, high)?, ..self })
     }
 }
 
 #[derive(Clone, Copy)]
 struct Add {
-    clip: Option<[f32; 2]>,
+    clip: Clip,
 }
 
 impl Law for Add {
@@ -55,10 +55,7 @@ impl Law for Add {
     #[inline(always)]
     fn apply<V: Value>(self, x: V, sigma: V, noise: V) -> (V, V::Mask) {
         let noisy = x.clone() + noise * sigma;
-        let out = match self.clip {
-            Some(range) => noisy.clipped(range),
-            None => noisy,
-        };
+        let out = self.clip.of(noisy);
         (out.clone(), out.differs(x))
     }
 }
@@ -86,8 +83,8 @@ mod tests {
     #[test]
     fn adds_sigma_times_the_draw_and_clips() {
         let (clean, noise) = ([0.5; 3], [1.0, -4.0, 0.0]);
-        assert_eq!(by_hand(Add { clip: None }, 0.25, &clean, &noise), [0.75, -0.5, 0.5]);
-        let clip = Some([0.0, 1.0]);
+        assert_eq!(by_hand(Add { clip: Clip::default() }, 0.25, &clean, &noise), [0.75, -0.5, 0.5]);
+        let clip = Clip::to(0.0, 1.0).unwrap();
         assert_eq!(by_hand(Add { clip }, 0.25, &clean, &noise), [0.75, 0.0, 0.5]);
     }
 

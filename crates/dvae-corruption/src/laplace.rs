@@ -3,8 +3,8 @@
 use burn::tensor::Tensor;
 use dvae_random::Draws;
 
+use crate::clip::Clip;
 use crate::entries::{Law, Noise, Value, each_entry};
-use crate::error::range;
 use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Additive Laplace noise.
@@ -15,11 +15,11 @@ use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 ///
 /// The scale `s` is in units of the data; the standard deviation is `√2 s`. Drawn by inversion of one
 /// uniform of 24 bits (Devroye 1986, "Non-Uniform Random Variate Generation", section II.2.1), so
-/// that `|e|` is at most 15.9.
+/// that `|e|` is at most 16.7.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Laplace {
     level: Level,
-    clip: Option<[f32; 2]>,
+    clip: Clip,
 }
 
 impl Laplace {
@@ -34,18 +34,18 @@ impl Laplace {
 
     /// Noise of mean absolute value `scale`, finite and at least 0.
     pub fn new(scale: impl Into<Level>) -> Result<Self, CorruptionError> {
-        Ok(Self { level: Self::SCALE.resolve(scale)?, clip: None })
+        Ok(Self { level: Self::SCALE.resolve(scale)?, clip: Clip::default() })
     }
 
     /// The same noise, clipped to `[low, high]` afterwards.
     pub fn clipped(self, low: f64, high: f64) -> Result<Self, CorruptionError> {
-        Ok(Self { clip: Some(range("clip", [low, high])?), ..self })
+        Ok(Self { clip: Clip::to(low, high)?, ..self })
     }
 }
 
 #[derive(Clone, Copy)]
 struct Add {
-    clip: Option<[f32; 2]>,
+    clip: Clip,
 }
 
 /// Half of the distance between two uniforms: keeps the logarithm finite at both ends.
@@ -61,10 +61,7 @@ impl Law for Add {
         let negative = centred.clone().below(centred.times(0.0));
         let noise = size.clone().choose(negative, size.times(-1.0));
         let noisy = x.clone() + noise * scale;
-        let out = match self.clip {
-            Some(range) => noisy.clipped(range),
-            None => noisy,
-        };
+        let out = self.clip.of(noisy);
         (out.clone(), out.differs(x))
     }
 }
@@ -92,13 +89,19 @@ mod tests {
     // step), ln 10 at 95 %.
     #[test]
     fn adds_the_quantile_of_the_uniform() {
-        let noise = by_hand(Add { clip: None }, 1.0, &[0.0; 4], &[0.25, 0.75, 0.5, 0.95]);
+        let noise =
+            by_hand(Add { clip: Clip::default() }, 1.0, &[0.0; 4], &[0.25, 0.75, 0.5, 0.95]);
         let ln_2 = std::f32::consts::LN_2;
         for (got, expected) in noise.iter().zip([-ln_2, ln_2, 0.0, std::f32::consts::LN_10]) {
             assert!((got - expected).abs() < 2e-6, "{noise:?}");
         }
-        let ends = by_hand(Add { clip: None }, 1.0, &[0.0; 2], &[0.0, 1.0 - f32::EPSILON / 2.0]);
-        assert!(ends.iter().all(|v| v.abs() > 15.0 && v.abs() < 17.0), "{ends:?}");
-        assert_eq!(by_hand(Add { clip: Some([0.0, 1.0]) }, 1.0, &[0.5], &[0.0]), [0.0]);
+        let ends = by_hand(
+            Add { clip: Clip::default() },
+            1.0,
+            &[0.0; 2],
+            &[0.0, 1.0 - f32::EPSILON / 2.0],
+        );
+        assert!(ends.iter().all(|v| v.abs() > 16.6 && v.abs() < 16.7), "{ends:?}");
+        assert_eq!(by_hand(Add { clip: Clip::to(0.0, 1.0).unwrap() }, 1.0, &[0.5], &[0.0]), [0.0]);
     }
 }

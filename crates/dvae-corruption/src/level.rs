@@ -56,7 +56,7 @@ pub enum Level {
         /// How many stairs there are, at least 2.
         steps: u32,
     },
-    /// Again and again: up in the first half of each cycle, steady in the second. Fu et al. (2019),
+    /// Again and again (give a cycle four epochs or more): up in the first half of each cycle, steady in the second. Fu et al. (2019),
     /// "Cyclical Annealing Schedule", section 3.2, with R = ½.
     Cyclical {
         /// Where each cycle begins.
@@ -143,7 +143,7 @@ impl<'de> Visitor<'de> for InFiles {
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Level, E> {
-        text.parse().map_err(|()| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+        text.parse().map_err(|_| E::invalid_value(serde::de::Unexpected::Str(text), &self))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Level, A::Error> {
@@ -152,13 +152,14 @@ impl<'de> Visitor<'de> for InFiles {
 }
 
 impl FromStr for Level {
-    type Err = ();
+    type Err = CorruptionError;
 
     /// `0.3`, `0.1..0.5` (uniform), `@3` (a severity).
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let number = |text: &str| text.trim().parse().map_err(|_| ());
+    fn from_str(text: &str) -> Result<Self, CorruptionError> {
+        let unreadable = || CorruptionError::NoLevel { text: text.to_owned() };
+        let number = |text: &str| text.trim().parse().map_err(|_| unreadable());
         if let Some(severity) = text.strip_prefix('@') {
-            return severity.parse().map(Self::Severity).map_err(|_| ());
+            return severity.parse().map(Self::Severity).map_err(|_| unreadable());
         }
         match text.split_once("..") {
             Some((low, high)) => Ok(Self::Uniform([number(low)?, number(high)?])),
@@ -183,44 +184,37 @@ impl fmt::Display for Level {
 }
 
 impl Level {
-    /// The level of each row of `draws`. Only a drawn level takes a draw.
-    ///
-    /// # Panics
-    ///
-    /// If it is a severity: [`Scale::resolve`] knows what that is.
-    pub fn of_rows(self, draws: &mut Draws) -> Vec<f32> {
-        let rows = draws.ids().len();
-        let between = |[low, high]: [f64; 2], u: f64| low + (high - low) * u;
-        let mut drawn = |value: &dyn Fn(f64) -> f64| -> Vec<f32> {
-            let uniforms = draws.uniform_host(1);
-            uniforms.into_iter().map(|u| value(f64::from(u)) as f32).collect()
-        };
-        match self {
-            Self::Uniform(ends) => drawn(&|u| between(ends, u)),
-            Self::LogUniform(ends) => drawn(&|u| between(ends.map(f64::ln), u).exp()),
-            other => vec![other.at(draws.progress()) as f32; rows],
-        }
-    }
-
-    /// The level at a point of training in `[0, 1]`; the upper end of one that is drawn.
-    fn at(self, progress: f64) -> f64 {
+    /// The level at a point of training in `[0, 1]`, if it is not drawn.
+    fn at(self, progress: f64) -> Option<f64> {
         let t = progress.clamp(0.0, 1.0);
         let between = |from: f64, to: f64, share: f64| from + (to - from) * share;
-        match self {
+        Some(match self {
             Self::Fixed(level) => level,
-            Self::Severity(_) => panic!("a severity is resolved by the process's scale"),
-            Self::Uniform([_, high]) | Self::LogUniform([_, high]) => high,
             Self::Linear([from, to]) => between(from, to, t),
             Self::Cosine([from, to]) => between(from, to, 0.5 - 0.5 * (PI * t).cos()),
             Self::Step { from, to, steps } => {
-                let last = f64::from(steps - 1);
+                let last = f64::from(steps.max(2) - 1);
                 between(from, to, (t * f64::from(steps)).floor().min(last) / last)
             }
             Self::Cyclical { from, to, cycles } => {
-                let done = t * f64::from(cycles);
-                let within = if t == 1.0 { 1.0 } else { done.fract() };
+                let within = if t == 1.0 { 1.0 } else { (t * f64::from(cycles)).fract() };
                 between(from, to, (2.0 * within).min(1.0))
             }
+            Self::Severity(_) | Self::Uniform(_) | Self::LogUniform(_) => return None,
+        })
+    }
+
+    /// The largest value that it takes; nothing of a severity.
+    pub(crate) fn largest(self) -> Option<f64> {
+        match self {
+            Self::Severity(_) => None,
+            Self::Fixed(level) => Some(level),
+            Self::Uniform([a, b])
+            | Self::LogUniform([a, b])
+            | Self::Linear([a, b])
+            | Self::Cosine([a, b])
+            | Self::Step { from: a, to: b, .. }
+            | Self::Cyclical { from: a, to: b, .. } => Some(a.max(b)),
         }
     }
 
@@ -246,16 +240,42 @@ impl Level {
 }
 
 impl Strength {
+    /// The level of each row of `draws`. Only a level that is drawn takes a draw.
+    ///
+    /// What is closer to the null level than 10⁻³⁰ counts as it.
+    pub fn of_rows(&self, draws: &mut Draws) -> Vec<f32> {
+        let between = |[low, high]: [f64; 2], u: f64| low + (high - low) * u;
+        let null = self.scale.null;
+        let settle = |level: f64| (if (level - null).abs() < 1e-30 { null } else { level }) as f32;
+        let rows = draws.ids().len();
+        let mut drawn = |value: &dyn Fn(f64) -> f64| -> Vec<f32> {
+            let uniforms = draws.uniform_host(1);
+            uniforms.into_iter().map(|u| settle(value(f64::from(u)))).collect()
+        };
+        match self.level {
+            Level::Uniform(ends) => drawn(&|u| between(ends, u)),
+            Level::LogUniform(ends) => drawn(&|u| between(ends.map(f64::ln), u).exp()),
+            Level::Severity(severity) => {
+                let place = usize::from(severity.clamp(1, 5)) - 1;
+                vec![settle(self.scale.severities[place]); rows]
+            }
+            level => vec![settle(level.at(draws.progress()).unwrap_or(null)); rows],
+        }
+    }
+
     /// The level at a share of the way from what changes nothing (0) to this strength (1). One of the
     /// two may vary, not both.
     pub(crate) fn share(self, share: Level) -> Result<Level, CorruptionError> {
         let Scale { name, null, .. } = self.scale;
         let towards = |level: f64, share: f64| null + share * (level - null);
-        match (self.level, share) {
+        let log = |level| matches!(level, Level::LogUniform(_)) && null != 0.0;
+        match (self.scale.resolve(self.level)?, share) {
             (_, Level::Fixed(0.0)) => Ok(Level::Fixed(null)),
             (level, Level::Fixed(1.0)) => Ok(level),
+            (level, share) if log(level) || log(share) => {
+                Err(CorruptionError::LogAbout { name, null })
+            }
             (level, Level::Fixed(share)) => Ok(level.map(|level| towards(level, share))),
-            (_, Level::LogUniform(_)) if null != 0.0 => Err(CorruptionError::VariesTwice { name }),
             (Level::Fixed(level), share) => Ok(share.map(|share| towards(level, share))),
             _ => Err(CorruptionError::VariesTwice { name }),
         }
@@ -332,7 +352,8 @@ mod tests {
     };
 
     fn at(level: Level, progress: f64) -> f32 {
-        level.of_rows(&mut Key::new(1).rows(&[4]).at_progress(progress))[0]
+        let strength = Strength { level, scale: SCALE };
+        strength.of_rows(&mut Key::new(1).rows(&[4]).at_progress(progress))[0]
     }
 
     // Halfway: the mean of the ends on a line and on a cosine; the middle one of three stairs; the
@@ -354,9 +375,12 @@ mod tests {
     #[test]
     fn a_drawn_level_is_the_rows_own_and_follows_its_law() {
         let ids: Vec<u64> = (0..4000).collect();
-        let uniform = Level::Uniform([1.0, 3.0]).of_rows(&mut Key::new(1).rows(&ids));
-        let log = Level::LogUniform([0.01, 1.0]).of_rows(&mut Key::new(1).rows(&ids));
-        assert_eq!(uniform[7], Level::Uniform([1.0, 3.0]).of_rows(&mut Key::new(1).rows(&[7]))[0]);
+        let drawn = |level, ids: &[u64]| {
+            Strength { level, scale: SCALE }.of_rows(&mut Key::new(1).rows(ids))
+        };
+        let uniform = drawn(Level::Uniform([1.0, 3.0]), &ids);
+        let log = drawn(Level::LogUniform([0.01, 1.0]), &ids);
+        assert_eq!(uniform[7], drawn(Level::Uniform([1.0, 3.0]), &[7])[0]);
         assert!(uniform.iter().all(|v| (1.0..=3.0).contains(v)));
         assert!(log.iter().all(|v| (0.009_999..=1.0).contains(v)));
         // Half of the rows below the middle, of the ends and of their logarithms: five binomial σ.
@@ -381,6 +405,12 @@ mod tests {
         assert_eq!(varying, Ok(Level::Uniform([0.0, 0.75])));
         let twice = strength(Level::Linear([1.0, 2.0])).share(Level::Linear([0.0, 1.0]));
         assert_eq!(twice, Err(CorruptionError::VariesTwice { name: "sigma" }));
+        let log = strength(Level::Fixed(3.0)).share(Level::LogUniform([0.1, 1.0]));
+        assert_eq!(log, Err(CorruptionError::LogAbout { name: "sigma", null: 1.0 }));
+        assert!(strength(Level::LogUniform([2.0, 3.0])).share(half).is_err());
+        let severity = Strength { level: Level::Severity(4), scale: SCALE };
+        assert_eq!(severity.share(half), Ok(Level::Fixed(2.0)));
+        assert_eq!(severity.of_rows(&mut Key::new(1).rows(&[1])), [4.0]);
     }
 
     #[test]
@@ -390,7 +420,7 @@ mod tests {
             (Level::Fixed(-1.0), "but is -1"),
             (Level::Severity(0), "`severity` must lie in [1, 5], but is 0"),
             (Level::Severity(6), "but is 6"),
-            (Level::Uniform([2.0, 1.0]), "lower end first and below the other, but is [2, 1]"),
+            (Level::Uniform([2.0, 1.0]), "two finite numbers, the lower first, but is [2, 1]"),
             (Level::Uniform([1.0, 11.0]), "but is 11"),
             (Level::LogUniform([0.0, 1.0]), "must begin above 0"),
             (Level::Linear([0.0, f64::INFINITY]), "but is inf"),

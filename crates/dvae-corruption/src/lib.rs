@@ -9,12 +9,12 @@
 //! | [`Uniform`]       | `x̃ᵢ = xᵢ + a (2uᵢ − 1)`                                    | if clipped       |
 //! | [`Laplace`]       | `x̃ᵢ = xᵢ + s eᵢ`, `p(e) = ½ exp(−\|e\|)`                    | if clipped       |
 //! | [`Speckle`]       | `x̃ᵢ = xᵢ (1 + σ εᵢ)`                                       | if clipped       |
-//! | [`Masking`]       | `x̃ᵢ = 0`, a value or a mean, with probability `ν`          | yes              |
+//! | [`Masking`]       | `x̃ᵢ = 0`, a value or a mean, with probability `ν`          | if the value does |
 //! | [`Dropout`]       | `x̃ᵢ = 0` with probability `ν`, else `xᵢ / (1 − ν)`         | no               |
 //! | [`SaltAndPepper`] | `x̃ᵢ` is 0 or 1 with probability `ν`                        | yes              |
-//! | [`Impulse`]       | `x̃ᵢ` is anything in a range with probability `ν`           | yes              |
+//! | [`Impulse`]       | `x̃ᵢ` is anything in a range with probability `ν`           | if the range does |
 //! | [`Shot`]          | `x̃ᵢ = g nᵢ`, `nᵢ ~ Poisson(xᵢ / g)`                        | yes              |
-//! | [`Quantisation`]  | `x̃ᵢ` is the nearest multiple of `δ`                        | yes              |
+//! | [`Quantisation`]  | `x̃ᵢ` is the nearest multiple of `δ`                        | if clipped       |
 //! | [`Clipping`]      | what is too high or too low is cut off                    | yes              |
 //! | [`Brightness`]    | `x̃ᵢ = xᵢ + b`                                              | yes              |
 //! | [`Gamma`]         | `x̃ᵢ = xᵢ^γ`                                                | yes              |
@@ -64,6 +64,7 @@
 mod banding;
 mod brightness;
 mod clean;
+mod clip;
 mod clipping;
 mod config;
 mod contrast;
@@ -94,6 +95,7 @@ mod rotation;
 mod rows;
 mod salt_and_pepper;
 mod saturation;
+mod sensor;
 mod sequence;
 mod shear;
 mod shot;

@@ -52,7 +52,8 @@ impl Masking {
         Ok(Self { filling: Filling::Constant(value), ..self })
     }
 
-    /// The same with a value for each entry of a row, in row-major order: the means of the features.
+    /// The same with a value for each entry of a row, in row-major order: the means of the features, which
+    /// a data set tells (`Dataset::mean`).
     pub fn fill_features(self, values: Vec<f32>) -> Result<Self, CorruptionError> {
         for &value in &values {
             crate::error::within("fill", value.into(), [-Scale::LARGEST, Scale::LARGEST])?;

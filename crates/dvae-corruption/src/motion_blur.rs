@@ -15,7 +15,7 @@ use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 /// ```
 ///
 /// The length `ℓ` is in pixels. The line is sampled four times a pixel, bilinearly; beyond the edges the
-/// nearest pixel counts. As in Hendrycks & Dietterich (2019), appendix B, but of even weight along the
+/// nearest pixel counts. As in Hendrycks & Dietterich (2019), section 4.1, but of even weight along the
 /// line, and centred.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MotionBlur {

@@ -25,8 +25,9 @@ pub enum Shape {
 /// x̃ = f on n shapes of area a H W / n each, at places of each row's own, x elsewhere
 /// ```
 ///
-/// A shape lies whole within the image, so it cannot be larger; shapes may overlap, so together they
-/// hide at most the share `a` (to the pixel). The value `f` is 0 unless said otherwise. One block is
+/// A shape lies whole within the image, so it cannot be larger; shapes may overlap, and blocks are whole
+/// rectangles, so together they hide at most the share `a`. Of more shapes than pixels or lines to hide
+/// some are empty. The value `f` is 0 unless said otherwise. One block is
 /// "cutout": DeVries & Taylor (2017), "Improved Regularization of Convolutional Neural Networks with
 /// Cutout", whose square may stand over the edge.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -67,19 +68,31 @@ impl Occlusion {
         Ok(Self { fill: within("fill", value, [0.0, 1.0])? as f32, ..self })
     }
 
-    /// One shape of this share of the image; `[line, column, upright or level]` on `[0, 1)`.
-    fn rectangle(&self, image: Image, share: f32, [v, u, upright]: [f32; 3]) -> Rectangle {
-        let [tall, wide] = match self.shape {
-            Shape::Blocks => [share.sqrt(); 2],
-            Shape::Stripes if upright < 0.5 => [share, 1.0],
-            Shape::Stripes => [1.0, share],
+    /// Shape `i`, if it has a pixel; `[line, column, upright or level]` on `[0, 1)`.
+    ///
+    /// What is to be hidden is shared out in whole pixels, or in whole lines, so that nothing is lost or
+    /// won by rounding each shape on its own.
+    fn rectangle(&self, image: Image, share: f32, i: usize, [v, u, turn]: [f32; 3]) -> Rectangle {
+        let Image { height, width, .. } = image;
+        let part = |whole: usize| {
+            let hidden = (share * whole as f32).round() as usize;
+            hidden * (i + 1) / self.count - hidden * i / self.count
         };
-        let place = |share: f32, u: f32, len: usize| {
-            let size = ((share * len as f32).round() as usize).min(len);
+        let [tall, wide] = match self.shape {
+            Shape::Blocks => {
+                let area = part(height * width);
+                let tall = (area as f32 * height as f32 / width as f32).sqrt().round() as usize;
+                let tall = tall.clamp(1, height);
+                [tall, (area / tall).min(width)]
+            }
+            Shape::Stripes if turn < 0.5 => [part(height), width],
+            Shape::Stripes => [height, part(width)],
+        };
+        let place = |size: usize, u: f32, len: usize| {
             let start = (u * (len - size + 1) as f32) as usize;
             start..start + size
         };
-        [place(tall, v, image.height), place(wide, u, image.width)]
+        [place(tall, v, height), place(wide, u, width)]
     }
 }
 
@@ -98,8 +111,8 @@ fn hide(image: Image, [lines, columns]: Rectangle, fill: f32, out: &mut [f32]) {
 impl Corruption<4> for Occlusion {
     fn corrupt(&self, clean: Tensor<4>, draws: &mut Draws) -> Corrupted<4> {
         each_image(self.strength(), clean, draws, |image, out, share, draws| {
-            for _ in 0..self.count {
-                let place = self.rectangle(image, share / self.count as f32, draws.uniforms());
+            for i in 0..self.count {
+                let place = self.rectangle(image, share, i, draws.uniforms());
                 hide(image, place, self.fill, out);
             }
         })
@@ -130,16 +143,42 @@ mod tests {
         assert_eq!(out, [expected, expected].concat()[..]);
     }
 
-    // A quarter of the image: half of each side. The last uniform below 1 puts it at the end.
+    // A quarter of 2 × 4 pixels is 2: one line of two. The last uniform below 1 puts it at the end.
     #[test]
     fn a_rectangle_has_its_share_and_stays_inside() {
         let block = Occlusion::new(0.25).unwrap();
-        assert_eq!(block.rectangle(image(), 0.25, [0.0, 0.0, 0.0]), [0..1, 0..2]);
-        assert_eq!(block.rectangle(image(), 0.25, [0.999_999, 0.999_999, 0.0]), [1..2, 2..4]);
-        assert_eq!(block.rectangle(image(), 1.0, [0.999_999, 0.5, 0.0]), [0..2, 0..4]);
+        assert_eq!(block.rectangle(image(), 0.25, 0, [0.0, 0.0, 0.0]), [0..1, 0..2]);
+        assert_eq!(block.rectangle(image(), 0.25, 0, [0.999_999, 0.999_999, 0.0]), [1..2, 2..4]);
+        assert_eq!(block.rectangle(image(), 1.0, 0, [0.999_999, 0.5, 0.0]), [0..2, 0..4]);
         let stripes = block.shape(Shape::Stripes);
-        assert_eq!(stripes.rectangle(image(), 0.5, [0.6, 0.6, 0.7]), [0..2, 1..3]);
-        assert_eq!(stripes.rectangle(image(), 0.5, [0.6, 0.6, 0.2]), [1..2, 0..4]);
+        assert_eq!(stripes.rectangle(image(), 0.5, 0, [0.6, 0.6, 0.7]), [0..2, 1..3]);
+        assert_eq!(stripes.rectangle(image(), 0.5, 0, [0.6, 0.6, 0.2]), [1..2, 0..4]);
+    }
+
+    // However many they are, shapes together have the pixels that one would have, or a few less.
+    #[test]
+    fn many_shapes_share_what_one_would_hide() {
+        let image = Image { pixels: &[], channels: 1, height: 28, width: 28 };
+        for (shape, allowed) in [(Shape::Blocks, 0.35), (Shape::Stripes, 0.0)] {
+            for count in [1, 3, 10, 64, 700, 1000] {
+                let process = Occlusion::new(0.2).unwrap().count(count).unwrap().shape(shape);
+                let areas = (0..count).map(|i| {
+                    let [lines, columns] = process.rectangle(image, 0.2, i, [0.3, 0.7, 0.1]);
+                    lines.len() * columns.len()
+                });
+                let hidden = areas.sum::<usize>() as f32;
+                let whole = match shape {
+                    Shape::Blocks => (0.2f32 * 784.0).round(),
+                    Shape::Stripes => (0.2f32 * 28.0).round() * 28.0,
+                };
+                assert!(hidden <= whole && hidden >= (1.0 - allowed) * whole, "{count}: {hidden}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_out_of_range_is_refused() {
+        let block = Occlusion::new(0.25).unwrap();
         assert!(block.count(0).is_err() && block.fill(f64::NAN).is_err());
     }
 }

@@ -4,7 +4,7 @@ use burn::tensor::kind::Basic;
 use burn::tensor::{Device, Int, Tensor};
 use dvae_random::Draws;
 
-use crate::sequence::{WHOLE, shares};
+use crate::sequence::{WHOLE, no_mask, shares};
 use crate::{Corrupted, Corruption, CorruptionError, Level, Strength};
 
 /// Each row is damaged by one of the processes, chosen independently per row.
@@ -34,6 +34,7 @@ impl<const D: usize, K: Basic> OneOf<D, K> {
         if processes.is_empty() {
             return Err(CorruptionError::Nothing { name: "one-of" });
         }
+        no_mask("one-of", &processes)?;
         let sum: f64 = weights.iter().sum();
         let right = weights.iter().all(|&weight| weight >= 0.0) && sum > 0.0 && sum.is_finite();
         if weights.len() != processes.len() || !right {

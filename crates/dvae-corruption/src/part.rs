@@ -5,6 +5,7 @@ use std::ops::Range;
 use burn::tensor::{Bool, Tensor};
 use dvae_random::Draws;
 
+use crate::sequence::no_mask;
 use crate::{Corrupted, Corruption, CorruptionError, Level, Strength};
 
 /// Damages some channels, or a rectangle, as if that part were the whole image.
@@ -13,7 +14,7 @@ use crate::{Corrupted, Corruption, CorruptionError, Level, Strength};
 /// use dvae_corruption::{Masking, Part};
 ///
 /// // The upper left quarter of the first channel of images of 28 × 28.
-/// let part = Part::new(Box::new(Masking::new(0.5)?)).channels(&[0])?.region(0..14, 0..14)?;
+/// let part = Part::new(Box::new(Masking::new(0.5)?))?.channels(&[0])?.region(0..14, 0..14)?;
 /// # Ok::<(), dvae_corruption::CorruptionError>(())
 /// ```
 #[derive(Debug)]
@@ -25,12 +26,14 @@ pub struct Part {
 }
 
 impl Part {
-    /// The process on the whole image, until a part is named.
-    pub fn new(process: Box<dyn Corruption<4>>) -> Self {
-        Self { process, channels: None, region: [None, None] }
+    /// The process on the whole image, until a part is named; an error if it shows a mask.
+    pub fn new(process: Box<dyn Corruption<4>>) -> Result<Self, CorruptionError> {
+        no_mask("part", std::slice::from_ref(&process))?;
+        Ok(Self { process, channels: None, region: [None, None] })
     }
 
-    /// Only on these channels, counted from 0: at least one, none twice.
+    /// Only on these channels, counted from 0: at least one, none twice. The process meets them in this
+    /// order.
     pub fn channels(self, channels: &[usize]) -> Result<Self, CorruptionError> {
         let mut sorted = channels.to_vec();
         sorted.sort_unstable();
@@ -38,7 +41,7 @@ impl Part {
         if sorted.is_empty() || sorted.len() < channels.len() {
             return Err(CorruptionError::Channels { channels: channels.into() });
         }
-        Ok(Self { channels: Some(sorted), ..self })
+        Ok(Self { channels: Some(channels.into()), ..self })
     }
 
     /// Only on these lines and columns, counted from 0, neither empty; all of them where none are given.
@@ -113,7 +116,7 @@ impl Corruption<4> for Part {
         let &[channels, height, width] = event else {
             return Err(shape("part", "it must be [channels, height, width]".into()));
         };
-        if let Some(&last) = self.channels.as_ref().and_then(|chosen| chosen.last())
+        if let Some(&last) = self.channels.as_ref().and_then(|chosen| chosen.iter().max())
             && last >= channels
         {
             return Err(shape("channels", format!("there is no channel {last}")));

@@ -13,7 +13,7 @@ use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 /// ```
 ///
 /// The side `s` is in pixels and need not be whole: blocks then differ by one pixel. Nothing is drawn but
-/// the level. "Pixelate" of Hendrycks & Dietterich (2019), appendix B, which scales down and up again.
+/// the level. "Pixelate" of Hendrycks & Dietterich (2019), section 4.1, which scales down and up again.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pixelate {
     level: Level,
@@ -75,6 +75,17 @@ impl Corruption<4> for Pixelate {
 
     fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<4>>, CorruptionError> {
         Ok(Box::new(Self { level: Self::SCALE.resolve(level)? }))
+    }
+
+    fn check(&self, event: &[usize]) -> Result<(), CorruptionError> {
+        let longest = event.iter().skip(1).max().copied().unwrap_or(0);
+        match self.level.largest() {
+            Some(side) if side > longest as f64 => {
+                let why = format!("a block of {side} pixels is larger than the image");
+                Err(CorruptionError::Shape { name: "side", event: event.into(), why })
+            }
+            _ => Ok(()),
+        }
     }
 }
 

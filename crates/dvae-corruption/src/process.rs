@@ -11,9 +11,10 @@ use crate::{CorruptionError, Level, Strength};
 /// Damaged rows, and what was done to them.
 #[derive(Clone, Debug)]
 pub struct Corrupted<const D: usize, K: Basic = Float> {
-    /// What the encoder sees, `x̃`, of the clean rows' shape `[batch, …]`.
+    /// What the encoder sees, `x̃`, of the clean rows' shape `[batch, …]`; with a mask beside it, if the
+    /// process shows one ([`Corruption::shows_mask`]).
     pub input: Tensor<D, K>,
-    /// The entries that the process touched, of the same shape: those where `x̃ᵢ ≠ xᵢ`, unless the
+    /// The entries that the process touched, of the clean rows' shape: those where `x̃ᵢ ≠ xᵢ`, unless the
     /// process says otherwise (an erased zero is touched although its value stays).
     pub changed: Tensor<D, Bool>,
 }
@@ -47,6 +48,12 @@ pub trait Corruption<const D: usize, K: Basic = Float>: Debug + Send + Sync {
     /// Of a combination the level is a share: 1 leaves the parts as they are, 0 changes nothing.
     fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D, K>>, CorruptionError>;
 
+    /// Whether a mask of what was touched stands beside `input`, as [`ShowMask`](crate::ShowMask) makes
+    /// it. Nothing can be around such a process.
+    fn shows_mask(&self) -> bool {
+        false
+    }
+
     /// Whether the process can damage rows of this shape; an error names what does not fit.
     fn check(&self, event: &[usize]) -> Result<(), CorruptionError> {
         let _ = event;
@@ -65,6 +72,10 @@ impl<const D: usize, K: Basic, C: Corruption<D, K> + ?Sized> Corruption<D, K> fo
 
     fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D, K>>, CorruptionError> {
         (**self).at_level(level)
+    }
+
+    fn shows_mask(&self) -> bool {
+        (**self).shows_mask()
     }
 
     fn check(&self, event: &[usize]) -> Result<(), CorruptionError> {

@@ -1,15 +1,16 @@
-//! Quantisation: entries rounded to multiples of a step.
+//! Quantisation: entries rounded to multiples of a step, clipped to a range if asked.
 
 use burn::tensor::Tensor;
 use dvae_random::Draws;
 
+use crate::clip::Clip;
 use crate::entries::{Law, Noise, Value, each_entry};
 use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Rounding to multiples of a step `δ`.
 ///
 /// ```text
-/// x̃ᵢ = δ ⌊xᵢ / δ + ½⌋, within [0, 1] unless told otherwise
+/// x̃ᵢ = clip(δ ⌊xᵢ / δ + ½⌋)
 /// ```
 ///
 /// An image of `b` bits has `δ = 1 / (2ᵇ − 1)`. No noise is drawn: every row loses the same detail.
@@ -17,7 +18,7 @@ use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Quantisation {
     level: Level,
-    clip: Option<[f32; 2]>,
+    clip: Clip,
 }
 
 impl Quantisation {
@@ -32,18 +33,18 @@ impl Quantisation {
 
     /// Rounds to multiples of `step`, finite and at least 0.
     pub fn new(step: impl Into<Level>) -> Result<Self, CorruptionError> {
-        Ok(Self { level: Self::SCALE.resolve(step)?, clip: Some([0.0, 1.0]) })
+        Ok(Self { level: Self::SCALE.resolve(step)?, clip: Clip::default() })
     }
 
-    /// The same without a range to stay in: for data outside `[0, 1]`.
-    pub fn unclipped(self) -> Self {
-        Self { clip: None, ..self }
+    /// The same, clipped to `[low, high]` afterwards.
+    pub fn clipped(self, low: f64, high: f64) -> Result<Self, CorruptionError> {
+        Ok(Self { clip: Clip::to(low, high)?, ..self })
     }
 }
 
 #[derive(Clone, Copy)]
 struct Round {
-    clip: Option<[f32; 2]>,
+    clip: Clip,
 }
 
 impl Law for Round {
@@ -54,10 +55,7 @@ impl Law for Round {
         // Never divided by 0: rows of step 0 stay as they are.
         let divisor = step.clone().clipped([f32::MIN_POSITIVE, f32::MAX]);
         let rounded = x.clone().over(divisor).plus(0.5).floored() * step;
-        let out = match self.clip {
-            Some(range) => rounded.clipped(range),
-            None => rounded,
-        };
+        let out = self.clip.of(rounded);
         (out.clone(), out.differs(x))
     }
 }
@@ -84,8 +82,12 @@ mod tests {
     // Of 0.4: 0.1 → 0, 0.25 → 0.4, 0.9 → 0.8, 1.0 → 1.2, which is clipped.
     #[test]
     fn rounds_to_the_nearest_multiple() {
-        let out =
-            by_hand(Round { clip: Some([0.0, 1.0]) }, 0.4, &[0.1, 0.25, 0.9, 1.01], &[0.0; 4]);
+        let out = by_hand(
+            Round { clip: Clip::to(0.0, 1.0).unwrap() },
+            0.4,
+            &[0.1, 0.25, 0.9, 1.01],
+            &[0.0; 4],
+        );
         for (got, expected) in out.iter().zip([0.0, 0.4, 0.8, 1.0]) {
             assert!((got - expected).abs() < 1e-6, "{out:?}");
         }

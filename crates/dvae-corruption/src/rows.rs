@@ -9,6 +9,7 @@ use dvae_kernels::with_values;
 use dvae_random::{Draws, RowDraws};
 use rayon::prelude::*;
 
+use crate::entries::levels;
 use crate::{Corrupted, Strength};
 
 /// Damages every row by `damage(clean, damaged, level, draws)`, whose `damaged` is a copy of `clean`
@@ -21,7 +22,7 @@ pub(crate) fn each_row<const D: usize>(
     draws: &mut Draws,
     damage: impl Fn(&[f32], &mut [f32], f32, &mut RowDraws) + Sync,
 ) -> Corrupted<D> {
-    let levels = strength.level.of_rows(draws);
+    let levels = levels(strength, clean.dims()[0], draws);
     let null = strength.scale.null as f32;
     let own = draws.branch();
     let (shape, device) = (clean.shape(), clean.device());

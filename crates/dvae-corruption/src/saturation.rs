@@ -12,7 +12,8 @@ use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 /// x̃ = clip(g + c (x − g)), to [0, 1],   g = 0.299 R + 0.587 G + 0.114 B
 /// ```
 ///
-/// Images of other than three channels have no colour and stay. The weights are those of ITU-R BT.601.
+/// Images of other than three channels have no colour: they stay, and
+/// [`Corruption::check`] refuses them. The weights are those of ITU-R BT.601.
 /// Nothing is drawn but the level. Hendrycks & Dietterich (2019) change the saturation of HSV.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Saturation {
@@ -63,6 +64,14 @@ impl Corruption<4> for Saturation {
 
     fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<4>>, CorruptionError> {
         Ok(Box::new(Self { level: Self::SCALE.resolve(level)? }))
+    }
+
+    fn check(&self, event: &[usize]) -> Result<(), CorruptionError> {
+        if event.first() == Some(&3) {
+            return Ok(());
+        }
+        let why = "only three channels have a colour".into();
+        Err(CorruptionError::Shape { name: "saturation", event: event.into(), why })
     }
 }
 

@@ -18,7 +18,19 @@ impl<const D: usize, K: Basic> Sequence<D, K> {
         if processes.is_empty() {
             return Err(CorruptionError::Nothing { name: "sequence" });
         }
+        no_mask("sequence", &processes)?;
         Ok(Self { processes })
+    }
+}
+
+/// An error if one of the processes that a combination holds shows a mask.
+pub(crate) fn no_mask<const D: usize, K: Basic>(
+    name: &'static str,
+    processes: &[Box<dyn Corruption<D, K>>],
+) -> Result<(), CorruptionError> {
+    match processes.iter().any(|process| process.shows_mask()) {
+        true => Err(CorruptionError::MaskInside { name }),
+        false => Ok(()),
     }
 }
 

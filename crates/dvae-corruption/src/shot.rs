@@ -15,7 +15,7 @@ use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 /// ```
 ///
 /// The gain `g` is the brightness of one photon: the variance of an entry is `g xᵢ`. Hendrycks &
-/// Dietterich (2019), appendix B, use `g` = 1/60 to 1/3. What is below 0 counts as 0.
+/// Dietterich (2019), section 4.1, use `g` = 1/60 to 1/3 in their code. What is below 0 counts as 0.
 ///
 /// Up to a mean of 16 photons the count is drawn by inversion, exactly up to the 24 bits of the uniform
 /// (Devroye 1986, "Non-Uniform Random Variate Generation", section X.3.3). Above it is rounded from a
@@ -64,6 +64,11 @@ fn count(
             if mean > LARGE {
                 *out = gain * (mean + mean.sqrt() * e + (e * e - 1.0) / 6.0).round().max(0.0);
             }
+        }
+    }
+    for (out, clean) in out.iter_mut().zip(clean) {
+        if !clean.is_finite() {
+            *out = *clean;
         }
     }
     clip(out);

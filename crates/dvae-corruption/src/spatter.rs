@@ -37,15 +37,15 @@ impl Spatter {
     }
 }
 
-/// The deterministic half of [`Spatter`], on one plane.
-fn splash(plane: &mut [f32], field: &[f32], share: f32) {
-    let dry = plane.len() - (share * plane.len() as f32).round() as usize;
+/// The deterministic half of [`Spatter`], on all planes.
+fn splash(pixels: &mut [f32], field: &[f32], share: f32) {
+    let dry = field.len() - (share * field.len() as f32).round() as usize;
     let mut order = field.to_vec();
-    if dry == plane.len() {
+    if dry == field.len() {
         return;
     }
     let (_, &mut threshold, _) = order.select_nth_unstable_by(dry, f32::total_cmp);
-    for (pixel, value) in plane.iter_mut().zip(field) {
+    for (pixel, value) in pixels.iter_mut().zip(field.iter().cycle()) {
         if *value >= threshold {
             *pixel = 1.0;
         }
@@ -71,9 +71,7 @@ impl Corruption<4> for Spatter {
     fn corrupt(&self, clean: Tensor<4>, draws: &mut Draws) -> Corrupted<4> {
         each_image(self.strength(), clean, draws, |image, out, share, draws| {
             let field = field(image, draws);
-            for plane in out.chunks_exact_mut(image.area()) {
-                splash(plane, &field, share);
-            }
+            splash(out, &field, share);
         })
     }
 

@@ -3,8 +3,8 @@
 use burn::tensor::Tensor;
 use dvae_random::Draws;
 
+use crate::clip::Clip;
 use crate::entries::{Law, Noise, Value, each_entry};
-use crate::error::range;
 use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Speckle: multiplicative Gaussian noise.
@@ -14,11 +14,11 @@ use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 /// ```
 ///
 /// `σ` is relative to the entry: zeros stay. The "speckle noise" of Hendrycks & Dietterich (2019),
-/// "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations", appendix B.
+/// "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations", an extra corruption.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Speckle {
     level: Level,
-    clip: Option<[f32; 2]>,
+    clip: Clip,
 }
 
 impl Speckle {
@@ -33,18 +33,18 @@ impl Speckle {
 
     /// Noise of relative standard deviation `sigma`, finite and at least 0.
     pub fn new(sigma: impl Into<Level>) -> Result<Self, CorruptionError> {
-        Ok(Self { level: Self::SCALE.resolve(sigma)?, clip: None })
+        Ok(Self { level: Self::SCALE.resolve(sigma)?, clip: Clip::default() })
     }
 
     /// The same noise, clipped to `[low, high]` afterwards.
     pub fn clipped(self, low: f64, high: f64) -> Result<Self, CorruptionError> {
-        Ok(Self { clip: Some(range("clip", [low, high])?), ..self })
+        Ok(Self { clip: Clip::to(low, high)?, ..self })
     }
 }
 
 #[derive(Clone, Copy)]
 struct Multiply {
-    clip: Option<[f32; 2]>,
+    clip: Clip,
 }
 
 impl Law for Multiply {
@@ -53,10 +53,7 @@ impl Law for Multiply {
     #[inline(always)]
     fn apply<V: Value>(self, x: V, sigma: V, noise: V) -> (V, V::Mask) {
         let noisy = x.clone() + x.clone() * (noise * sigma);
-        let out = match self.clip {
-            Some(range) => noisy.clipped(range),
-            None => noisy,
-        };
+        let out = self.clip.of(noisy);
         (out.clone(), out.differs(x))
     }
 }
@@ -84,8 +81,11 @@ mod tests {
     #[test]
     fn multiplies_each_entry_and_clips() {
         let (clean, noise) = ([0.5, 0.5, 0.0], [1.0, -4.0, 3.0]);
-        assert_eq!(by_hand(Multiply { clip: None }, 0.5, &clean, &noise), [0.75, -0.5, 0.0]);
-        let clip = Some([0.0, 0.7]);
+        assert_eq!(
+            by_hand(Multiply { clip: Clip::default() }, 0.5, &clean, &noise),
+            [0.75, -0.5, 0.0]
+        );
+        let clip = Clip::to(0.0, 0.7).unwrap();
         assert_eq!(by_hand(Multiply { clip }, 0.5, &clean, &noise), [0.7, 0.0, 0.0]);
     }
 }

@@ -3,8 +3,8 @@
 use burn::tensor::Tensor;
 use dvae_random::Draws;
 
+use crate::clip::Clip;
 use crate::entries::{Law, Noise, Value, each_entry};
-use crate::error::range;
 use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Additive uniform noise.
@@ -18,7 +18,7 @@ use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Uniform {
     level: Level,
-    clip: Option<[f32; 2]>,
+    clip: Clip,
 }
 
 impl Uniform {
@@ -33,18 +33,18 @@ impl Uniform {
 
     /// Noise of up to `half_width` either way, finite and at least 0.
     pub fn new(half_width: impl Into<Level>) -> Result<Self, CorruptionError> {
-        Ok(Self { level: Self::SCALE.resolve(half_width)?, clip: None })
+        Ok(Self { level: Self::SCALE.resolve(half_width)?, clip: Clip::default() })
     }
 
     /// The same noise, clipped to `[low, high]` afterwards.
     pub fn clipped(self, low: f64, high: f64) -> Result<Self, CorruptionError> {
-        Ok(Self { clip: Some(range("clip", [low, high])?), ..self })
+        Ok(Self { clip: Clip::to(low, high)?, ..self })
     }
 }
 
 #[derive(Clone, Copy)]
 struct Add {
-    clip: Option<[f32; 2]>,
+    clip: Clip,
 }
 
 impl Law for Add {
@@ -53,10 +53,7 @@ impl Law for Add {
     #[inline(always)]
     fn apply<V: Value>(self, x: V, half_width: V, u: V) -> (V, V::Mask) {
         let noisy = x.clone() + half_width * u.times(2.0).plus(-1.0);
-        let out = match self.clip {
-            Some(range) => noisy.clipped(range),
-            None => noisy,
-        };
+        let out = self.clip.of(noisy);
         (out.clone(), out.differs(x))
     }
 }
@@ -84,8 +81,8 @@ mod tests {
     #[test]
     fn adds_up_to_half_the_width_and_clips() {
         let (clean, u) = ([0.125, 0.5, 0.5], [0.0, 0.75, 0.5]);
-        assert_eq!(by_hand(Add { clip: None }, 0.25, &clean, &u), [-0.125, 0.625, 0.5]);
-        let clip = Some([0.0, 0.6]);
+        assert_eq!(by_hand(Add { clip: Clip::default() }, 0.25, &clean, &u), [-0.125, 0.625, 0.5]);
+        let clip = Clip::to(0.0, 0.6).unwrap();
         assert_eq!(by_hand(Add { clip }, 0.25, &clean, &u), [0.0, 0.6, 0.5]);
     }
 }

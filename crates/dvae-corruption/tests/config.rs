@@ -11,6 +11,8 @@ fn texts_name_processes_or_say_what_is_wrong() {
         ("gaussian:0.25", "gaussian, sigma 0.25"),
         ("motion-blur@5", "motion blur, length 10"),
         ("masking:0.1..0.5", "masking, rate 0.1..0.5"),
+        ("gaussian:1e-1+shot:1e-1", "gaussian, sigma 0.1 + shot, gain 0.1"),
+        ("gaussian:1e+1", "gaussian, sigma 10"),
         ("jpeg + masking:0.5", "jpeg, coarseness 3.5 + masking, rate 0.5"),
         ("none", "none"),
         (
@@ -23,13 +25,17 @@ fn texts_name_processes_or_say_what_is_wrong() {
     }
     for (text, needle) in [
         ("gauss", "`gauss` is no corruption"),
-        ("gauss", "known are mixed, gaussian, uniform, laplace"),
-        ("gaussian:x", "`gaussian:x`"),
+        ("gauss", "known are none, mixed, gaussian, uniform, laplace"),
+        ("gaussian:x", "`x` is no level; write a number"),
+        ("gauss:x", "`gauss:x` is no corruption"),
         ("gaussian:-1", "`sigma` must lie in [0, 1e30], but is -1"),
         ("gaussian@0", "`severity` must lie in [1, 5], but is 0"),
         ("masking:nan", "[0, 1], but is NaN"),
         ("masking:1.5", "`rate`"),
-        ("masking:0.5..0.1", "lower end first"),
+        (
+            "masking:0.5..0.1",
+            "masking: `rate` must be two finite numbers, the lower first, but is [0.5, 0.1]",
+        ),
         ("mixed:3", "`mixed:3`"),
         ("none:3", "`none:3`"),
         ("sequence", "`sequence`"),
@@ -42,12 +48,16 @@ fn texts_name_processes_or_say_what_is_wrong() {
 
 const FILE: &str = r#"
 process = "one-of"
-weights = [3.0, 1.0, 1.0, 2.0, 1.0]
+weights = [3.0, 1.0, 1.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0]
 of = [
     { process = "gaussian", level = 0.3, clip = [0.0, 1.0] },
     { process = "motion-blur", level = { severity = 4 } },
     { process = "sequence", of = [{ process = "jpeg" }, { process = "masking", level = "0.1..0.5", fill = 1 }] },
     { process = "sometimes", probability = 0.25, of = { process = "occlusion", count = 3, shape = "stripes" } },
+    { process = "masking", level = { log-uniform = [0.1, 0.5] }, fill = [0.5, 0.25] },
+    { process = "sometimes", probability = 1.0, of = { process = "haze", level = { linear = [0, 1] } } },
+    { process = "shot", level = { cosine = [0.01, 0.1] } },
+    { process = "shot", level = { step = { from = 0, to = 0.1, steps = 3 } } },
     { process = "part", of = { process = "gaussian-blur", kernel = 5, level = { cyclical = { from = 0, to = 2, cycles = 3 } } }, channels = [0], lines = [2, 9] },
 ]
 "#;
@@ -56,7 +66,8 @@ of = [
 fn files_come_back_as_they_were() {
     let config: CorruptionConfig = toml::from_str(FILE).unwrap();
     config.build::<4>().unwrap();
-    for config in CorruptionConfig::all().into_iter().chain([config]) {
+    let shown = CorruptionConfig::ShowMask { of: Box::new(config.clone()) };
+    for config in CorruptionConfig::all().into_iter().chain([config, shown]) {
         let json = serde_json::to_string(&config).unwrap();
         assert_eq!(serde_json::from_str::<CorruptionConfig>(&json).unwrap(), config, "{json}");
         let toml = toml::to_string(&config).unwrap();
@@ -110,7 +121,10 @@ fn files_are_refused_with_what_is_wrong() {
 #[test]
 fn parameters_out_of_range_are_named() {
     for (file, needle) in [
-        (r#"{"process": "gaussian", "clip": [1, 0]}"#, "`clip` must have its lower end first"),
+        (
+            r#"{"process": "gaussian", "clip": [1, 0]}"#,
+            "gaussian: `clip` must be two finite numbers, the lower first, but is [1, 0]",
+        ),
         (r#"{"process": "gaussian-blur", "kernel": 4}"#, "`kernel` must be odd"),
         (r#"{"process": "gaussian-blur", "kernel": 0}"#, "`kernel` must lie in [1, 255], but is 0"),
         (r#"{"process": "gaussian-blur", "level": 33}"#, "`sigma` must lie in [0, 32], but is 33"),
@@ -140,7 +154,7 @@ fn parameters_out_of_range_are_named() {
     let error = blur.build::<2>().unwrap_err().to_string();
     assert_eq!(
         error,
-        "`gaussian-blur` is for images [batch, channels, height, width], not for rank 2"
+        "gaussian-blur: it is for images [batch, channels, height, width], not for rank 2"
     );
 }
 
@@ -148,12 +162,20 @@ fn parameters_out_of_range_are_named() {
 fn the_catalogue_lists_every_process_with_its_level() {
     let catalogue = CorruptionConfig::catalogue();
     let all = CorruptionConfig::all();
-    assert_eq!(catalogue.lines().count(), all.len() + 1);
+    // A heading, a line for each, an empty one, and one for the combinations.
+    assert_eq!(catalogue.lines().count(), all.len() + 3);
     for config in all {
         let scale = config.strength().unwrap().scale;
         let line = catalogue.lines().find(|line| line.starts_with(&format!("{} ", config.name())));
         let line = line.unwrap_or_else(|| panic!("{} is missing", config.name()));
         assert!(line.contains(scale.name) && line.contains(scale.meaning), "{line}");
         assert_eq!(line.contains("images only"), config.build::<2>().is_err(), "{line}");
+        // Its parameters are the fields of the variant.
+        let toml = format!("process = '{}'\nno-such-parameter = 1", config.name());
+        let error = toml::from_str::<CorruptionConfig>(&toml).unwrap_err().to_string();
+        let expected = error.split("expected").nth(1).unwrap();
+        for field in expected.split('`').skip(1).step_by(2) {
+            assert!(field == "level" || line.contains(&format!("{field} ")), "{field}: {line}");
+        }
     }
 }

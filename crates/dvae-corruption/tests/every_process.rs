@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // A test may panic.
 
 use burn::tensor::{Bool, Device, Tensor};
-use dvae_corruption::{Corrupted, Corruption, CorruptionConfig, Level};
+use dvae_corruption::{Corrupted, Corruption, CorruptionConfig, Fill, Level, Shape, Strength};
 use dvae_random::{Draws, Key, Purpose};
 use proptest::prelude::*;
 
@@ -159,7 +159,7 @@ fn a_drawn_level_is_what_a_fixed_level_would_have_been() {
         let range = Level::Uniform([a.min(b), a.max(b)]);
         let drawn = process.at_level(range).unwrap();
         let drawn = values(drawn.corrupt(pictures(&ids, SHAPE), &mut draws(&ids, 0)).input);
-        let levels = range.of_rows(&mut draws(&ids, 0));
+        let levels = Strength { level: range, scale }.of_rows(&mut draws(&ids, 0));
         for (row, level) in
             drawn.chunks(drawn.len() / 6).zip(levels).enumerate().map(|(i, (r, l))| ((i, r), l))
         {
@@ -202,6 +202,24 @@ fn severities_grow() {
     }
 }
 
+// What is flat has nothing to blur, and a mean of whites is white.
+#[test]
+fn plain_images_stay_in_the_range_and_plain_under_blur() {
+    let ids = [1, 2];
+    for (name, process) in all() {
+        for value in [0.0, 1.0] {
+            let flat = Tensor::<4>::full([2, 3, 9, 7], value, &Device::flex());
+            let Corrupted { input, changed } = process.corrupt(flat, &mut draws(&ids, 0));
+            let input = values(input);
+            let leaves = LEAVES_THE_RANGE.contains(&name.as_str());
+            assert!(leaves || input.iter().all(|v| (0.0..=1.0).contains(v)), "{name}: {input:?}");
+            if ["gaussian-blur", "defocus", "motion-blur", "pixelate"].contains(&name.as_str()) {
+                assert!(!flags(changed).contains(&true), "{name}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_schedule_is_read_from_the_progress_of_training() {
     let ids = [4];
@@ -228,6 +246,9 @@ fn any_level() -> impl Strategy<Value = f64> {
         Just(f64::INFINITY),
         Just(-0.0),
         Just(1e-300),
+        Just(1e-40),
+        Just(3e-38),
+        Just(1e-20),
         Just(1e300),
         Just(1e30),
     ]
@@ -256,7 +277,12 @@ proptest! {
             Ok(process) => {
                 let [c, h, w] = shape;
                 let clean = pictures(&ids, shape).reshape([ids.len(), c, h, w]) * scale;
-                process.check(&shape).unwrap();
+                let fits = match config.name() {
+                    "saturation" => c == 3,
+                    "pixelate" => level <= h.max(w) as f64,
+                    _ => true,
+                };
+                prop_assert_eq!(process.check(&shape).is_ok(), fits, "{}", config.name());
                 let damaged = process.corrupt(clean.clone(), &mut draws(&ids, 0));
                 prop_assert_eq!(damaged.input.dims(), clean.dims());
                 prop_assert_eq!(damaged.changed.dims(), clean.dims());
@@ -265,6 +291,113 @@ proptest! {
                     prop_assert!(input.iter().all(|v| (0.0..=1.0).contains(v)), "{}", config.name());
                 }
             }
+        }
+    }
+}
+
+fn level() -> impl Strategy<Value = Level> {
+    let ends = || [0.0..1.2f64, 0.0..1.2f64];
+    prop_oneof![
+        (0.0..1.2f64).prop_map(Level::Fixed),
+        (0..8u8).prop_map(Level::Severity),
+        ends().prop_map(Level::Uniform),
+        ends().prop_map(Level::LogUniform),
+        ends().prop_map(Level::Linear),
+        ends().prop_map(Level::Cosine),
+        (0.0..1.2f64, 0.0..1.2f64, 0..4u32).prop_map(|(from, to, steps)| Level::Step {
+            from,
+            to,
+            steps
+        }),
+        (0.0..1.2f64, 0.0..1.2f64, 0..4u32).prop_map(|(from, to, cycles)| Level::Cyclical {
+            from,
+            to,
+            cycles
+        }),
+    ]
+}
+
+/// Any process with any parameters, some of them wrong, alone and combined.
+fn config() -> impl Strategy<Value = CorruptionConfig> {
+    use CorruptionConfig as C;
+    let range = || [-1.0..2.0f64, -1.0..2.0f64];
+    let alone = prop_oneof![
+        (0..C::all().len()).prop_map(|i| C::all()[i].clone()),
+        (level(), prop::option::of(range())).prop_map(|(level, clip)| C::Gaussian { level, clip }),
+        (level(), prop::option::of(range())).prop_map(|(level, clip)| C::Laplace { level, clip }),
+        (level(), prop::option::of(range()))
+            .prop_map(|(level, clip)| C::Quantisation { level, clip }),
+        (level(), -1.0..2.0f64)
+            .prop_map(|(level, f)| C::Masking { level, fill: Some(Fill::Constant(f)) }),
+        (level(), prop::collection::vec(0.0..1.0f32, 0..9))
+            .prop_map(|(level, f)| C::Masking { level, fill: Some(Fill::Features(f)) }),
+        (level(), range()).prop_map(|(level, values)| C::Impulse { level, values }),
+        (level(), range()).prop_map(|(level, range)| C::Clipping { level, range }),
+        level().prop_map(|level| C::Shot { level }),
+        level().prop_map(|level| C::Zoom { level }),
+        (level(), prop::option::of(0..9usize))
+            .prop_map(|(level, kernel)| C::GaussianBlur { level, kernel }),
+        (level(), 0..40usize, any::<bool>(), -0.5..1.5f64).prop_map(
+            |(level, count, stripes, fill)| {
+                let shape = if stripes { Shape::Stripes } else { Shape::Blocks };
+                C::Occlusion { level, count, shape, fill }
+            }
+        ),
+        (level(), any::<u32>())
+            .prop_map(|(level, sensor)| C::DeadPixels { level, sensor: sensor.into() }),
+    ];
+    alone.prop_recursive(3, 8, 3, |inner| {
+        let several = || prop::collection::vec(inner.clone(), 0..3);
+        let lines = || prop::option::of([0..6usize, 0..6usize]);
+        prop_oneof![
+            several().prop_map(|of| C::Sequence { of }),
+            (several(), prop::option::of(prop::collection::vec(-0.2..1.0f64, 0..3)))
+                .prop_map(|(of, weights)| C::OneOf { of, weights }),
+            (-0.1..1.1f64, inner.clone())
+                .prop_map(|(probability, of)| C::Sometimes { probability, of: Box::new(of) }),
+            (
+                inner.clone(),
+                prop::option::of(prop::collection::vec(0..4usize, 0..3)),
+                lines(),
+                lines()
+            )
+                .prop_map(|(of, channels, lines, columns)| {
+                    C::Part { of: Box::new(of), channels, lines, columns }
+                }),
+            inner.clone().prop_map(|of| C::ShowMask { of: Box::new(of) }),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
+
+    /// What can be built and fits the rows damages them, and can be rebuilt at any share; the rest is an
+    /// error. A file says the same.
+    #[test]
+    fn any_configuration_is_refused_or_works(
+        config in config(),
+        share in level(),
+        shape in [1..4usize, 1..7usize, 1..7usize],
+        progress in 0.0..1.0f64,
+    ) {
+        let file = toml::to_string(&config).unwrap();
+        prop_assert_eq!(&toml::from_str::<CorruptionConfig>(&file).unwrap(), &config);
+        let _ = config.to_string(); // Whatever the parameters are.
+        let Ok(process) = config.build::<4>() else { return Ok(()) };
+        let rebuilt = process.at_level(share);
+        for process in [Ok(process), rebuilt].into_iter().flatten() {
+            if process.check(&shape).is_err() {
+                continue;
+            }
+            let clean = pictures(&[5, 6], shape);
+            let mut draws = draws(&[5, 6], 0).at_progress(progress);
+            let Corrupted { input, changed } = process.corrupt(clean.clone(), &mut draws);
+            let mut seen = clean.dims();
+            seen[1] *= 1 + usize::from(process.shows_mask());
+            prop_assert_eq!(input.dims(), seen);
+            prop_assert_eq!(changed.dims(), clean.dims());
+            prop_assert!(values(input).iter().all(|value| !value.is_nan()));
         }
     }
 }

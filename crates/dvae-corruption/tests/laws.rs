@@ -4,8 +4,9 @@
 
 use burn::tensor::{Bool, Device, Tensor};
 use dvae_corruption::{
-    Clean, Corrupted, Corruption, CorruptionConfig, DeadLines, DeadPixels, Level, Masking,
-    Occlusion, OneOf, Part, Rotation, Sequence, Shot, ShowMask, Sometimes,
+    Banding, Clean, Corrupted, Corruption, CorruptionConfig, DeadLines, DeadPixels, Level, Masking,
+    MotionBlur, Occlusion, OneOf, Part, Rotation, Sequence, Shear, Shot, ShowMask, Sometimes,
+    Translation, Zoom,
 };
 use dvae_random::{Key, Purpose};
 
@@ -311,7 +312,7 @@ fn a_sequence_damages_again_with_noise_of_its_own() {
 fn a_part_is_damaged_and_the_rest_stays() {
     let ids = [3, 4];
     let clean = Tensor::<4>::full([2, 3, 4, 5], 0.5, &Device::flex());
-    let part = Part::new(Box::new(Masking::new(1.0).unwrap())).channels(&[2, 0]).unwrap();
+    let part = Part::new(Box::new(Masking::new(1.0).unwrap())).unwrap().channels(&[2, 0]).unwrap();
     let part = part.region(1..3, None).unwrap();
     let Corrupted { input, changed } = part.corrupt(clean, &mut Key::new(1).rows(&ids));
     let input: Vec<f32> = input.into_data().try_to_vec().unwrap();
@@ -330,7 +331,7 @@ fn a_part_is_damaged_and_the_rest_stays() {
         let error = part.check(event).unwrap_err().to_string();
         assert!(error.contains(needle), "{error}");
     }
-    let whole = || Part::new(Box::new(Clean));
+    let whole = || Part::new(Box::new(Clean)).unwrap();
     assert!(whole().channels(&[]).is_err() && whole().channels(&[1, 1]).is_err());
     #[allow(clippy::reversed_empty_ranges)] // What is to be refused.
     let backwards = whole().region(3..1, None);
@@ -348,11 +349,110 @@ fn a_mask_stands_beside_what_it_is_the_mask_of() {
     let [values, mask] = [0, WIDTH].map(|start| input.clone().narrow(1, start, WIDTH).into_data());
     assert_eq!(values, plain.input.into_data());
     assert_eq!(mask, plain.changed.clone().float().into_data());
-    assert_eq!(changed.clone().narrow(1, 0, WIDTH).into_data(), plain.changed.into_data());
-    assert!(!changed.narrow(1, WIDTH, WIDTH).any().into_scalar::<bool>());
+    assert_eq!(changed.into_data(), plain.changed.into_data());
     let undamaged = shown.at_level(Level::Fixed(0.0)).unwrap();
     let input = corrupt_rows(&*undamaged, grey(&ids), &ids).input;
     assert_eq!(input.clone().narrow(1, 0, WIDTH).into_data(), grey(&ids).into_data());
     assert_eq!(input.narrow(1, WIDTH, WIDTH).max().into_scalar::<f32>(), 0.0);
     assert!(ShowMask::<1>::new(Box::new(Clean)).is_err());
+}
+
+// Nothing can be done to rows that have their mask beside them.
+#[test]
+fn a_mask_is_shown_by_the_outermost_process() {
+    let shown = || -> Box<dyn Corruption<4>> {
+        Box::new(ShowMask::new(Box::new(Masking::new(0.3).unwrap())).unwrap())
+    };
+    for error in [
+        Sequence::new(vec![Box::new(Clean), shown()]).unwrap_err(),
+        OneOf::new(vec![shown()]).unwrap_err(),
+        Sometimes::new(0.5, shown()).unwrap_err(),
+        Part::new(shown()).unwrap_err(),
+        ShowMask::new(shown()).unwrap_err(),
+    ] {
+        assert!(error.to_string().starts_with("`show-mask` must be outermost"), "{error}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "2 rows cannot be damaged with the noise of 3")]
+fn rows_without_a_stream_of_their_own_are_refused() {
+    corrupt_rows(&Masking::new(0.5).unwrap(), grey(&[1, 2]), &[1, 2, 3]);
+}
+
+// On a ramp from left to right a pixel tells the column that it was read from, and on one from top to
+// bottom the line; read near the middle, where no edge counts.
+#[test]
+fn geometry_moves_by_its_law() {
+    let ids: Vec<u64> = (0..3000).collect();
+    let axis: Vec<f32> = (0..41).map(|i| i as f32 / 40.0).collect();
+    let axis = Tensor::<1>::from_data(axis.as_slice(), &Device::flex());
+    let across = axis.clone().reshape([1, 1, 1, 41]).expand([3000, 1, 41, 41]);
+    let down = axis.reshape([1, 1, 41, 1]).expand([3000, 1, 41, 41]);
+    // How far from the middle line or column the pixel at (y, x) was read.
+    let read = |process: &dyn Corruption<4>, picture: &Tensor<4>, y: usize, x: usize| {
+        let out = process.corrupt(picture.clone(), &mut Key::new(9).rows(&ids)).input;
+        let pixels = out.slice([0..3000, 0..1, y..y + 1, x..x + 1]).into_data();
+        pixels.iter::<f64>().map(|value| 40.0 * value - 20.0).collect::<Vec<_>>()
+    };
+    let uniform = |width: f64| move |x: f64| ((x / width + 1.0) / 2.0).clamp(0.0, 1.0);
+
+    let shear = Shear::new(0.5).unwrap();
+    assert_law("shear", read(&shear, &across, 30, 20), uniform(5.0));
+    assert!(read(&shear, &down, 30, 20).iter().all(|line| (line - 10.0).abs() < 1e-4));
+
+    let zoom = Zoom::new(2.0).unwrap();
+    let factors = read(&zoom, &across, 20, 26).into_iter().map(|x| (6.0 / x).ln()).collect();
+    assert_law("zoom", factors, uniform(2f64.ln()));
+
+    let translation = Translation::new(0.2).unwrap();
+    assert_law("translation across", read(&translation, &across, 20, 20), uniform(0.2 * 41.0));
+    assert_law("translation down", read(&translation, &down, 20, 20), uniform(0.2 * 41.0));
+}
+
+#[test]
+fn lines_have_normal_offsets_and_motion_any_direction() {
+    let ids: Vec<u64> = (0..4000).collect();
+    let grey = Tensor::<4>::full([4000, 2, 3, 2], 0.5, &Device::flex());
+    let banded = Banding::new(0.05).unwrap().corrupt(grey, &mut Key::new(9).rows(&ids)).input;
+    let line = |channel: usize, line: usize, column: usize| -> Vec<f64> {
+        let place = [0..4000, channel..channel + 1, line..line + 1, column..column + 1];
+        banded.clone().slice(place).into_data().iter::<f64>().map(|v| (v - 0.5) / 0.05).collect()
+    };
+    assert_law("banding", line(0, 1, 0), normal_cdf);
+    assert_eq!(line(0, 1, 0), line(1, 1, 1));
+    assert_ne!(line(0, 1, 0), line(0, 2, 0));
+
+    // The direction of a blurred point, by the second moments of what it became.
+    let mut point = vec![0.0f32; 31 * 31];
+    point[15 * 31 + 15] = 1.0;
+    let point = Tensor::<1>::from_data(point.as_slice(), &Device::flex());
+    let points = point.reshape([1, 1, 31, 31]).expand([4000, 1, 31, 31]);
+    let blurred = MotionBlur::new(24.0).unwrap().corrupt(points, &mut Key::new(9).rows(&ids)).input;
+    let pixels: Vec<f32> = blurred.into_data().try_to_vec().unwrap();
+    let direction = |image: &[f32]| {
+        let mut moments = [0.0; 3];
+        for (i, &value) in image.iter().enumerate() {
+            let (y, x) = ((i / 31) as f64 - 15.0, (i % 31) as f64 - 15.0);
+            let value = f64::from(value);
+            moments = [
+                moments[0] + value * x * x,
+                moments[1] + value * y * y,
+                moments[2] + value * x * y,
+            ];
+        }
+        0.5 * (2.0 * moments[2]).atan2(moments[0] - moments[1])
+    };
+    let angles: Vec<f64> = pixels.chunks(31 * 31).map(direction).collect();
+    assert_law("motion blur", angles, |a| a / std::f64::consts::PI + 0.5);
+}
+
+#[test]
+fn stuck_lines_are_as_many_as_the_rate_says() {
+    let wide = Tensor::<4>::full([1, 1, 1, 20_000], 0.5, &Device::flex());
+    let stuck = DeadLines::new(0.1).unwrap().corrupt(wide, &mut Key::new(9).rows(&[1])).input;
+    for value in [0.0, 1.0] {
+        let share = f64::from(stuck.clone().equal_elem(value).float().mean().into_scalar::<f32>());
+        assert!((share - 0.05).abs() < six_sigma(0.05, 20_000.0), "{value}: {share}");
+    }
 }

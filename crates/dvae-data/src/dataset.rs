@@ -118,6 +118,27 @@ impl Dataset {
         Self { ids: places.iter().map(|&place| self.ids[place]).collect(), ..self.clone() }
     }
 
+    /// The mean of each entry over the rows of this view, in row-major order: of training rows, what
+    /// missing entries may be filled with. Nothing without rows.
+    pub fn mean(&self) -> Vec<f32> {
+        let width = self.width();
+        let mut sums = vec![0.0f64; if self.is_empty() { 0 } else { width }];
+        for &id in &*self.ids {
+            let row = id as usize * width..(id as usize + 1) * width;
+            match &*self.values {
+                Values::Bytes(bytes) => {
+                    let values = bytes[row].iter().map(|&byte| f64::from(byte) / 255.0);
+                    sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+                }
+                Values::Floats(floats) => {
+                    let values = floats[row].iter().map(|&value| f64::from(value));
+                    sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+                }
+            }
+        }
+        sums.into_iter().map(|sum| (sum / self.len() as f64) as f32).collect()
+    }
+
     /// A checksum of the rows of this view: their shape, ids and values.
     pub fn checksum(&self) -> u32 {
         let mut hasher = crc32fast::Hasher::new();
@@ -188,6 +209,14 @@ mod tests {
         let values = |t: Tensor<2>| t.into_data().try_to_vec::<f32>().unwrap();
         assert_eq!(values(bytes.gather(&[1, 0], &device)), [0.2, 0.4, 0.0, 1.0]);
         assert_eq!(values(counted(3).gather(&[2], &device)), [4.0, 5.0]);
+    }
+
+    #[test]
+    fn the_mean_is_that_of_the_rows_of_the_view() {
+        let bytes = Dataset::from_bytes(vec![0, 255, 51, 102], &[2]).unwrap();
+        assert_eq!(bytes.mean(), [0.1, 0.7]);
+        assert_eq!(counted(5).view(&[1, 4]).mean(), [5.0, 6.0]);
+        assert_eq!(counted(5).take(0).mean(), [0.0; 0]);
     }
 
     #[test]

@@ -38,7 +38,6 @@ pub fn denoising<const D: usize, V: Vae<D>>(
     let bound = |corruption: &dyn Corruption<D>| -> Result<MeanElbo, TrainError> {
         Ok(evaluate(model, dataset, corruption, key, batch_size, device)?.mean)
     };
-    corruption.check(dataset.event())?;
     let (clean, corrupted) = (bound(&*null(corruption)?)?, bound(corruption)?);
     let (mut input, mut output) = (0.0, 0.0);
     for batch in dataset.batches::<D>(batch_size, Order::Stored, device)? {

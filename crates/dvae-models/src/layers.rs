@@ -73,8 +73,9 @@ impl Double {
 pub(crate) struct Norm {
     scale: Param<Tensor<1>>,
     shift: Param<Tensor<1>>,
+    /// Nothing where there is but one number, which stays.
     #[module(skip)]
-    groups: usize,
+    groups: Option<usize>,
 }
 
 impl Norm {
@@ -84,7 +85,8 @@ impl Norm {
     /// shifted by channel.
     pub(crate) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let [rows, channels, height, width] = x.dims();
-        let grouped = x.reshape([rows, self.groups, channels / self.groups * height * width]);
+        let Some(groups) = self.groups else { return x };
+        let grouped = x.reshape([rows, groups, channels / groups * height * width]);
         let centred = grouped.clone() - grouped.mean_dim(2);
         let variance = centred.clone().square().mean_dim(2);
         let normal =
@@ -138,11 +140,15 @@ impl<'a> Layers<'a> {
         Conv { weight, bias: self.zeros(outputs), stride, activation }
     }
 
-    /// A normalisation over at most `groups` groups of channels, as many as divide their number.
-    pub(crate) fn norm(&self, channels: usize, groups: usize) -> Norm {
-        let groups = (1..=groups.min(channels)).rev().find(|&n| channels.is_multiple_of(n));
+    /// A normalisation over at most `groups` groups of channels of `area` pixels: as many as divide the
+    /// number of channels and have eight numbers each, or one. Of two numbers hardly more than which is
+    /// the larger would be left.
+    pub(crate) fn norm(&self, channels: usize, groups: usize, area: usize) -> Norm {
+        let possible = |&n: &usize| channels.is_multiple_of(n) && channels / n * area >= 8;
+        let groups = (2..=groups.min(channels)).rev().find(possible).unwrap_or(1);
+        let groups = (channels * area > 1).then_some(groups);
         let scale = Param::from_tensor(Tensor::ones([channels], self.device));
-        Norm { scale, shift: self.zeros(channels), groups: groups.unwrap_or(1) }
+        Norm { scale, shift: self.zeros(channels), groups }
     }
 
     pub(crate) fn double(
@@ -201,13 +207,20 @@ mod tests {
     fn a_norm_takes_each_group_of_each_row_to_mean_0_and_variance_1() {
         let device = Device::flex();
         let x = Tensor::<4>::from_data([[[[1.0]], [[3.0]], [[2.0]], [[2.0]]]], &device);
-        let norm = Layers::new(Key::new(1), &device).norm(4, 3);
-        assert_eq!(norm.groups, 2);
+        let norm = Layers::new(Key::new(1), &device).norm(4, 3, 4);
+        assert_eq!(norm.groups, Some(2));
         let values: Vec<f32> = norm.forward(x).into_data().try_to_vec().unwrap();
         for (got, expected) in values.iter().zip([-1.0, 1.0, 0.0, 0.0]) {
             assert!((got - expected).abs() < 1e-4, "{values:?}");
         }
-        assert_eq!(Layers::new(Key::new(1), &device).norm(7, 4).groups, 1);
+        let groups = |channels, groups, area| {
+            Layers::new(Key::new(1), &device).norm(channels, groups, area).groups
+        };
+        assert_eq!(
+            [groups(7, 4, 9), groups(8, 8, 1), groups(8, 8, 4)],
+            [Some(1), Some(1), Some(4)]
+        );
+        assert_eq!(groups(1, 8, 1), None);
     }
 
     #[test]

@@ -70,21 +70,33 @@ impl ResNetVaeConfig {
 
         let layers = &mut Layers::new(key, device);
         let inputs = colours * (1 + usize::from(self.mask_input));
-        let stem = layers.keep(inputs, first, Activation::Identity);
-        let before = [&[first], &widths[..]].concat();
-        let down = before.windows(2).map(|pair| self.down(pair[0], pair[1], layers)).collect();
-        let features_norm = layers.norm(last, self.groups);
+        let before = [&[inputs], &widths[..]].concat();
+        let area = |i: usize| sides[i][0] * sides[i][1];
+        let down = (0..widths.len())
+            .map(|i| {
+                let conv = layers.halve(before[i], widths[i], Activation::Identity);
+                Stage { conv, blocks: self.blocks(widths[i], area(i + 1), layers) }
+            })
+            .collect();
+        let norm = layers.norm(last, self.groups, area(widths.len()));
+        let encoder = Encoder { down, norm, activation: self.activation };
         let head = GaussianHead::new(features, self.latent, layers);
         let input = layers.dense(self.latent, features, Activation::Identity);
-        let up = before.windows(2).rev().map(|pair| self.up(pair[1], pair[0], layers)).collect();
-        let output_norm = layers.norm(first, self.groups);
+        let up = (0..widths.len())
+            .rev()
+            .map(|i| {
+                let outputs = widths[i.saturating_sub(1)];
+                let conv = layers.keep(widths[i], outputs, Activation::Identity);
+                Stage { conv, blocks: self.blocks(outputs, area(i), layers) }
+            })
+            .collect();
+        let norm = layers.norm(first, self.groups, area(0));
         let outputs = colours * likelihood.outputs_per_entry();
         let output = layers.keep(first, outputs, Activation::Identity);
         sides.pop();
         sides.reverse();
         let activation = self.activation;
-        let encoder = Encoder { stem, down, norm: features_norm, activation };
-        let decoder = Decoder { input, up, norm: output_norm, output, deepest, sides, activation };
+        let decoder = Decoder { input, up, norm, output, deepest, sides, activation };
         Ok(ResNetVae { encoder, head, decoder, likelihood })
     }
 
@@ -103,32 +115,20 @@ impl ResNetVaeConfig {
         Ok(self.likelihood.checked()?)
     }
 
-    fn blocks(&self, channels: usize, layers: &mut Layers) -> Vec<Block> {
-        (0..self.blocks).map(|_| self.block(channels, layers)).collect()
-    }
-
-    fn block(&self, channels: usize, layers: &mut Layers) -> Block {
+    /// The residual blocks of a stage whose images have `area` pixels.
+    fn blocks(&self, channels: usize, area: usize, layers: &mut Layers) -> Vec<Block> {
         let mut half = || Half {
-            norm: layers.norm(channels, self.groups),
+            norm: layers.norm(channels, self.groups, area),
             conv: layers.keep(channels, channels, Activation::Identity),
         };
-        Block { first: half(), second: half(), activation: self.activation }
-    }
-
-    fn down(&self, inputs: usize, outputs: usize, layers: &mut Layers) -> Stage {
-        let conv = layers.halve(inputs, outputs, Activation::Identity);
-        Stage { conv, blocks: self.blocks(outputs, layers) }
-    }
-
-    fn up(&self, inputs: usize, outputs: usize, layers: &mut Layers) -> Stage {
-        let conv = layers.keep(inputs, outputs, Activation::Identity);
-        Stage { conv, blocks: self.blocks(outputs, layers) }
+        let activation = self.activation;
+        (0..self.blocks).map(|_| Block { first: half(), second: half(), activation }).collect()
     }
 }
 
 /// A VAE of residual blocks over images `[batch, channels, height, width]`.
 ///
-/// `x̃ → convolution → stages → (μ, ln σ²)`, `z → linear → stages → p(x | z)`. A stage of the encoder is a
+/// `x̃ → stages → (μ, ln σ²)`, `z → linear → stages → convolution → p(x | z)`. A stage of the encoder is a
 /// convolution of stride 2 and residual blocks; one of the decoder doubles the sides by repeating
 /// pixels (Odena et al. 2016, "Deconvolution and Checkerboard Artifacts"), crops what an odd side has
 /// too much, and then convolves. A block is `x + f(x)`, where `f` is twice normalisation,
@@ -146,7 +146,6 @@ pub struct ResNetVae {
 
 #[derive(Module, Debug)]
 struct Encoder {
-    stem: Conv,
     down: Vec<Stage>,
     norm: Norm,
     #[module(skip)]
@@ -205,7 +204,7 @@ impl Stage {
 impl Encoder {
     fn forward(&self, input: Tensor<4>) -> Tensor<2> {
         let rows = input.dims()[0];
-        let x = self.down.iter().fold(self.stem.forward(input), |x, stage| stage.forward(x));
+        let x = self.down.iter().fold(input, |x, stage| stage.forward(x));
         let [_, channels, height, width] = x.dims();
         self.activation.apply(self.norm.forward(x)).reshape([rows, channels * height * width])
     }

@@ -33,7 +33,8 @@ pub trait Vae<const D: usize, K: Basic = Float>: Module {
     /// One latent from the prior for each row of `draws`: `[rows, latent]`.
     fn prior_sample(&self, draws: &mut Draws) -> Tensor<2>;
 
-    /// Cleans rows: the mean of `p(x | z)` at the posterior's mean `z`, shape of `input`.
+    /// Cleans rows: the mean of `p(x | z)` at the posterior's mean `z`, shape of a clean row: that of
+    /// `input`, without the mask if the model is shown one.
     fn denoise(&self, input: Tensor<D, K>) -> Tensor<D> {
         self.decode(self.embed(input)).mean()
     }

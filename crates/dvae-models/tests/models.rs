@@ -127,3 +127,28 @@ fn the_bound_example_has_the_published_number_of_weights() {
     let conv = ConvVaeConfig::new(&[1, 28, 28], 32).init(Key::new(1), &device).unwrap();
     assert_eq!(conv.num_params(), 320 + 18_496 + 200_768 + 103_488 + 32_800 + 513);
 }
+
+// Down to one pixel, where a group of one channel would be one number, and a normalised one is 0.
+#[test]
+fn a_residual_model_sees_its_input_and_its_latent_at_any_size() {
+    let device = Device::flex();
+    for (image, channels) in [
+        ([1, 28, 28], vec![8; 5]),
+        ([3, 4, 4], vec![4, 4]),
+        ([1, 1, 1], vec![8]),
+        ([1, 1, 1], vec![1]),
+    ] {
+        let config = ResNetVaeConfig { channels, ..ResNetVaeConfig::new(&image, 3) };
+        let model = config.init(Key::new(1), &device).unwrap();
+        let [c, h, w] = image;
+        let pixels = Tensor::<4>::zeros([2, c, h, w], &device);
+        let two = pixels + Tensor::<1>::from_data([0.25, 0.75], &device).reshape([2, 1, 1, 1]);
+        let noisy = two * draws(2).uniform([2, c, h, w], &device);
+        let differ = |x: Tensor<2>| {
+            (x.clone().narrow(0, 0, 1) - x.narrow(0, 1, 1)).abs().max().into_scalar::<f32>()
+        };
+        assert!(differ(model.embed(noisy)) > 1e-4, "{config:?}");
+        let latent = Tensor::from_data([[1.0, 0.0, 2.0], [0.0, -1.0, 1.0]], &device);
+        assert!(differ(model.decode(latent).mean().reshape([2, c * h * w])) > 1e-4, "{config:?}");
+    }
+}

@@ -25,6 +25,8 @@ pub enum Purpose {
     Sampling = 8,
     /// Draws of a value `x ~ p(x | z)`, binarisation of data among them.
     Data = 9,
+    /// What one sensor has in all its images.
+    Sensor = 10,
 }
 
 /// A 64-bit name for a family of random streams.

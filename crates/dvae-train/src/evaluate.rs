@@ -35,6 +35,7 @@ pub fn evaluate<const D: usize, V: Vae<D>>(
     if dataset.is_empty() {
         return Err(TrainError::Empty { set: "evaluation" });
     }
+    corruption.check(dataset.event())?;
     let mut sums = TermSums::default();
     let mut kl_sums: Option<Tensor<2>> = None;
     for batch in dataset.batches::<D>(batch_size, Order::Stored, device)? {

@@ -1,0 +1,24 @@
+//! A range that a process keeps its output in, if it is told to.
+
+use crate::CorruptionError;
+use crate::entries::Value;
+use crate::error::range;
+
+/// A range to clip to, or none.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Clip(Option<[f32; 2]>);
+
+impl Clip {
+    /// To `[low, high]`.
+    pub(crate) fn to(low: f64, high: f64) -> Result<Self, CorruptionError> {
+        Ok(Self(Some(range("clip", [low, high])?)))
+    }
+
+    #[inline(always)]
+    pub(crate) fn of<V: Value>(self, value: V) -> V {
+        match self.0 {
+            Some(range) => value.clipped(range),
+            None => value,
+        }
+    }
+}
