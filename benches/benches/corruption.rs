@@ -17,7 +17,7 @@ fn main() {
     rayon::scope(|_| divan::main());
 }
 
-/// As the peers do it: σ = 0.3, a fifth, a half, σ = 1, 12 photons, …
+/// As the peers do it: σ = 0.3, a fifth, a half, σ = 1, 12 photons, a disc of 3 pixels with its rim, …
 const PROCESSES: [&str; 13] = [
     "gaussian:0.3",
     "salt-and-pepper:0.2",
@@ -27,7 +27,7 @@ const PROCESSES: [&str; 13] = [
     "impulse:0.09",
     "salt-and-pepper:0.09",
     "motion-blur:20",
-    "defocus:3",
+    "defocus:2.5",
     "jpeg:2",
     "pixelate:4",
     "haze",

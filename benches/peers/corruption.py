@@ -17,7 +17,7 @@ UNITS = {"ns": 1e-6, "µs": 1e-3, "ms": 1.0, "s": 1e3}
 LIBRARIES = ["numpy", "torch", "imagecorruptions"]
 NAMES = {"gaussian": "gaussian:0.3", "salt-and-pepper": "salt-and-pepper:0.2", "masking": "masking:0.5",
          "gaussian-blur": "gaussian-blur:1", "shot": "shot:0.083", "impulse": "salt-and-pepper:0.09",
-         "motion-blur": "motion-blur:20", "defocus": "defocus:3", "jpeg": "jpeg:2", "pixelate": "pixelate:4"}
+         "motion-blur": "motion-blur:20", "defocus": "defocus:2.5", "jpeg": "jpeg:2", "pixelate": "pixelate:4"}
 
 
 def ours():

@@ -3,15 +3,15 @@
     python jax_peer.py train|denoise mlp|conv BATCH COUNT jit
 """
 
-import statistics
 import sys
-import time
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import optax
 from jax import lax
+
+from median import median
 
 
 def linear(key, i, o):
@@ -71,16 +71,6 @@ def conv_encode(p, x):
 def conv_decode(p, z):
     h = jax.nn.relu(affine(p["d"], z)).reshape(-1, 7, 7, 64)
     return transposed(p["t2"], jax.nn.relu(transposed(p["t1"], h)))
-
-
-def median(count, step):
-    times = []
-    for i in range(count + count // 10 + 1):
-        start = time.perf_counter()
-        step()
-        if i > count // 10:
-            times.append(1e3 * (time.perf_counter() - start))
-    return statistics.median(times)
 
 
 def main():

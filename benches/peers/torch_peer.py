@@ -7,7 +7,6 @@ import json
 import math
 import os
 import pathlib
-import statistics
 import sys
 import tempfile
 import time
@@ -15,6 +14,8 @@ import time
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+
+from median import median
 
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
 
@@ -55,16 +56,6 @@ def terms(model, clean, corrupted):
     z = mu + torch.randn_like(mu) * torch.exp(0.5 * lv)
     reconstruction = F.binary_cross_entropy_with_logits(model.decode(z), clean, reduction="sum")
     return reconstruction, 0.5 * (lv.exp() + mu * mu - lv - 1).sum()
-
-
-def median(count, step):
-    times = []
-    for i in range(count + count // 10 + 1):
-        start = time.perf_counter()
-        step()
-        if i > count // 10:
-            times.append(1e3 * (time.perf_counter() - start))
-    return statistics.median(times)
 
 
 def train(model, batch, count, variant):

@@ -4,13 +4,13 @@ use burn::tensor::Tensor;
 use dvae_random::Draws;
 
 use crate::convolution::{Kernel, Tap};
-use crate::rows::each_image;
+use crate::rows::{clip, each_image};
 use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Blur by a disc.
 ///
 /// ```text
-/// x̃ = x ∗ k,   k(d) ∝ 1 within the radius r, 1 − (d − r) up to r + 1
+/// x̃ = clip(x ∗ k), to [0, 1],   k(d) ∝ 1 within the radius r, 1 − (d − r) up to r + 1
 /// ```
 ///
 /// The radius is in pixels: those within it count whole, and those up to one pixel further by how little
@@ -52,6 +52,7 @@ impl Corruption<4> for Defocus {
     fn corrupt(&self, clean: Tensor<4>, draws: &mut Draws) -> Corrupted<4> {
         each_image(self.strength(), clean, draws, |image, out, radius, _| {
             disc(radius).convolve(image, out);
+            clip(out);
         })
     }
 

@@ -6,13 +6,13 @@ use dvae_random::Draws;
 
 use crate::convolution::{Kernel, Tap};
 use crate::error::count;
-use crate::rows::{Image, each_image};
+use crate::rows::{Image, clip, each_image};
 use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Blur by a Gaussian kernel.
 ///
 /// ```text
-/// x̃ = x ∗ k,   k(dy, dx) ∝ exp(−(dy² + dx²) / 2σ²),   |dy|, |dx| ≤ ⌈3σ⌉
+/// x̃ = clip(x ∗ k), to [0, 1],   k(dy, dx) ∝ exp(−(dy² + dx²) / 2σ²),   |dy|, |dx| ≤ ⌈3σ⌉
 /// ```
 ///
 /// `σ` is in pixels; the kernel sums to 1, and beyond the edges the nearest pixel counts. Nothing is
@@ -66,6 +66,7 @@ impl Corruption<4> for GaussianBlur {
     fn corrupt(&self, clean: Tensor<4>, draws: &mut Draws) -> Corrupted<4> {
         each_image(self.strength(), clean, draws, |image, out, sigma, _| {
             blur(image, sigma, self.reach, out);
+            clip(out);
         })
     }
 
