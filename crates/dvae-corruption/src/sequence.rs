@@ -28,7 +28,7 @@ pub(crate) fn no_mask<const D: usize, K: Basic>(
     name: &'static str,
     processes: &[Box<dyn Corruption<D, K>>],
 ) -> Result<(), CorruptionError> {
-    match processes.iter().any(|process| process.shows_mask()) {
+    match processes.iter().any(Corruption::shows_mask) {
         true => Err(CorruptionError::MaskInside { name }),
         false => Ok(()),
     }

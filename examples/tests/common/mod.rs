@@ -12,24 +12,24 @@ fn program(name: &str) -> PathBuf {
     program
 }
 
-pub fn run(name: &str, folder: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn run(name: &str, folder: &Path, arguments: &[&str]) -> Output {
     Command::new(program(name)).args(arguments).current_dir(folder).output().unwrap()
 }
 
 /// What it printed, if it ended well.
-pub fn printed(output: &Output) -> String {
+pub(crate) fn printed(output: &Output) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
 /// Images of 6×5 pixels as IDX files: bright and dark ones in turn.
-pub fn idx(images: usize) -> Vec<u8> {
+pub(crate) fn idx(images: usize) -> Vec<u8> {
     let header =
         [0, 0, 8, 3].into_iter().chain([images as u32, 6, 5].map(u32::to_be_bytes).concat());
     header.chain((0..images * 30).map(|i| if i / 30 % 2 == 0 { 200 } else { 30 })).collect()
 }
 
-pub fn user_folder() -> tempfile::TempDir {
+pub(crate) fn user_folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     std::fs::create_dir(&data).unwrap();
@@ -39,7 +39,7 @@ pub fn user_folder() -> tempfile::TempDir {
 }
 
 /// One clear line, exit code 2, no panic, and nothing written.
-pub fn assert_refused(name: &str, folder: &Path, arguments: &[&str], needle: &str) {
+pub(crate) fn assert_refused(name: &str, folder: &Path, arguments: &[&str], needle: &str) {
     let listing = || -> Vec<PathBuf> {
         let mut paths: Vec<_> =
             std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
