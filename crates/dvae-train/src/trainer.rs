@@ -96,15 +96,16 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         self
     }
 
-    /// Trains to the last epoch, or to that of [`Trainer::until`], and returns the model, ready for use on the plain device.
+    /// Trains to the last epoch, or to that of [`Trainer::until`], and returns the model, ready for use on
+    /// the plain device.
     ///
     /// After each epoch the bound on `validation` is measured with clean and with corrupted input,
     /// with noise that is the same every time.
     ///
     /// Strengths that are scheduled follow the epochs; validation is always at their last value.
     ///
-    /// An error names a set without rows, rows that the corruption does not fit, a folder that holds the checkpoints of another run, and
-    /// whatever stops the training.
+    /// An error names a set without rows, rows that the corruption does not fit, a folder that holds the
+    /// checkpoints of another run, and whatever stops the training.
     ///
     /// # Panics
     ///

@@ -1,0 +1,154 @@
+//! Processes by name: on command lines, in tables, and all of them listed.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Deserialize;
+use serde::de::value::{Error as TextError, MapDeserializer};
+use strum::VariantNames;
+
+use crate::config::unit;
+use crate::error::Short;
+use crate::{CorruptionConfig, CorruptionError, Level, Strength};
+
+impl CorruptionConfig {
+    /// Every process that stands alone, at severity 3 and for data in `[0, 1]`.
+    pub fn all() -> Vec<Self> {
+        Self::VARIANTS.iter().skip(1).filter_map(|name| simple(name, None).ok()).collect()
+    }
+
+    /// The parameters that it has besides its level, as in a file.
+    fn parameters(&self) -> &'static str {
+        match self {
+            Self::Gaussian { .. }
+            | Self::Uniform { .. }
+            | Self::Laplace { .. }
+            | Self::Speckle { .. }
+            | Self::Quantisation { .. } => "clip",
+            Self::Masking { .. } => "fill",
+            Self::Impulse { .. } => "values",
+            Self::Clipping { .. } => "range",
+            Self::GaussianBlur { .. } => "kernel",
+            Self::Occlusion { .. } => "count shape fill",
+            Self::DeadPixels { .. } | Self::DeadLines { .. } => "sensor",
+            _ => "",
+        }
+    }
+
+    /// A table of every process that stands alone: its name, its parameters, and what its level means; and
+    /// a line for each combination.
+    pub fn catalogue() -> String {
+        let mut table = format!(
+            "{:16} {:11} {:>5} {:>12}  {:29} {:17} {}\n",
+            "process", "level", "null", "range", "severities 1 to 5", "more", "the level's meaning"
+        );
+        for config in Self::all() {
+            let Some(Strength { scale, .. }) = config.strength() else { continue };
+            let [low, high] = scale.range.map(Short);
+            let severities = scale.severities.map(|level| level.to_string()).join(" ");
+            let range = format!("{low} to {high}");
+            let images = if config.build::<2>().is_ok() { "" } else { " (images only)" };
+            table += &format!(
+                "{:16} {:11} {:>5} {range:>12}  {severities:29} {:17} {}{images}\n",
+                config.name(),
+                scale.name,
+                scale.null,
+                config.parameters(),
+                scale.meaning
+            );
+        }
+        table += "\nnone, and combinations: sequence (of), one-of (of weights), sometimes (probability of), \
+                  part (of channels lines columns), show-mask (of)\n";
+        table
+    }
+}
+
+/// The places of a text where one process ends and another begins: at a `+` before a name, not within a
+/// number such as `1e+1`.
+fn parts(text: &str) -> Vec<&str> {
+    let mut parts = vec![];
+    let mut start = 0;
+    for (at, _) in text.match_indices('+') {
+        if text[at + 1..].trim_start().starts_with(|c: char| !c.is_ascii_digit())
+            || at + 1 == text.len()
+        {
+            parts.push(text[start..at].trim());
+            start = at + 1;
+        }
+    }
+    parts.push(text[start..].trim());
+    parts
+}
+
+/// A process that has no parameter but its level, as a file of these entries describes it.
+fn simple(name: &str, level: Option<&str>) -> Result<CorruptionConfig, TextError> {
+    let entries = [("process", name)].into_iter().chain(level.map(|level| ("level", level)));
+    let mut config = CorruptionConfig::deserialize(MapDeserializer::new(entries))?;
+    use CorruptionConfig::{Gaussian, Laplace, Quantisation, Speckle, Uniform};
+    match &mut config {
+        Gaussian { clip, .. }
+        | Uniform { clip, .. }
+        | Laplace { clip, .. }
+        | Speckle { clip, .. }
+        | Quantisation { clip, .. } => *clip = Some(unit()),
+        _ => {}
+    }
+    Ok(config)
+}
+
+impl FromStr for CorruptionConfig {
+    type Err = CorruptionError;
+
+    fn from_str(text: &str) -> Result<Self, CorruptionError> {
+        let parts = parts(text);
+        if parts.len() > 1 {
+            let of = parts.into_iter().map(str::parse).collect::<Result<_, _>>()?;
+            return Ok(Self::Sequence { of });
+        }
+        if text == "mixed" {
+            let of = [&[Self::None {}], &Self::standard_three()[..]].concat();
+            return Ok(Self::OneOf { of, weights: None });
+        }
+        let (name, level) = match text.find([':', '@']) {
+            Some(at) if text[at..].starts_with(':') => (&text[..at], Some(&text[at + 1..])),
+            Some(at) => (&text[..at], Some(&text[at..])),
+            None => (text, None),
+        };
+        // Whether it is the name or the level that cannot be read.
+        if simple(name, None).is_ok() {
+            level.map_or(Ok(()), |level| level.parse::<Level>().map(|_| ()))?;
+        }
+        let config = simple(name, level).map_err(|_| {
+            let known: Vec<_> = Self::all().iter().map(Self::name).collect();
+            CorruptionError::Unknown { text: text.to_owned(), known: known.join(", ") }
+        })?;
+        config.build::<4>()?;
+        Ok(config)
+    }
+}
+
+/// The process and its strength, as a table's row names it.
+impl fmt::Display for CorruptionConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let join = |of: &[Self], between: &str| {
+            of.iter().map(ToString::to_string).collect::<Vec<_>>().join(between)
+        };
+        match self {
+            Self::None {} => f.write_str("none"),
+            Self::Sequence { of } => f.write_str(&join(of, " + ")),
+            Self::OneOf { of, .. } => write!(f, "one of: {}", join(of, ", ")),
+            Self::Sometimes { probability, of } => {
+                write!(f, "{of}, with probability {probability}")
+            }
+            Self::Part { of, .. } => write!(f, "part: {of}"),
+            Self::ShowMask { of } => write!(f, "{of}, with its mask"),
+            simple => {
+                f.write_str(&simple.name().replace('-', " "))?;
+                match simple.strength() {
+                    Some(Strength { level, scale }) => write!(f, ", {} {level}", scale.name),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
