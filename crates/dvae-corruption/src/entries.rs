@@ -165,6 +165,17 @@ pub(crate) enum Noise {
     Normal,
 }
 
+impl Noise {
+    /// The noise of the row at `place`, from entry `start` on.
+    fn make(self, pieces: Option<&Pieces>, place: usize, start: usize, out: &mut [f32]) {
+        match (self, pieces) {
+            (Self::Uniform, Some(pieces)) => pieces.uniform(place, start, out),
+            (Self::Normal, Some(pieces)) => pieces.normal(place, start, out),
+            _ => {}
+        }
+    }
+}
+
 /// A law of entries: a pure function of the entry, the row's level and the entry's noise.
 pub(crate) trait Law: Copy + Send + Sync {
     const NOISE: Noise;
@@ -262,11 +273,7 @@ fn on_the_host<const D: usize, L: Law>(
                 parts.enumerate().for_each(|(part, ((input, changed), clean))| {
                     let mut buffer = [0.0; CHUNK];
                     let made = &mut buffer[..clean.len()];
-                    match (L::NOISE, noise) {
-                        (Noise::Uniform, Some(noise)) => noise.uniform(place, part * CHUNK, made),
-                        (Noise::Normal, Some(noise)) => noise.normal(place, part * CHUNK, made),
-                        _ => {}
-                    }
+                    L::NOISE.make(noise, place, part * CHUNK, made);
                     Arch::new().dispatch(Apply { law, level, clean, noise: made, input, changed });
                 });
             });
