@@ -14,8 +14,8 @@ use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 /// ```
 ///
 /// The radius is in pixels: those within it count whole, and those up to one pixel further by how little
-/// further, so that the blur grows without steps. Beyond the edges the nearest pixel counts. Nothing is drawn but the level.
-/// "Defocus blur" of Hendrycks & Dietterich (2019), section 4.1.
+/// further, so that the blur grows without steps. Beyond the edges the nearest pixel counts. Nothing is
+/// drawn but the level. "Defocus blur" of Hendrycks & Dietterich (2019), section 4.1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Defocus {
     level: Level,

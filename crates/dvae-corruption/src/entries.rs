@@ -6,12 +6,13 @@
 
 use std::ops::{Add, Mul, Sub};
 
-use burn::tensor::{Bool, Tensor, TensorData};
-use dvae_kernels::{math, on_host, with_values};
+use burn::tensor::{Bool, Tensor};
+use dvae_kernels::{math, on_host};
 use dvae_random::{Draws, Pieces};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
+use crate::rows::damaged_rows;
 use crate::{Corrupted, Strength};
 
 /// A number, or a tensor of them.
@@ -248,38 +249,16 @@ fn on_the_host<const D: usize, L: Law>(
     clean: Tensor<D>,
     noise: Option<&Pieces>,
 ) -> Corrupted<D> {
-    let (shape, device) = (clean.shape(), clean.device());
-    let entries = shape.num_elements();
-    if entries == 0 || levels.iter().all(|&level| level == null) {
-        return Corrupted::unchanged(clean);
-    }
-    let (mut input, mut changed) = (vec![0.0; entries], vec![false; entries]);
-    let row_len = entries / levels.len();
-    let rows_per_task = GRAIN.div_ceil(row_len);
-    with_values(&clean, |clean| {
-        input
-            .par_chunks_mut(row_len)
-            .zip(changed.par_chunks_mut(row_len))
-            .zip(clean.par_chunks(row_len).zip(levels))
-            .with_min_len(rows_per_task)
-            .enumerate()
-            .for_each(|(place, ((input, changed), (clean, &level)))| {
-                if level == null {
-                    input.copy_from_slice(clean);
-                    return;
-                }
-                let parts = input.par_chunks_mut(CHUNK).zip(changed.par_chunks_mut(CHUNK));
-                let parts = parts.zip(clean.par_chunks(CHUNK)).with_min_len(GRAIN / CHUNK);
-                parts.enumerate().for_each(|(part, ((input, changed), clean))| {
-                    let mut buffer = [0.0; CHUNK];
-                    let made = &mut buffer[..clean.len()];
-                    L::NOISE.make(noise, place, part * CHUNK, made);
-                    Arch::new().dispatch(Apply { law, level, clean, noise: made, input, changed });
-                });
-            });
-    });
-    let input = Tensor::from_data(TensorData::new(input, shape.clone()), &device);
-    Corrupted { input, changed: Tensor::from_data(TensorData::new(changed, shape), &device) }
+    damaged_rows(levels, null, clean, GRAIN, |place, clean, input, changed, level| {
+        let parts = input.par_chunks_mut(CHUNK).zip(changed.par_chunks_mut(CHUNK));
+        let parts = parts.zip(clean.par_chunks(CHUNK)).with_min_len(GRAIN / CHUNK);
+        parts.enumerate().for_each(|(part, ((input, changed), clean))| {
+            let mut buffer = [0.0; CHUNK];
+            let made = &mut buffer[..clean.len()];
+            L::NOISE.make(noise, place, part * CHUNK, made);
+            Arch::new().dispatch(Apply { law, level, clean, noise: made, input, changed });
+        });
+    })
 }
 
 struct Apply<'a, L> {

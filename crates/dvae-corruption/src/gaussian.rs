@@ -33,7 +33,7 @@ impl Gaussian {
         severities: [0.1, 0.2, 0.3, 0.4, 0.5],
     };
 
-    /// Noise of standard deviation `sigma`, finite and at least 0.
+    /// Noise of standard deviation `sigma`, in `[0, 10³⁰]`.
     pub fn new(sigma: impl Into<Level>) -> Result<Self, CorruptionError> {
         Ok(Self { level: Self::SCALE.resolve(sigma)?, clip: Clip::default() })
     }

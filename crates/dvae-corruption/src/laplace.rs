@@ -32,7 +32,7 @@ impl Laplace {
         severities: [0.05, 0.1, 0.2, 0.3, 0.4],
     };
 
-    /// Noise of mean absolute value `scale`, finite and at least 0.
+    /// Noise of mean absolute value `scale`, in `[0, 10³⁰]`.
     pub fn new(scale: impl Into<Level>) -> Result<Self, CorruptionError> {
         Ok(Self { level: Self::SCALE.resolve(scale)?, clip: Clip::default() })
     }

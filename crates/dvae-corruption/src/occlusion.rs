@@ -27,9 +27,9 @@ pub enum Shape {
 ///
 /// A shape lies whole within the image, so it cannot be larger; shapes may overlap, and blocks are whole
 /// rectangles, so together they hide at most the share `a`. Of more shapes than pixels or lines to hide
-/// some are empty. The value `f` is 0 unless said otherwise. One block is
-/// "cutout": DeVries & Taylor (2017), "Improved Regularization of Convolutional Neural Networks with
-/// Cutout", whose square may stand over the edge.
+/// some are empty. The value `f` is 0 unless said otherwise. One block is "cutout": DeVries & Taylor
+/// (2017), "Improved Regularization of Convolutional Neural Networks with Cutout", whose square may stand
+/// over the edge.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Occlusion {
     level: Level,

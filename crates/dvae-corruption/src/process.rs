@@ -48,6 +48,12 @@ pub trait Corruption<const D: usize, K: Basic = Float>: Debug + Send + Sync {
     /// Of a combination the level is a share: 1 leaves the parts as they are, 0 changes nothing.
     fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D, K>>, CorruptionError>;
 
+    /// The same process at the level that changes nothing: what a model is given for rows that nobody
+    /// damaged, so that it sees what this process would show it of them.
+    fn at_null(&self) -> Result<Box<dyn Corruption<D, K>>, CorruptionError> {
+        self.at_level(Level::Fixed(self.strength().scale.null))
+    }
+
     /// Whether a mask of what was touched stands beside `input`, as [`ShowMask`](crate::ShowMask) makes
     /// it. Nothing can be around such a process.
     fn shows_mask(&self) -> bool {

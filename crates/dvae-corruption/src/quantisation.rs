@@ -31,7 +31,7 @@ impl Quantisation {
         severities: [0.07, 0.14, 0.25, 0.34, 0.5],
     };
 
-    /// Rounds to multiples of `step`, finite and at least 0.
+    /// Rounds to multiples of `step`, in `[0, 10³⁰]`.
     pub fn new(step: impl Into<Level>) -> Result<Self, CorruptionError> {
         Ok(Self { level: Self::SCALE.resolve(step)?, clip: Clip::default() })
     }

@@ -25,6 +25,24 @@ pub(crate) fn each_row<const D: usize>(
     let levels = levels(strength, clean.dims()[0], draws);
     let null = strength.scale.null as f32;
     let own = draws.branch();
+    damaged_rows(&levels, null, clean, 1, |place, clean, input, changed, level| {
+        input.copy_from_slice(clean);
+        damage(clean, input, level, &mut own.row(place));
+        for (changed, (input, clean)) in changed.iter_mut().zip(input.iter().zip(clean)) {
+            *changed = input != clean;
+        }
+    })
+}
+
+/// Damages every row on the host by `damage(place, clean, input, changed, level)`, rows in parallel, at least
+/// `grain` entries a task. Rows at the level `null` stay as they are.
+pub(crate) fn damaged_rows<const D: usize>(
+    levels: &[f32],
+    null: f32,
+    clean: Tensor<D>,
+    grain: usize,
+    damage: impl Fn(usize, &[f32], &mut [f32], &mut [bool], f32) + Sync,
+) -> Corrupted<D> {
     let (shape, device) = (clean.shape(), clean.device());
     let entries = shape.num_elements();
     if entries == 0 || levels.iter().all(|&level| level == null) {
@@ -34,15 +52,13 @@ pub(crate) fn each_row<const D: usize>(
     let row_len = entries / levels.len();
     with_values(&clean, |clean| {
         let made = input.par_chunks_mut(row_len).zip(changed.par_chunks_mut(row_len));
-        let rows = made.zip(clean.par_chunks(row_len).zip(&levels)).enumerate();
-        rows.for_each(|(place, ((input, changed), (clean, &level)))| {
-            input.copy_from_slice(clean);
+        let rows = made.zip(clean.par_chunks(row_len).zip(levels)).enumerate();
+        rows.with_min_len(grain.div_ceil(row_len)).for_each(|(place, (made, (clean, &level)))| {
+            let (input, changed) = made;
             if level == null {
-                return;
-            }
-            damage(clean, input, level, &mut own.row(place));
-            for (changed, (input, clean)) in changed.iter_mut().zip(input.iter().zip(clean)) {
-                *changed = input != clean;
+                input.copy_from_slice(clean);
+            } else {
+                damage(place, clean, input, changed, level);
             }
         });
     });

@@ -31,7 +31,7 @@ impl Speckle {
         severities: [0.15, 0.3, 0.45, 0.6, 0.8],
     };
 
-    /// Noise of relative standard deviation `sigma`, finite and at least 0.
+    /// Noise of relative standard deviation `sigma`, in `[0, 10³⁰]`.
     pub fn new(sigma: impl Into<Level>) -> Result<Self, CorruptionError> {
         Ok(Self { level: Self::SCALE.resolve(sigma)?, clip: Clip::default() })
     }

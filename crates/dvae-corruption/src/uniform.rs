@@ -31,7 +31,7 @@ impl Uniform {
         severities: [0.15, 0.3, 0.5, 0.7, 0.9],
     };
 
-    /// Noise of up to `half_width` either way, finite and at least 0.
+    /// Noise of up to `half_width` either way, in `[0, 10³⁰]`.
     pub fn new(half_width: impl Into<Level>) -> Result<Self, CorruptionError> {
         Ok(Self { level: Self::SCALE.resolve(half_width)?, clip: Clip::default() })
     }

@@ -138,8 +138,7 @@ fn changed_is_where_the_input_differs_and_the_range_is_kept() {
 fn the_null_level_changes_nothing_on_any_row() {
     let ids = [1, 2, 3];
     for (name, process) in all() {
-        let null = process.strength().scale.null;
-        let process = process.at_level(null.into()).unwrap();
+        let process = process.at_null().unwrap();
         let Corrupted { input, changed } =
             process.corrupt(pictures(&ids, SHAPE), &mut draws(&ids, 0));
         assert_eq!(values(input), values(pictures(&ids, SHAPE)), "{name}");

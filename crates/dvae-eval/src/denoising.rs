@@ -5,7 +5,7 @@ use dvae_corruption::Corruption;
 use dvae_data::{Dataset, Order};
 use dvae_models::Vae;
 use dvae_random::Key;
-use dvae_train::{MeanElbo, Streams, TrainError, evaluate, null};
+use dvae_train::{MeanElbo, Streams, TrainError, evaluate};
 use serde::Serialize;
 
 use crate::psnr;
@@ -38,7 +38,7 @@ pub fn denoising<const D: usize, V: Vae<D>>(
     let bound = |corruption: &dyn Corruption<D>| -> Result<MeanElbo, TrainError> {
         Ok(evaluate(model, dataset, corruption, key, batch_size, device)?.mean)
     };
-    let (clean, corrupted) = (bound(&*null(corruption)?)?, bound(corruption)?);
+    let (clean, corrupted) = (bound(&*corruption.at_null()?)?, bound(corruption)?);
     let (mut input, mut output) = (0.0, 0.0);
     for batch in dataset.batches::<D>(batch_size, Order::Stored, device)? {
         let mut streams = Streams::evaluation(key, &batch.ids);

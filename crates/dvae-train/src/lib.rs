@@ -58,4 +58,4 @@ pub use progress::Progress;
 pub use run_folder::RunFolder;
 pub use step::{Streams, denoising_elbo};
 pub use terms::MeanElbo;
-pub use trainer::{Trainer, load_weights, null};
+pub use trainer::{Trainer, load_weights};

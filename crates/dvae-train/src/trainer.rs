@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Device;
-use dvae_corruption::{Corruption, Level};
+use dvae_corruption::Corruption;
 use dvae_data::{Batch, Dataset, Order};
 use dvae_kernels::Adam;
 use dvae_losses::KlWeight;
@@ -226,7 +226,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
             }
             Ok(evaluation)
         };
-        let undamaged = null(&*self.corruption)?;
+        let undamaged = self.corruption.at_null()?;
         Ok(EpochReport {
             epoch,
             beta: self.config.beta,
@@ -268,13 +268,6 @@ impl<const D: usize, V: fmt::Debug> fmt::Debug for Trainer<D, V> {
 /// `model` with the weights of the newest intact checkpoint in `folder`.
 pub fn load_weights<M: burn::module::Module>(folder: &Path, model: M) -> Result<M, TrainError> {
     checkpoint::load_weights(folder, model)
-}
-
-/// The process at the level that changes nothing: what a model is given for rows that nobody damaged.
-pub fn null<const D: usize>(
-    corruption: &dyn Corruption<D>,
-) -> Result<Box<dyn Corruption<D>>, TrainError> {
-    Ok(corruption.at_level(Level::Fixed(corruption.strength().scale.null))?)
 }
 
 fn tell(observers: &mut [Box<dyn Observer>], event: &Event) -> Result<(), TrainError> {
