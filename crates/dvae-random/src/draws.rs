@@ -178,6 +178,10 @@ pub struct Pieces {
     draw: Draw,
 }
 
+/// # Panics
+///
+/// Every function panics if there is no such row, or if `start` is not a multiple of
+/// [`Pieces::ALIGNMENT`].
 impl Pieces {
     /// The elements that a piece must begin at a multiple of.
     pub const ALIGNMENT: usize = fill::BLOCK;

@@ -124,7 +124,7 @@ pub(crate) fn fill<L: Law>(arch: Arch, out: &mut [L::Item], rows: &[u64], draw: 
 
 /// Part of one row's stretch of a draw, from element `start` on, a multiple of [`BLOCK`].
 pub(crate) fn fill_row<L: Law>(out: &mut [L::Item], row: u64, start: usize, draw: Draw, law: L) {
-    debug_assert!(start.is_multiple_of(BLOCK));
+    assert!(start.is_multiple_of(BLOCK), "a piece begins at a multiple of {BLOCK}, not at {start}");
     let first_counter = (start / BLOCK * LANES) as u32;
     Arch::new().dispatch(FillRow { out, row, first_counter, draw, law });
 }

@@ -145,3 +145,9 @@ fn rows_and_pieces_hold_what_the_tensors_hold() {
         assert_eq!(all.row(place).uniforms::<2>(), uniform[..2]);
     }
 }
+
+#[test]
+#[should_panic(expected = "a piece begins at a multiple of 64, not at 65")]
+fn a_piece_that_begins_between_blocks_is_refused() {
+    Key::new(5).rows(&[1]).pieces().normal(0, Pieces::ALIGNMENT + 1, &mut [0.0; 4]);
+}
