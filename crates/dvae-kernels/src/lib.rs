@@ -11,6 +11,7 @@
 //! | [`conv_transpose2d`]            | bias, activation                     | flex, `f32`, one group, 4 rows or more |
 //! | [`Density`]                     | its derivatives, weights, sum by row | flex, `f32`                         |
 //! | [`sigmoid`]                     | its derivative                       | flex, `f32`                         |
+//! | [`ln_gamma`], [`digamma`]       | their derivatives                    | flex, `f32`                         |
 //! | [`reparameterise`]              | its derivatives                      | flex, `f32`                         |
 //! | [`kl_to_standard_normal`]       | its derivatives                      | flex, `f32`                         |
 //! | [`Adam`], [`AdamW`]             | moments, step, decay, clipping       | flex, `f32`                         |
@@ -60,6 +61,7 @@ mod host;
 mod latent;
 mod layers;
 pub mod math;
+mod special;
 pub mod streams;
 mod switch;
 
@@ -68,6 +70,7 @@ pub use density::{Density, sigmoid};
 pub use host::{on_host, with_values};
 pub use latent::{kl_to_standard_normal, reparameterise};
 pub use layers::{Activation, conv_transpose2d, conv2d, linear};
+pub use special::{digamma, digamma_of, ln_gamma, ln_gamma_of, trigamma_of};
 pub use switch::{enabled, set_enabled};
 
 #[cfg(feature = "flex")]

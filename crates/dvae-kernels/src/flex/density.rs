@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use super::buffer::unwritten;
 use super::simd::{dispatch, vectorised};
 use crate::math::{exp, ln, ln_1p_unit, sigmoid};
+use crate::special::{digamma_of, ln_gamma_of, trigamma_of};
 
 /// Entries that a thread takes at once.
 const GRAIN: usize = 1 << 13;
@@ -117,6 +118,28 @@ impl Entry<1, 1> for Sigmoid {
     fn at(self, [x]: [f32; 1]) -> (f32, [f32; 1]) {
         let value = sigmoid(x);
         (value, [value * (1.0 - value)])
+    }
+}
+
+/// `ln Γ(x)`.
+#[derive(Clone, Copy)]
+pub(crate) struct LnGamma;
+
+impl Entry<1, 1> for LnGamma {
+    #[inline(always)]
+    fn at(self, [x]: [f32; 1]) -> (f32, [f32; 1]) {
+        (ln_gamma_of(x), [digamma_of(x)])
+    }
+}
+
+/// `ψ(x)`.
+#[derive(Clone, Copy)]
+pub(crate) struct Digamma;
+
+impl Entry<1, 1> for Digamma {
+    #[inline(always)]
+    fn at(self, [x]: [f32; 1]) -> (f32, [f32; 1]) {
+        (digamma_of(x), [trigamma_of(x)])
     }
 }
 

@@ -27,13 +27,18 @@ pub(crate) enum Function {
     Kl,
     /// One number.
     Sigmoid,
+    /// One positive number.
+    LnGamma,
+    /// One positive number.
+    Digamma,
 }
 
 impl Function {
     /// How many of the inputs are parameters.
     fn parameters(self) -> usize {
         match self {
-            Self::Bernoulli | Self::FixedNormal(_) | Self::Sigmoid => 1,
+            Self::Bernoulli | Self::FixedNormal(_) => 1,
+            Self::Sigmoid | Self::LnGamma | Self::Digamma => 1,
             Self::Normal | Self::Reparameterise | Self::Kl => 2,
         }
     }
@@ -120,6 +125,8 @@ impl EntryGradients for Flex {
             (Function::Reparameterise, _) => run(density::Reparameterise, inputs, by_row),
             (Function::Kl, _) => run(density::Kl, inputs, by_row),
             (Function::Sigmoid, _) => run(density::Sigmoid, inputs, by_row),
+            (Function::LnGamma, _) => run(density::LnGamma, inputs, by_row),
+            (Function::Digamma, _) => run(density::Digamma, inputs, by_row),
         };
         (out, first.into_iter().chain(derivatives).collect())
     }
