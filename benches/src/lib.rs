@@ -3,7 +3,6 @@
 use dvae::burn::optim::{GradientsParams, ModuleOptimizer};
 use dvae::burn::tensor::Device;
 use dvae::kernels::Adam;
-use dvae::losses::KlWeight;
 use dvae::prelude::*;
 use dvae::train::{Streams, denoising_elbo};
 
@@ -61,12 +60,11 @@ impl<V: Vae<4>> Steps<V> {
     /// Corrupts, infers, decodes, scores, differentiates and steps; waits for the device.
     pub fn step(&mut self) {
         let process = Gaussian::new(0.3).expect("a scale");
-        let beta = KlWeight::new(1.0).expect("a weight");
         let model = self.model.take().expect("a model between steps");
         let mut streams = Streams::training(Key::new(1), self.taken, &self.ids);
         self.taken += 1;
         let elbo = denoising_elbo(&model, self.clean.clone(), &process, &mut streams);
-        let gradients = GradientsParams::from_grads(elbo.loss(beta).backward(), &model);
+        let gradients = GradientsParams::from_grads(elbo.loss().backward(), &model);
         self.model = Some(self.optimiser.step(1e-3, model, gradients));
         self.device.sync().expect("a device that works");
     }

@@ -62,7 +62,7 @@ impl Options {
             epochs: self.epochs,
             batch_size: self.batch_size,
             learning_rate: LearningRate::Cosine { start: 2e-3, end: 1e-4 },
-            beta: 1.0,
+            objective: Objective::default(),
             seed: self.seed,
         }
     }

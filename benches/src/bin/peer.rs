@@ -70,7 +70,7 @@ fn epoch<V: Vae<4>>(model: V, batch: usize, epochs: usize, device: &Device) -> f
         epochs,
         batch_size: batch,
         learning_rate: LearningRate::Cosine { start: 2e-3, end: 1e-4 },
-        beta: 1.0,
+        objective: Objective::default(),
         seed: 1,
     };
     let corruption = "mixed".parse::<CorruptionConfig>().expect("a corruption").build();

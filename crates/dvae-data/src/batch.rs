@@ -1,6 +1,6 @@
 //! Batches: clean tensors with the ids of their rows.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Bool, Device, Tensor};
 use dvae_random::Key;
 
 use crate::{DataError, Dataset};
@@ -12,6 +12,8 @@ pub struct Batch<const D: usize> {
     pub clean: Tensor<D>,
     /// The rows' ids, which their noise is keyed by.
     pub ids: Vec<u64>,
+    /// Which entries were observed, shape `[batch, …event]`; nothing if all were.
+    pub observed: Option<Tensor<D, Bool>>,
 }
 
 /// The order in which rows are met.
@@ -49,7 +51,8 @@ impl Dataset {
         let (dataset, device) = (self.clone(), device.clone());
         Ok((0..ids.len().div_ceil(batch_size)).map(move |i| {
             let ids = ids[i * batch_size..ids.len().min((i + 1) * batch_size)].to_vec();
-            Batch { clean: dataset.gather(&ids, &device), ids }
+            let observed = dataset.observed(&ids, &device);
+            Batch { clean: dataset.gather(&ids, &device), ids, observed }
         }))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Bool, Device, Tensor, TensorData};
 use dvae_random::Key;
 use rayon::prelude::*;
 
@@ -26,6 +26,8 @@ enum Values {
     Bytes(Vec<u8>),
     /// Values that batches hold as they are.
     Floats(Vec<f32>),
+    /// The same with NaN for what was not observed.
+    Incomplete(Vec<f32>),
 }
 
 /// Training and test rows of one data set.
@@ -52,6 +54,19 @@ impl Dataset {
             return Err(DataError::NonFinite { row, value });
         }
         Ok(Self::new(Values::Floats(values), event, rows))
+    }
+
+    /// Rows of floats in which NaN stands for what was not observed; all others must be finite.
+    ///
+    /// Batches hold 0 there, and say which entries were observed. A bound counts those alone: it is then one
+    /// on `log p(observed entries)`.
+    pub fn from_incomplete(values: Vec<f32>, event: &[usize]) -> Result<Self, DataError> {
+        let rows = rows(values.len(), event)?;
+        if let Some(place) = values.iter().position(|value| value.is_infinite()) {
+            let (row, value) = (place / (values.len() / rows), values[place]);
+            return Err(DataError::NonFinite { row, value });
+        }
+        Ok(Self::new(Values::Incomplete(values), event, rows))
     }
 
     fn new(values: Values, event: &[usize], rows: usize) -> Self {
@@ -118,25 +133,39 @@ impl Dataset {
         Self { ids: places.iter().map(|&place| self.ids[place]).collect(), ..self.clone() }
     }
 
-    /// The mean of each entry over the rows of this view, in row-major order: of training rows, what
-    /// missing entries may be filled with. Nothing without rows.
+    /// The mean of what was observed of each entry over the rows of this view, in row-major order: of
+    /// training rows, what missing entries may be filled with. Nothing without rows; 0 where nothing was
+    /// observed.
     pub fn mean(&self) -> Vec<f32> {
-        let width = self.width();
-        let mut sums = vec![0.0f64; if self.is_empty() { 0 } else { width }];
+        let width = if self.is_empty() { 0 } else { self.width() };
+        let (mut sums, mut counts) = (vec![0.0f64; width], vec![0.0f64; width]);
         for &id in &*self.ids {
-            let row = id as usize * width..(id as usize + 1) * width;
-            match &*self.values {
-                Values::Bytes(bytes) => {
-                    let values = bytes[row].iter().map(|&byte| f64::from(byte) / 255.0);
-                    sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
-                }
-                Values::Floats(floats) => {
-                    let values = floats[row].iter().map(|&value| f64::from(value));
-                    sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
-                }
+            for (place, value) in self.row(id).enumerate().filter(|(_, value)| !value.is_nan()) {
+                sums[place] += f64::from(value);
+                counts[place] += 1.0;
             }
         }
-        sums.into_iter().map(|sum| (sum / self.len() as f64) as f32).collect()
+        sums.iter().zip(counts).map(|(sum, count)| (sum / count.max(1.0)) as f32).collect()
+    }
+
+    /// The first observed entry of this view that is `wrong`, given its place on the first axis of a row and
+    /// its value: (row id, place, value).
+    pub fn find(&self, wrong: impl Fn(usize, f32) -> bool) -> Option<(u64, usize, f32)> {
+        let per_place = self.width() / self.event[0];
+        self.ids.iter().find_map(|&id| {
+            let observed = self.row(id).enumerate().filter(|(_, value)| !value.is_nan());
+            let mut placed = observed.map(|(at, value)| (id, at / per_place, value));
+            placed.find(|&(_, place, value)| wrong(place, value))
+        })
+    }
+
+    /// The entries of a row, as batches hold them; NaN for what was not observed.
+    fn row(&self, id: u64) -> impl Iterator<Item = f32> {
+        let at = id as usize * self.width();
+        (at..at + self.width()).map(move |at| match &*self.values {
+            Values::Bytes(bytes) => f32::from(bytes[at]) / 255.0,
+            Values::Floats(floats) | Values::Incomplete(floats) => floats[at],
+        })
     }
 
     /// A checksum of the rows of this view: their shape, ids and values.
@@ -149,7 +178,7 @@ impl Dataset {
             let row = id as usize * width..(id as usize + 1) * width;
             match &*self.values {
                 Values::Bytes(bytes) => hasher.update(&bytes[row]),
-                Values::Floats(floats) => {
+                Values::Floats(floats) | Values::Incomplete(floats) => {
                     floats[row].iter().for_each(|value| hasher.update(&value.to_le_bytes()));
                 }
             }
@@ -161,7 +190,7 @@ impl Dataset {
         self.event.iter().product()
     }
 
-    /// The rows of these ids, shape `[ids, …event]`, in one pass into one buffer.
+    /// The rows of these ids, shape `[ids, …event]`, in one pass into one buffer; 0 where nothing was observed.
     ///
     /// # Panics
     ///
@@ -178,10 +207,35 @@ impl Dataset {
                     }
                 }
                 Values::Floats(floats) => out.copy_from_slice(&floats[source(id)]),
+                Values::Incomplete(floats) => {
+                    for (out, &value) in out.iter_mut().zip(&floats[source(id)]) {
+                        *out = if value.is_nan() { 0.0 } else { value };
+                    }
+                }
             }
         });
-        let shape: Vec<usize> = [&[ids.len()], &self.event[..]].concat();
-        Tensor::from_data(TensorData::new(out, shape), device)
+        Tensor::from_data(TensorData::new(out, self.batch_shape(ids)), device)
+    }
+
+    /// Which entries of these rows were observed, shape `[ids, …event]`; nothing if all entries of the set
+    /// were.
+    ///
+    /// # Panics
+    ///
+    /// As [`Dataset::gather`].
+    pub fn observed<const D: usize>(
+        &self,
+        ids: &[u64],
+        device: &Device,
+    ) -> Option<Tensor<D, Bool>> {
+        let Values::Incomplete(_) = &*self.values else { return None };
+        let observed = ids.iter().flat_map(|&id| self.row(id)).map(|value| !value.is_nan());
+        let observed: Vec<bool> = observed.collect();
+        Some(Tensor::from_data(TensorData::new(observed, self.batch_shape(ids)), device))
+    }
+
+    fn batch_shape(&self, ids: &[u64]) -> Vec<usize> {
+        [&[ids.len()], &self.event[..]].concat()
     }
 }
 
@@ -217,6 +271,22 @@ mod tests {
         assert_eq!(bytes.mean(), [0.1, 0.7]);
         assert_eq!(counted(5).view(&[1, 4]).mean(), [5.0, 6.0]);
         assert_eq!(counted(5).take(0).mean(), [0.0; 0]);
+    }
+
+    #[test]
+    fn what_was_not_observed_is_0_in_a_batch_and_counts_in_no_mean() {
+        let device = Device::flex();
+        let values = vec![1.0, f32::NAN, 3.0, 4.0, f32::NAN, f32::NAN];
+        let rows = Dataset::from_incomplete(values, &[2]).unwrap();
+        let floats = |t: Tensor<2>| t.into_data().try_to_vec::<f32>().unwrap();
+        assert_eq!(floats(rows.gather(&[2, 0], &device)), [0.0, 0.0, 1.0, 0.0]);
+        let observed: Tensor<2, Bool> = rows.observed(&[2, 0], &device).unwrap();
+        assert_eq!(floats(observed.float()), [0.0, 0.0, 1.0, 0.0]);
+        assert_eq!(rows.mean(), [2.0, 4.0]);
+        assert_eq!(rows.find(|place, value| place == 1 && value > 3.0), Some((1, 1, 4.0)));
+        assert_eq!(rows.find(|_, value| value.is_nan()), None);
+        assert!(counted(2).observed::<2>(&[0], &device).is_none());
+        assert!(Dataset::from_incomplete(vec![f32::INFINITY], &[1]).is_err());
     }
 
     #[test]

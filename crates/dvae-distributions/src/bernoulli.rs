@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use dvae_kernels::Density;
 use dvae_random::Draws;
 
-use crate::Likelihood;
+use crate::{Likelihood, Support};
 
 /// Independent Bernoulli entries with success probability `sigmoid(logits)`.
 ///
@@ -59,6 +59,14 @@ impl<const D: usize> Likelihood<D> for Bernoulli<D> {
         let mean = self.mean().detach();
         let uniform = draws.uniform(mean.shape(), &mean.device());
         uniform.lower(mean).float()
+    }
+
+    fn parameters(&self) -> Vec<(&'static str, Tensor<D>)> {
+        vec![("logits", self.logits())]
+    }
+
+    fn support(&self, _column: usize) -> Support {
+        Support::UnitInterval
     }
 }
 

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use dvae_random::Draws;
 
-use crate::{Inference, LN_TAU, StandardNormal};
+use crate::LN_TAU;
 
 /// A normal posterior `q(z | x̃) = N(μ, diag σ²)`, given by its mean and log-variance.
 ///
@@ -62,27 +62,27 @@ impl DiagonalNormal {
         dvae_kernels::kl_to_standard_normal(self.mean(), self.log_variance())
     }
 
-    /// Draws `z` and gathers what a bound needs, under the prior `N(0, I)`.
+    /// The same law with parameters that no gradient reaches.
+    pub fn detach(&self) -> Self {
+        Self::new(self.mean().detach(), self.log_variance().detach())
+    }
+
+    /// A reparameterised draw `[batch, latent]`, and `log q(z)` `[batch]`.
     ///
     /// `log q(z)` is taken from the noise, `−½ Σ (ε² + ln σ² + ln 2π)`: exact for any variance, where
     /// [`DiagonalNormal::log_prob`] of the rounded `z` is not.
-    pub fn infer(&self, draws: &mut Draws) -> Inference {
+    pub fn draw(&self, draws: &mut Draws) -> (Tensor<2>, Tensor<1>) {
         let noise = self.noise(draws);
         let [rows, _] = noise.dims();
-        let latent = self.at(noise.clone());
-        let log_density = (noise.square() + self.log_variance.clone() + LN_TAU) * -0.5;
-        Inference {
-            log_posterior: log_density.sum_dim(1).reshape([rows]),
-            log_prior: StandardNormal.log_prob(latent.clone()),
-            kl: self.kl_to_standard_normal(),
-            latent,
-        }
+        let log_density = (noise.clone().square() + self.log_variance.clone() + LN_TAU) * -0.5;
+        (self.at(noise), log_density.sum_dim(1).reshape([rows]))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Encoding;
     use burn::tensor::Device;
     use dvae_random::Key;
 
@@ -119,10 +119,10 @@ mod tests {
     fn the_density_of_a_draw_is_right_at_any_variance() {
         for log_variance in [-1e4, -100.0, -40.0, 0.0, 100.0] {
             let draws = || Key::new(6).rows(&[1]);
-            let inference = posterior(1.0, log_variance, 1).infer(&mut draws());
+            let (_, log_q) = posterior(1.0, log_variance, 1).draw(&mut draws());
             let noise = draws().normal::<2>([1, 1], &Device::flex()).into_scalar::<f64>();
             let expected = -0.5 * (noise * noise + f64::from(log_variance) + LN_TAU);
-            let got = inference.log_posterior.into_scalar::<f64>();
+            let got = log_q.into_scalar::<f64>();
             assert!(
                 (got - expected).abs() <= 1e-6 * expected.abs().max(1.0),
                 "{log_variance}: {got}"
@@ -145,11 +145,11 @@ mod tests {
         let rows = 100_000;
         let q = posterior(0.7, -0.8, rows);
         let ids: Vec<u64> = (0..rows as u64).collect();
-        let inference = q.infer(&mut Key::new(4).rows(&ids));
-        let gap = inference.log_posterior - inference.log_prior;
+        let inference = Encoding::from(q).infer(&mut Key::new(4).rows(&ids));
+        let gap = inference.sampled_kl();
         let mean = gap.clone().mean().into_scalar::<f32>();
         let variance = (gap - mean).square().mean().into_scalar::<f32>();
-        let kl = inference.kl.mean().into_scalar::<f32>();
+        let kl = inference.kl.total().mean().into_scalar::<f32>();
         assert!((mean - kl).abs() < 6.0 * (variance / rows as f32).sqrt(), "{mean} against {kl}");
     }
 }

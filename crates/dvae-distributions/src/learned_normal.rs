@@ -65,6 +65,10 @@ impl<const D: usize> Likelihood<D> for LearnedNormal<D> {
         let noise = draws.normal(mean.shape(), &mean.device());
         mean + noise * self.scale.clone().detach()
     }
+
+    fn parameters(&self) -> Vec<(&'static str, Tensor<D>)> {
+        vec![("mean", self.mean.clone()), ("scale", self.scale())]
+    }
 }
 
 #[cfg(test)]

@@ -1,17 +1,35 @@
 //! Densities of q(z | ·), p(x | z) and p(z): log-densities, samples, divergences.
 //!
-//! | Type                  | Role              | Law                                              |
-//! |-----------------------|-------------------|--------------------------------------------------|
-//! | [`DiagonalNormal`]    | posterior         | `N(μ, diag σ²)`, from mean and log-variance       |
-//! | [`StandardNormal`]    | prior             | `N(0, I)`                                        |
-//! | [`Bernoulli`]         | likelihood        | `Bernoulli(sigmoid(logits))`                     |
-//! | [`Normal`]            | likelihood        | `N(mean, σ²)`, one fixed σ                        |
-//! | [`LearnedNormal`]     | likelihood        | `N(mean, σᵢ²)`, `σᵢ` from the network with a floor |
-//! | [`AnyLikelihood`]     | likelihood        | one of these, chosen by [`LikelihoodConfig`]     |
+//! | Likelihood                       | Law of an entry                                                |
+//! |----------------------------------|----------------------------------------------------------------|
+//! | [`Bernoulli`]                    | `Bernoulli(sigmoid(logits))`                                   |
+//! | [`ContinuousBernoulli`]          | its normalised form on `[0, 1]`                                |
+//! | [`Normal`]                       | `N(mean, σ²)`, one fixed σ                                     |
+//! | [`LearnedNormal`]                | `N(mean, σᵢ²)`, σ from the network (or shared), with a floor   |
+//! | [`OptimalNormal`]                | `N(mean, σ*²)`, the best σ for the batch                       |
+//! | [`Laplace`]                      | `Laplace(location, scale)`, the scale fixed or learned         |
+//! | [`StudentT`]                     | Student's t, with learned scale and degrees of freedom         |
+//! | [`DiscretisedLogistic`]          | a mixture of logistic laws, gathered about equal levels        |
+//! | [`Categorical`]                  | one of several classes                                         |
+//! | [`Poisson`]                      | counts                                                         |
+//! | [`NegativeBinomial`]             | overdispersed counts                                           |
+//! | [`ZeroInflatedNegativeBinomial`] | the same with more zeros                                       |
+//! | [`Columns`]                      | one of these for each group of columns                         |
+//!
+//! [`LikelihoodConfig`] chooses one in a file.
+//!
+//! | Posterior or prior   | Law                                                      | KL to `N(0, I)`  |
+//! |----------------------|----------------------------------------------------------|------------------|
+//! | [`DiagonalNormal`]   | `N(μ, diag σ²)`, from mean and log-variance              | closed form      |
+//! | [`FullNormal`]       | `N(μ, L Lᵀ)`, from mean and Cholesky factor              | closed form      |
+//! | [`FlowPosterior`]    | a diagonal normal, carried through a [`Flow`]            | of the one draw  |
+//! | [`StandardNormal`]   | `N(0, I)`                                                | –                |
+//! | [`MixtureNormal`]    | `Σ πₖ N(μₖ, diag σₖ²)`: learned mixture, VampPrior        | –                |
+//! | [`FlowPrior`]        | `N(0, I)`, carried through a [`Bijection`]               | –                |
 //!
 //! Likelihoods take their parameters as the network gives them and return the *element-wise*
-//! log-density in nats, so that weights and masks have one place to enter. [`Inference`] is what a
-//! bound needs to know of an encoder's answer.
+//! log-density in nats, so that weights and masks have one place to enter. An [`Encoding`] is a posterior and
+//! the prior that it is held against; [`Inference`] is what a bound needs to know of one draw from it.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -28,25 +46,58 @@
 //! - Every normaliser is kept: a log-density is a density's, never "up to a constant".
 //! - Distributions hold tensors and are not serialised; their configuration is.
 
-mod any_likelihood;
 mod bernoulli;
+mod categorical;
+mod columns;
+mod continuous_bernoulli;
 mod diagonal_normal;
+mod discretised_logistic;
+mod encoding;
 mod error;
+mod flow;
+mod full_normal;
 mod inference;
+mod laplace;
 mod learned_normal;
 mod likelihood;
+mod likelihood_config;
+mod mixture_normal;
+mod negative_binomial;
 mod normal;
+mod optimal_normal;
+mod planar;
+mod poisson;
+mod sampling;
+mod stable;
 mod standard_normal;
+mod student_t;
+mod support;
 
-pub use any_likelihood::{AnyLikelihood, LikelihoodConfig};
 pub use bernoulli::Bernoulli;
+pub use categorical::Categorical;
+pub use columns::Columns;
+pub use continuous_bernoulli::ContinuousBernoulli;
 pub use diagonal_normal::DiagonalNormal;
+pub use discretised_logistic::DiscretisedLogistic;
+pub use encoding::{Encoding, Posterior, Prior};
 pub use error::DistributionError;
-pub use inference::Inference;
+pub use flow::{Bijection, Carried, Flow, FlowPosterior, FlowPrior};
+pub use full_normal::FullNormal;
+pub use inference::{Inference, Kl};
+pub use laplace::Laplace;
 pub use learned_normal::LearnedNormal;
 pub use likelihood::{Likelihood, sum_features};
+pub use likelihood_config::{ColumnGroup, LikelihoodConfig};
+pub use mixture_normal::MixtureNormal;
+pub use negative_binomial::{NegativeBinomial, ZeroInflatedNegativeBinomial};
 pub use normal::Normal;
+pub use optimal_normal::OptimalNormal;
+pub use planar::{Chain, Planar};
+pub use poisson::Poisson;
+pub use stable::log_sum_exp;
 pub use standard_normal::StandardNormal;
+pub use student_t::StudentT;
+pub use support::Support;
 
 /// `ln 2π`, twice the normaliser of a unit normal.
 pub(crate) const LN_TAU: f64 = 1.837_877_066_409_345_3;

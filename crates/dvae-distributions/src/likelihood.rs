@@ -1,12 +1,18 @@
 //! The one trait of all likelihoods.
 
+use std::fmt::Debug;
+
 use burn::tensor::kind::Basic;
 use burn::tensor::{Float, Tensor};
 use dvae_random::Draws;
 
+use crate::Support;
+
 /// A distribution `p(x | z)` over entries of a tensor, independent given `z`; axis 0 is the row.
-pub trait Likelihood<const D: usize, K: Basic = Float> {
+pub trait Likelihood<const D: usize, K: Basic = Float>: Debug {
     /// `log p(xᵢ | z)` of every entry, shape of `x`, in nats (per unit of `x` if continuous).
+    ///
+    /// Entries must lie in the [`Likelihood::support`]; what comes of others is not said.
     ///
     /// # Panics
     ///
@@ -35,11 +41,50 @@ pub trait Likelihood<const D: usize, K: Basic = Float> {
         sum_features(self.log_prob(x) * weights)
     }
 
-    /// `E[xᵢ | z]` of every entry.
+    /// `E[xᵢ | z]` of every entry; of classes, which have no mean, the most probable one.
     fn mean(&self) -> Tensor<D>;
 
     /// One draw of every entry, each row from its own stream. No gradient flows through it.
     fn sample(&self, draws: &mut Draws) -> Tensor<D, K>;
+
+    /// The parameters by name, as the density uses them: each of `x`'s shape, or several of them side by
+    /// side on axis 1.
+    fn parameters(&self) -> Vec<(&'static str, Tensor<D>)>;
+
+    /// Which values the entries at this place on axis 1 may have.
+    fn support(&self, _column: usize) -> Support {
+        Support::Real
+    }
+}
+
+impl<const D: usize, K: Basic> Likelihood<D, K> for Box<dyn Likelihood<D, K>> {
+    fn log_prob(&self, x: Tensor<D, K>) -> Tensor<D> {
+        (**self).log_prob(x)
+    }
+
+    fn log_likelihood(&self, x: Tensor<D, K>) -> Tensor<1> {
+        (**self).log_likelihood(x)
+    }
+
+    fn weighted_log_likelihood(&self, x: Tensor<D, K>, weights: Tensor<D>) -> Tensor<1> {
+        (**self).weighted_log_likelihood(x, weights)
+    }
+
+    fn mean(&self) -> Tensor<D> {
+        (**self).mean()
+    }
+
+    fn sample(&self, draws: &mut Draws) -> Tensor<D, K> {
+        (**self).sample(draws)
+    }
+
+    fn parameters(&self) -> Vec<(&'static str, Tensor<D>)> {
+        (**self).parameters()
+    }
+
+    fn support(&self, column: usize) -> Support {
+        (**self).support(column)
+    }
 }
 
 /// Sums element-wise log-densities `[batch, …]` over all features of a row: `[batch]`, in nats.

@@ -56,6 +56,10 @@ impl<const D: usize> Likelihood<D> for Normal<D> {
         let noise = draws.normal(mean.shape(), &mean.device());
         mean + noise * self.scale
     }
+
+    fn parameters(&self) -> Vec<(&'static str, Tensor<D>)> {
+        vec![("mean", self.mean.clone()), ("scale", self.mean.full_like(self.scale))]
+    }
 }
 
 #[cfg(test)]

@@ -132,12 +132,12 @@ fn weights_count_entries() {
     let device = Device::flex();
     let tensor = |values: [f32; 3]| Tensor::<2>::from_data([values], &device);
     let (parameters, x) = (tensor([0.3, -1.2, 2.0]), tensor([1.0, 0.2, 0.0]));
+    let twice = Tensor::cat(vec![parameters.clone(), parameters.clone()], 1);
     let laws = [
-        LikelihoodConfig::Bernoulli {}.of(parameters.clone()).unwrap(),
-        LikelihoodConfig::Normal { scale: 0.7 }.of(parameters.clone()).unwrap(),
-        LikelihoodConfig::LearnedNormal { min_scale: 0.1 }
-            .of(Tensor::cat(vec![parameters.clone(), parameters], 1))
-            .unwrap(),
+        LikelihoodConfig::Bernoulli {}.of(parameters.clone(), None).unwrap(),
+        LikelihoodConfig::Normal { scale: 0.7 }.of(parameters.clone(), None).unwrap(),
+        LikelihoodConfig::OptimalNormal { min_scale: 0.1 }.of(parameters, None).unwrap(),
+        LikelihoodConfig::LearnedNormal { min_scale: 0.1 }.of(twice, None).unwrap(),
     ];
     for law in laws {
         let entries: Vec<f32> = law.log_prob(x.clone()).into_data().try_to_vec().unwrap();

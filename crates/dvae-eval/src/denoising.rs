@@ -3,6 +3,7 @@
 use burn::tensor::Device;
 use dvae_corruption::Corruption;
 use dvae_data::{Dataset, Order};
+use dvae_losses::Objective;
 use dvae_models::Vae;
 use dvae_random::Key;
 use dvae_train::{MeanElbo, Streams, TrainError, evaluate};
@@ -36,7 +37,8 @@ pub fn denoising<const D: usize, V: Vae<D>>(
     device: &Device,
 ) -> Result<Denoising, TrainError> {
     let bound = |corruption: &dyn Corruption<D>| -> Result<MeanElbo, TrainError> {
-        Ok(evaluate(model, dataset, corruption, key, batch_size, device)?.mean)
+        Ok(evaluate(model, dataset, corruption, &Objective::default(), key, batch_size, device)?
+            .mean)
     };
     let (clean, corrupted) = (bound(&*corruption.at_null()?)?, bound(corruption)?);
     let (mut input, mut output) = (0.0, 0.0);

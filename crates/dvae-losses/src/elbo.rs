@@ -3,35 +3,7 @@
 use burn::tensor::Tensor;
 use dvae_distributions::{Inference, sum_features};
 
-/// Why a loss could not be configured.
-#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum LossError {
-    /// A weight that is negative, infinite, or NaN.
-    #[error("`{name}` is a weight and must be finite and at least 0, but is {value}")]
-    Weight {
-        /// The parameter.
-        name: &'static str,
-        /// What it was given.
-        value: f64,
-    },
-}
-
-/// The weight β of the KL term (Higgins et al. 2017, "β-VAE", equation 4); 1 gives the bound.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct KlWeight(f64);
-
-impl KlWeight {
-    /// A finite weight of at least 0.
-    pub fn new(beta: f64) -> Result<Self, LossError> {
-        if !(beta >= 0.0 && beta.is_finite()) {
-            return Err(LossError::Weight { name: "beta", value: beta });
-        }
-        Ok(Self(beta))
-    }
-}
-
-/// The terms of the evidence lower bound of each row, in nats.
+/// The terms of the evidence lower bound of each row, in nats, for one draw of the latent.
 ///
 /// For a DVAE the latent comes from the corrupted `x̃` and the log-density is that of the *clean*
 /// `x`: Im et al. (2017), "Denoising Criterion for Variational Auto-Encoding Framework".
@@ -39,18 +11,25 @@ impl KlWeight {
 #[derive(Clone, Debug)]
 pub struct Elbo {
     log_likelihood: Tensor<1>,
-    kl: Tensor<2>,
+    emphasised: Option<Tensor<1>>,
+    inference: Inference,
 }
 
 impl Elbo {
     /// From the element-wise `log p(xᵢ | z)` `[batch, …]` and the inference that gave `z`.
-    pub fn new<const D: usize>(log_density: Tensor<D>, inference: &Inference) -> Self {
+    pub fn new<const D: usize>(log_density: Tensor<D>, inference: Inference) -> Self {
         Self::from_rows(sum_features(log_density), inference)
     }
 
     /// From `log p(x | z)` `[batch]`, summed over features, and the inference that gave `z`.
-    pub fn from_rows(log_likelihood: Tensor<1>, inference: &Inference) -> Self {
-        Self { log_likelihood, kl: inference.kl.clone() }
+    pub fn from_rows(log_likelihood: Tensor<1>, inference: Inference) -> Self {
+        Self { log_likelihood, emphasised: None, inference }
+    }
+
+    /// The same with a sum over features `[batch]` in which entries have weights: what a loss takes as the
+    /// reconstruction, and no figure of the bound.
+    pub fn emphasising(self, weighted: Tensor<1>) -> Self {
+        Self { emphasised: Some(weighted), ..self }
     }
 
     /// `log p(x | z)` of each row, summed over features: `[batch]`.
@@ -58,14 +37,24 @@ impl Elbo {
         self.log_likelihood.clone()
     }
 
-    /// `KL(q ‖ p)` of each row and latent: `[batch, latent]`.
-    pub fn kl_per_latent(&self) -> Tensor<2> {
-        self.kl.clone()
+    /// What a loss takes as the reconstruction: `[batch]`.
+    pub(crate) fn reconstruction(&self) -> Tensor<1> {
+        self.emphasised.clone().unwrap_or_else(|| self.log_likelihood())
     }
 
-    /// `KL(q ‖ p)` of each row, summed over latents: `[batch]`.
+    /// The draw of `z` and its densities.
+    pub fn inference(&self) -> &Inference {
+        &self.inference
+    }
+
+    /// `KL(q ‖ p)` of each row and latent, if there is a closed form: `[batch, latent]`.
+    pub fn kl_per_latent(&self) -> Option<Tensor<2>> {
+        self.inference.kl.per_latent()
+    }
+
+    /// `KL(q ‖ p)` of each row, summed over latents, in closed form if there is one: `[batch]`.
     pub fn kl(&self) -> Tensor<1> {
-        sum_features(self.kl.clone())
+        self.inference.kl.total()
     }
 
     /// The bound of each row, `log p(x | z) − KL`: `[batch]`.
@@ -73,9 +62,15 @@ impl Elbo {
         self.log_likelihood() - self.kl()
     }
 
-    /// What training minimises, `mean(β KL − log p(x | z))` over rows: `[1]`.
-    pub fn loss(&self, beta: KlWeight) -> Tensor<1> {
-        (self.kl() * beta.0 - self.log_likelihood()).mean()
+    /// The negative bound, a mean over rows: `[1]`. What [`Objective::default`](crate::Objective) minimises.
+    pub fn loss(&self) -> Tensor<1> {
+        (self.kl() - self.log_likelihood()).mean()
+    }
+
+    /// `log p(x | z) + log p(z) − log q(z | x̃)` of each row: `[batch]`. The bound with the KL of the one draw,
+    /// and the logarithm of an importance weight, which is unbiased for `p(x)`.
+    pub fn log_weight(&self) -> Tensor<1> {
+        self.log_likelihood() - self.inference.sampled_kl()
     }
 }
 
@@ -83,44 +78,30 @@ impl Elbo {
 mod tests {
     use super::*;
     use burn::tensor::Device;
+    use dvae_distributions::Kl;
 
     fn elbo() -> Elbo {
         let device = Device::flex();
-        let row = Tensor::<1>::zeros([2], &device);
         let inference = Inference {
             latent: Tensor::zeros([2, 2], &device),
-            log_posterior: row.clone(),
-            log_prior: row,
-            kl: Tensor::from_data([[0.5, 1.5], [0.0, 3.0]], &device),
+            log_posterior: Tensor::from_data([1.0, 2.0], &device),
+            log_prior: Tensor::from_data([-0.5, -2.0], &device),
+            kl: Kl::ClosedForm(Tensor::from_data([[0.5, 1.5], [0.0, 3.0]], &device)),
         };
-        Elbo::new(Tensor::<3>::from_data([[[-1.0, -2.0]], [[-4.0, 0.0]]], &device), &inference)
+        Elbo::new(Tensor::<3>::from_data([[[-1.0, -2.0]], [[-4.0, 0.0]]], &device), inference)
     }
 
     fn values(tensor: Tensor<1>) -> Vec<f32> {
         tensor.into_data().try_to_vec().unwrap()
     }
 
-    // Rows: −3 − 2 and −4 − 3.
+    // Rows: −3 − 2 and −4 − 3; with the KL of the draw −3 − 1.5 and −4 − 4.
     #[test]
     fn sums_over_features_and_latents_and_keeps_rows_apart() {
         assert_eq!(values(elbo().log_likelihood()), [-3.0, -4.0]);
         assert_eq!(values(elbo().kl()), [2.0, 3.0]);
         assert_eq!(values(elbo().bound()), [-5.0, -7.0]);
-    }
-
-    // β = 1: the mean of 5 and 7; β = 0: of 3 and 4; β = 4: of 8 + 3 and 12 + 4.
-    #[test]
-    fn the_loss_is_a_mean_over_rows_weighted_in_the_kl_alone() {
-        for (beta, expected) in [(1.0, 6.0), (0.0, 3.5), (4.0, 13.5)] {
-            assert_eq!(values(elbo().loss(KlWeight::new(beta).unwrap())), [expected]);
-        }
-    }
-
-    #[test]
-    fn refuses_what_is_no_weight() {
-        for beta in [-1.0, f64::NAN, f64::INFINITY] {
-            let error = KlWeight::new(beta).unwrap_err().to_string();
-            assert!(error.contains("`beta`") && error.contains(&beta.to_string()), "{error}");
-        }
+        assert_eq!(values(elbo().loss()), [6.0]);
+        assert_eq!(values(elbo().log_weight()), [-4.5, -8.0]);
     }
 }

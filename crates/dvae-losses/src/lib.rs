@@ -4,30 +4,62 @@
 //! ELBO(x, x̃) = E_{q(z|x̃)} log p(x | z) − KL( q(z | x̃) ‖ p(z) )
 //! ```
 //!
-//! [`Elbo`] keeps the two terms apart until the last line: sums over features, means over rows, in
+//! | Piece             | What it is                                                                          |
+//! |-------------------|-------------------------------------------------------------------------------------|
+//! | [`Elbo`]          | the terms of the bound of each row, for one draw of the latent                      |
+//! | [`Objective`]     | a configuration of all below, checked; turns draws into a loss                      |
+//! | [`Bound`]         | the DVAE bound, or the importance-weighted one through the corruption (DIWAE, IWAE)  |
+//! | [`Estimator`]     | reparameterised, sticking the landing, doubly reparameterised                       |
+//! | [`KlTerm`]        | weighted with a [`Schedule`], free bits, capacity, total correlation, MMD, DIP-VAE   |
+//! | [`Emphasis`]      | weights of changed and of unchanged entries                                         |
+//!
+//! An [`Elbo`] keeps its terms apart until the last line: sums over features, means over rows, in
 //! both terms, always. A loss takes an [`Inference`](dvae_distributions::Inference) and element-wise
 //! log-densities, never a model, so it can be tested with literals and used in any loop.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
-//! use dvae_distributions::DiagonalNormal;
-//! use dvae_losses::{Elbo, KlWeight};
+//! use dvae_distributions::{DiagonalNormal, Encoding};
+//! use dvae_losses::{Context, Elbo, KlTerm, Objective, Sampled};
 //! use dvae_random::Key;
 //!
 //! let device = Device::flex();
 //! let posterior = DiagonalNormal::new(Tensor::ones([1, 2], &device), Tensor::zeros([1, 2], &device));
-//! let inference = posterior.infer(&mut Key::new(1).rows(&[0])); // KL ½ for each of two latents
-//! let elbo = Elbo::from_rows(Tensor::from_data([-3.0], &device), &inference);
+//! let encoding = Encoding::from(posterior);
+//! let inference = encoding.infer(&mut Key::new(1).rows(&[0])); // KL ½ for each of two latents
+//! let elbo = Elbo::from_rows(Tensor::from_data([-3.0], &device), inference);
 //! assert_eq!(elbo.bound().into_scalar::<f32>(), -4.0);
-//! assert_eq!(elbo.loss(KlWeight::new(0.0)?).into_scalar::<f32>(), 3.0);
+//!
+//! let free = Objective { kl: KlTerm::FreeBits { nats: 0.75, group: 1 }, ..Objective::default() };
+//! let context = &mut Context { progress: 1.0, rows: 1, noise: &mut Key::new(2).rows(&[0]) };
+//! let loss = free.loss(&[Sampled { encoding, draws: vec![elbo] }], context);
+//! assert_eq!(loss.into_scalar::<f32>(), 3.0 + 2.0 * 0.75);
 //! # Ok::<(), dvae_losses::LossError>(())
 //! ```
 //!
 //! # What this gives up
 //!
 //! - Nothing is averaged over features: figures grow with the size of a row, as the bound does.
-//! - A weighted loss is not called a bound: only [`Elbo::bound`] is one.
+//! - A weighted loss is not called a bound: only [`Elbo::bound`] and [`Objective::bound_of`] are.
+//! - Regularisers that look at a whole batch (total correlation, MMD, DIP-VAE) depend on its size.
 
+mod dip;
 mod elbo;
+mod error;
+mod kl_term;
+mod mmd;
+mod objective;
+mod schedule;
+mod total_correlation;
 
-pub use elbo::{Elbo, KlWeight, LossError};
+pub use dip::{DipType, dip};
+pub use elbo::Elbo;
+pub use error::LossError;
+pub use kl_term::KlTerm;
+pub use mmd::{Kernel, mmd};
+pub use objective::{
+    Bound, Context, Denominator, Emphasis, Estimator, Objective, Sampled, mean_over_draws,
+    normalised,
+};
+pub use schedule::{Schedule, WarmUp};
+pub use total_correlation::Decomposition;

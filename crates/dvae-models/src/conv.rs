@@ -2,14 +2,15 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use dvae_distributions::{AnyLikelihood, Inference, LikelihoodConfig, StandardNormal};
+use dvae_distributions::{Encoding, Likelihood, LikelihoodConfig};
 use dvae_random::{Draws, Key};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{sizes, weights};
-use crate::gaussian_head::GaussianHead;
+use crate::latent_space::{LatentConfig, LatentSpace};
 use crate::layers::{Conv, Dense, Double, Layers};
-use crate::{Activation, ModelError, Vae};
+use crate::output::Output;
+use crate::{Activation, ModelError, PosteriorConfig, PriorConfig, Vae};
 
 /// Configuration of a [`ConvVae`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +30,12 @@ pub struct ConvVaeConfig {
     /// `dvae_corruption::ShowMask` makes.
     #[serde(default)]
     pub mask_input: bool,
+    /// The family of the posterior.
+    #[serde(default)]
+    pub posterior: PosteriorConfig,
+    /// The family of the prior.
+    #[serde(default)]
+    pub prior: PriorConfig,
 }
 
 impl ConvVaeConfig {
@@ -42,6 +49,8 @@ impl ConvVaeConfig {
             activation: Activation::default(),
             likelihood: LikelihoodConfig::default(),
             mask_input: false,
+            posterior: PosteriorConfig::default(),
+            prior: PriorConfig::default(),
         }
     }
 
@@ -51,9 +60,8 @@ impl ConvVaeConfig {
             return Err(ModelError::Image { shape: self.image.clone() });
         };
         sizes("image", &self.image)?;
-        sizes("latent", &[self.latent])?;
         sizes("channels", if self.channels.is_empty() { &[0] } else { &self.channels })?;
-        let likelihood = self.likelihood.checked()?;
+        self.likelihood.check(colours)?;
         let inputs = colours * (1 + usize::from(self.mask_input));
         let stages = [&[inputs], &self.channels[..]].concat();
         // Sides before each convolution, and after the last one.
@@ -67,12 +75,16 @@ impl ConvVaeConfig {
         let per_tap: Vec<usize> =
             stages.iter().map(|channels| channels.saturating_mul(4)).collect();
         weights(&per_tap)?;
-        weights(&[features, self.latent])?;
+        let config =
+            LatentConfig { latent: self.latent, posterior: self.posterior, prior: self.prior };
+        let seen = [inputs, height, width].iter().fold(1usize, |n, &size| n.saturating_mul(size));
+        config.check([features, seen])?;
         let (layers, act) = (&mut Layers::new(key, device), self.activation);
         let encoder = stages.windows(2).map(|pair| layers.halve(pair[0], pair[1], act)).collect();
-        let head = GaussianHead::new(features, self.latent, layers);
+        let latent = LatentSpace::new([features, seen], config, layers);
         let input = layers.dense(self.latent, features, act);
-        let outputs = [&[colours * likelihood.outputs_per_entry()], &self.channels[..]].concat();
+        let outputs = [&[self.likelihood.outputs(colours)], &self.channels[..]].concat();
+        weights(&[outputs[0].saturating_mul(16), outputs[1]])?;
         let decoder = (0..self.channels.len())
             .rev()
             .map(|i| {
@@ -80,9 +92,11 @@ impl ConvVaeConfig {
                 layers.double(outputs[i + 1], outputs[i], act)
             })
             .collect();
+        let output = Output::new(self.likelihood.clone(), layers);
         sides.pop();
         sides.reverse();
-        Ok(ConvVae { encoder, head, input, decoder, deepest, sides, likelihood })
+        let seen = [inputs, height, width];
+        Ok(ConvVae { encoder, latent, input, decoder, output, seen, deepest, sides })
     }
 }
 
@@ -93,17 +107,19 @@ impl ConvVaeConfig {
 #[derive(Module, Debug)]
 pub struct ConvVae {
     encoder: Vec<Conv>,
-    head: GaussianHead,
+    latent: LatentSpace,
     input: Dense,
     decoder: Vec<Double>,
+    output: Output,
+    /// Channels, height and width of what the encoder sees.
+    #[module(skip)]
+    seen: [usize; 3],
     /// Channels, height and width after the last convolution.
     #[module(skip)]
     deepest: [usize; 3],
     /// Height and width after each transposed convolution.
     #[module(skip)]
     sides: Vec<[usize; 2]>,
-    #[module(skip)]
-    likelihood: LikelihoodConfig,
 }
 
 impl ConvVae {
@@ -112,31 +128,39 @@ impl ConvVae {
         let deepest = self.encoder.iter().fold(input, |x, layer| layer.forward(x));
         deepest.reshape([rows, self.deepest.iter().product()])
     }
+
+    fn flat_features(&self, input: Tensor<2>) -> Tensor<2> {
+        let [channels, height, width] = self.seen;
+        self.features(input.reshape([-1, channels as i32, height as i32, width as i32]))
+    }
 }
 
 impl Vae<4> for ConvVae {
-    type Likelihood = AnyLikelihood<4>;
+    type Likelihood = Box<dyn Likelihood<4>>;
 
-    fn infer(&self, input: Tensor<4>, draws: &mut Draws) -> Inference {
-        self.head.posterior(self.features(input)).infer(draws)
+    fn encode(&self, input: Tensor<4>) -> Encoding {
+        Encoding {
+            posterior: self.latent.posterior(self.features(input)),
+            prior: self.latent.prior(|input| self.flat_features(input)),
+        }
     }
 
     fn embed(&self, input: Tensor<4>) -> Tensor<2> {
-        self.head.mean(self.features(input))
+        self.latent.mean(self.features(input))
     }
 
-    fn decode(&self, latent: Tensor<2>) -> AnyLikelihood<4> {
+    fn decode(&self, latent: Tensor<2>) -> Box<dyn Likelihood<4>> {
         let [rows, _] = latent.dims();
         let [channels, height, width] = self.deepest;
         let mut x = self.input.forward(latent).reshape([rows, channels, height, width]);
         for (layer, &sides) in self.decoder.iter().zip(&self.sides) {
             x = crop(layer.forward(x), sides);
         }
-        self.likelihood.of(x).expect("checked when the model was built")
+        self.output.of(x)
     }
 
     fn prior_sample(&self, draws: &mut Draws) -> Tensor<2> {
-        StandardNormal.sample(self.head.latent(), draws, &self.head.device())
+        self.latent.prior_sample(draws, |input| self.flat_features(input))
     }
 }
 

@@ -28,6 +28,14 @@ pub enum ModelError {
         /// The shape it was given.
         shape: Vec<usize>,
     },
+    /// A VampPrior with a posterior that it cannot be made of.
+    #[error(
+        "the components of a `vamp` prior are diagonal normals: `posterior` must be `diagonal-normal`"
+    )]
+    Vamp,
+    /// A coupling flow over one latent.
+    #[error("a `real-nvp` prior couples latents with each other: `latent` must be at least 2")]
+    Couplings,
     /// A likelihood whose parameters are out of range.
     #[error(transparent)]
     Likelihood(#[from] DistributionError),

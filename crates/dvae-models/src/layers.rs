@@ -112,6 +112,10 @@ impl<'a> Layers<'a> {
         Self { key, device, next: 0 }
     }
 
+    pub(crate) fn device(&self) -> &Device {
+        self.device
+    }
+
     pub(crate) fn dense(&mut self, inputs: usize, outputs: usize, activation: Activation) -> Dense {
         let weight = self.weight([inputs, outputs], inputs, outputs);
         Dense { weight, bias: self.zeros(outputs), activation }
@@ -163,24 +167,34 @@ impl<'a> Layers<'a> {
         Double { weight, bias: self.zeros(outputs), activation }
     }
 
-    fn weight<const D: usize>(
+    pub(crate) fn weight<const D: usize>(
         &mut self,
         shape: [usize; D],
         fan_in: usize,
         fan_out: usize,
     ) -> Param<Tensor<D>> {
         let limit = (6.0 / (fan_in + fan_out) as f64).sqrt() as f32;
+        self.uniform(shape, [-limit, limit])
+    }
+
+    /// A weight of its own stream, uniform between two ends.
+    pub(crate) fn uniform<const D: usize>(
+        &mut self,
+        shape: [usize; D],
+        [low, high]: [f32; 2],
+    ) -> Param<Tensor<D>> {
+        let (middle, half) = ((high + low) / 2.0, (high - low) / 2.0);
         let mut draws = self.key.rows(&[self.next]);
         self.next += 1;
         let weights: Vec<f32> = draws
             .uniform_host(shape.iter().product())
             .into_iter()
-            .map(|u| (u * 2.0 - 1.0) * limit)
+            .map(|u| middle + (u * 2.0 - 1.0) * half)
             .collect();
         Param::from_tensor(Tensor::from_data(TensorData::new(weights, shape), self.device))
     }
 
-    fn zeros(&self, n: usize) -> Param<Tensor<1>> {
+    pub(crate) fn zeros(&self, n: usize) -> Param<Tensor<1>> {
         Param::from_tensor(Tensor::zeros([n], self.device))
     }
 }

@@ -6,6 +6,9 @@
 //! | [`ConvVae`]   | convolutions of stride 2                       | images, any channels × height × width |
 //! | [`ResNetVae`] | residual blocks with group normalisation       | the same, where time matters less     |
 //!
+//! Each takes any likelihood of `dvae-distributions`, any family of posterior ([`PosteriorConfig`]) and of
+//! prior ([`PriorConfig`]).
+//!
 //! A configuration becomes a network with a key and a device: `config.init(key, &device)?`. Weights
 //! are drawn from the key on the host, so one seed gives one network on every back end.
 //!
@@ -34,15 +37,19 @@
 mod activation;
 mod conv;
 mod error;
-mod gaussian_head;
+mod flows;
+mod latent_space;
 mod layers;
+mod made;
 mod mlp;
+mod output;
 mod resnet;
 mod vae;
 
 pub use activation::Activation;
 pub use conv::{ConvVae, ConvVaeConfig};
 pub use error::ModelError;
+pub use latent_space::{PosteriorConfig, PriorConfig};
 pub use mlp::{MlpVae, MlpVaeConfig};
 pub use resnet::{ResNetVae, ResNetVaeConfig};
 pub use vae::Vae;

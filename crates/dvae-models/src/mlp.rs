@@ -2,14 +2,15 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use dvae_distributions::{AnyLikelihood, Inference, LikelihoodConfig, StandardNormal};
+use dvae_distributions::{Encoding, Likelihood, LikelihoodConfig};
 use dvae_random::{Draws, Key};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{sizes, weights};
-use crate::gaussian_head::GaussianHead;
+use crate::latent_space::{LatentConfig, LatentSpace};
 use crate::layers::{Dense, Layers};
-use crate::{Activation, ModelError, Vae};
+use crate::output::Output;
+use crate::{Activation, ModelError, PosteriorConfig, PriorConfig, Vae};
 
 /// Configuration of an [`MlpVae`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +30,12 @@ pub struct MlpVaeConfig {
     /// `dvae_corruption::ShowMask` makes.
     #[serde(default)]
     pub mask_input: bool,
+    /// The family of the posterior.
+    #[serde(default)]
+    pub posterior: PosteriorConfig,
+    /// The family of the prior.
+    #[serde(default)]
+    pub prior: PriorConfig,
 }
 
 impl MlpVaeConfig {
@@ -41,32 +48,38 @@ impl MlpVaeConfig {
             activation: Activation::default(),
             likelihood: LikelihoodConfig::default(),
             mask_input: false,
+            posterior: PosteriorConfig::default(),
+            prior: PriorConfig::default(),
         }
     }
 
     /// The network with weights drawn from `key`; an error names what is out of range.
     pub fn init(&self, key: Key, device: &Device) -> Result<MlpVae, ModelError> {
         sizes("event", if self.event.is_empty() { &[0] } else { &self.event })?;
-        sizes("latent", &[self.latent])?;
         sizes("hidden", &self.hidden)?;
-        let likelihood = self.likelihood.checked()?;
+        self.likelihood.check(self.event[0])?;
         let features = self.event.iter().fold(1usize, |n, &axis| n.saturating_mul(axis));
         let mut widths = [&[features], &self.hidden[..]].concat();
-        let outputs = features.saturating_mul(likelihood.outputs_per_entry());
+        let rest = self.event[1..].iter().fold(1usize, |n, &axis| n.saturating_mul(axis));
+        let outputs = self.likelihood.outputs(self.event[0]).saturating_mul(rest);
         let inputs = features.saturating_mul(1 + usize::from(self.mask_input));
-        weights(&[&[inputs], &widths[1..], &[self.latent]].concat())?;
+        weights(&[&[inputs], &widths[1..]].concat())?;
+        let config =
+            LatentConfig { latent: self.latent, posterior: self.posterior, prior: self.prior };
+        config.check([self.hidden.last().copied().unwrap_or(inputs), inputs])?;
         weights(&[widths.get(1).copied().unwrap_or(self.latent), outputs])?;
         let layers = &mut Layers::new(key, device);
         let seen = [&[inputs], &widths[1..]].concat();
         let encoder = stack(&seen, self.activation, layers);
-        let head = GaussianHead::new(seen[seen.len() - 1], self.latent, layers);
+        let latent = LatentSpace::new([seen[seen.len() - 1], inputs], config, layers);
         widths.reverse();
         let hidden = &widths[..widths.len() - 1];
         let decoder = stack(&[&[self.latent], hidden].concat(), self.activation, layers);
         let last = *hidden.last().unwrap_or(&self.latent);
-        let output = layers.dense(last, outputs, Activation::Identity);
+        let last = layers.dense(last, outputs, Activation::Identity);
+        let output = Output::new(self.likelihood.clone(), layers);
         let event = self.event.clone();
-        Ok(MlpVae { encoder, head, decoder, output, inputs, event, likelihood })
+        Ok(MlpVae { encoder, latent, decoder, last, output, inputs, event })
     }
 }
 
@@ -81,22 +94,25 @@ fn stack(widths: &[usize], activation: Activation, layers: &mut Layers) -> Vec<D
 #[derive(Module, Debug)]
 pub struct MlpVae {
     encoder: Vec<Dense>,
-    head: GaussianHead,
+    latent: LatentSpace,
     decoder: Vec<Dense>,
-    output: Dense,
+    last: Dense,
+    output: Output,
     /// Numbers that the encoder sees of each row.
     #[module(skip)]
     inputs: usize,
     #[module(skip)]
     event: Vec<usize>,
-    #[module(skip)]
-    likelihood: LikelihoodConfig,
 }
 
 impl MlpVae {
     fn features<const D: usize>(&self, input: Tensor<D>) -> Tensor<2> {
         let rows = input.dims()[0];
-        through(&self.encoder, input.reshape([rows, self.inputs]))
+        self.flat_features(input.reshape([rows, self.inputs]))
+    }
+
+    fn flat_features(&self, input: Tensor<2>) -> Tensor<2> {
+        through(&self.encoder, input)
     }
 }
 
@@ -105,29 +121,31 @@ fn through(layers: &[Dense], input: Tensor<2>) -> Tensor<2> {
 }
 
 impl<const D: usize> Vae<D> for MlpVae {
-    type Likelihood = AnyLikelihood<D>;
+    type Likelihood = Box<dyn Likelihood<D>>;
 
-    fn infer(&self, input: Tensor<D>, draws: &mut Draws) -> Inference {
-        self.head.posterior(self.features(input)).infer(draws)
+    fn encode(&self, input: Tensor<D>) -> Encoding {
+        Encoding {
+            posterior: self.latent.posterior(self.features(input)),
+            prior: self.latent.prior(|input| self.flat_features(input)),
+        }
     }
 
     fn embed(&self, input: Tensor<D>) -> Tensor<2> {
-        self.head.mean(self.features(input))
+        self.latent.mean(self.features(input))
     }
 
     /// # Panics
     ///
     /// If `D` is not one more than the rank of the configured event.
-    fn decode(&self, latent: Tensor<2>) -> AnyLikelihood<D> {
+    fn decode(&self, latent: Tensor<2>) -> Box<dyn Likelihood<D>> {
         let [rows, _] = latent.dims();
-        let outputs = self.output.forward(through(&self.decoder, latent));
-        let channels = self.event[0] * self.likelihood.outputs_per_entry();
-        let shape = [&[rows, channels], &self.event[1..]].concat();
+        let outputs = self.last.forward(through(&self.decoder, latent));
+        let shape = [&[rows, self.output.outputs(self.event[0])], &self.event[1..]].concat();
         let shape: [usize; D] = shape.try_into().expect("the rank of the configured event, plus 1");
-        self.likelihood.of(outputs.reshape(shape)).expect("checked when the model was built")
+        self.output.of(outputs.reshape(shape))
     }
 
     fn prior_sample(&self, draws: &mut Draws) -> Tensor<2> {
-        StandardNormal.sample(self.head.latent(), draws, &self.head.device())
+        self.latent.prior_sample(draws, |input| self.flat_features(input))
     }
 }

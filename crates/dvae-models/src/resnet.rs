@@ -2,15 +2,16 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use dvae_distributions::{AnyLikelihood, Inference, LikelihoodConfig, StandardNormal};
+use dvae_distributions::{Encoding, Likelihood, LikelihoodConfig};
 use dvae_random::{Draws, Key};
 use serde::{Deserialize, Serialize};
 
 use crate::conv::crop;
 use crate::error::{sizes, weights};
-use crate::gaussian_head::GaussianHead;
+use crate::latent_space::{LatentConfig, LatentSpace};
 use crate::layers::{Conv, Dense, Layers, Norm};
-use crate::{Activation, ModelError, Vae};
+use crate::output::Output;
+use crate::{Activation, ModelError, PosteriorConfig, PriorConfig, Vae};
 
 /// Configuration of a [`ResNetVae`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,6 +36,12 @@ pub struct ResNetVaeConfig {
     /// `dvae_corruption::ShowMask` makes.
     #[serde(default)]
     pub mask_input: bool,
+    /// The family of the posterior.
+    #[serde(default)]
+    pub posterior: PosteriorConfig,
+    /// The family of the prior.
+    #[serde(default)]
+    pub prior: PriorConfig,
 }
 
 impl ResNetVaeConfig {
@@ -50,6 +57,8 @@ impl ResNetVaeConfig {
             activation: Activation::Silu,
             likelihood: LikelihoodConfig::default(),
             mask_input: false,
+            posterior: PosteriorConfig::default(),
+            prior: PriorConfig::default(),
         }
     }
 
@@ -58,7 +67,7 @@ impl ResNetVaeConfig {
         let [colours, height, width] = self.image[..] else {
             return Err(ModelError::Image { shape: self.image.clone() });
         };
-        let likelihood = self.check()?;
+        self.check()?;
         let widths = &self.channels;
         let (first, last) = (widths[0], widths[widths.len() - 1]);
         let halve = |&[h, w]: &[usize; 2]| Some([h.div_ceil(2), w.div_ceil(2)]);
@@ -66,10 +75,14 @@ impl ResNetVaeConfig {
             std::iter::successors(Some([height, width]), halve).take(widths.len() + 1).collect();
         let deepest = [last, sides[widths.len()][0], sides[widths.len()][1]];
         let features = deepest.iter().fold(1usize, |n, &size| n.saturating_mul(size));
-        weights(&[features, self.latent])?;
+        let inputs = colours * (1 + usize::from(self.mask_input));
+        let seen = [inputs, height, width];
+        let numbers = seen.iter().fold(1usize, |n, &size| n.saturating_mul(size));
+        let config =
+            LatentConfig { latent: self.latent, posterior: self.posterior, prior: self.prior };
+        config.check([features, numbers])?;
 
         let layers = &mut Layers::new(key, device);
-        let inputs = colours * (1 + usize::from(self.mask_input));
         let before = [&[inputs], &widths[..]].concat();
         let area = |i: usize| sides[i][0] * sides[i][1];
         let down = (0..widths.len())
@@ -80,7 +93,7 @@ impl ResNetVaeConfig {
             .collect();
         let norm = layers.norm(last, self.groups, area(widths.len()));
         let encoder = Encoder { down, norm, activation: self.activation };
-        let head = GaussianHead::new(features, self.latent, layers);
+        let latent = LatentSpace::new([features, numbers], config, layers);
         let input = layers.dense(self.latent, features, Activation::Identity);
         let up = (0..widths.len())
             .rev()
@@ -91,18 +104,18 @@ impl ResNetVaeConfig {
             })
             .collect();
         let norm = layers.norm(first, self.groups, area(0));
-        let outputs = colours * likelihood.outputs_per_entry();
-        let output = layers.keep(first, outputs, Activation::Identity);
+        let outputs = self.likelihood.outputs(colours);
+        let last = layers.keep(first, outputs, Activation::Identity);
+        let output = Output::new(self.likelihood.clone(), layers);
         sides.pop();
         sides.reverse();
         let activation = self.activation;
-        let decoder = Decoder { input, up, norm, output, deepest, sides, activation };
-        Ok(ResNetVae { encoder, head, decoder, likelihood })
+        let decoder = Decoder { input, up, norm, last, deepest, sides, activation };
+        Ok(ResNetVae { encoder, latent, decoder, output, seen })
     }
 
-    fn check(&self) -> Result<LikelihoodConfig, ModelError> {
+    fn check(&self) -> Result<(), ModelError> {
         sizes("image", &self.image)?;
-        sizes("latent", &[self.latent])?;
         sizes("channels", if self.channels.is_empty() { &[0] } else { &self.channels })?;
         sizes("blocks", &[self.blocks])?;
         sizes("groups", &[self.groups])?;
@@ -112,7 +125,8 @@ impl ResNetVaeConfig {
             weights(&[pair[0].saturating_mul(9), pair[1]])?;
             weights(&[pair[1].saturating_mul(9), pair[1]])?;
         }
-        Ok(self.likelihood.checked()?)
+        self.likelihood.check(self.image[0])?;
+        weights(&[self.likelihood.outputs(self.image[0]).saturating_mul(9), self.channels[0]])
     }
 
     /// The residual blocks of a stage whose images have `area` pixels.
@@ -138,10 +152,20 @@ impl ResNetVaeConfig {
 #[derive(Module, Debug)]
 pub struct ResNetVae {
     encoder: Encoder,
-    head: GaussianHead,
+    latent: LatentSpace,
     decoder: Decoder,
+    output: Output,
+    /// Channels, height and width of what the encoder sees.
     #[module(skip)]
-    likelihood: LikelihoodConfig,
+    seen: [usize; 3],
+}
+
+impl ResNetVae {
+    fn flat_features(&self, input: Tensor<2>) -> Tensor<2> {
+        let [channels, height, width] = self.seen;
+        let shape = [-1, channels as i32, height as i32, width as i32];
+        self.encoder.forward(input.reshape(shape))
+    }
 }
 
 #[derive(Module, Debug)]
@@ -157,7 +181,7 @@ struct Decoder {
     input: Dense,
     up: Vec<Stage>,
     norm: Norm,
-    output: Conv,
+    last: Conv,
     /// Channels, height and width before the first stage.
     #[module(skip)]
     deepest: [usize; 3],
@@ -218,7 +242,7 @@ impl Decoder {
         for (stage, &sides) in self.up.iter().zip(&self.sides) {
             x = stage.forward(crop(doubled(x), sides));
         }
-        self.output.forward(self.activation.apply(self.norm.forward(x)))
+        self.last.forward(self.activation.apply(self.norm.forward(x)))
     }
 }
 
@@ -231,23 +255,25 @@ fn doubled(x: Tensor<4>) -> Tensor<4> {
 }
 
 impl Vae<4> for ResNetVae {
-    type Likelihood = AnyLikelihood<4>;
+    type Likelihood = Box<dyn Likelihood<4>>;
 
-    fn infer(&self, input: Tensor<4>, draws: &mut Draws) -> Inference {
-        self.head.posterior(self.encoder.forward(input)).infer(draws)
+    fn encode(&self, input: Tensor<4>) -> Encoding {
+        Encoding {
+            posterior: self.latent.posterior(self.encoder.forward(input)),
+            prior: self.latent.prior(|input| self.flat_features(input)),
+        }
     }
 
     fn embed(&self, input: Tensor<4>) -> Tensor<2> {
-        self.head.mean(self.encoder.forward(input))
+        self.latent.mean(self.encoder.forward(input))
     }
 
-    fn decode(&self, latent: Tensor<2>) -> AnyLikelihood<4> {
-        let outputs = self.decoder.forward(latent);
-        self.likelihood.of(outputs).expect("checked when the model was built")
+    fn decode(&self, latent: Tensor<2>) -> Box<dyn Likelihood<4>> {
+        self.output.of(self.decoder.forward(latent))
     }
 
     fn prior_sample(&self, draws: &mut Draws) -> Tensor<2> {
-        StandardNormal.sample(self.head.latent(), draws, &self.head.device())
+        self.latent.prior_sample(draws, |input| self.flat_features(input))
     }
 }
 

@@ -20,7 +20,7 @@ fn exercise<V: Vae<4>>(model: &V, rows: usize, image: [usize; 3], latent: usize)
     let input = Tensor::<4>::full([rows, c, h, w], 0.25, &device);
     let inference = model.infer(input.clone(), &mut draws(rows));
     assert_eq!(inference.latent.dims(), [rows, latent]);
-    assert_eq!(inference.kl.dims(), [rows, latent]);
+    assert_eq!(inference.kl.total().dims(), [rows]);
     assert_eq!(inference.log_posterior.dims(), [rows]);
     assert_eq!(inference.log_prior.dims(), [rows]);
     let likelihood = model.decode(inference.latent);

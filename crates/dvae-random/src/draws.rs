@@ -1,10 +1,12 @@
 //! Draws: one random stream per data row, read in order.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use burn::tensor::{Bool, Device, Shape, Tensor, TensorData};
 use dvae_kernels::streams::Stream;
 use pulp::Arch;
+use rand_core::TryRng;
 
 use crate::Key;
 use crate::fill::{self, Bernoulli, Draw, Law, Normal, Uniform};
@@ -225,7 +227,42 @@ impl RowDraws {
         out
     }
 
+    /// A generator of the `rand` family, for laws that take as many numbers as they need: one draw.
+    pub fn rng(&mut self) -> RowRng {
+        RowRng { row: self.row, draw: self.draw(), words: [0; fill::BLOCK], taken: 0 }
+    }
+
     fn draw(&mut self) -> Draw {
         Draw { key: self.key.words(), index: advance(&mut self.next) }
+    }
+}
+
+/// The random words of one draw of one row, in the layout of the crate, one after another.
+#[derive(Clone, Debug)]
+pub struct RowRng {
+    row: u64,
+    draw: Draw,
+    words: [u32; fill::BLOCK],
+    taken: usize,
+}
+
+impl TryRng for RowRng {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        let place = self.taken % fill::BLOCK;
+        if place == 0 {
+            fill::fill_row(&mut self.words, self.row, self.taken, self.draw, fill::Bits);
+        }
+        self.taken += 1;
+        Ok(self.words[place])
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        rand_core::utils::next_u64_via_u32(self)
+    }
+
+    fn try_fill_bytes(&mut self, dst: &mut [u8]) -> Result<(), Infallible> {
+        rand_core::utils::fill_bytes_via_next_word(dst, || self.try_next_u32())
     }
 }

@@ -96,6 +96,19 @@ impl Law for Bernoulli {
     }
 }
 
+/// The words themselves.
+#[derive(Clone, Copy)]
+pub(crate) struct Bits;
+
+impl Law for Bits {
+    type Item = u32;
+
+    #[inline(always)]
+    fn values(self, words: &Words, out: &mut [u32; BLOCK]) {
+        by_word(words, out, |word| word);
+    }
+}
+
 /// One draw of a key: all rows share it, and the counter tells them apart.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Draw {

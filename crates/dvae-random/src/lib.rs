@@ -22,6 +22,7 @@
 //! | [`Key`]     | 64 bits that name a family of streams, derived from seed, purpose and epoch    |
 //! | [`Draws`]   | one stream per data row, drawn from in order: uniform, normal, Bernoulli       |
 //! | [`RowDraws`], [`Pieces`] | the same numbers on the host: one row's stream, or part of a draw |
+//! | [`RowRng`]  | one row's words as a generator of the `rand` family, for laws that reject       |
 //!
 //! # Layout
 //!
@@ -52,5 +53,5 @@ mod fill;
 mod key;
 pub mod philox;
 
-pub use draws::{Draws, Pieces, RowDraws};
+pub use draws::{Draws, Pieces, RowDraws, RowRng};
 pub use key::{Key, Purpose};

@@ -151,3 +151,16 @@ fn rows_and_pieces_hold_what_the_tensors_hold() {
 fn a_piece_that_begins_between_blocks_is_refused() {
     Key::new(5).rows(&[1]).pieces().normal(0, Pieces::ALIGNMENT + 1, &mut [0.0; 4]);
 }
+
+// What a generator yields are the words that uniforms are made of, and no two rows share them.
+#[test]
+fn a_generator_reads_the_words_of_the_uniforms() {
+    use rand_core::Rng;
+    let draws = Key::new(3).rows(&[5, 6]);
+    let uniforms = draws.clone().uniform_host(100);
+    let mut rng = draws.row(0).rng();
+    for uniform in &uniforms[..100] {
+        assert_eq!((rng.next_u32() >> 8) as f32 / 16_777_216.0, *uniform);
+    }
+    assert_ne!(draws.row(0).rng().next_u64(), draws.row(1).rng().next_u64());
+}

@@ -1,5 +1,6 @@
 //! How a run is trained.
 
+use dvae_losses::Objective;
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
@@ -14,20 +15,21 @@ pub struct TrainConfig {
     pub batch_size: usize,
     /// Step size of Adam (Kingma & Ba 2015; β₁ = 0.9, β₂ = 0.999, ε = 10⁻⁸).
     pub learning_rate: LearningRate,
-    /// Weight of the KL term; 1 trains on the bound.
-    pub beta: f64,
+    /// What is maximised; its default is the DVAE bound.
+    #[serde(default)]
+    pub objective: Objective,
     /// What all randomness of the run comes from.
     pub seed: u64,
 }
 
 impl Default for TrainConfig {
-    /// 20 epochs of batches of 128 with Adam at 10⁻³, β = 1, seed 1.
+    /// 20 epochs of batches of 128 with Adam at 10⁻³ on the DVAE bound, seed 1.
     fn default() -> Self {
         Self {
             epochs: 20,
             batch_size: 128,
             learning_rate: LearningRate::Constant { rate: 1e-3 },
-            beta: 1.0,
+            objective: Objective::default(),
             seed: 1,
         }
     }
@@ -89,8 +91,7 @@ impl TrainConfig {
             }
         }
         self.learning_rate.check()?;
-        dvae_losses::KlWeight::new(self.beta)?;
-        Ok(())
+        Ok(self.objective.check()?)
     }
 }
 
@@ -121,7 +122,7 @@ mod tests {
             "`batch_size` must be between 1 and 4294967295, but is 0"
         );
         assert!(error(|c| c.epochs = usize::MAX).contains("but is 18446744073709551615"));
-        assert!(error(|c| c.beta = f64::NAN).starts_with("`beta` is a weight"));
+        assert!(error(|c| c.objective.latents = 0).starts_with("`latents` must be between 1"));
         let nan = error(|c| c.learning_rate = LearningRate::Constant { rate: f64::NAN });
         assert!(nan.ends_with("must be finite and above 0, but is NaN"), "{nan}");
         let end = error(|c| c.learning_rate = LearningRate::Cosine { start: 0.1, end: -0.1 });

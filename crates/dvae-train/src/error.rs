@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use dvae_corruption::CorruptionError;
 use dvae_data::DataError;
+use dvae_distributions::Support;
 use dvae_losses::LossError;
 
 /// Why training could not start or go on.
@@ -31,6 +32,21 @@ pub enum TrainError {
     Empty {
         /// Which set.
         set: &'static str,
+    },
+    /// A row that the model's likelihood is not for.
+    #[error(
+        "row {row} of the {set} set holds {value}, but the likelihood is one of {support}: choose another \
+         likelihood, or scale the data"
+    )]
+    Support {
+        /// Which set.
+        set: &'static str,
+        /// The row's id.
+        row: u64,
+        /// What it holds.
+        value: f32,
+        /// What it may hold.
+        support: Support,
     },
     /// A corruption that could not be configured.
     #[error(transparent)]

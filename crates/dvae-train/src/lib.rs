@@ -1,12 +1,13 @@
 //! The training loop: corrupt, infer, decode, score the clean data, and survive interruption.
 //!
-//! [`denoising_elbo`] is the whole DVAE and the only place where corruption, model and bound meet.
+//! [`denoising_draws`] is the whole DVAE and the only place where corruption, model and bound meet.
 //! [`Trainer`] is the loop around it: shuffling, noise, optimiser, learning rate, validation,
 //! checkpoints. Observers watch it ([`Progress`], [`JsonLines`]) and cannot change it.
 //!
 //! | Piece              | What it is                                                             |
 //! |--------------------|------------------------------------------------------------------------|
 //! | [`denoising_elbo`] | `x̃ ~ p(x̃ \| x)`, `z ~ q(z \| x̃)`, the terms of the bound on clean `x`   |
+//! | [`denoising_draws`] | the same with several draws of each, for any [`Objective`](dvae_losses::Objective) |
 //! | [`Trainer`]        | minimises it, epoch by epoch; resumes to the same bits                  |
 //! | [`evaluate`]       | the bound of a trained model, on clean or on corrupted input            |
 //! | [`RunFolder`]      | where a run keeps its configuration, metrics, checkpoints and pictures   |
@@ -53,9 +54,9 @@ pub use config::{LearningRate, TrainConfig};
 pub use error::TrainError;
 pub use evaluate::{Evaluation, evaluate};
 pub use json_lines::JsonLines;
-pub use observer::{EpochReport, Event, Observer, Validation};
+pub use observer::{EpochReport, Event, Observer, Training, Validation};
 pub use progress::Progress;
 pub use run_folder::RunFolder;
-pub use step::{Streams, denoising_elbo};
+pub use step::{Streams, denoising_draws, denoising_elbo};
 pub use terms::MeanElbo;
 pub use trainer::{Trainer, load_weights};

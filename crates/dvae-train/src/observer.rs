@@ -42,16 +42,29 @@ pub enum Event<'a> {
 pub struct EpochReport {
     /// The epoch, from 1.
     pub epoch: usize,
-    /// The loss's own weight of the KL term; the terms below are never weighted.
-    pub beta: f64,
+    /// The weight of the KL in the loss at the last step, if the objective has one; the terms below are
+    /// never weighted.
+    pub beta: Option<f64>,
     /// The learning rate of its last step.
     pub learning_rate: f64,
     /// Means over the training rows, each at the weights of its own step, on corrupted input.
-    pub train: MeanElbo,
+    pub train: Training,
     /// Measured on held-out rows after the epoch.
     pub validation: Validation,
     /// Wall time of the epoch's training steps.
     pub seconds: f64,
+}
+
+/// What training saw in an epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Training {
+    /// What was minimised, in nats.
+    pub loss: f64,
+    /// The unweighted bound and its terms.
+    #[serde(flatten)]
+    pub mean: MeanElbo,
+    /// Mean `KL(q ‖ p)` of each latent; nothing where it has no closed form.
+    pub kl_per_latent: Vec<f64>,
 }
 
 /// The bound on held-out rows, with noise that is the same after every epoch.

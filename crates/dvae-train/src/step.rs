@@ -1,10 +1,10 @@
 //! The denoising bound: where corruption, model and density meet.
 
-use burn::tensor::Tensor;
 use burn::tensor::kind::Basic;
+use burn::tensor::{Bool, Tensor};
 use dvae_corruption::Corruption;
-use dvae_distributions::Likelihood;
-use dvae_losses::Elbo;
+use dvae_distributions::{Encoding, Inference, Likelihood, Posterior, log_sum_exp};
+use dvae_losses::{Denominator, Elbo, Emphasis, Estimator, Objective, Sampled, normalised};
 use dvae_models::Vae;
 use dvae_random::{Draws, Key, Purpose};
 
@@ -54,8 +54,167 @@ pub fn denoising_elbo<const D: usize, K: Basic, V: Vae<D, K>>(
     corruption: &dyn Corruption<D, K>,
     streams: &mut Streams,
 ) -> Elbo {
-    let corrupted = corruption.corrupt(clean.clone(), &mut streams.corruption);
-    let inference = model.infer(corrupted.input, &mut streams.latent);
-    let likelihood = model.decode(inference.latent.clone());
-    Elbo::from_rows(likelihood.log_likelihood(clean), &inference)
+    let objective = Objective::default();
+    let mut sampled = denoising_draws(model, clean, None, corruption, &objective, streams);
+    sampled.pop().and_then(|mut one| one.draws.pop()).expect("one draw of each")
 }
+
+/// The same with as many draws as an objective asks for, ready for [`Objective::loss`]: `M` of `x̃`, and `K` of
+/// `z` for each.
+///
+/// Entries that were not `observed` (all were, if nothing is given) do not count. A model on a plain device is
+/// only measured: then no gradient is prepared.
+///
+/// # Panics
+///
+/// If the objective was not checked against the model: [`Objective::check_encoding`].
+pub fn denoising_draws<const D: usize, K: Basic, V: Vae<D, K>>(
+    model: &V,
+    clean: Tensor<D, K>,
+    observed: Option<Tensor<D, Bool>>,
+    corruption: &dyn Corruption<D, K>,
+    objective: &Objective,
+    streams: &mut Streams,
+) -> Vec<Sampled> {
+    let observed = observed.map(Tensor::<D, Bool>::float);
+    let mut targets = Vec::with_capacity(objective.corruptions);
+    let mut inferred = Vec::with_capacity(objective.corruptions);
+    for _ in 0..objective.corruptions {
+        let corrupted = corruption.corrupt(clean.clone(), &mut streams.corruption);
+        let encoding = model.encode(corrupted.input);
+        let draws = (0..objective.latents).map(|_| encoding.infer(&mut streams.latent)).collect();
+        let emphasis = emphasis(objective.emphasis, &corrupted.changed, observed.as_ref());
+        targets.push(Target { clean: clean.clone(), observed: observed.clone(), emphasis });
+        inferred.push(Inferred { encoding, draws });
+    }
+    if objective.denominator == Denominator::Mixture {
+        divide_by_mixture(&mut inferred);
+    }
+    let tracked = inferred[0].draws[0].latent.is_tracked();
+    match objective.estimator {
+        Estimator::StickingTheLanding if tracked => stick_the_landing(&mut inferred),
+        Estimator::DoublyReparameterised if tracked => {
+            reparameterise_twice(model, &targets[0], &mut inferred);
+        }
+        _ => {}
+    }
+    let score = |(target, Inferred { encoding, draws }): (&Target<D, K>, Inferred)| {
+        let draws = draws.into_iter().map(|inference| target.score(model, inference)).collect();
+        Sampled { encoding, draws }
+    };
+    targets.iter().zip(inferred).map(score).collect()
+}
+
+/// The encoding of one `x̃` for each row, and draws from it.
+struct Inferred {
+    encoding: Encoding,
+    draws: Vec<Inference>,
+}
+
+/// What a latent has to explain.
+struct Target<const D: usize, K: Basic> {
+    clean: Tensor<D, K>,
+    /// 1 where an entry was observed.
+    observed: Option<Tensor<D>>,
+    /// The weights of entries in the reconstruction.
+    emphasis: Option<Tensor<D>>,
+}
+
+impl<const D: usize, K: Basic> Target<D, K> {
+    fn score<V: Vae<D, K>>(&self, model: &V, inference: Inference) -> Elbo {
+        let likelihood = model.decode(inference.latent.clone());
+        let elbo = Elbo::from_rows(self.log_likelihood(&likelihood), inference);
+        match &self.emphasis {
+            Some(weights) => {
+                let weights = weights.clone();
+                elbo.emphasising(likelihood.weighted_log_likelihood(self.clean.clone(), weights))
+            }
+            None => elbo,
+        }
+    }
+
+    /// `log p(observed entries | z)` of each row.
+    fn log_likelihood(&self, likelihood: &impl Likelihood<D, K>) -> Tensor<1> {
+        match self.observed.clone() {
+            Some(observed) => likelihood.weighted_log_likelihood(self.clean.clone(), observed),
+            None => likelihood.log_likelihood(self.clean.clone()),
+        }
+    }
+}
+
+/// The weights of the entries, if they are not all 1.
+fn emphasis<const D: usize>(
+    emphasis: Emphasis,
+    changed: &Tensor<D, Bool>,
+    observed: Option<&Tensor<D>>,
+) -> Option<Tensor<D>> {
+    if emphasis.is_even() {
+        return None;
+    }
+    let weights = changed.clone().float() * (emphasis.changed - emphasis.unchanged);
+    let weights = weights + emphasis.unchanged;
+    Some(match observed {
+        Some(observed) => weights * observed.clone(),
+        None => weights,
+    })
+}
+
+/// Puts the density of the mixture of all posteriors in place of that of the one that a latent is from.
+fn divide_by_mixture(inferred: &mut [Inferred]) {
+    let count = inferred.len();
+    if count == 1 {
+        return;
+    }
+    let posteriors: Vec<Posterior> =
+        inferred.iter().map(|inferred| inferred.encoding.posterior.clone()).collect();
+    for (own, Inferred { draws, .. }) in inferred.iter_mut().enumerate() {
+        for inference in draws {
+            let density = |(other, posterior): (usize, &Posterior)| match other == own {
+                true => inference.log_posterior.clone(),
+                false => posterior.log_prob(inference.latent.clone()).expect(CHECKED),
+            };
+            let densities = posteriors.iter().enumerate().map(density).collect();
+            let sum = log_sum_exp(Tensor::stack::<2>(densities, 0), 0).squeeze_dim::<1>(0);
+            inference.log_posterior = sum - (count as f64).ln();
+        }
+    }
+}
+
+/// Evaluates `log q(z | x̃)` with parameters that no gradient reaches: what is left flows through `z`.
+fn stick_the_landing(inferred: &mut [Inferred]) {
+    for Inferred { encoding, draws } in inferred {
+        let posterior = encoding.posterior.detach().expect(CHECKED);
+        for inference in draws {
+            inference.log_posterior = posterior.log_prob(inference.latent.clone()).expect(CHECKED);
+        }
+    }
+}
+
+/// The same, and scales the gradient that reaches each latent by its share of the importance weights, which
+/// the loss multiplies it with once more. For those shares the latents are decoded once without a graph.
+fn reparameterise_twice<const D: usize, K: Basic, V: Vae<D, K>>(
+    model: &V,
+    target: &Target<D, K>,
+    inferred: &mut [Inferred],
+) {
+    let plain = model.valid();
+    let log_weights = inferred.iter().flat_map(|inferred| &inferred.draws).map(|inference| {
+        let likelihood = plain.decode(inference.latent.clone().inner());
+        target.log_likelihood(&likelihood) - inference.sampled_kl().inner()
+    });
+    let shares = normalised(Tensor::stack::<2>(log_weights.collect(), 0));
+    let draws = inferred.iter_mut().flat_map(|Inferred { encoding, draws }| {
+        draws.iter_mut().map(|inference| (&*encoding, inference))
+    });
+    for (place, (encoding, inference)) in draws.enumerate() {
+        let share = Tensor::from_inner(shares.clone().narrow(0, place, 1).transpose());
+        let value = inference.latent.clone().detach();
+        let latent = value.clone() + (inference.latent.clone() - value) * share;
+        let posterior = encoding.posterior.detach().expect(CHECKED);
+        inference.log_posterior = posterior.log_prob(latent.clone()).expect(CHECKED);
+        inference.log_prior = encoding.prior.log_prob(latent.clone());
+        inference.latent = latent;
+    }
+}
+
+const CHECKED: &str = "an objective that was checked against the model";

@@ -1,10 +1,10 @@
 //! Means of the bound's terms over rows.
 
 use burn::tensor::{Tensor, Transaction};
-use dvae_losses::Elbo;
+use dvae_losses::{Elbo, Sampled, mean_over_draws};
 use serde::{Deserialize, Serialize};
 
-/// The bound and its terms, as means over rows, in nats.
+/// The bound and its terms, as means over rows and draws, in nats.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MeanElbo {
     /// `log p(x | z) − KL`, never weighted.
@@ -16,18 +16,25 @@ pub struct MeanElbo {
 }
 
 /// Sums of terms over rows of any number of batches, whatever their sizes.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct TermSums {
     rows: usize,
     log_likelihood: f64,
     kl: f64,
+    objective: f64,
+    kl_per_latent: Vec<f64>,
 }
 
 impl TermSums {
-    pub(crate) fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         self.rows += other.rows;
         self.log_likelihood += other.log_likelihood;
         self.kl += other.kl;
+        self.objective += other.objective;
+        self.kl_per_latent.resize(other.kl_per_latent.len(), 0.0);
+        for (sum, kl) in self.kl_per_latent.iter_mut().zip(&other.kl_per_latent) {
+            *sum += kl;
+        }
     }
 
     pub(crate) fn mean(&self) -> MeanElbo {
@@ -36,40 +43,75 @@ impl TermSums {
         MeanElbo { elbo: log_likelihood - kl, log_likelihood, kl }
     }
 
+    /// The mean of what the objective says: its loss, or its bound.
+    pub(crate) fn objective(&self) -> f64 {
+        self.objective / self.rows as f64
+    }
+
+    /// The mean KL of each latent; nothing without a closed form.
+    pub(crate) fn kl_per_latent(&self) -> Vec<f64> {
+        self.kl_per_latent.iter().map(|kl| kl / self.rows as f64).collect()
+    }
+
     /// The first term that is not finite, by name, with its value.
     pub(crate) fn non_finite(&self) -> Option<(&'static str, f64)> {
-        [("log-likelihood", self.log_likelihood), ("KL", self.kl)]
+        [("log-likelihood", self.log_likelihood), ("KL", self.kl), ("loss", self.objective)]
             .into_iter()
             .find(|(_, value)| !value.is_finite())
     }
 }
 
-/// Terms of one batch, still on the device.
+/// Terms of one batch, still on the device: summed over rows.
 #[derive(Debug)]
 pub(crate) struct PendingTerms {
     rows: usize,
     log_likelihood: Tensor<1>,
     kl: Tensor<1>,
+    objective: Tensor<1>,
+    kl_per_latent: Option<Tensor<2>>,
 }
 
 impl PendingTerms {
-    pub(crate) fn new(elbo: &Elbo) -> Self {
-        let rows = elbo.log_likelihood().dims()[0];
-        let sum = |term: Tensor<1>| term.inner().sum();
-        Self { rows, log_likelihood: sum(elbo.log_likelihood()), kl: sum(elbo.kl()) }
+    /// From all draws for the rows, and the mean over rows of what the objective says of them.
+    pub(crate) fn new(sampled: &[Sampled], objective: Tensor<1>) -> Self {
+        let sum = |term: fn(&Elbo) -> Tensor<1>| mean_over_draws(sampled, term).inner().sum();
+        let rows = sampled[0].draws[0].log_likelihood().dims()[0];
+        // Of all draws from one encoding the closed form is the same.
+        let each = sampled.iter().map(|sampled| sampled.draws[0].kl_per_latent());
+        let each = each.collect::<Option<Vec<_>>>().and_then(|each| {
+            let encodings = each.len() as f64;
+            let sum = each.into_iter().map(|kl| kl.inner().sum_dim(0)).reduce(|a, b| a + b)?;
+            Some(sum / encodings)
+        });
+        Self {
+            rows,
+            log_likelihood: sum(Elbo::log_likelihood),
+            kl: sum(Elbo::kl),
+            objective: objective.inner() * rows as f64,
+            kl_per_latent: each,
+        }
     }
 
     /// Reads all of them in one transaction: the only place where training waits for the device.
     pub(crate) fn read(pending: &mut Vec<Self>) -> Vec<TermSums> {
-        let rows: Vec<usize> = pending.iter().map(|terms| terms.rows).collect();
+        let shapes: Vec<(usize, bool)> =
+            pending.iter().map(|terms| (terms.rows, terms.kl_per_latent.is_some())).collect();
         let transaction = pending.drain(..).fold(Transaction::default(), |all, terms| {
-            all.register(terms.log_likelihood).register(terms.kl)
+            let all =
+                all.register(terms.log_likelihood).register(terms.kl).register(terms.objective);
+            match terms.kl_per_latent {
+                Some(each) => all.register(each),
+                None => all,
+            }
         });
-        let read: Vec<f64> =
-            transaction.execute().iter().filter_map(|data| data.iter::<f64>().next()).collect();
-        rows.into_iter()
-            .zip(read.chunks(2))
-            .map(|(rows, terms)| TermSums { rows, log_likelihood: terms[0], kl: terms[1] })
-            .collect()
+        let mut read =
+            transaction.execute().into_iter().map(|data| data.iter::<f64>().collect::<Vec<f64>>());
+        let mut next = || read.next().unwrap_or_default();
+        let mut terms = |(rows, per_latent)| {
+            let [log_likelihood, kl, objective] = [next(), next(), next()].map(|term| term[0]);
+            let kl_per_latent = if per_latent { next() } else { vec![] };
+            TermSums { rows, log_likelihood, kl, objective, kl_per_latent }
+        };
+        shapes.into_iter().map(&mut terms).collect()
     }
 }

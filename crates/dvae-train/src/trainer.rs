@@ -8,16 +8,17 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Device;
 use dvae_corruption::Corruption;
 use dvae_data::{Batch, Dataset, Order};
+use dvae_distributions::{Likelihood, Support};
 use dvae_kernels::Adam;
-use dvae_losses::KlWeight;
+use dvae_losses::Context;
 use dvae_models::Vae;
 use dvae_random::{Key, Purpose};
 
 use crate::checkpoint::Identity;
 use crate::terms::{PendingTerms, TermSums};
 use crate::{
-    EpochReport, Event, MeanElbo, Observer, Streams, TrainConfig, TrainError, Validation,
-    checkpoint, denoising_elbo, evaluate,
+    EpochReport, Event, Observer, Streams, TrainConfig, TrainError, Training, Validation,
+    checkpoint, denoising_draws, evaluate,
 };
 
 /// Steps between two looks at the terms: reading them waits for the device.
@@ -33,13 +34,21 @@ pub struct Trainer<const D: usize, V> {
     optimizer: ModuleOptimizer,
     corruption: Box<dyn Corruption<D>>,
     config: TrainConfig,
-    beta: KlWeight,
     device: Device,
     epochs_done: usize,
     last_epoch: usize,
     checkpoints: Option<PathBuf>,
     /// The checkpoint that this goes on from, and what made it.
     resumed: Option<(PathBuf, Identity)>,
+}
+
+/// Where in the training a step is.
+struct Place {
+    /// Its number, from the beginning of the training.
+    step: usize,
+    per_epoch: usize,
+    /// Rows of the training set.
+    rows: usize,
 }
 
 impl<const D: usize, V: Vae<D>> Trainer<D, V> {
@@ -55,7 +64,6 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
             model: model.train(),
             optimizer: Adam::default().init(),
             corruption,
-            beta: KlWeight::new(config.beta)?,
             device: device.clone(),
             epochs_done: 0,
             last_epoch: config.epochs,
@@ -104,8 +112,9 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
     ///
     /// Strengths that are scheduled follow the epochs; validation is always at their last value.
     ///
-    /// An error names a set without rows, rows that the corruption does not fit, a folder that holds the
-    /// checkpoints of another run, and whatever stops the training.
+    /// An error names a set without rows, rows that the corruption or the likelihood does not fit, a model
+    /// that the objective is not for, a folder that holds the checkpoints of another run, and whatever stops
+    /// the training.
     ///
     /// # Panics
     ///
@@ -122,6 +131,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
             }
         }
         self.corruption.check(train.event())?;
+        self.check([("training", train), ("validation", validation)])?;
         let run = Identity::new(&self.config, &self.corruption, train);
         match (&self.resumed, &self.checkpoints) {
             (Some((folder, saved)), _) => checkpoint::check(folder, saved, &run)?,
@@ -152,7 +162,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
             let terms;
             (self, terms) = self.train_epoch(train, observers)?;
             let seconds = start.elapsed().as_secs_f64();
-            let report = self.report(terms, seconds, steps_per_epoch, validation)?;
+            let report = self.report(&terms, seconds, steps_per_epoch, validation)?;
             self.epochs_done += 1;
             tell(observers, &Event::Epoch(&report))?;
             if let Some(folder) = &self.checkpoints {
@@ -167,7 +177,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         mut self,
         train: &Dataset,
         observers: &mut [Box<dyn Observer>],
-    ) -> Result<(Self, MeanElbo), TrainError> {
+    ) -> Result<(Self, TermSums), TrainError> {
         let epoch = self.epochs_done;
         let order = self.root().purpose(Purpose::Shuffle).epoch(epoch as u64);
         let batch_size = self.config.batch_size;
@@ -176,62 +186,100 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         let mut sums = TermSums::default();
         let mut pending = Vec::with_capacity(STEPS_PER_READ);
         for (step, batch) in batches.enumerate() {
-            let rate = self.learning_rate(epoch * steps + step, steps);
+            let at = Place { step: epoch * steps + step, per_epoch: steps, rows: train.len() };
             let terms;
-            (self, terms) = self.step(batch, rate);
+            (self, terms) = self.step(batch, at);
             pending.push(terms);
             if pending.len() == STEPS_PER_READ || step + 1 == steps {
                 let first = step + 1 - pending.len();
                 for (i, terms) in PendingTerms::read(&mut pending).into_iter().enumerate() {
                     finite(&terms, epoch, first + i)?;
-                    sums.add(terms);
+                    sums.add(&terms);
                 }
                 let so_far = sums.mean();
                 tell(observers, &Event::Steps { epoch: epoch + 1, step: step + 1, so_far })?;
             }
         }
-        Ok((self, sums.mean()))
+        Ok((self, sums))
     }
 
     /// One step of the optimiser. The model goes through by value, so that weights change in place.
-    fn step(mut self, batch: Batch<D>, rate: f64) -> (Self, PendingTerms) {
-        let progress = self.progress(self.epochs_done);
+    fn step(mut self, batch: Batch<D>, at: Place) -> (Self, PendingTerms) {
         let streams = Streams::training(self.root(), self.epochs_done, &batch.ids);
-        let mut streams = streams.at_progress(progress);
-        let elbo = denoising_elbo(&self.model, batch.clean, &*self.corruption, &mut streams);
-        let terms = PendingTerms::new(&elbo);
-        let gradients = elbo.loss(self.beta).backward();
-        let gradients = GradientsParams::from_grads(gradients, &self.model);
+        let mut streams = streams.at_progress(self.progress(self.epochs_done));
+        let objective = &self.config.objective;
+        let sampled = denoising_draws(
+            &self.model,
+            batch.clean,
+            batch.observed,
+            &*self.corruption,
+            objective,
+            &mut streams,
+        );
+        let progress = self.share_done(at.step, at.per_epoch);
+        let noise = &mut streams.latent;
+        let loss = objective.loss(&sampled, &mut Context { progress, rows: at.rows, noise });
+        let terms = PendingTerms::new(&sampled, loss.clone());
+        let gradients = GradientsParams::from_grads(loss.backward(), &self.model);
+        let rate = self.learning_rate(at.step, at.per_epoch);
         self.model = self.optimizer.step(rate, self.model, gradients);
         (self, terms)
     }
 
+    /// An error if the rows are not what the likelihood is for, or the model not what the objective is for.
+    fn check(&self, sets: [(&'static str, &Dataset); 2]) -> Result<(), TrainError> {
+        let train = sets[0].1;
+        let id = &train.ids()[..1];
+        let mut streams = Streams::evaluation(self.root(), id);
+        let clean = train.gather::<D>(id, &self.device);
+        let input = self.corruption.at_null()?.corrupt(clean, &mut streams.corruption).input;
+        let model = self.model.valid();
+        let encoding = model.encode(input);
+        self.config.objective.check_encoding(&encoding)?;
+        let likelihood = model.decode(encoding.posterior.mean());
+        let supports: Vec<Support> =
+            (0..train.event()[0]).map(|place| likelihood.support(place)).collect();
+        for (set, rows) in sets {
+            if let Some((row, place, value)) = rows.find(|at, v| !supports[at].contains(v)) {
+                return Err(TrainError::Support { set, row, value, support: supports[place] });
+            }
+        }
+        Ok(())
+    }
+
     fn report(
         &self,
-        train: MeanElbo,
+        train: &TermSums,
         seconds: f64,
         steps_per_epoch: usize,
         validation: &Dataset,
     ) -> Result<EpochReport, TrainError> {
         let epoch = self.epochs_done + 1;
+        let last = epoch * steps_per_epoch - 1;
         let model = self.model.valid();
+        let objective = &self.config.objective;
         let on = |corruption: &dyn Corruption<D>| {
-            let rows = self.config.batch_size;
+            let (rows, key) = (self.config.batch_size, self.root());
             let evaluation =
-                evaluate(&model, validation, corruption, self.root(), rows, &self.device)?;
-            let value = evaluation.mean.elbo;
-            if !value.is_finite() {
-                let (term, step) = ("bound on held-out rows", steps_per_epoch);
-                return Err(TrainError::NonFinite { term, value, epoch, step });
+                evaluate(&model, validation, corruption, objective, key, rows, &self.device)?;
+            for value in [evaluation.mean.elbo, evaluation.bound] {
+                if !value.is_finite() {
+                    let (term, step) = ("bound on held-out rows", steps_per_epoch);
+                    return Err(TrainError::NonFinite { term, value, epoch, step });
+                }
             }
             Ok(evaluation)
         };
         let undamaged = self.corruption.at_null()?;
         Ok(EpochReport {
             epoch,
-            beta: self.config.beta,
-            learning_rate: self.learning_rate(epoch * steps_per_epoch - 1, steps_per_epoch),
-            train,
+            beta: objective.kl.beta(self.share_done(last, steps_per_epoch)),
+            learning_rate: self.learning_rate(last, steps_per_epoch),
+            train: Training {
+                loss: train.objective(),
+                mean: train.mean(),
+                kl_per_latent: train.kl_per_latent(),
+            },
             validation: Validation { clean: on(&*undamaged)?, corrupted: on(&*self.corruption)? },
             seconds,
         })
@@ -246,6 +294,14 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         match self.config.epochs {
             1 => 1.0,
             epochs => epoch as f64 / (epochs - 1) as f64,
+        }
+    }
+
+    /// How much of the training is done at this step: 0 at the first, 1 at the last.
+    fn share_done(&self, step: usize, steps_per_epoch: usize) -> f64 {
+        match self.config.epochs * steps_per_epoch {
+            1 => 1.0,
+            steps => step as f64 / (steps - 1) as f64,
         }
     }
 

@@ -17,7 +17,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use dvae_corruption::{Clean, Corruption, Gaussian};
-use dvae_distributions::{DiagonalNormal, Inference, Normal, StandardNormal};
+use dvae_distributions::{DiagonalNormal, Encoding, Normal, StandardNormal};
 use dvae_losses::Elbo;
 use dvae_models::Vae;
 use dvae_random::{Draws, Key};
@@ -57,12 +57,8 @@ impl LinearGaussian {
 impl Vae<2> for LinearGaussian {
     type Likelihood = Normal<2>;
 
-    fn infer(&self, input: Tensor<2>, draws: &mut Draws) -> Inference {
-        self.posterior(input).infer(draws)
-    }
-
-    fn embed(&self, input: Tensor<2>) -> Tensor<2> {
-        self.posterior(input).mean()
+    fn encode(&self, input: Tensor<2>) -> Encoding {
+        self.posterior(input).into()
     }
 
     fn decode(&self, latent: Tensor<2>) -> Normal<2> {

@@ -13,6 +13,7 @@ use dvae_corruption::{
     Strength,
 };
 use dvae_data::{Dataset, fashion_mnist};
+use dvae_losses::Objective;
 use dvae_models::{MlpVae, MlpVaeConfig, Vae};
 use dvae_random::{Draws, Key, Purpose};
 use dvae_train::{
@@ -159,7 +160,11 @@ fn validation_noise_does_not_depend_on_the_batch_size_or_the_time() {
         let device = Device::flex();
         let process = process("mixed");
         let key = Key::new(4);
-        evaluate::<4, _>(&model(), &train, &*process, key, batch_size, &device).unwrap().mean
+        {
+            let objective = &Objective::default();
+            let of = evaluate::<4, _>;
+            of(&model(), &train, &*process, objective, key, batch_size, &device).unwrap().mean
+        }
     };
     let whole = bound(1000);
     assert_eq!(whole, bound(1000));

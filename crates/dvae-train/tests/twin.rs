@@ -11,7 +11,6 @@ use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::Device;
 use dvae_corruption::{Corruption, CorruptionConfig};
 use dvae_data::{Dataset, Order, fashion_mnist};
-use dvae_losses::KlWeight;
 use dvae_models::{ConvVaeConfig, MlpVaeConfig, Vae};
 use dvae_random::{Key, Purpose};
 use dvae_train::{Event, Observer, Streams, TrainConfig, TrainError, Trainer, denoising_elbo};
@@ -79,14 +78,13 @@ fn compare<V: Vae<4>>(model: V, fixture: &Fixture, twin: &Twin) {
 fn by_hand<V: Vae<4>>(model: V, fixture: &Fixture, twin: &Twin, rows: &Dataset) -> Vec<f64> {
     let root = Key::new(fixture.seed);
     let order = Order::Shuffled(root.purpose(Purpose::Shuffle).epoch(0));
-    let beta = KlWeight::new(1.0).unwrap();
     let mut adam = AdamConfig::new().with_epsilon(1e-8).init();
     let mut model = model.train();
     let mut losses = Vec::new();
     for batch in rows.batches::<4>(fixture.batch_size, order, &Device::flex()).unwrap() {
         let mut streams = Streams::training(root, 0, &batch.ids);
         let elbo = denoising_elbo(&model, batch.clean, &*twin.process(), &mut streams);
-        let loss = elbo.loss(beta);
+        let loss = elbo.loss();
         losses.push(loss.clone().into_scalar::<f64>());
         let gradients = GradientsParams::from_grads(loss.backward(), &model);
         model = adam.step(1e-3, model, gradients);
@@ -101,7 +99,7 @@ fn by_trainer<V: Vae<4>>(model: V, fixture: &Fixture, twin: &Twin, rows: &Datase
     impl Observer for Bound {
         fn observe(&mut self, event: &Event) -> Result<(), TrainError> {
             if let Event::Epoch(report) = event {
-                *self.0.lock().unwrap() = report.train.elbo;
+                *self.0.lock().unwrap() = report.train.mean.elbo;
             }
             Ok(())
         }

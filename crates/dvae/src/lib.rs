@@ -54,6 +54,7 @@ pub mod prelude {
     pub use crate::data::{Dataset, Order, Sets, fashion_mnist, read_idx_folder};
     pub use crate::distributions::{Likelihood, LikelihoodConfig};
     pub use crate::eval::{Comparison, Grid};
+    pub use crate::losses::Objective;
     pub use crate::models::{ConvVaeConfig, MlpVaeConfig, ResNetVaeConfig, Vae};
     pub use crate::random::{Draws, Key, Purpose};
     pub use crate::train::{JsonLines, LearningRate, Observer, Progress, RunFolder};

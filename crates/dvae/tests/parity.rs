@@ -7,7 +7,6 @@
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
-use dvae::losses::KlWeight;
 use dvae::models::Activation;
 use dvae::prelude::*;
 use dvae::train::{Streams, denoising_elbo};
@@ -75,7 +74,7 @@ fn compute<V: Vae<4>>(
     let mut streams = Streams::training(Key::new(5), 0, rows.ids());
     let training = model.clone().train();
     let elbo = denoising_elbo(&training, clean, &*process, &mut streams);
-    let loss = elbo.loss(KlWeight::new(1.0).unwrap());
+    let loss = elbo.loss();
     let value = loss.clone().into_scalar::<f32>();
     let gradients = GradientsParams::from_grads(loss.backward(), &training);
 

@@ -1,0 +1,116 @@
+//! Categorical likelihood from logits.
+
+use burn::tensor::Tensor;
+use burn::tensor::activation::{log_softmax, softmax};
+use dvae_random::Draws;
+
+use crate::error::{DistributionError, at_least};
+use crate::sampling::choose;
+use crate::{Likelihood, Support};
+
+/// Independent entries that are one of several classes, numbered from 0 and held as whole floats.
+///
+/// ```text
+/// log p(x | l) = lₓ − ln Σₖ e^{lₖ}
+/// ```
+#[derive(Clone, Debug)]
+pub struct Categorical<const D: usize> {
+    /// `[batch, classes, features]`.
+    logits: Tensor<3>,
+    shape: [usize; D],
+}
+
+impl<const D: usize> Categorical<D> {
+    /// From logits `[batch, classes · c, …]` for rows `[batch, c, …]`: along axis 1 those of class 0 of all
+    /// entries, then those of class 1, and so on; at least 2 classes.
+    ///
+    /// # Panics
+    ///
+    /// If axis 1 is no multiple of the number of classes.
+    pub fn new(logits: Tensor<D>, classes: usize) -> Result<Self, DistributionError> {
+        at_least("classes", classes, 2)?;
+        let mut shape = logits.dims();
+        assert!(shape[1].is_multiple_of(classes), "axis 1 of {shape:?} for {classes} classes");
+        shape[1] /= classes;
+        let features = shape[1..].iter().product();
+        Ok(Self { logits: logits.reshape([shape[0], classes, features]), shape })
+    }
+
+    fn classes(&self) -> usize {
+        self.logits.dims()[1]
+    }
+}
+
+impl<const D: usize> Likelihood<D> for Categorical<D> {
+    /// # Panics
+    ///
+    /// On the CPU, if an entry is not one of the classes.
+    fn log_prob(&self, x: Tensor<D>) -> Tensor<D> {
+        let [rows, _, features] = self.logits.dims();
+        let class = x.reshape([rows, 1, features]).int();
+        log_softmax(self.logits.clone(), 1).gather(1, class).reshape(self.shape)
+    }
+
+    /// The most probable class.
+    fn mean(&self) -> Tensor<D> {
+        self.logits.clone().argmax(1).float().reshape(self.shape)
+    }
+
+    fn sample(&self, draws: &mut Draws) -> Tensor<D> {
+        choose(softmax(self.logits.clone().detach(), 1), draws).reshape(self.shape)
+    }
+
+    fn parameters(&self) -> Vec<(&'static str, Tensor<D>)> {
+        let mut shape = self.shape;
+        shape[1] *= self.classes();
+        vec![("logits", self.logits.clone().reshape(shape))]
+    }
+
+    fn support(&self, _column: usize) -> Support {
+        Support::Classes(self.classes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+    use dvae_random::Key;
+
+    // Two entries of three classes: weights 1, 2, 1 and 0, 0, e^1e4.
+    fn of() -> Categorical<2> {
+        let logits = [[0.0, 0.0, 2f32.ln(), -1e4, 0.0, 1e4]];
+        Categorical::new(Tensor::from_data(logits, &Device::flex()), 3).unwrap()
+    }
+
+    #[test]
+    fn log_prob_is_hand_worked() {
+        let at = |x: [f32; 2]| -> Vec<f32> {
+            let x = Tensor::from_data([x], &Device::flex());
+            of().log_prob(x).into_data().try_to_vec().unwrap()
+        };
+        assert!((at([1.0, 2.0])[0] - 0.5f32.ln()).abs() < 1e-6);
+        assert!((at([0.0, 2.0])[0] - 0.25f32.ln()).abs() < 1e-6);
+        assert_eq!([at([0.0, 2.0])[1], at([0.0, 0.0])[1]], [0.0, -1e4]);
+        let mean: Vec<f32> = of().mean().into_data().try_to_vec().unwrap();
+        assert_eq!(mean, [1.0, 2.0]);
+    }
+
+    #[test]
+    fn samples_have_the_probabilities_of_the_classes() {
+        let (n, device) = (50_000, Device::flex());
+        let one = Tensor::<2>::from_data([[0.0, 2f32.ln(), 0.0]], &device);
+        let ids: Vec<u64> = (0..n).collect();
+        let law = Categorical::<2>::new(one.expand([n as usize, 3]), 3).unwrap();
+        let drawn: Vec<f32> =
+            law.sample(&mut Key::new(3).rows(&ids)).into_data().try_to_vec().unwrap();
+        for (class, p) in [(0.0, 0.25), (1.0, 0.5), (2.0, 0.25)] {
+            let share = drawn.iter().filter(|&&x| x == class).count() as f64 / n as f64;
+            // Six standard deviations of a binomial mean.
+            assert!(
+                (share - p).abs() < 6.0 * (p * (1.0 - p) / n as f64).sqrt(),
+                "{class}: {share}"
+            );
+        }
+    }
+}

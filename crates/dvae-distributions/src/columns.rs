@@ -1,0 +1,68 @@
+//! One likelihood for each group of columns.
+
+use burn::tensor::Tensor;
+use dvae_random::Draws;
+
+use crate::{Likelihood, Support};
+
+/// Rows whose columns, places on axis 1, follow different laws: a mixed table, or an image whose channels
+/// are not alike.
+///
+/// ```text
+/// log p(x | z) = Σ over groups of log p_group(x_group | z)
+/// ```
+///
+/// After Nazábal et al. (2020), "Handling incomplete heterogeneous data using VAEs" (HI-VAE), section 3.1.
+#[derive(Debug)]
+pub struct Columns<const D: usize> {
+    groups: Vec<(usize, Box<dyn Likelihood<D>>)>,
+}
+
+impl<const D: usize> Columns<D> {
+    /// From the number of columns and the law of each group, in the order of axis 1; at least one group.
+    pub fn new(groups: Vec<(usize, Box<dyn Likelihood<D>>)>) -> Self {
+        Self { groups }
+    }
+
+    /// The groups' values side by side.
+    fn beside(&self, value: impl Fn(&dyn Likelihood<D>, usize, usize) -> Tensor<D>) -> Tensor<D> {
+        let mut start = 0;
+        let parts = self.groups.iter().map(|(columns, law)| {
+            let part = value(&**law, start, *columns);
+            start += columns;
+            part
+        });
+        Tensor::cat(parts.collect(), 1)
+    }
+}
+
+impl<const D: usize> Likelihood<D> for Columns<D> {
+    fn log_prob(&self, x: Tensor<D>) -> Tensor<D> {
+        self.beside(|law, start, columns| law.log_prob(x.clone().narrow(1, start, columns)))
+    }
+
+    fn mean(&self) -> Tensor<D> {
+        self.beside(|law, _, _| law.mean())
+    }
+
+    fn sample(&self, draws: &mut Draws) -> Tensor<D> {
+        let parts = self.groups.iter().map(|(_, law)| law.sample(&mut draws.branch()));
+        Tensor::cat(parts.collect(), 1)
+    }
+
+    /// Those of all groups, in order.
+    fn parameters(&self) -> Vec<(&'static str, Tensor<D>)> {
+        self.groups.iter().flat_map(|(_, law)| law.parameters()).collect()
+    }
+
+    fn support(&self, column: usize) -> Support {
+        let mut rest = column;
+        for (columns, law) in &self.groups {
+            if rest < *columns {
+                return law.support(rest);
+            }
+            rest -= columns;
+        }
+        Support::Real
+    }
+}

@@ -1,0 +1,281 @@
+//! A likelihood chosen by configuration.
+
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{DistributionError, at_least, scale};
+use crate::{
+    Bernoulli, Categorical, Columns, ContinuousBernoulli, DiscretisedLogistic, Laplace,
+    LearnedNormal, Likelihood, NegativeBinomial, Normal, OptimalNormal, Poisson, StudentT,
+    ZeroInflatedNegativeBinomial,
+};
+
+/// Which likelihood a decoder's outputs are the parameters of.
+///
+/// In a file: `likelihood = { law = "normal", scale = 0.1 }`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "law", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum LikelihoodConfig {
+    /// [`Bernoulli`], for data in `[0, 1]`.
+    Bernoulli {},
+    /// [`ContinuousBernoulli`], for data in `[0, 1]`.
+    ContinuousBernoulli {},
+    /// [`Normal`].
+    Normal {
+        /// The fixed standard deviation, in units of the data.
+        scale: f64,
+    },
+    /// [`LearnedNormal`] with one scale for all entries, a weight of the model.
+    SharedNormal {
+        /// The floor of the standard deviation, in units of the data.
+        min_scale: f64,
+    },
+    /// [`OptimalNormal`].
+    OptimalNormal {
+        /// The floor of the standard deviation, in units of the data.
+        min_scale: f64,
+    },
+    /// [`LearnedNormal`].
+    LearnedNormal {
+        /// The floor of the standard deviation, in units of the data.
+        min_scale: f64,
+    },
+    /// [`Laplace`] of one fixed scale.
+    Laplace {
+        /// The scale, in units of the data.
+        scale: f64,
+    },
+    /// [`Laplace`] with a scale for each entry.
+    LearnedLaplace {
+        /// The floor of the scale, in units of the data.
+        min_scale: f64,
+    },
+    /// [`StudentT`].
+    StudentT {
+        /// The floor of the scale, in units of the data.
+        #[serde(default = "thousandth")]
+        min_scale: f64,
+        /// The floor of the degrees of freedom.
+        #[serde(default = "three")]
+        min_degrees: f64,
+    },
+    /// [`DiscretisedLogistic`], for data with so many levels between 0 and 1.
+    DiscretisedLogistic {
+        /// The number of levels: 256 for bytes.
+        #[serde(default = "bytes")]
+        levels: usize,
+        /// Components of the mixture.
+        #[serde(default = "one")]
+        components: usize,
+        /// The floor of the scale, in units of the data.
+        #[serde(default = "thousandth")]
+        min_scale: f64,
+    },
+    /// [`Categorical`], for classes numbered from 0.
+    Categorical {
+        /// The number of classes.
+        classes: usize,
+    },
+    /// [`Poisson`], for counts.
+    Poisson {},
+    /// [`NegativeBinomial`], for counts.
+    NegativeBinomial {
+        /// The floor of the inverse dispersion.
+        #[serde(default = "thousandth")]
+        min_inverse_dispersion: f64,
+    },
+    /// [`ZeroInflatedNegativeBinomial`], for counts.
+    ZeroInflatedNegativeBinomial {
+        /// The floor of the inverse dispersion.
+        #[serde(default = "thousandth")]
+        min_inverse_dispersion: f64,
+    },
+    /// [`Columns`]: places on axis 1 of a row follow different laws.
+    Columns {
+        /// The groups, in the order of axis 1.
+        groups: Vec<ColumnGroup>,
+    },
+}
+
+/// Some neighbouring columns of one law.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ColumnGroup {
+    /// How many, at least 1.
+    pub columns: usize,
+    /// Their law.
+    pub likelihood: LikelihoodConfig,
+}
+
+fn thousandth() -> f64 {
+    1e-3
+}
+
+fn three() -> f64 {
+    3.0
+}
+
+fn bytes() -> usize {
+    256
+}
+
+fn one() -> usize {
+    1
+}
+
+impl Default for LikelihoodConfig {
+    /// Bernoulli.
+    fn default() -> Self {
+        Self::Bernoulli {}
+    }
+}
+
+impl LikelihoodConfig {
+    /// An error if a parameter is out of range, or if rows of so many columns (places on axis 1) are not
+    /// what it is for.
+    pub fn check(&self, columns: usize) -> Result<(), DistributionError> {
+        match self {
+            Self::Bernoulli {} | Self::ContinuousBernoulli {} | Self::Poisson {} => {}
+            Self::Normal { scale: value } | Self::Laplace { scale: value } => {
+                scale("scale", *value)?;
+            }
+            Self::SharedNormal { min_scale }
+            | Self::OptimalNormal { min_scale }
+            | Self::LearnedNormal { min_scale }
+            | Self::LearnedLaplace { min_scale } => {
+                scale("min_scale", *min_scale)?;
+            }
+            Self::StudentT { min_scale, min_degrees } => {
+                scale("min_scale", *min_scale)?;
+                scale("min_degrees", *min_degrees)?;
+            }
+            Self::DiscretisedLogistic { levels, components, min_scale } => {
+                at_least("levels", *levels, 2)?;
+                at_least("components", *components, 1)?;
+                scale("min_scale", *min_scale)?;
+            }
+            Self::Categorical { classes } => at_least("classes", *classes, 2)?,
+            Self::NegativeBinomial { min_inverse_dispersion }
+            | Self::ZeroInflatedNegativeBinomial { min_inverse_dispersion } => {
+                scale("min_inverse_dispersion", *min_inverse_dispersion)?;
+            }
+            Self::Columns { groups } => {
+                for group in groups {
+                    at_least("columns", group.columns, 1)?;
+                    group.likelihood.check(group.columns)?;
+                }
+                let sum = groups.iter().fold(0usize, |n, group| n.saturating_add(group.columns));
+                if sum != columns {
+                    return Err(DistributionError::Columns { groups: sum, columns });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What axis 1 of the decoder's outputs must be for rows of so many columns.
+    pub fn outputs(&self, columns: usize) -> usize {
+        let per_entry = match self {
+            Self::Bernoulli {}
+            | Self::ContinuousBernoulli {}
+            | Self::Normal { .. }
+            | Self::SharedNormal { .. }
+            | Self::OptimalNormal { .. }
+            | Self::Laplace { .. }
+            | Self::Poisson {} => 1,
+            Self::LearnedNormal { .. }
+            | Self::LearnedLaplace { .. }
+            | Self::NegativeBinomial { .. } => 2,
+            Self::StudentT { .. } | Self::ZeroInflatedNegativeBinomial { .. } => 3,
+            Self::DiscretisedLogistic { components, .. } => {
+                DiscretisedLogistic::<2>::outputs_per_entry(*components)
+            }
+            Self::Categorical { classes } => *classes,
+            Self::Columns { groups } => {
+                let outputs = groups.iter().map(|group| group.likelihood.outputs(group.columns));
+                return outputs.fold(0, usize::saturating_add);
+            }
+        };
+        columns.saturating_mul(per_entry)
+    }
+
+    /// How many weights of its own it has, for all entries together: the raw scales of its shared normals.
+    pub fn shared_weights(&self) -> usize {
+        match self {
+            Self::SharedNormal { .. } => 1,
+            Self::Columns { groups } => {
+                groups.iter().map(|group| group.likelihood.shared_weights()).sum()
+            }
+            _ => 0,
+        }
+    }
+
+    /// The likelihood of rows `[batch, columns, …]` from outputs `[batch, outputs(columns), …]` and, if it
+    /// has any, its shared weights `[shared_weights]`. Along axis 1 stand the first parameters of all
+    /// entries, then the second ones, and so on.
+    ///
+    /// # Panics
+    ///
+    /// If the shapes are others, or weights are missing.
+    pub fn of<const D: usize>(
+        &self,
+        outputs: Tensor<D>,
+        shared: Option<&Tensor<1>>,
+    ) -> Result<Box<dyn Likelihood<D>>, DistributionError> {
+        Ok(match self {
+            Self::Bernoulli {} => Box::new(Bernoulli::new(outputs)),
+            Self::ContinuousBernoulli {} => Box::new(ContinuousBernoulli::new(outputs)),
+            Self::Normal { scale } => Box::new(Normal::new(outputs, *scale)?),
+            Self::SharedNormal { min_scale } => {
+                let shared = shared.expect("the shared weight of the likelihood");
+                let raw_scale = shared.clone().reshape([1; D]).expand(outputs.dims());
+                Box::new(LearnedNormal::new(outputs, raw_scale, *min_scale)?)
+            }
+            Self::OptimalNormal { min_scale } => Box::new(OptimalNormal::new(outputs, *min_scale)?),
+            Self::LearnedNormal { min_scale } => {
+                let [mean, raw_scale] = split(outputs);
+                Box::new(LearnedNormal::new(mean, raw_scale, *min_scale)?)
+            }
+            Self::Laplace { scale } => Box::new(Laplace::new(outputs, *scale)?),
+            Self::LearnedLaplace { min_scale } => {
+                let [location, raw_scale] = split(outputs);
+                Box::new(Laplace::learned(location, raw_scale, *min_scale)?)
+            }
+            Self::StudentT { min_scale, min_degrees } => {
+                Box::new(StudentT::new(split(outputs), *min_scale, *min_degrees)?)
+            }
+            Self::DiscretisedLogistic { levels, components, min_scale } => {
+                Box::new(DiscretisedLogistic::new(outputs, *components, *levels, *min_scale)?)
+            }
+            Self::Categorical { classes } => Box::new(Categorical::new(outputs, *classes)?),
+            Self::Poisson {} => Box::new(Poisson::new(outputs)),
+            Self::NegativeBinomial { min_inverse_dispersion } => {
+                let [mean, dispersion] = split(outputs);
+                Box::new(NegativeBinomial::new(mean, dispersion, *min_inverse_dispersion)?)
+            }
+            Self::ZeroInflatedNegativeBinomial { min_inverse_dispersion } => {
+                let [mean, dispersion, gate] = split(outputs);
+                let counts = NegativeBinomial::new(mean, dispersion, *min_inverse_dispersion)?;
+                Box::new(ZeroInflatedNegativeBinomial::new(counts, gate))
+            }
+            Self::Columns { groups } => {
+                let (mut start, mut used) = (0, 0);
+                let laws = groups.iter().map(|ColumnGroup { columns, likelihood }| {
+                    let (width, weights) =
+                        (likelihood.outputs(*columns), likelihood.shared_weights());
+                    let part = outputs.clone().narrow(1, start, width);
+                    let own = shared.map(|shared| shared.clone().slice([used..used + weights]));
+                    (start, used) = (start + width, used + weights);
+                    Ok((*columns, likelihood.of(part, own.as_ref())?))
+                });
+                Box::new(Columns::new(laws.collect::<Result<_, DistributionError>>()?))
+            }
+        })
+    }
+}
+
+/// `N` parts of axis 1.
+fn split<const D: usize, const N: usize>(outputs: Tensor<D>) -> [Tensor<D>; N] {
+    let width = outputs.dims()[1] / N;
+    std::array::from_fn(|i| outputs.clone().narrow(1, i * width, width))
+}

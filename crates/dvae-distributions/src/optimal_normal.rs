@@ -1,0 +1,97 @@
+//! Normal likelihood whose one scale is the best for the batch.
+
+use burn::tensor::Tensor;
+use dvae_kernels::Density;
+use dvae_random::Draws;
+
+use crate::Likelihood;
+use crate::error::{DistributionError, scale};
+
+/// Independent normal entries of one standard deviation for a whole batch: the one that makes the batch most
+/// likely, but at least `min_scale`.
+///
+/// ```text
+/// σ*² = mean over rows and entries of (x − m)²
+/// ```
+///
+/// Rybkin, Daniilidis & Levine (2021), "Simple and Effective VAE Training with Calibrated Decoders",
+/// section 3.3 ("optimal σ-VAE"). No gradient flows through `σ*`: at an optimum there is none.
+///
+/// The density of a row depends on the batch that it is in, through `σ*`. For figures to report, train a
+/// shared scale ([`LikelihoodConfig::SharedNormal`](crate::LikelihoodConfig::SharedNormal)), or measure with
+/// batches of one size.
+#[derive(Clone, Debug)]
+pub struct OptimalNormal<const D: usize> {
+    mean: Tensor<D>,
+    min_scale: f64,
+}
+
+impl<const D: usize> OptimalNormal<D> {
+    /// From means of any shape `[batch, …]` and a finite floor above 0, in units of the data.
+    pub fn new(mean: Tensor<D>, min_scale: f64) -> Result<Self, DistributionError> {
+        Ok(Self { mean, min_scale: scale("min_scale", min_scale)? })
+    }
+
+    /// `σ*` for these rows: shape of the means, the same everywhere.
+    pub fn scale(&self, x: Tensor<D>) -> Tensor<D> {
+        let square = (x - self.mean.clone()).detach().square().mean();
+        let scale = square.sqrt().clamp_min(self.min_scale);
+        scale.reshape([1; D]).expand(self.mean.dims())
+    }
+
+    fn density(&self, x: Tensor<D>) -> Density<D> {
+        Density::ScaledNormal { mean: self.mean.clone(), scale: self.scale(x) }
+    }
+}
+
+impl<const D: usize> Likelihood<D> for OptimalNormal<D> {
+    fn log_prob(&self, x: Tensor<D>) -> Tensor<D> {
+        self.density(x.clone()).log_prob(x, None)
+    }
+
+    fn log_likelihood(&self, x: Tensor<D>) -> Tensor<1> {
+        self.density(x.clone()).log_likelihood(x, None)
+    }
+
+    fn weighted_log_likelihood(&self, x: Tensor<D>, weights: Tensor<D>) -> Tensor<1> {
+        self.density(x.clone()).log_likelihood(x, Some(weights))
+    }
+
+    fn mean(&self) -> Tensor<D> {
+        self.mean.clone()
+    }
+
+    /// At the floor of the scale: which scale is the best only data can say.
+    fn sample(&self, draws: &mut Draws) -> Tensor<D> {
+        let mean = self.mean.clone().detach();
+        let noise = draws.normal(mean.shape(), &mean.device());
+        mean + noise * self.min_scale
+    }
+
+    fn parameters(&self) -> Vec<(&'static str, Tensor<D>)> {
+        vec![("mean", self.mean.clone())]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    // Errors of 3 and 4: σ*² = 12.5, and no other σ makes the two more likely.
+    #[test]
+    fn the_scale_is_the_root_mean_square_of_the_errors_and_the_best() {
+        let device = Device::flex();
+        let x = Tensor::<2>::from_data([[3.0], [-4.0]], &device);
+        let law = OptimalNormal::new(Tensor::zeros([2, 1], &device), 0.1).unwrap();
+        let scales: Vec<f32> = law.scale(x.clone()).into_data().try_to_vec().unwrap();
+        assert!(scales.iter().all(|s| (s - 12.5f32.sqrt()).abs() < 1e-6), "{scales:?}");
+        let best = law.log_likelihood(x.clone()).sum().into_scalar::<f32>();
+        for scale in [3.0, 3.5, 3.6, 4.0] {
+            let fixed = crate::Normal::new(Tensor::zeros([2, 1], &device), scale).unwrap();
+            assert!(fixed.log_likelihood(x.clone()).sum().into_scalar::<f32>() <= best + 1e-6);
+        }
+        let exact = law.scale(Tensor::zeros([2, 1], &device)).max().into_scalar::<f32>();
+        assert_eq!(exact, 0.1);
+    }
+}

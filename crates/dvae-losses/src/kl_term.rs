@@ -1,0 +1,261 @@
+//! What becomes of the KL term.
+
+use burn::tensor::Tensor;
+use dvae_distributions::{Encoding, Kl, Prior};
+use serde::{Deserialize, Serialize};
+
+use crate::dip::{DipType, dip};
+use crate::error::{count, weight};
+use crate::mmd::{Kernel, mmd};
+use crate::objective::mean_over_draws;
+use crate::total_correlation::Decomposition;
+use crate::{Context, LossError, Sampled, Schedule};
+
+/// What stands in the loss for the KL from posterior to prior.
+///
+/// All are means over rows and draws, in nats. Anything but `weighted` with `beta = 1` makes the loss something
+/// else than a negative bound; logs show the bound beside it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "rule", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum KlTerm {
+    /// `β KL`: Higgins et al. (2017), "β-VAE", equation 4.
+    Weighted {
+        /// `β`, over training.
+        beta: Schedule,
+    },
+    /// `Σ max(λ, KL of a group)`, the KL being the mean over rows: Kingma et al. (2016), "Improved Variational
+    /// Inference with Inverse Autoregressive Flow", equation 15. A group that costs less than `λ` is not
+    /// pressed further.
+    FreeBits {
+        /// `λ`, in nats for a group.
+        nats: f64,
+        /// Latents in a group; 1 for each on its own. It must divide their number.
+        #[serde(default = "one")]
+        group: usize,
+    },
+    /// `γ |KL − C|` with `C` over training: Burgess et al. (2018), "Understanding disentangling in β-VAE",
+    /// equation 8.
+    Capacity {
+        /// `γ`.
+        gamma: f64,
+        /// `C`, in nats.
+        nats: Schedule,
+    },
+    /// `α I(x; z) + β TC + γ Σ KL(q(zⱼ) ‖ p(zⱼ))`: Chen et al. (2018), "Isolating Sources of Disentanglement in
+    /// VAEs", equation 4, estimated with minibatch-stratified weights (their appendix C.2).
+    TotalCorrelation {
+        /// The weight of the mutual information.
+        #[serde(default = "unit")]
+        alpha: f64,
+        /// The weight of the total correlation.
+        beta: f64,
+        /// The weight of the KL of each latent on its own.
+        #[serde(default = "unit")]
+        gamma: f64,
+    },
+    /// `(1 − α) KL + (α + λ − 1) MMD²(q(z), p(z))`: Zhao, Song & Ermon (2019), "InfoVAE", equation 6, with the
+    /// unbiased estimate of the maximum mean discrepancy.
+    Mmd {
+        /// `α`, at most 1.
+        alpha: f64,
+        /// `λ`.
+        lambda: f64,
+        /// The kernel.
+        #[serde(default)]
+        kernel: Kernel,
+    },
+    /// `KL + λ_od Σ_{i≠j} Cᵢⱼ² + λ_d Σ (Cᵢᵢ − 1)²` with a covariance `C` over rows: Kumar, Sattigeri &
+    /// Balakrishnan (2018), "Variational Inference of Disentangled Latent Concepts from Unlabeled Observations",
+    /// equations 6 and 7.
+    Dip {
+        /// Which covariance.
+        #[serde(rename = "type")]
+        form: DipType,
+        /// `λ_od`.
+        off_diagonal: f64,
+        /// `λ_d`.
+        diagonal: f64,
+    },
+}
+
+fn one() -> usize {
+    1
+}
+
+fn unit() -> f64 {
+    1.0
+}
+
+impl Default for KlTerm {
+    /// Weighted by 1.
+    fn default() -> Self {
+        Self::Weighted { beta: Schedule::Constant(1.0) }
+    }
+}
+
+impl KlTerm {
+    /// `β` at a point of training, if the KL is weighted.
+    pub fn beta(&self, progress: f64) -> Option<f64> {
+        match self {
+            Self::Weighted { beta } => Some(beta.at(progress)),
+            _ => None,
+        }
+    }
+
+    /// The share of the training after which nothing about it changes any more.
+    pub fn settled(&self) -> f64 {
+        match self {
+            Self::Weighted { beta } => beta.settled(),
+            Self::Capacity { nats, .. } => nats.settled(),
+            _ => 0.0,
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), LossError> {
+        let weights = |weights: &[(&'static str, f64)]| {
+            weights.iter().try_for_each(|(name, value)| weight(name, *value).map(|_| ()))
+        };
+        match self {
+            Self::Weighted { beta } => beta.check("kl.beta"),
+            Self::FreeBits { nats, group } => {
+                weight("kl.nats", *nats)?;
+                count("kl.group", *group, 1 << 24)
+            }
+            Self::Capacity { gamma, nats } => {
+                weight("kl.gamma", *gamma)?;
+                nats.check("kl.nats")
+            }
+            Self::TotalCorrelation { alpha, beta, gamma } => {
+                weights(&[("kl.alpha", *alpha), ("kl.beta", *beta), ("kl.gamma", *gamma)])
+            }
+            Self::Mmd { alpha, lambda, .. } => {
+                // 1 − α and α + λ − 1 are the weights.
+                weights(&[("1 - kl.alpha", 1.0 - alpha), ("kl.lambda", *lambda)])?;
+                weight("kl.alpha + kl.lambda - 1", alpha + lambda - 1.0).map(|_| ())
+            }
+            Self::Dip { off_diagonal, diagonal, .. } => {
+                weights(&[("kl.off_diagonal", *off_diagonal), ("kl.diagonal", *diagonal)])
+            }
+        }
+    }
+
+    pub(crate) fn check_encoding(&self, encoding: &Encoding) -> Result<(), LossError> {
+        let needs = |objective, needed: &str, found: &str| {
+            Err(LossError::Model { objective, needed: needed.into(), found: found.into() })
+        };
+        let diagonal = encoding.posterior.diagonal().is_some();
+        let standard = matches!(encoding.prior, Prior::Standard);
+        match self {
+            Self::FreeBits { group, .. } => {
+                let closed_form = standard && encoding.posterior.detach().is_some();
+                let latents = encoding.posterior.mean().dims()[1];
+                if !closed_form && *group != latents {
+                    return needs(
+                        "free bits for part of the latents",
+                        "a KL of each latent, that is a normal posterior and a standard normal prior",
+                        "a KL of all latents together",
+                    );
+                }
+                if !latents.is_multiple_of(*group) {
+                    return Err(LossError::Model {
+                        objective: "free bits",
+                        needed: format!("a number of latents that is a multiple of {group}"),
+                        found: format!("{latents} latents"),
+                    });
+                }
+                Ok(())
+            }
+            Self::TotalCorrelation { .. } if !diagonal => {
+                needs("total correlation", "a diagonal normal posterior", "another one")
+            }
+            Self::TotalCorrelation { .. } if !standard => {
+                needs("total correlation", "a standard normal prior", "another one")
+            }
+            Self::Dip { .. } if !diagonal => {
+                needs("a DIP-VAE", "a diagonal normal posterior", "another one")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The term, a mean over rows: `[1]`. With `sampled_kl` the KL is that of the draws.
+    pub(crate) fn loss(
+        &self,
+        sampled: &[Sampled],
+        sampled_kl: bool,
+        context: &mut Context,
+    ) -> Tensor<1> {
+        let kl = || {
+            let of = |elbo: &crate::Elbo| match sampled_kl {
+                true => elbo.inference().sampled_kl(),
+                false => elbo.kl(),
+            };
+            mean_over_draws(sampled, of).mean()
+        };
+        match self {
+            Self::Weighted { beta } => kl() * beta.at(context.progress),
+            Self::FreeBits { nats, group } => free_bits(sampled, *nats, *group),
+            Self::Capacity { gamma, nats } => (kl() - nats.at(context.progress)).abs() * *gamma,
+            Self::TotalCorrelation { alpha, beta, gamma } => {
+                let weigh = |parts: Decomposition| {
+                    parts.mutual_information * *alpha
+                        + parts.total_correlation * *beta
+                        + parts.per_latent * *gamma
+                };
+                over_draws(sampled, |encoding, latent| {
+                    let posterior = encoding.posterior.diagonal().expect("checked");
+                    weigh(Decomposition::new(posterior, latent, context.rows))
+                })
+            }
+            Self::Mmd { alpha, lambda, kernel } => {
+                let discrepancy = over_draws(sampled, |encoding, latent| {
+                    let device = latent.device();
+                    let prior = encoding.prior.sample(latent.dims()[1], context.noise, &device);
+                    mmd(latent, prior.detach(), *kernel)
+                });
+                kl() * (1.0 - alpha) + discrepancy * (alpha + lambda - 1.0)
+            }
+            Self::Dip { form, off_diagonal, diagonal } => {
+                let penalties = sampled.iter().map(|sampled| {
+                    let posterior = sampled.encoding.posterior.diagonal().expect("checked");
+                    dip(posterior, *form, [*off_diagonal, *diagonal])
+                });
+                kl() + mean(penalties)
+            }
+        }
+    }
+}
+
+/// `Σ max(λ, mean KL of a group)`.
+fn free_bits(sampled: &[Sampled], nats: f64, group: usize) -> Tensor<1> {
+    let kl =
+        sampled.iter().flat_map(|sampled| &sampled.draws).map(|elbo| match &elbo.inference().kl {
+            Kl::ClosedForm(each) => each.clone().mean_dim(0),
+            Kl::OneSample(all) => all.clone().mean().reshape([1, 1]),
+        });
+    let kl = mean(kl);
+    let latents = kl.dims()[1];
+    let group = group.min(latents);
+    let groups = kl.reshape([latents / group, group]).sum_dim(1);
+    groups.clamp_min(nats).sum()
+}
+
+/// The mean over all draws of a figure of the batch.
+fn over_draws(
+    sampled: &[Sampled],
+    mut figure: impl FnMut(&Encoding, Tensor<2>) -> Tensor<1>,
+) -> Tensor<1> {
+    let mut figures = Vec::new();
+    for Sampled { encoding, draws } in sampled {
+        for elbo in draws {
+            figures.push(figure(encoding, elbo.inference().latent.clone()));
+        }
+    }
+    mean(figures.into_iter())
+}
+
+fn mean<const D: usize>(figures: impl Iterator<Item = Tensor<D>>) -> Tensor<D> {
+    let all: Vec<Tensor<D>> = figures.collect();
+    let n = all.len() as f64;
+    all.into_iter().reduce(|sum, figure| sum + figure).expect("at least one draw") / n
+}

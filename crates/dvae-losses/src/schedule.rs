@@ -1,0 +1,205 @@
+//! Weights that change over training.
+
+use std::f64::consts::PI;
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::LossError;
+use crate::error::{count, weight};
+
+/// A value over the steps of a training.
+///
+/// In a file a constant is a number, and any other a table of one entry:
+///
+/// ```toml
+/// beta = 1.0
+/// beta = { linear = { from = 0.0, to = 1.0, until = 0.3 } }
+/// beta = { cosine = { from = 0.0, to = 1.0, until = 0.3 } }
+/// beta = { cyclical = { from = 0.0, to = 1.0, cycles = 4, rise = 0.5 } }
+/// ```
+///
+/// `until` is the share of the training after which the value stays at `to`. It is at most 1: no warm-up is
+/// longer than the training.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Schedule {
+    /// The same throughout.
+    Constant(f64),
+    /// Straight from one value to another: Bowman et al. (2016), "Generating Sentences from a Continuous
+    /// Space", section 3.1.
+    Linear(WarmUp),
+    /// Along half a cosine.
+    Cosine(WarmUp),
+    /// Again and again, straight up and then steady: Fu et al. (2019), "Cyclical Annealing Schedule",
+    /// equation 6.
+    Cyclical {
+        /// Where each cycle begins.
+        from: f64,
+        /// Where each cycle ends.
+        to: f64,
+        /// How many cycles there are, at least 1.
+        cycles: usize,
+        /// The share of a cycle in which the value rises.
+        #[serde(default = "half")]
+        rise: f64,
+    },
+}
+
+/// From one value to another, by a point of the training.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WarmUp {
+    /// The value of the first step.
+    pub from: f64,
+    /// The value from `until` on.
+    pub to: f64,
+    /// The share of the training that it takes, in `(0, 1]`.
+    #[serde(default = "whole")]
+    pub until: f64,
+}
+
+fn half() -> f64 {
+    0.5
+}
+
+fn whole() -> f64 {
+    1.0
+}
+
+impl From<f64> for Schedule {
+    fn from(value: f64) -> Self {
+        Self::Constant(value)
+    }
+}
+
+impl Schedule {
+    /// The value at a point of the training in `[0, 1]`.
+    pub fn at(self, progress: f64) -> f64 {
+        let t = progress.clamp(0.0, 1.0);
+        let between = |from: f64, to: f64, share: f64| from + (to - from) * share.min(1.0);
+        match self {
+            Self::Constant(value) => value,
+            Self::Linear(WarmUp { from, to, until }) => between(from, to, t / until),
+            Self::Cosine(WarmUp { from, to, until }) => {
+                between(from, to, 0.5 - 0.5 * (PI * (t / until).min(1.0)).cos())
+            }
+            Self::Cyclical { from, to, cycles, rise } => {
+                let within = if t == 1.0 { 1.0 } else { (t * cycles as f64).fract() };
+                between(from, to, within / rise)
+            }
+        }
+    }
+
+    /// The share of the training after which it no longer changes.
+    pub fn settled(self) -> f64 {
+        match self {
+            Self::Constant(_) => 0.0,
+            Self::Linear(warm_up) | Self::Cosine(warm_up) => warm_up.until,
+            Self::Cyclical { .. } => 1.0,
+        }
+    }
+
+    /// An error naming what is out of range.
+    pub(crate) fn check(self, name: &'static str) -> Result<(), LossError> {
+        let share = |name, value: f64| {
+            if !(value > 0.0 && value <= 1.0) {
+                return Err(LossError::Share { name, value });
+            }
+            Ok(())
+        };
+        match self {
+            Self::Constant(value) => weight(name, value).map(|_| ()),
+            Self::Linear(WarmUp { from, to, until }) | Self::Cosine(WarmUp { from, to, until }) => {
+                weight(name, from)?;
+                weight(name, to)?;
+                share("until", until)
+            }
+            Self::Cyclical { from, to, cycles, rise } => {
+                weight(name, from)?;
+                weight(name, to)?;
+                count("cycles", cycles, 1_000_000)?;
+                share("rise", rise)
+            }
+        }
+    }
+}
+
+impl Serialize for Schedule {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Constant(value) => serializer.serialize_f64(*value),
+            other => Self::serialize(other, serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Schedule {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(InFiles)
+    }
+}
+
+/// A number or a table.
+struct InFiles;
+
+impl<'de> Visitor<'de> for InFiles {
+    type Value = Schedule;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number, or a table such as { linear = { from = 0, to = 1, until = 0.3 } }")
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Schedule, E> {
+        Ok(Schedule::Constant(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Schedule, E> {
+        Ok(Schedule::Constant(value as f64))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Schedule, E> {
+        Ok(Schedule::Constant(value as f64))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Schedule, A::Error> {
+        Schedule::deserialize(MapAccessDeserializer::new(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Halfway through a warm-up: the mean of the ends. Cycles of ½ with a rise of ½: up by a quarter of the
+    // training, steady until half of it, and again.
+    #[test]
+    fn values_over_training_are_hand_worked() {
+        let warm_up = WarmUp { from: 0.0, to: 2.0, until: 0.5 };
+        let cyclical = Schedule::Cyclical { from: 0.0, to: 1.0, cycles: 2, rise: 0.5 };
+        for (schedule, expected) in [
+            (Schedule::Constant(0.7), [0.7; 5]),
+            (Schedule::Linear(warm_up), [0.0, 1.0, 2.0, 2.0, 2.0]),
+            (Schedule::Cosine(warm_up), [0.0, 1.0, 2.0, 2.0, 2.0]),
+            (cyclical, [0.0, 1.0, 0.0, 1.0, 1.0]),
+        ] {
+            for (at, expected) in [0.0, 0.25, 0.5, 0.75, 1.0].into_iter().zip(expected) {
+                assert!((schedule.at(at) - expected).abs() < 1e-12, "{schedule:?} at {at}");
+            }
+        }
+        assert!((Schedule::Cosine(warm_up).at(0.125) - (1.0 - 0.5f64.sqrt())).abs() < 1e-12);
+        assert_eq!((cyclical.settled(), Schedule::Linear(warm_up).settled()), (1.0, 0.5));
+    }
+
+    #[test]
+    fn what_is_out_of_range_is_named() {
+        let error = |schedule: Schedule| schedule.check("beta").unwrap_err().to_string();
+        assert!(error(Schedule::Constant(f64::NAN)).contains("`beta` is a weight"));
+        let warm_up = WarmUp { from: 0.0, to: 1.0, until: 1.5 };
+        assert!(error(Schedule::Linear(warm_up)).contains("`until` is a share of the training"));
+        let cyclical = Schedule::Cyclical { from: 0.0, to: 1.0, cycles: 0, rise: 0.5 };
+        assert!(error(cyclical).contains("`cycles`"));
+    }
+}

@@ -1,0 +1,100 @@
+//! Autoregressive networks by masks.
+
+use burn::module::{Module, Param};
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::layers::Layers;
+
+/// A network of one hidden layer whose outputs for latent `i` depend on the latents before `i` alone, and on a
+/// context.
+///
+/// ```text
+/// h = relu((W ∘ M) z + b + c),   (m, s) = (V ∘ N) h + d
+/// ```
+///
+/// A hidden unit `k` has a degree `1 + k mod (latents − 1)`; it sees the latents up to its degree, and is
+/// seen by those beyond it. Germain et al. (2015), "MADE: Masked Autoencoder for Distribution Estimation",
+/// equations 8 to 10, with degrees in turn rather than drawn.
+#[derive(Module, Debug)]
+pub(crate) struct Made {
+    hidden: Param<Tensor<2>>,
+    hidden_bias: Param<Tensor<1>>,
+    mean: Param<Tensor<2>>,
+    mean_bias: Param<Tensor<1>>,
+    gate: Param<Tensor<2>>,
+    gate_bias: Param<Tensor<1>>,
+    #[module(skip)]
+    into_hidden: Tensor<2>,
+    #[module(skip)]
+    out_of_hidden: Tensor<2>,
+}
+
+impl Made {
+    pub(crate) fn new(latent: usize, hidden: usize, layers: &mut Layers) -> Self {
+        let degree = |unit: usize| 1 + unit % (latent - 1).max(1);
+        let sees = |from: usize, unit: usize| from < degree(unit);
+        let is_seen = |unit: usize, by: usize| by >= degree(unit);
+        let device = layers.device().clone();
+        Self {
+            hidden: layers.weight([latent, hidden], latent, hidden),
+            hidden_bias: layers.zeros(hidden),
+            mean: layers.weight([hidden, latent], hidden, latent),
+            mean_bias: layers.zeros(latent),
+            gate: layers.weight([hidden, latent], hidden, latent),
+            gate_bias: layers.zeros(latent),
+            into_hidden: mask([latent, hidden], sees, &device),
+            out_of_hidden: mask([hidden, latent], is_seen, &device),
+        }
+    }
+
+    /// `m` and `s` `[batch, latent]` of `z` `[batch, latent]` and a context `[batch, hidden]`.
+    pub(crate) fn forward(&self, z: Tensor<2>, context: Tensor<2>) -> [Tensor<2>; 2] {
+        let row = |bias: &Param<Tensor<1>>| bias.val().unsqueeze_dim::<2>(0);
+        let seen = self.hidden.val() * self.into_hidden.clone();
+        let hidden = relu(z.matmul(seen) + row(&self.hidden_bias) + context);
+        let out = |weight: &Param<Tensor<2>>, bias| {
+            hidden.clone().matmul(weight.val() * self.out_of_hidden.clone()) + row(bias)
+        };
+        [out(&self.mean, &self.mean_bias), out(&self.gate, &self.gate_bias)]
+    }
+}
+
+fn mask(shape: [usize; 2], open: impl Fn(usize, usize) -> bool, device: &Device) -> Tensor<2> {
+    let [rows, columns] = shape;
+    let entry = |i: usize| f32::from(u8::from(open(i / columns, i % columns)));
+    let values: Vec<f32> = (0..rows * columns).map(entry).collect();
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dvae_random::Key;
+
+    // Moving latent j moves the outputs of the latents after it, and no others.
+    #[test]
+    fn an_output_depends_on_the_latents_before_it_alone() {
+        let device = Device::flex();
+        for (latent, hidden) in [(1, 3), (2, 5), (5, 16)] {
+            let made = Made::new(latent, hidden, &mut Layers::new(Key::new(3), &device));
+            let context = Tensor::full([1, hidden], 0.3, &device);
+            let at = |moved: Option<usize>| {
+                let z = (0..latent).map(|i| if moved == Some(i) { 2.0 } else { 0.1 });
+                let z = TensorData::new(z.collect::<Vec<f32>>(), [1, latent]);
+                made.forward(Tensor::from_data(z, &device), context.clone())
+                    .map(|out| out.into_data().try_to_vec::<f32>().unwrap())
+            };
+            let before = at(None);
+            for moved in 0..latent {
+                let after = at(Some(moved));
+                for (before, after) in before.iter().zip(&after) {
+                    assert_eq!(before[..=moved], after[..=moved], "{latent}: {moved}");
+                }
+                let all =
+                    |part: &[Vec<f32>; 2]| [&part[0][moved + 1..], &part[1][moved + 1..]].concat();
+                assert!(moved + 1 == latent || all(&before) != all(&after));
+            }
+        }
+    }
+}
