@@ -15,7 +15,7 @@ use crate::{Elbo, KlTerm, LossError};
 /// bound = "dvae"                  # or "diwae"
 /// corruptions = 1                 # M, draws of x̃ for each row
 /// latents = 1                     # K, draws of z for each x̃
-/// denominator = "own"             # or "mixture"; of "diwae"
+/// denominator = "own"             # or "mixture"
 /// estimator = "reparameterised"   # or "sticking-the-landing", "doubly-reparameterised"
 /// kl = { rule = "weighted", beta = 1.0 }
 /// emphasis = { changed = 1.0, unchanged = 1.0 }
@@ -55,7 +55,7 @@ pub enum Bound {
     Diwae,
 }
 
-/// What the importance weights of [`Bound::Diwae`] are divided by.
+/// What `p(x, z)` is divided by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Denominator {
@@ -63,8 +63,9 @@ pub enum Denominator {
     #[default]
     Own,
     /// `1/M Σ q(z | x̃ₘ)`: the mixture of all of them, which takes the place of the posterior averaged over the
-    /// corruption. With `M` growing and `K` = 1 the mean of the log-weights goes from the DVAE bound to the one
-    /// with that posterior. It takes `M` densities for each draw.
+    /// corruption, `q̃(z | x)`. With `M` growing, [`Bound::Dvae`] goes up from `L_dvae` to the bound of Im et al.
+    /// (2017) with that posterior, `L_cvae`: Yin & Zhou (2018), "Semi-Implicit Variational Inference",
+    /// proposition 1 and theorem 1. It takes `M` densities for each draw.
     Mixture,
 }
 
@@ -173,8 +174,11 @@ impl Objective {
             _ if importance && !self.emphasis.is_even() => {
                 (DIWAE, "`emphasis`", "importance weights need a likelihood that is one")
             }
-            _ if mixture && !importance => {
-                (MIXTURE, DVAE, "only importance weights have a denominator")
+            _ if mixture && !matches!(self.kl, KlTerm::Weighted { .. }) => {
+                (MIXTURE, "a `kl` other than weighted", "the KL to it is that of the draws")
+            }
+            Estimator::StickingTheLanding if mixture => {
+                (STL, MIXTURE, "it is derived for a draw divided by its own density")
             }
             Estimator::StickingTheLanding if importance => (
                 STL,
@@ -219,9 +223,15 @@ impl Objective {
     /// The bound of each row, unweighted: `[batch]`, nats.
     pub fn bound_of(&self, sampled: &[Sampled]) -> Tensor<1> {
         match self.bound {
+            Bound::Dvae if self.samples_kl() => mean_over_draws(sampled, Elbo::log_weight),
             Bound::Dvae => mean_over_draws(sampled, Elbo::bound),
             Bound::Diwae => log_mean_weight(&log_weights(sampled)),
         }
+    }
+
+    /// Whether the KL is that of the draws even where it has a closed form.
+    fn samples_kl(&self) -> bool {
+        self.estimator == Estimator::StickingTheLanding || self.denominator == Denominator::Mixture
     }
 
     /// What training minimises, a mean over rows, in nats: `[1]`.
@@ -231,9 +241,8 @@ impl Objective {
     pub fn loss(&self, sampled: &[Sampled], context: &mut Context) -> Tensor<1> {
         match self.bound {
             Bound::Dvae => {
-                let sampled_kl = self.estimator == Estimator::StickingTheLanding;
                 let reconstruction = mean_over_draws(sampled, Elbo::reconstruction).mean();
-                self.kl.loss(sampled, sampled_kl, context) - reconstruction
+                self.kl.loss(sampled, self.samples_kl(), context) - reconstruction
             }
             Bound::Diwae => {
                 let log_weights = log_weights(sampled);

@@ -37,6 +37,14 @@ fn likelihoods() -> impl Strategy<Value = LikelihoodConfig> {
         Just(LikelihoodConfig::default()),
         Just(LikelihoodConfig::Normal { scale: 0.1 }),
         Just(LikelihoodConfig::LearnedNormal { min_scale: 0.01 }),
+        Just(LikelihoodConfig::SharedNormal { min_scale: 0.01 }),
+        Just(LikelihoodConfig::StudentT { min_scale: 0.01, min_degrees: 3.0 }),
+        Just(LikelihoodConfig::Categorical { classes: 3 }),
+        (1usize..4).prop_map(|components| LikelihoodConfig::DiscretisedLogistic {
+            levels: 5,
+            components,
+            min_scale: 0.01
+        }),
     ]
 }
 
@@ -113,7 +121,7 @@ fn sizes_of_zero_and_bad_likelihoods_are_refused_by_name() {
     assert!(heavy.contains("more than 1073741824 weights in one layer"), "{heavy}");
     let likelihood = LikelihoodConfig::Normal { scale: f64::NAN };
     let scale = ConvVaeConfig { likelihood, ..ConvVaeConfig::new(&[1, 8, 8], 2) };
-    assert!(conv(scale).contains("`scale` is a standard deviation"));
+    assert!(conv(scale).contains("`scale` must be finite and above 0"));
 }
 
 #[test]
