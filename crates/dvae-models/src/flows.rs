@@ -24,7 +24,7 @@ impl InverseAutoregressive {
         flows: usize,
         layers: &mut Layers,
     ) -> Self {
-        let context = (0..flows).map(|_| layers.dense(features, hidden, Activation::Identity));
+        let context = (0..flows).map(|_| layers.gentle(features, hidden));
         let context = context.collect();
         let steps = (0..flows).map(|_| Made::new(latent, hidden, layers)).collect();
         Self { context, steps }
@@ -85,8 +85,8 @@ impl RealNvp {
         let stay = latent / 2;
         let coupling = |_| Coupling {
             hidden: layers.dense(stay, hidden, Activation::Relu),
-            log_scale: layers.dense(hidden, latent - stay, Activation::Identity),
-            shift: layers.dense(hidden, latent - stay, Activation::Identity),
+            log_scale: layers.gentle(hidden, latent - stay),
+            shift: layers.gentle(hidden, latent - stay),
         };
         Self { couplings: (0..couplings).map(coupling).collect() }
     }

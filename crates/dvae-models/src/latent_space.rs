@@ -176,10 +176,12 @@ impl LatentSpace {
         let (mut below, mut planar, mut autoregressive) = (None, None, None);
         match posterior {
             PosteriorConfig::FullNormal {} if latent > 1 => {
-                below = Some(head(latent * (latent - 1) / 2));
+                below = Some(layers.gentle(features, latent * (latent - 1) / 2));
             }
             PosteriorConfig::DiagonalNormal {} | PosteriorConfig::FullNormal {} => {}
-            PosteriorConfig::Planar { flows } => planar = Some(head(flows * (2 * latent + 1))),
+            PosteriorConfig::Planar { flows } => {
+                planar = Some(layers.gentle(features, flows * (2 * latent + 1)));
+            }
             PosteriorConfig::InverseAutoregressive { flows, hidden } => {
                 let sizes = [features, latent, hidden];
                 autoregressive = Some(InverseAutoregressive::new(sizes, flows, layers));

@@ -121,6 +121,17 @@ impl<'a> Layers<'a> {
         Dense { weight, bias: self.zeros(outputs), activation }
     }
 
+    /// One whose weights begin a tenth as large: what it decides begins near what it is added to.
+    pub(crate) fn gentle(&mut self, inputs: usize, outputs: usize) -> Dense {
+        let weight = self.gentle_weight([inputs, outputs]);
+        Dense { weight, bias: self.zeros(outputs), activation: Activation::Identity }
+    }
+
+    pub(crate) fn gentle_weight(&mut self, [inputs, outputs]: [usize; 2]) -> Param<Tensor<2>> {
+        let limit = 0.1 * (6.0 / (inputs + outputs) as f64).sqrt() as f32;
+        self.uniform([inputs, outputs], [-limit, limit])
+    }
+
     /// A convolution that halves sides.
     pub(crate) fn halve(&mut self, inputs: usize, outputs: usize, activation: Activation) -> Conv {
         self.conv(inputs, outputs, 2, activation)

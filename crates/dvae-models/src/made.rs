@@ -39,9 +39,9 @@ impl Made {
         Self {
             hidden: layers.weight([latent, hidden], latent, hidden),
             hidden_bias: layers.zeros(hidden),
-            mean: layers.weight([hidden, latent], hidden, latent),
+            mean: layers.gentle_weight([hidden, latent]),
             mean_bias: layers.zeros(latent),
-            gate: layers.weight([hidden, latent], hidden, latent),
+            gate: layers.gentle_weight([hidden, latent]),
             gate_bias: layers.zeros(latent),
             into_hidden: mask([latent, hidden], sees, &device),
             out_of_hidden: mask([hidden, latent], is_seen, &device),

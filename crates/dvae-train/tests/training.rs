@@ -378,3 +378,54 @@ fn a_model_that_is_shown_the_mask_trains_and_is_measured() {
     // No training row was whole, so clean ones gain less.
     assert!(clean_last > clean_first + 5.0 && last > first + 20.0, "{reports:?}");
 }
+
+#[test]
+fn rows_that_the_likelihood_is_not_for_are_refused_before_anything_is_trained() {
+    use dvae_distributions::LikelihoodConfig;
+    let train_on = |likelihood, values: Vec<f32>| {
+        let rows = Dataset::from_floats(values, &[2]).unwrap();
+        let config = MlpVaeConfig { likelihood, hidden: vec![4], ..MlpVaeConfig::new(&[2], 2) };
+        let model = config.init(Key::new(1), &Device::flex()).unwrap();
+        let trainer =
+            Trainer::<2, _>::new(model, Box::new(Clean), config_of_one(), &Device::flex());
+        trainer.unwrap().fit(&rows, &rows, &mut []).map(|_| ()).map_err(|error| error.to_string())
+    };
+    let grey = vec![0.0, 0.5, 1.0, 0.25];
+    train_on(LikelihoodConfig::Bernoulli {}, grey.clone()).unwrap();
+    let error = train_on(LikelihoodConfig::Poisson {}, grey.clone()).unwrap_err();
+    assert!(error.starts_with("row 0 of the training set holds 0.5"), "{error}");
+    assert!(error.contains("one of counts 0, 1, 2"), "{error}");
+    let error = train_on(LikelihoodConfig::Categorical { classes: 3 }, vec![0.0, 2.0, 3.0, 1.0]);
+    assert!(error.unwrap_err().contains("row 1 of the training set holds 3"));
+    let error = train_on(LikelihoodConfig::ContinuousBernoulli {}, vec![0.0, 2.0, 3.0, 1.0]);
+    assert!(error.unwrap_err().contains("numbers in [0, 1]"));
+}
+
+fn config_of_one() -> TrainConfig {
+    TrainConfig { epochs: 1, batch_size: 2, ..TrainConfig::default() }
+}
+
+#[test]
+fn a_model_that_the_objective_is_not_for_is_refused_before_anything_is_trained() {
+    use dvae_losses::{Estimator, KlTerm};
+    use dvae_models::PosteriorConfig;
+    let fit = |objective: Objective, posterior| {
+        let (train, held_out) = rows();
+        let config = MlpVaeConfig { hidden: vec![4], posterior, ..MlpVaeConfig::new(&IMAGE, 4) };
+        let model = config.init(Key::new(1), &Device::flex()).unwrap();
+        let config = TrainConfig { objective, ..config_of_one() };
+        let trainer = Trainer::<4, _>::new(model, process("masking:0.3"), config, &Device::flex());
+        let trainer = trainer.map_err(|error| error.to_string())?;
+        trainer.fit(&train, &held_out, &mut []).map(|_| ()).map_err(|error| error.to_string())
+    };
+    let flow = PosteriorConfig::Planar { flows: 1 };
+    let landing = Objective { estimator: Estimator::StickingTheLanding, ..Objective::default() };
+    let error = fit(landing, flow).unwrap_err();
+    assert!(error.contains("the model has a flow"), "{error}");
+    let free = Objective { kl: KlTerm::FreeBits { nats: 0.1, group: 3 }, ..Objective::default() };
+    let error = fit(free, PosteriorConfig::default()).unwrap_err();
+    assert!(error.contains("a multiple of 3, but the model has 4 latents"), "{error}");
+    let none = Objective { latents: 0, ..Objective::default() };
+    let error = fit(none, PosteriorConfig::default()).unwrap_err();
+    assert!(error.contains("`latents` must be between 1"), "{error}");
+}

@@ -1,0 +1,372 @@
+//! Each objective trains the small convolutional model on embedded images and does what it is for.
+
+#![allow(clippy::unwrap_used)] // A test may panic.
+
+use std::sync::{Arc, Mutex};
+
+use burn::tensor::{Device, Tensor};
+use dvae_corruption::{Clean, Corruption, Masking, Part};
+use dvae_data::{Dataset, fashion_mnist};
+use dvae_distributions::{Likelihood, LikelihoodConfig};
+use dvae_losses::{
+    Bound, Decomposition, Denominator, DipType, Emphasis, Estimator, Kernel, KlTerm, Objective,
+    Schedule, WarmUp, mmd,
+};
+use dvae_models::{ConvVae, ConvVaeConfig, PosteriorConfig, PriorConfig, Vae};
+use dvae_random::{Key, Purpose};
+use dvae_train::{
+    EpochReport, Event, LearningRate, Observer, Streams, TrainConfig, TrainError, Trainer, evaluate,
+};
+
+const LATENT: usize = 12;
+const EPOCHS: usize = 8;
+
+fn device() -> Device {
+    Device::flex()
+}
+
+fn images() -> (Dataset, Dataset) {
+    fashion_mnist().train.take(700).split(100, Key::new(1)).unwrap()
+}
+
+fn small(image: &[usize]) -> ConvVaeConfig {
+    ConvVaeConfig { channels: vec![8, 16], ..ConvVaeConfig::new(image, LATENT) }
+}
+
+fn masking() -> Box<dyn Corruption<4>> {
+    Box::new(Masking::new(0.3).unwrap())
+}
+
+/// Keeps the reports of a run.
+#[derive(Clone, Default)]
+struct Reports(Arc<Mutex<Vec<EpochReport>>>);
+
+impl Observer for Reports {
+    fn observe(&mut self, event: &Event) -> Result<(), TrainError> {
+        if let Event::Epoch(report) = event {
+            self.0.lock().unwrap().push((*report).clone());
+        }
+        Ok(())
+    }
+}
+
+/// A trained model, and the report of each epoch.
+struct Run {
+    model: ConvVae,
+    reports: Vec<EpochReport>,
+}
+
+impl Run {
+    fn last(&self) -> &EpochReport {
+        self.reports.last().unwrap()
+    }
+}
+
+fn run(
+    config: &ConvVaeConfig,
+    objective: Objective,
+    corruption: Box<dyn Corruption<4>>,
+    sets: &(Dataset, Dataset),
+) -> Run {
+    run_for(EPOCHS, config, objective, corruption, sets)
+}
+
+fn run_for(
+    epochs: usize,
+    config: &ConvVaeConfig,
+    objective: Objective,
+    corruption: Box<dyn Corruption<4>>,
+    (train, held_out): &(Dataset, Dataset),
+) -> Run {
+    let model = config.init(Key::new(3).purpose(Purpose::Weights), &device()).unwrap();
+    let learning_rate = LearningRate::Constant { rate: 3e-3 };
+    let training = TrainConfig { epochs, batch_size: 32, learning_rate, objective, seed: 3 };
+    let trainer = Trainer::new(model, corruption, training, &device()).unwrap();
+    let reports = Reports::default();
+    let model = trainer.fit(train, held_out, &mut [Box::new(reports.clone())]).unwrap();
+    let reports = reports.0.lock().unwrap().clone();
+    Run { model, reports }
+}
+
+/// On the embedded images, masked.
+fn trained(objective: Objective) -> Run {
+    run(&small(&[1, 28, 28]), objective, masking(), &images())
+}
+
+fn with_kl(kl: KlTerm) -> Objective {
+    Objective { kl, ..Objective::default() }
+}
+
+fn weighted(beta: f64) -> Objective {
+    with_kl(KlTerm::Weighted { beta: Schedule::Constant(beta) })
+}
+
+/// Posterior means of the held-out rows.
+fn embedded(model: &ConvVae, rows: &Dataset) -> Tensor<2> {
+    model.embed(rows.gather::<4>(rows.ids(), &device()))
+}
+
+fn number(value: Tensor<1>) -> f64 {
+    value.into_scalar::<f64>()
+}
+
+#[test]
+fn beta_trades_the_kl_for_the_reconstruction_and_its_warm_up_is_logged() {
+    let (one, four) = (trained(weighted(1.0)), trained(weighted(4.0)));
+    let (kl, less) = (one.last().train.mean, four.last().train.mean);
+    assert!(less.kl < 0.7 * kl.kl && less.log_likelihood < kl.log_likelihood);
+    // The loss is the weighted one, the bound beside it is not.
+    let last = four.last();
+    assert!((last.train.loss - (4.0 * less.kl - less.log_likelihood)).abs() < 1e-3);
+    assert!((less.elbo - (less.log_likelihood - less.kl)).abs() < 1e-9);
+    assert_eq!(last.train.kl_per_latent.len(), LATENT);
+    assert!((last.train.kl_per_latent.iter().sum::<f64>() - less.kl).abs() < 1e-3);
+    let warm_up = WarmUp { from: 0.0, to: 1.0, until: 0.5 };
+    let warm = trained(with_kl(KlTerm::Weighted { beta: Schedule::Linear(warm_up) }));
+    let betas: Vec<f64> = warm.reports.iter().map(|report| report.beta.unwrap()).collect();
+    assert!(betas.windows(2).all(|pair| pair[0] <= pair[1]) && betas[0] > 0.0 && betas[0] < 0.3);
+    assert_eq!(betas[EPOCHS - 1], 1.0);
+    let first = |run: &Run| run.reports[0].train.mean.kl;
+    assert!(first(&warm) > 1.5 * first(&one), "{} {}", first(&warm), first(&one));
+}
+
+#[test]
+fn free_bits_keep_every_unit_active() {
+    let active = |run: &Run| {
+        let kl = &run.last().validation.corrupted.kl_per_latent;
+        kl.iter().filter(|kl| **kl > 0.2).count()
+    };
+    // A weight of 4 makes most units collapse; free bits press the rest of the KL no less.
+    let plain = trained(weighted(4.0));
+    let free = trained(with_kl(KlTerm::FreeBits { nats: 0.4, group: 1 }));
+    assert!(active(&plain) < LATENT && active(&free) == LATENT);
+    // In groups of four the units share what is free.
+    let groups = trained(with_kl(KlTerm::FreeBits { nats: 2.0, group: 4 }));
+    let kl = &groups.last().validation.corrupted.kl_per_latent;
+    let sums: Vec<f64> = kl.chunks(4).map(|group| group.iter().sum()).collect();
+    assert!(sums.iter().all(|sum| *sum > 1.5));
+}
+
+#[test]
+fn capacity_reaches_its_target() {
+    let nats = Schedule::Linear(WarmUp { from: 0.0, to: 6.0, until: 0.5 });
+    let run = trained(with_kl(KlTerm::Capacity { gamma: 30.0, nats }));
+    let kl: Vec<f64> = run.reports.iter().map(|report| report.train.mean.kl).collect();
+    assert!((kl[EPOCHS - 1] - 6.0).abs() < 0.6 && kl[0] < 4.0);
+}
+
+/// Images of 12 × 12 of a bar whose place, thickness and brightness are independent.
+fn factors() -> (Dataset, Dataset) {
+    let uniforms = Key::new(7).rows(&(0..600).collect::<Vec<u64>>()).uniform_host(3);
+    let mut values = Vec::new();
+    for factors in uniforms.chunks(3) {
+        let (place, thickness, light) =
+            (factors[0] * 8.0 + 2.0, factors[1] * 2.0 + 0.5, factors[2]);
+        for at in 0..144 {
+            let gap = (at as f32 % 12.0 - place).abs();
+            values.push((0.3 + 0.7 * light) / (1.0 + (4.0 * (gap - thickness)).exp()));
+        }
+    }
+    Dataset::from_floats(values, &[1, 12, 12]).unwrap().split(100, Key::new(1)).unwrap()
+}
+
+#[test]
+fn total_correlation_makes_latents_less_dependent() {
+    let sets = factors();
+    let total_correlation = |objective: Objective| {
+        let run = run(&small(&[1, 12, 12]), objective, Box::new(Clean), &sets);
+        let rows = &sets.0;
+        let encoding = run.model.encode(rows.gather::<4>(rows.ids(), &device()));
+        let posterior = encoding.posterior.diagonal().unwrap();
+        let latent = posterior.sample(&mut Key::new(9).rows(rows.ids()));
+        let parts = Decomposition::new(posterior, latent, rows.len());
+        number(parts.total_correlation)
+    };
+    let plain = total_correlation(Objective::default());
+    let rule = KlTerm::TotalCorrelation { alpha: 1.0, beta: 8.0, gamma: 1.0 };
+    let less = total_correlation(with_kl(rule));
+    assert!(less < 0.6 * plain, "{less} against {plain}");
+}
+
+#[test]
+fn mmd_pulls_the_aggregated_posterior_to_the_prior_without_costing_information() {
+    let (_, rows) = images();
+    let discrepancy = |run: &Run| {
+        let prior = run.model.prior_sample(&mut Key::new(4).rows(rows.ids()));
+        number(mmd(embedded(&run.model, &rows), prior, Kernel::InverseMultiquadratic))
+    };
+    let info = trained(with_kl(KlTerm::Mmd {
+        alpha: 1.0,
+        lambda: 300.0,
+        kernel: Kernel::InverseMultiquadratic,
+    }));
+    let (none, one) = (trained(weighted(0.0)), trained(weighted(1.0)));
+    let [with, without] = [&info, &none].map(discrepancy);
+    println!(
+        "MMD {with} without {without}; KL {} {}",
+        info.last().train.mean.kl,
+        one.last().train.mean.kl
+    );
+    assert!(with < 0.2 * without && info.last().train.mean.kl > one.last().train.mean.kl);
+}
+
+#[test]
+fn dip_makes_the_covariance_of_latents_more_like_the_identity() {
+    let (_, rows) = images();
+    let apart = |run: &Run, form| {
+        let encoding = run.model.encode(rows.gather::<4>(rows.ids(), &device()));
+        number(dvae_losses::dip(encoding.posterior.diagonal().unwrap(), form, [1.0, 1.0]))
+    };
+    let plain = trained(Objective::default());
+    for form in [DipType::I, DipType::Ii] {
+        let kl = KlTerm::Dip { form, off_diagonal: 20.0, diagonal: 20.0 };
+        let (before, after) = (apart(&plain, form), apart(&trained(with_kl(kl)), form));
+        assert!(after < 0.5 * before, "{form:?}: {after} against {before}");
+    }
+}
+
+// The upper half of every image is erased; two latents have to choose what they say.
+#[test]
+fn emphasis_explains_what_was_changed_better() {
+    let upper = || -> Box<dyn Corruption<4>> {
+        let erase = Box::new(Masking::new(1.0).unwrap());
+        Box::new(Part::new(erase).unwrap().region(0..14, None).unwrap())
+    };
+    let (_, rows) = images();
+    let of_changed = |emphasis| {
+        let config = ConvVaeConfig { latent: 2, ..small(&[1, 28, 28]) };
+        let objective = Objective { emphasis, ..Objective::default() };
+        let run = run_for(20, &config, objective, upper(), &images());
+        let clean = rows.gather::<4>(rows.ids(), &device());
+        let mut streams = Streams::evaluation(Key::new(5), rows.ids());
+        let damaged = upper().corrupt(clean.clone(), &mut streams.corruption);
+        let likelihood = run.model.decode(run.model.embed(damaged.input));
+        number(likelihood.weighted_log_likelihood(clean, damaged.changed.float()).mean())
+    };
+    let even = of_changed(Emphasis::default());
+    let emphasised = of_changed(Emphasis { changed: 1.0, unchanged: 0.05 });
+    assert!(emphasised > even + 1.0);
+}
+
+#[test]
+fn importance_weights_train_a_tighter_bound_by_every_estimator() {
+    let diwae = |denominator, estimator, corruptions, latents| Objective {
+        bound: Bound::Diwae,
+        corruptions,
+        latents,
+        denominator,
+        estimator,
+        ..Objective::default()
+    };
+    let (_, rows) = images();
+    let measure = diwae(Denominator::Own, Estimator::Reparameterised, 1, 200);
+    let tight = |run: &Run| {
+        let process = masking();
+        evaluate(&run.model, &rows, &*process, &measure, Key::new(2), 100, &device()).unwrap().bound
+    };
+    let plain = trained(Objective::default());
+    let reference = tight(&plain);
+    for (denominator, estimator) in [
+        (Denominator::Own, Estimator::Reparameterised),
+        (Denominator::Own, Estimator::DoublyReparameterised),
+        (Denominator::Mixture, Estimator::Reparameterised),
+    ] {
+        let run = trained(diwae(denominator, estimator, 2, 8));
+        let last = run.last();
+        // The loss is the bound, which lies above the mean of its terms.
+        assert!(-last.train.loss > last.train.mean.elbo + 0.3, "{last:?}");
+        let validation = &last.validation.corrupted;
+        assert!(validation.bound > validation.mean.elbo + 0.3, "{validation:?}");
+        let got = tight(&run);
+        assert!(got > reference + 3.0, "{denominator:?} {estimator:?}: {got} against {reference}");
+    }
+    let landing = Objective { estimator: Estimator::StickingTheLanding, ..Objective::default() };
+    let stuck = trained(landing).last().validation.corrupted.mean.elbo;
+    let reference = plain.last().validation.corrupted.mean.elbo;
+    assert!((stuck - reference).abs() < 4.0);
+}
+
+#[test]
+fn every_posterior_and_prior_trains() {
+    let standard = PriorConfig::default();
+    let diagonal = PosteriorConfig::default();
+    let bound = |posterior, prior| {
+        let config = ConvVaeConfig { posterior, prior, ..small(&[1, 28, 28]) };
+        let run = run_for(30, &config, Objective::default(), masking(), &images());
+        run.last().validation.corrupted.mean.elbo
+    };
+    let reference = bound(diagonal, standard);
+    for (posterior, prior, gain) in [
+        (PosteriorConfig::FullNormal {}, standard, -4.0),
+        (PosteriorConfig::Planar { flows: 4 }, standard, -4.0),
+        (PosteriorConfig::InverseAutoregressive { flows: 2, hidden: 32 }, standard, -4.0),
+        (diagonal, PriorConfig::Mixture { components: 10 }, -1.0),
+        (diagonal, PriorConfig::Vamp { components: 20 }, -1.0),
+        // A prior that bends to the latents saves part of the KL.
+        (diagonal, PriorConfig::RealNvp { couplings: 4, hidden: 32 }, 1.0),
+    ] {
+        let got = bound(posterior, prior);
+        assert!(got > reference + gain, "{posterior:?} {prior:?}: {got} against {reference}");
+    }
+}
+
+// The shared scale of a calibrated decoder becomes the root mean square error, learned or optimal.
+#[test]
+fn a_calibrated_decoder_learns_the_scale_of_its_errors() {
+    let (_, rows) = images();
+    for likelihood in [
+        LikelihoodConfig::SharedNormal { min_scale: 1e-3 },
+        LikelihoodConfig::OptimalNormal { min_scale: 1e-3 },
+    ] {
+        let config = ConvVaeConfig { likelihood: likelihood.clone(), ..small(&[1, 28, 28]) };
+        let run = run_for(30, &config, Objective::default(), masking(), &images());
+        let clean = rows.gather::<4>(rows.ids(), &device());
+        let inference = run.model.infer(clean.clone(), &mut Key::new(1).rows(rows.ids()));
+        let law = run.model.decode(inference.latent);
+        let rms = number((law.mean() - clean.clone()).square().mean()).sqrt();
+        // The density at the mean is 1/(σ √2π).
+        let scale = match law.parameters().last().unwrap() {
+            ("scale", scale) => scale.clone().mean().into_scalar::<f64>(),
+            _ => rms,
+        };
+        assert!((scale / rms - 1.0).abs() < 0.25 && rms < 0.3);
+        // A scale that was guessed costs hundreds of nats.
+        let elbo = run.last().validation.clean.mean.elbo;
+        let fixed = ConvVaeConfig {
+            likelihood: LikelihoodConfig::Normal { scale: 1.0 },
+            ..small(&[1, 28, 28])
+        };
+        let fixed = self::run(&fixed, Objective::default(), masking(), &images());
+        assert!(elbo > fixed.last().validation.clean.mean.elbo + 100.0);
+    }
+}
+
+// Entries that were not observed are neither seen nor scored: what stands in their place changes nothing, and
+// the model fills them in better than the mean of the column does.
+#[test]
+fn what_was_not_observed_does_not_count_and_is_filled_in() {
+    let (train, held_out) = images();
+    let holes = |rows: &Dataset, seed| {
+        let values =
+            rows.gather::<4>(rows.ids(), &device()).into_data().try_to_vec::<f32>().unwrap();
+        let drop = Key::new(seed).rows(&[0]).uniform_host(values.len());
+        let holes = values.iter().zip(drop).map(|(v, u)| if u < 0.4 { f32::NAN } else { *v });
+        Dataset::from_incomplete(holes.collect(), &[1, 28, 28]).unwrap()
+    };
+    let sets = (holes(&train, 1), holes(&held_out, 2));
+    let run = run_for(20, &small(&[1, 28, 28]), Objective::default(), masking(), &sets);
+    let (ids, device) = (sets.1.ids(), device());
+    let missing = sets.1.observed::<4>(ids, &device).unwrap().bool_not().float();
+    let truth = held_out.gather::<4>(held_out.ids(), &device);
+    let error = |guess: Tensor<4>| {
+        number(((guess - truth.clone()).square() * missing.clone()).sum() / missing.clone().sum())
+    };
+    let mean = Tensor::<1>::from_data(sets.0.mean().as_slice(), &device).reshape([1, 1, 28, 28]);
+    let by_mean = error(mean.expand([ids.len(), 1, 28, 28]));
+    let by_model = error(run.model.denoise(sets.1.gather::<4>(ids, &device)));
+    assert!(by_model < 0.5 * by_mean);
+    // 0.6 of the entries count: the bound is closer to 0 than that of whole rows.
+    let whole = trained(Objective::default()).last().validation.clean.mean.log_likelihood;
+    let part = run.last().validation.clean.mean.log_likelihood;
+    assert!((part / whole - 0.6).abs() < 0.15, "{part} of {whole}");
+}
