@@ -4,6 +4,7 @@
 //! |----------------|------------------------------------------------------------------------------|
 //! | [`denoising`]  | how much cleaner a model makes damaged rows, and its bound on clean rows      |
 //! | [`Comparison`] | several models under several corruptions: a table and a picture               |
+//! | [`latent_activity`] | which latents a model uses, and [`active_units`] how many               |
 //! | [`samples`]    | a picture of the prior                                                        |
 //! | [`psnr`]       | peak signal-to-noise ratio of each row, in decibels                           |
 //! | [`Robustness`] | one model per training level, each at every test level: a table and pictures  |
@@ -18,6 +19,7 @@
 //! - Denoised rows are means at the posterior's mean; samples have to be asked for elsewhere.
 //! - The peak of a signal is 1: data on another scale wants another measure.
 
+mod active_units;
 mod canvas;
 mod comparison;
 mod denoising;
@@ -26,6 +28,7 @@ mod heatmap;
 mod psnr;
 mod robustness;
 
+pub use active_units::{active_units, latent_activity};
 pub use comparison::{Comparison, Entry, Figures, samples};
 pub use denoising::{Denoising, denoising};
 pub use grid::Grid;

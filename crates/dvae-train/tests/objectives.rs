@@ -202,11 +202,6 @@ fn mmd_pulls_the_aggregated_posterior_to_the_prior_without_costing_information()
     }));
     let (none, one) = (trained(weighted(0.0)), trained(weighted(1.0)));
     let [with, without] = [&info, &none].map(discrepancy);
-    println!(
-        "MMD {with} without {without}; KL {} {}",
-        info.last().train.mean.kl,
-        one.last().train.mean.kl
-    );
     assert!(with < 0.2 * without && info.last().train.mean.kl > one.last().train.mean.kl);
 }
 
