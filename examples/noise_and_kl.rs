@@ -18,10 +18,10 @@ use serde::Serialize;
 #[command(mut_arg("epochs", |arg| arg.default_value("10")))]
 struct Args {
     /// Standard deviations of the training noise
-    #[arg(long, value_delimiter = ',', default_value = "0,0.2,0.4")]
+    #[arg(long, value_delimiter = ',', default_value = "0,0.2,0.4,0.8")]
     sigmas: Vec<f64>,
     /// Weights of the KL
-    #[arg(long, value_delimiter = ',', default_value = "0.25,1,4")]
+    #[arg(long, value_delimiter = ',', default_value = "0.25,1,4,16")]
     betas: Vec<f64>,
     /// Standard deviation of the noise that they are tested with
     #[arg(long, default_value_t = 0.3)]
@@ -74,7 +74,8 @@ fn run(args: &Args) -> Result<(), Error> {
     }
 
     folder.write("results.json", &serde_json::to_vec_pretty(&cells)?)?;
-    let maps: [(&str, &str, fn(&Cell) -> f64); 4] = [
+    type Map<'a> = (&'a str, &'a str, fn(&Cell) -> f64);
+    let maps: [Map; 4] = [
         ("psnr", "PSNR of denoised images, dB", |cell| cell.figures.psnr_output),
         ("bound", "bound (ELBO) from noisy input, nats", |cell| cell.figures.corrupted.elbo),
         ("kl", "KL, nats", |cell| cell.figures.corrupted.kl),

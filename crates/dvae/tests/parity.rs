@@ -7,9 +7,10 @@
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
-use dvae::models::Activation;
+use dvae::losses::Context;
+use dvae::models::{Activation, PosteriorConfig, PriorConfig};
 use dvae::prelude::*;
-use dvae::train::{Streams, denoising_elbo};
+use dvae::train::{Streams, denoising_draws, denoising_elbo};
 
 const TOLERANCE: f32 = 1e-4;
 const ROWS: usize = 24;
@@ -169,6 +170,120 @@ fn a_residual_model_computes_the_same_everywhere() {
         };
         config.init(Key::new(1), device).unwrap()
     });
+}
+
+/// Asserts that what each back end computes is what the first one does.
+fn assert_equal_everywhere(name: &str, compute: impl Fn(&Device) -> Vec<Vec<f32>>) {
+    let mut reference: Option<Vec<Vec<f32>>> = None;
+    for (backend, device) in devices() {
+        let results = compute(&device);
+        let expected = reference.get_or_insert_with(|| results.clone());
+        assert_eq!(expected.len(), results.len());
+        for (i, (expected, got)) in expected.iter().zip(&results).enumerate() {
+            let gap = distance(expected, got);
+            assert!(gap <= TOLERANCE, "{name}, {backend}: {i} differs by {gap}");
+            assert!(got.iter().all(|value| value.is_finite()), "{name}, {backend}: {i}");
+        }
+    }
+}
+
+#[test]
+fn every_likelihood_computes_the_same_everywhere() {
+    use LikelihoodConfig as L;
+    let laws = [
+        L::Bernoulli {},
+        L::ContinuousBernoulli {},
+        L::Normal { scale: 0.5 },
+        L::OptimalNormal { min_scale: 0.1 },
+        L::LearnedNormal { min_scale: 0.1 },
+        L::LearnedLaplace { min_scale: 0.1 },
+        L::StudentT { min_scale: 0.1, min_degrees: 1.0 },
+        L::DiscretisedLogistic { levels: 5, components: 3, min_scale: 0.01 },
+        L::Categorical { classes: 5 },
+        L::Poisson {},
+        L::NegativeBinomial { min_inverse_dispersion: 0.01 },
+        L::ZeroInflatedNegativeBinomial { min_inverse_dispersion: 0.01 },
+    ];
+    for law in laws {
+        assert_equal_everywhere(&format!("{law:?}"), |device| {
+            let outputs = Key::new(6).rows(&[1, 2, 3]).normal([3, law.outputs(8)], device) * 2.0;
+            let outputs: Tensor<2> = Tensor::from_inner(outputs).detach().require_grad();
+            let likelihood = law.of(outputs.clone(), None).unwrap();
+            let whole = likelihood.support(0).contains(2.0);
+            let x = [0.0, 1.0, 2.0, 4.0, 0.0, 1.0, 3.0, 4.0];
+            let x = Tensor::<1>::from_data(x, device) * if whole { 1.0 } else { 0.25 };
+            let log_prob = likelihood.log_prob(x.unsqueeze::<2>().expand([3, 8]));
+            let gradients = log_prob.clone().sum().backward();
+            [log_prob.inner(), likelihood.mean().inner(), outputs.grad(&gradients).unwrap()]
+                .map(|tensor| tensor.into_data().iter::<f32>().collect())
+                .into()
+        });
+    }
+}
+
+/// Loss and gradients of a small model.
+fn loss_and_gradients(
+    config: &MlpVaeConfig,
+    objective: &Objective,
+    device: &Device,
+) -> Vec<Vec<f32>> {
+    let model = config.init(Key::new(1), device).unwrap().train();
+    let rows = fashion_mnist().test.take(ROWS);
+    let clean = rows.gather::<4>(rows.ids(), device);
+    let process = Masking::new(0.3).unwrap();
+    let mut streams = Streams::training(Key::new(5), 0, rows.ids());
+    let draws = denoising_draws(&model, clean, None, &process, objective, &mut streams);
+    let context = &mut Context { progress: 0.5, rows: 1000, noise: &mut streams.latent };
+    let loss = objective.loss(&draws, context);
+    let value = loss.clone().into_scalar::<f32>();
+    let gradients = GradientsParams::from_grads(loss.backward(), &model);
+    [vec![vec![value]], collect(&model, Some(&gradients))].concat()
+}
+
+fn small() -> MlpVaeConfig {
+    MlpVaeConfig { hidden: vec![16], ..MlpVaeConfig::new(&[1, 28, 28], 4) }
+}
+
+#[test]
+fn every_posterior_and_prior_computes_the_same_everywhere() {
+    let standard = PriorConfig::default();
+    let diagonal = PosteriorConfig::default();
+    for (posterior, prior) in [
+        (PosteriorConfig::FullNormal {}, standard),
+        (PosteriorConfig::Planar { flows: 2 }, standard),
+        (PosteriorConfig::InverseAutoregressive { flows: 2, hidden: 8 }, standard),
+        (diagonal, PriorConfig::Mixture { components: 3 }),
+        (diagonal, PriorConfig::Vamp { components: 3 }),
+        (diagonal, PriorConfig::RealNvp { couplings: 2, hidden: 8 }),
+    ] {
+        let config = MlpVaeConfig { posterior, prior, ..small() };
+        assert_equal_everywhere(&format!("{posterior:?} {prior:?}"), |device| {
+            loss_and_gradients(&config, &Objective::default(), device)
+        });
+    }
+}
+
+#[test]
+fn every_objective_computes_the_same_everywhere() {
+    for text in [
+        "corruptions = 2\nlatents = 2",
+        "denominator = 'mixture'\ncorruptions = 2",
+        "estimator = 'sticking-the-landing'",
+        "bound = 'diwae'\nlatents = 3",
+        "bound = 'diwae'\ncorruptions = 2\ndenominator = 'mixture'",
+        "bound = 'diwae'\nlatents = 3\nestimator = 'doubly-reparameterised'",
+        "kl = { rule = 'weighted', beta = { linear = { from = 0, to = 4 } } }",
+        "kl = { rule = 'free-bits', nats = 0.2, group = 2 }",
+        "kl = { rule = 'capacity', gamma = 3, nats = 5 }",
+        "kl = { rule = 'total-correlation', beta = 6 }",
+        "kl = { rule = 'mmd', alpha = 0.5, lambda = 100 }",
+        "kl = { rule = 'dip', type = 'ii', off_diagonal = 3, diagonal = 2 }",
+        "emphasis = { changed = 2, unchanged = 0.5 }",
+    ] {
+        let objective: Objective = toml::from_str(text).unwrap();
+        objective.check().unwrap();
+        assert_equal_everywhere(text, |device| loss_and_gradients(&small(), &objective, device));
+    }
 }
 
 /// Input and mask of three rows, damaged by a process.
