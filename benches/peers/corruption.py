@@ -8,30 +8,16 @@ long each peer takes.
 """
 
 import pathlib
-import re
 import subprocess
 import sys
 
+from divan import medians
+
 HERE = pathlib.Path(__file__).parent
-UNITS = {"ns": 1e-6, "µs": 1e-3, "ms": 1.0, "s": 1e3}
 LIBRARIES = ["numpy", "torch", "imagecorruptions"]
 NAMES = {"gaussian": "gaussian:0.3", "salt-and-pepper": "salt-and-pepper:0.2", "masking": "masking:0.5",
          "gaussian-blur": "gaussian-blur:1", "shot": "shot:0.083", "impulse": "salt-and-pepper:0.09",
          "motion-blur": "motion-blur:20", "defocus": "defocus:2.5", "jpeg": "jpeg:2", "pixelate": "pixelate:4"}
-
-
-def ours():
-    """Median milliseconds by (shape, process), from divan's table."""
-    command = ["cargo", "bench", "--workspace", "--bench", "corruption"]
-    text = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=True).stdout
-    medians, shape = {}, None
-    for line in text.splitlines():
-        if heading := re.search(r"of_(\d+x\d+x\d+)", line):
-            shape = heading[1]
-        elif row := re.search(r"─ (\S+:\S+) +(.*)", line):
-            value, unit = row[2].split("│")[2].split()
-            medians[shape, row[1]] = float(value) * UNITS[unit]
-    return medians
 
 
 def peers():
@@ -44,7 +30,7 @@ def peers():
 
 
 def main():
-    own, other = ours(), peers()
+    own, other = medians("corruption"), peers()
     heads = "".join(f"{library:>24}" for library in LIBRARIES)
     print(f"{'128 images':30}{'dvae':>8}{heads}")
     for (shape, process), mine in own.items():
