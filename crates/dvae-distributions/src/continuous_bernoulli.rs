@@ -1,8 +1,10 @@
 //! Continuous Bernoulli likelihood from logits.
 
 use burn::tensor::Tensor;
+use dvae_kernels::Law;
 use dvae_random::Draws;
 
+use crate::formula::{Formula, by_formula};
 use crate::stable::log_decay;
 use crate::{Likelihood, Support};
 
@@ -28,11 +30,23 @@ impl<const D: usize> ContinuousBernoulli<D> {
     }
 }
 
-impl<const D: usize> Likelihood<D> for ContinuousBernoulli<D> {
-    fn log_prob(&self, x: Tensor<D>) -> Tensor<D> {
+impl<const D: usize> Formula<D> for ContinuousBernoulli<D> {
+    fn law(&self) -> Law {
+        Law::ContinuousBernoulli
+    }
+
+    fn outputs(&self) -> Vec<&Tensor<D>> {
+        vec![&self.logits]
+    }
+
+    fn plain(&self, x: Tensor<D>) -> Tensor<D> {
         let size = self.logits.clone().abs();
         (x - 0.5) * self.logits.clone() - size.clone() * 0.5 - log_decay(size)
     }
+}
+
+impl<const D: usize> Likelihood<D> for ContinuousBernoulli<D> {
+    by_formula!();
 
     /// `1/(1 − e⁻ˡ) − 1/l`, which is not `λ`.
     fn mean(&self) -> Tensor<D> {

@@ -2,9 +2,11 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::{log_sigmoid, log_softmax, softmax, softplus};
+use dvae_kernels::Law;
 use dvae_random::Draws;
 
 use crate::error::{DistributionError, at_least, scale};
+use crate::formula::Formula;
 use crate::sampling::choose;
 use crate::stable::{log_decay, positive};
 use crate::{Likelihood, Support, log_sum_exp};
@@ -27,7 +29,8 @@ pub struct DiscretisedLogistic<const D: usize> {
     /// `[batch, components, features]` each.
     logits: Tensor<3>,
     location: Tensor<3>,
-    scale: Tensor<3>,
+    raw_scale: Tensor<3>,
+    min_scale: f64,
     levels: usize,
     shape: [usize; D],
 }
@@ -57,8 +60,9 @@ impl<const D: usize> DiscretisedLogistic<D> {
         let outputs = outputs.reshape([shape[0], groups * components, features]);
         let part = |i: usize| outputs.clone().narrow(1, i * components, components);
         let logits = if groups == 3 { part(0) } else { part(0).zeros_like().detach() };
-        let scale = positive(part(groups - 1), self::scale("min_scale", min_scale)?);
-        Ok(Self { logits, location: part(groups - 2), scale, levels, shape })
+        let (location, raw_scale) = (part(groups - 2), part(groups - 1));
+        let min_scale = scale("min_scale", min_scale)?;
+        Ok(Self { logits, location, raw_scale, min_scale, levels, shape })
     }
 
     /// Outputs that a network makes for each entry.
@@ -70,14 +74,33 @@ impl<const D: usize> DiscretisedLogistic<D> {
         x.reshape(self.shape)
     }
 
-    /// A component's log-mass of the bin about each `x` `[batch, components, features]`.
-    fn log_mass(&self, x: Tensor<3>) -> Tensor<3> {
-        let width = 1.0 / (self.levels - 1) as f64;
+    fn scale(&self) -> Tensor<3> {
+        positive(self.raw_scale.clone(), self.min_scale)
+    }
+
+    /// The distance of two levels.
+    fn width(&self) -> f64 {
+        1.0 / (self.levels - 1) as f64
+    }
+}
+
+/// A component's log-mass of the bin about each `x` `[batch, components, features]`.
+impl<const D: usize> Formula<3> for DiscretisedLogistic<D> {
+    fn law(&self) -> Law {
+        Law::Logistic { width: self.width() as f32, min_scale: self.min_scale as f32 }
+    }
+
+    fn outputs(&self) -> Vec<&Tensor<3>> {
+        vec![&self.location, &self.raw_scale]
+    }
+
+    fn plain(&self, x: Tensor<3>) -> Tensor<3> {
+        let (width, scale) = (self.width(), self.scale());
         let gap = x.clone() - self.location.clone();
-        let to_upper = (gap.clone() + 0.5 * width) / self.scale.clone();
-        let to_lower = (gap - 0.5 * width) / self.scale.clone();
+        let to_upper = (gap.clone() + 0.5 * width) / scale.clone();
+        let to_lower = (gap - 0.5 * width) / scale.clone();
         let (below_upper, above_lower) = (log_sigmoid(to_upper), log_sigmoid(to_lower.neg()));
-        let wide = self.scale.clone().recip() * width;
+        let wide = scale.recip() * width;
         let between = wide.clone().log() + log_decay(wide);
         let inner = below_upper.clone() + above_lower.clone() + between;
         inner
@@ -90,16 +113,21 @@ impl<const D: usize> Likelihood<D> for DiscretisedLogistic<D> {
     fn log_prob(&self, x: Tensor<D>) -> Tensor<D> {
         let [rows, components, features] = self.location.dims();
         let x = x.reshape([rows, 1, features]).expand([rows, components, features]);
-        let joint = log_softmax(self.logits.clone(), 1) + self.log_mass(x);
+        let mass = self.each(x);
+        if components == 1 {
+            return self.entries(mass);
+        }
+        let joint = log_softmax(self.logits.clone(), 1) + mass;
         self.entries(log_sum_exp(joint, 1))
     }
 
     /// To half the distance of two levels: that of the law before it is gathered, cut off at 0 and 1,
     /// `Σₖ πₖ sₖ [ln(1 + e^{m/s}) − ln(1 + e^{(m − 1)/s})]`.
     fn mean(&self) -> Tensor<D> {
+        let scale = self.scale();
         let area = |end: f64| {
-            let reach = (self.location.clone() - end) / self.scale.clone();
-            softplus(reach, 1.0) * self.scale.clone()
+            let reach = (self.location.clone() - end) / scale.clone();
+            softplus(reach, 1.0) * scale.clone()
         };
         let mean = (area(0.0) - area(1.0)).clamp(0.0, 1.0);
         self.entries((softmax(self.logits.clone(), 1) * mean).sum_dim(1))
@@ -108,7 +136,7 @@ impl<const D: usize> Likelihood<D> for DiscretisedLogistic<D> {
     fn sample(&self, draws: &mut Draws) -> Tensor<D> {
         let chosen = choose(softmax(self.logits.clone().detach(), 1), draws).int();
         let pick = |t: &Tensor<3>| t.clone().detach().gather(1, chosen.clone());
-        let (location, scale) = (pick(&self.location), pick(&self.scale));
+        let (location, scale) = (pick(&self.location), pick(&self.scale()));
         let u = draws.uniform::<3>(location.shape(), &location.device()).clamp(3e-8, 1.0 - 6e-8);
         let x = location + scale * (u.clone().log() - u.neg().log1p());
         let last = (self.levels - 1) as f64;
@@ -118,9 +146,12 @@ impl<const D: usize> Likelihood<D> for DiscretisedLogistic<D> {
     fn parameters(&self) -> Vec<(&'static str, Tensor<D>)> {
         let mut shape = self.shape;
         shape[1] *= self.logits.dims()[1];
-        let named =
-            [("logits", &self.logits), ("location", &self.location), ("scale", &self.scale)];
-        named.map(|(name, values)| (name, values.clone().reshape(shape))).into()
+        let named = [
+            ("logits", self.logits.clone()),
+            ("location", self.location.clone()),
+            ("scale", self.scale()),
+        ];
+        named.map(|(name, values)| (name, values.reshape(shape))).into()
     }
 
     fn support(&self, _column: usize) -> Support {

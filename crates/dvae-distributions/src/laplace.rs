@@ -1,10 +1,12 @@
 //! Laplace likelihood.
 
 use burn::tensor::Tensor;
+use dvae_kernels::Law;
 use dvae_random::Draws;
 
 use crate::Likelihood;
 use crate::error::{DistributionError, scale};
+use crate::formula::{Formula, by_formula};
 use crate::stable::positive;
 
 /// Independent Laplace entries: errors are weighed by their size, not by their square.
@@ -17,14 +19,16 @@ use crate::stable::positive;
 #[derive(Clone, Debug)]
 pub struct Laplace<const D: usize> {
     location: Tensor<D>,
-    scale: Tensor<D>,
+    raw_scale: Tensor<D>,
+    min_scale: f64,
 }
 
 impl<const D: usize> Laplace<D> {
     /// From locations `[batch, …]` and one finite `scale` `b` above 0, in units of the data.
     pub fn new(location: Tensor<D>, scale: f64) -> Result<Self, DistributionError> {
-        let scale = location.full_like(self::scale("scale", scale)?).detach();
-        Ok(Self { location, scale })
+        // Far below 0 a raw scale adds nothing to the floor.
+        let raw_scale = location.full_like(-1e4).detach();
+        Ok(Self { location, raw_scale, min_scale: self::scale("scale", scale)? })
     }
 
     /// From locations and raw scales `r` of one shape: `b = min_scale + ln(1 + eʳ)`.
@@ -33,16 +37,32 @@ impl<const D: usize> Laplace<D> {
         raw_scale: Tensor<D>,
         min_scale: f64,
     ) -> Result<Self, DistributionError> {
-        let scale = positive(raw_scale, self::scale("min_scale", min_scale)?);
-        Ok(Self { location, scale })
+        Ok(Self { location, raw_scale, min_scale: scale("min_scale", min_scale)? })
+    }
+
+    fn scale(&self) -> Tensor<D> {
+        positive(self.raw_scale.clone(), self.min_scale)
+    }
+}
+
+impl<const D: usize> Formula<D> for Laplace<D> {
+    fn law(&self) -> Law {
+        Law::Laplace { min_scale: self.min_scale as f32 }
+    }
+
+    fn outputs(&self) -> Vec<&Tensor<D>> {
+        vec![&self.location, &self.raw_scale]
+    }
+
+    fn plain(&self, x: Tensor<D>) -> Tensor<D> {
+        let scale = self.scale();
+        let standard = (x - self.location.clone()).abs() / scale.clone();
+        standard.neg() - scale.log() - std::f64::consts::LN_2
     }
 }
 
 impl<const D: usize> Likelihood<D> for Laplace<D> {
-    fn log_prob(&self, x: Tensor<D>) -> Tensor<D> {
-        let standard = (x - self.location.clone()).abs() / self.scale.clone();
-        standard.neg() - self.scale.clone().log() - std::f64::consts::LN_2
-    }
+    by_formula!();
 
     fn mean(&self) -> Tensor<D> {
         self.location.clone()
@@ -53,11 +73,11 @@ impl<const D: usize> Likelihood<D> for Laplace<D> {
         // Uniform on [−½, ½) by sign and size; the size is at most 1 − 2⁻²³.
         let u = draws.uniform::<D>(location.shape(), &location.device()) - 0.5;
         let size = (u.clone().abs() * -2.0).clamp_min(-1.0 + 6e-8).log1p().neg();
-        location + size * u.sign() * self.scale.clone().detach()
+        location + size * u.sign() * self.scale().detach()
     }
 
     fn parameters(&self) -> Vec<(&'static str, Tensor<D>)> {
-        vec![("location", self.location.clone()), ("scale", self.scale.clone())]
+        vec![("location", self.location.clone()), ("scale", self.scale())]
     }
 }
 

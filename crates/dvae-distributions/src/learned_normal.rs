@@ -1,12 +1,13 @@
 //! Normal likelihood whose scale the network gives, above a floor.
 
 use burn::tensor::Tensor;
-use burn::tensor::activation::softplus;
-use dvae_kernels::Density;
+use dvae_kernels::Law;
 use dvae_random::Draws;
 
 use crate::Likelihood;
 use crate::error::{DistributionError, scale};
+use crate::formula::{Formula, by_formula};
+use crate::stable::{HALF_LN_TAU, positive};
 
 /// Independent normal entries, each with a standard deviation of its own.
 ///
@@ -19,7 +20,8 @@ use crate::error::{DistributionError, scale};
 #[derive(Clone, Debug)]
 pub struct LearnedNormal<const D: usize> {
     mean: Tensor<D>,
-    scale: Tensor<D>,
+    raw_scale: Tensor<D>,
+    min_scale: f64,
 }
 
 impl<const D: usize> LearnedNormal<D> {
@@ -29,32 +31,33 @@ impl<const D: usize> LearnedNormal<D> {
         raw_scale: Tensor<D>,
         min_scale: f64,
     ) -> Result<Self, DistributionError> {
-        let scale = softplus(raw_scale, 1.0) + self::scale("min_scale", min_scale)?;
-        Ok(Self { mean, scale })
+        Ok(Self { mean, raw_scale, min_scale: scale("min_scale", min_scale)? })
     }
 
     /// The standard deviation of every entry.
     pub fn scale(&self) -> Tensor<D> {
-        self.scale.clone()
+        positive(self.raw_scale.clone(), self.min_scale)
+    }
+}
+
+impl<const D: usize> Formula<D> for LearnedNormal<D> {
+    fn law(&self) -> Law {
+        Law::Normal { min_scale: self.min_scale as f32 }
     }
 
-    fn density(&self) -> Density<D> {
-        Density::ScaledNormal { mean: self.mean.clone(), scale: self.scale() }
+    fn outputs(&self) -> Vec<&Tensor<D>> {
+        vec![&self.mean, &self.raw_scale]
+    }
+
+    fn plain(&self, x: Tensor<D>) -> Tensor<D> {
+        let scale = self.scale();
+        let standard = (x - self.mean.clone()) / scale.clone();
+        standard.square() * -0.5 - scale.log() - HALF_LN_TAU
     }
 }
 
 impl<const D: usize> Likelihood<D> for LearnedNormal<D> {
-    fn log_prob(&self, x: Tensor<D>) -> Tensor<D> {
-        self.density().log_prob(x, None)
-    }
-
-    fn log_likelihood(&self, x: Tensor<D>) -> Tensor<1> {
-        self.density().log_likelihood(x, None)
-    }
-
-    fn weighted_log_likelihood(&self, x: Tensor<D>, weights: Tensor<D>) -> Tensor<1> {
-        self.density().log_likelihood(x, Some(weights))
-    }
+    by_formula!();
 
     fn mean(&self) -> Tensor<D> {
         self.mean.clone()
@@ -63,7 +66,7 @@ impl<const D: usize> Likelihood<D> for LearnedNormal<D> {
     fn sample(&self, draws: &mut Draws) -> Tensor<D> {
         let mean = self.mean.clone().detach();
         let noise = draws.normal(mean.shape(), &mean.device());
-        mean + noise * self.scale.clone().detach()
+        mean + noise * self.scale().detach()
     }
 
     fn parameters(&self) -> Vec<(&'static str, Tensor<D>)> {

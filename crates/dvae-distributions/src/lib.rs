@@ -55,6 +55,7 @@ mod discretised_logistic;
 mod encoding;
 mod error;
 mod flow;
+mod formula;
 mod full_normal;
 mod inference;
 mod laplace;

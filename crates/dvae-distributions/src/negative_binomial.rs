@@ -2,10 +2,12 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::{log_sigmoid, softplus};
+use dvae_kernels::Law;
 use dvae_random::Draws;
 use rand_distr::{Distribution, Gamma};
 
 use crate::error::{DistributionError, scale};
+use crate::formula::{Formula, by_formula};
 use crate::poisson::{count, log_base};
 use crate::sampling::each_entry;
 use crate::stable::{deviance, log_softplus, positive, stirling_error};
@@ -23,9 +25,9 @@ use crate::{Likelihood, Support};
 /// (scVI). Computed from deviances, as the Poisson law is, where differences of `ln Γ` have no digits left.
 #[derive(Clone, Debug)]
 pub struct NegativeBinomial<const D: usize> {
-    mean: Tensor<D>,
-    log_mean: Tensor<D>,
-    inverse_dispersion: Tensor<D>,
+    raw_mean: Tensor<D>,
+    raw_inverse_dispersion: Tensor<D>,
+    floor: f64,
 }
 
 impl<const D: usize> NegativeBinomial<D> {
@@ -37,39 +39,51 @@ impl<const D: usize> NegativeBinomial<D> {
         min_inverse_dispersion: f64,
     ) -> Result<Self, DistributionError> {
         let floor = scale("min_inverse_dispersion", min_inverse_dispersion)?;
-        Ok(Self {
-            mean: softplus(raw_mean.clone(), 1.0),
-            log_mean: log_softplus(raw_mean),
-            inverse_dispersion: positive(raw_inverse_dispersion, floor),
-        })
+        Ok(Self { raw_mean, raw_inverse_dispersion, floor })
+    }
+
+    fn inverse_dispersion(&self) -> Tensor<D> {
+        positive(self.raw_inverse_dispersion.clone(), self.floor)
     }
 }
 
-impl<const D: usize> Likelihood<D> for NegativeBinomial<D> {
-    fn log_prob(&self, x: Tensor<D>) -> Tensor<D> {
-        let theta = self.inverse_dispersion.clone();
+impl<const D: usize> Formula<D> for NegativeBinomial<D> {
+    fn law(&self) -> Law {
+        Law::NegativeBinomial { floor: self.floor as f32 }
+    }
+
+    fn outputs(&self) -> Vec<&Tensor<D>> {
+        vec![&self.raw_mean, &self.raw_inverse_dispersion]
+    }
+
+    fn plain(&self, x: Tensor<D>) -> Tensor<D> {
+        let (theta, mean) = (self.inverse_dispersion(), self.mean());
         let both = x.clone() + theta.clone();
-        let total = theta.clone() + self.mean.clone();
+        let total = theta.clone() + mean.clone();
         // x and θ against the shares of x + θ that the law expects of them.
         let per_unit = both.clone().log() - total.clone().log();
         let ratio = both.clone() / total;
         let of_x = deviance(
             x.clone(),
-            ratio.clone() * self.mean.clone(),
-            per_unit.clone() + self.log_mean.clone(),
+            ratio.clone() * mean,
+            per_unit.clone() + log_softplus(self.raw_mean.clone()),
         );
         let log_theta = theta.clone().log();
         let of_theta = deviance(theta.clone(), ratio * theta.clone(), per_unit + log_theta.clone());
         let errors = stirling_error(both.clone()) - stirling_error(theta);
         log_base(x) + errors + (log_theta - both.log()) * 0.5 - of_x - of_theta
     }
+}
+
+impl<const D: usize> Likelihood<D> for NegativeBinomial<D> {
+    by_formula!();
 
     fn mean(&self) -> Tensor<D> {
-        self.mean.clone()
+        softplus(self.raw_mean.clone(), 1.0)
     }
 
     fn sample(&self, draws: &mut Draws) -> Tensor<D> {
-        let parameters = [self.mean.clone().detach(), self.inverse_dispersion.clone().detach()];
+        let parameters = [self.mean().detach(), self.inverse_dispersion().detach()];
         each_entry(parameters, draws, |[mean, theta], rng| {
             let rate = Gamma::new(theta, mean / theta).map_or(0.0, |law| law.sample(rng));
             count(rate, rng)
@@ -77,7 +91,7 @@ impl<const D: usize> Likelihood<D> for NegativeBinomial<D> {
     }
 
     fn parameters(&self) -> Vec<(&'static str, Tensor<D>)> {
-        vec![("mean", self.mean.clone()), ("inverse_dispersion", self.inverse_dispersion.clone())]
+        vec![("mean", self.mean()), ("inverse_dispersion", self.inverse_dispersion())]
     }
 
     fn support(&self, _column: usize) -> Support {
@@ -105,15 +119,27 @@ impl<const D: usize> ZeroInflatedNegativeBinomial<D> {
     }
 }
 
-impl<const D: usize> Likelihood<D> for ZeroInflatedNegativeBinomial<D> {
-    fn log_prob(&self, x: Tensor<D>) -> Tensor<D> {
-        let counted = log_sigmoid(self.gate.clone().neg()) + self.counts.log_prob(x.clone());
+impl<const D: usize> Formula<D> for ZeroInflatedNegativeBinomial<D> {
+    fn law(&self) -> Law {
+        Law::ZeroInflated { floor: self.counts.floor as f32 }
+    }
+
+    fn outputs(&self) -> Vec<&Tensor<D>> {
+        vec![&self.counts.raw_mean, &self.counts.raw_inverse_dispersion, &self.gate]
+    }
+
+    fn plain(&self, x: Tensor<D>) -> Tensor<D> {
+        let counted = log_sigmoid(self.gate.clone().neg()) + self.counts.plain(x.clone());
         let inflated = log_sigmoid(self.gate.clone());
         let largest = inflated.clone().max_pair(counted.clone()).detach();
         let share = |log: &Tensor<D>| (log.clone() - largest.clone()).exp();
         let zero = (share(&inflated) + share(&counted)).log() + largest.clone();
         counted.mask_where(x.lower_elem(0.5), zero)
     }
+}
+
+impl<const D: usize> Likelihood<D> for ZeroInflatedNegativeBinomial<D> {
+    by_formula!();
 
     fn mean(&self) -> Tensor<D> {
         self.counts.mean() * dvae_kernels::sigmoid(self.gate.clone().neg())

@@ -2,9 +2,11 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::softplus;
+use dvae_kernels::Law;
 use dvae_random::Draws;
-use rand_distr::{Distribution, Poisson as Law};
+use rand_distr::{Distribution, Poisson as Draw};
 
+use crate::formula::{Formula, by_formula};
 use crate::sampling::each_entry;
 use crate::stable::{HALF_LN_TAU, deviance, log_softplus, stirling_error};
 use crate::{Likelihood, Support};
@@ -19,14 +21,13 @@ use crate::{Likelihood, Support};
 /// for counts of a million: Loader (2000), "Fast and Accurate Computation of Binomial Probabilities".
 #[derive(Clone, Debug)]
 pub struct Poisson<const D: usize> {
-    rate: Tensor<D>,
-    log_rate: Tensor<D>,
+    raw_rate: Tensor<D>,
 }
 
 impl<const D: usize> Poisson<D> {
     /// From raw rates `r` of any shape `[batch, …]`.
     pub fn new(raw_rate: Tensor<D>) -> Self {
-        Self { rate: softplus(raw_rate.clone(), 1.0), log_rate: log_softplus(raw_rate) }
+        Self { raw_rate }
     }
 }
 
@@ -37,21 +38,33 @@ pub(crate) fn log_base<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     value.mask_fill(x.lower_elem(0.5), 0.0)
 }
 
-impl<const D: usize> Likelihood<D> for Poisson<D> {
-    fn log_prob(&self, x: Tensor<D>) -> Tensor<D> {
-        log_base(x.clone()) - deviance(x, self.rate.clone(), self.log_rate.clone())
+impl<const D: usize> Formula<D> for Poisson<D> {
+    fn law(&self) -> Law {
+        Law::Poisson
     }
 
+    fn outputs(&self) -> Vec<&Tensor<D>> {
+        vec![&self.raw_rate]
+    }
+
+    fn plain(&self, x: Tensor<D>) -> Tensor<D> {
+        log_base(x.clone()) - deviance(x, self.mean(), log_softplus(self.raw_rate.clone()))
+    }
+}
+
+impl<const D: usize> Likelihood<D> for Poisson<D> {
+    by_formula!();
+
     fn mean(&self) -> Tensor<D> {
-        self.rate.clone()
+        softplus(self.raw_rate.clone(), 1.0)
     }
 
     fn sample(&self, draws: &mut Draws) -> Tensor<D> {
-        each_entry([self.rate.clone().detach()], draws, |[rate], rng| count(rate, rng))
+        each_entry([self.mean().detach()], draws, |[rate], rng| count(rate, rng))
     }
 
     fn parameters(&self) -> Vec<(&'static str, Tensor<D>)> {
-        vec![("rate", self.rate.clone())]
+        vec![("rate", self.mean())]
     }
 
     fn support(&self, _column: usize) -> Support {
@@ -61,7 +74,7 @@ impl<const D: usize> Likelihood<D> for Poisson<D> {
 
 /// A Poisson count; 0 where the rate is no positive number.
 pub(crate) fn count(rate: f64, rng: &mut dvae_random::RowRng) -> f64 {
-    Law::new(rate).map_or(0.0, |law| law.sample(rng))
+    Draw::new(rate).map_or(0.0, |law| law.sample(rng))
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! Student's t likelihood.
 
 use burn::tensor::Tensor;
+use dvae_kernels::Law;
 use dvae_random::Draws;
-use rand_distr::{Distribution, StudentT as Law};
+use rand_distr::{Distribution, StudentT as Draw};
 
 use crate::Likelihood;
 use crate::error::{DistributionError, scale};
+use crate::formula::{Formula, by_formula};
 use crate::sampling::each_entry;
 use crate::stable::{HALF_LN_TAU, positive, stirling_error};
 
@@ -22,8 +24,10 @@ use crate::stable::{HALF_LN_TAU, positive, stirling_error};
 #[derive(Clone, Debug)]
 pub struct StudentT<const D: usize> {
     location: Tensor<D>,
-    scale: Tensor<D>,
-    degrees: Tensor<D>,
+    raw_scale: Tensor<D>,
+    raw_degrees: Tensor<D>,
+    min_scale: f64,
+    min_degrees: f64,
 }
 
 impl<const D: usize> StudentT<D> {
@@ -34,23 +38,45 @@ impl<const D: usize> StudentT<D> {
         min_scale: f64,
         min_degrees: f64,
     ) -> Result<Self, DistributionError> {
-        let scale = positive(raw_scale, self::scale("min_scale", min_scale)?);
-        let degrees = positive(raw_degrees, self::scale("min_degrees", min_degrees)?);
-        Ok(Self { location, scale, degrees })
+        scale("min_scale", min_scale)?;
+        scale("min_degrees", min_degrees)?;
+        Ok(Self { location, raw_scale, raw_degrees, min_scale, min_degrees })
+    }
+
+    fn scale(&self) -> Tensor<D> {
+        positive(self.raw_scale.clone(), self.min_scale)
+    }
+
+    fn degrees(&self) -> Tensor<D> {
+        positive(self.raw_degrees.clone(), self.min_degrees)
     }
 }
 
-impl<const D: usize> Likelihood<D> for StudentT<D> {
-    fn log_prob(&self, x: Tensor<D>) -> Tensor<D> {
-        let half = self.degrees.clone() * 0.5;
+impl<const D: usize> Formula<D> for StudentT<D> {
+    fn law(&self) -> Law {
+        let (min_scale, min_degrees) = (self.min_scale as f32, self.min_degrees as f32);
+        Law::StudentT { min_scale, min_degrees }
+    }
+
+    fn outputs(&self) -> Vec<&Tensor<D>> {
+        vec![&self.location, &self.raw_scale, &self.raw_degrees]
+    }
+
+    fn plain(&self, x: Tensor<D>) -> Tensor<D> {
+        let (scale, degrees) = (self.scale(), self.degrees());
+        let half = degrees.clone() * 0.5;
         // ln Γ(a + ½) − ln Γ(a) − ½ ln a, by Stirling's formula and its errors.
         let gammas = half.clone() * (half.clone() * 2.0).recip().log1p() - 0.5
             + stirling_error(half.clone() + 0.5)
             - stirling_error(half.clone());
-        let t = (x - self.location.clone()) / self.scale.clone();
-        let tail = (half + 0.5) * (t.square() / self.degrees.clone()).log1p();
-        gammas - HALF_LN_TAU - self.scale.clone().log() - tail
+        let t = (x - self.location.clone()) / scale.clone();
+        let tail = (half + 0.5) * (t.square() / degrees).log1p();
+        gammas - HALF_LN_TAU - scale.log() - tail
     }
+}
+
+impl<const D: usize> Likelihood<D> for StudentT<D> {
+    by_formula!();
 
     /// The location, which is the mean where `ν > 1`.
     fn mean(&self) -> Tensor<D> {
@@ -58,22 +84,18 @@ impl<const D: usize> Likelihood<D> for StudentT<D> {
     }
 
     fn sample(&self, draws: &mut Draws) -> Tensor<D> {
-        let parameters = [&self.location, &self.scale, &self.degrees];
-        each_entry(
-            parameters.map(|p| p.clone().detach()),
-            draws,
-            |[location, scale, degrees], rng| {
-                let t = Law::new(degrees).map_or(0.0, |law| law.sample(rng));
-                location + scale * t
-            },
-        )
+        let parameters = [self.location.clone(), self.scale(), self.degrees()];
+        each_entry(parameters.map(Tensor::detach), draws, |[location, scale, degrees], rng| {
+            let t = Draw::new(degrees).map_or(0.0, |law| law.sample(rng));
+            location + scale * t
+        })
     }
 
     fn parameters(&self) -> Vec<(&'static str, Tensor<D>)> {
         vec![
             ("location", self.location.clone()),
-            ("scale", self.scale.clone()),
-            ("degrees", self.degrees.clone()),
+            ("scale", self.scale()),
+            ("degrees", self.degrees()),
         ]
     }
 }

@@ -10,6 +10,7 @@
 //! | [`conv2d`]                      | bias, activation                     | flex, `f32`, one group, 4 rows or more |
 //! | [`conv_transpose2d`]            | bias, activation                     | flex, `f32`, one group, 4 rows or more |
 //! | [`Density`]                     | its derivatives, weights, sum by row | flex, `f32`                         |
+//! | [`Law`]                         | links, derivatives, weights, sum     | flex, `f32`                         |
 //! | [`sigmoid`]                     | its derivative                       | flex, `f32`                         |
 //! | [`ln_gamma`], [`digamma`]       | their derivatives                    | flex, `f32`                         |
 //! | [`reparameterise`]              | its derivatives                      | flex, `f32`                         |
@@ -59,6 +60,7 @@ mod adam;
 mod density;
 mod host;
 mod latent;
+mod laws;
 mod layers;
 pub mod math;
 mod special;
@@ -69,6 +71,7 @@ pub use adam::{Adam, AdamW, ClipError, GlobalNormClip};
 pub use density::{Density, sigmoid};
 pub use host::{on_host, with_values};
 pub use latent::{kl_to_standard_normal, reparameterise};
+pub use laws::Law;
 pub use layers::{Activation, conv_transpose2d, conv2d, linear};
 pub use special::{digamma, digamma_of, ln_gamma, ln_gamma_of, trigamma_of};
 pub use switch::{enabled, set_enabled};

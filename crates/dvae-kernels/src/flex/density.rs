@@ -77,6 +77,14 @@ impl<E: Entry<3, 2>> Entry<4, 2> for Weighted<E> {
     }
 }
 
+impl<E: Entry<4, 3>> Entry<5, 3> for Weighted<E> {
+    #[inline(always)]
+    fn at(self, [first, second, third, x, weight]: [f32; 5]) -> (f32, [f32; 3]) {
+        let (value, derivatives) = self.0.at([first, second, third, x]);
+        (value * weight, derivatives.map(|derivative| derivative * weight))
+    }
+}
+
 impl<E: Entry<2, 1>> Entry<3, 1> for Weighted<E> {
     #[inline(always)]
     fn at(self, [parameter, x, weight]: [f32; 3]) -> (f32, [f32; 1]) {

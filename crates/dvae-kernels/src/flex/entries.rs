@@ -5,11 +5,15 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, Backend, ExtensionType, Flex, TensorMetadata, backend_extension};
+use burn::backend::{
+    Autodiff, Backend, Dispatch, ExtensionType, Flex, TensorMetadata, backend_extension,
+};
 use burn::tensor::Shape;
 
 use super::density::{self, Entry, FixedNormal, Weighted};
+use super::laws::{self, Outputs};
 use super::ops::{contiguous, tensor, values};
+use crate::laws::Law;
 
 /// What is computed entry by entry. Parameters, in which it is differentiated, come first among its
 /// inputs; a weight of each entry may come last where that is said.
@@ -25,6 +29,8 @@ pub(crate) enum Function {
     Reparameterise,
     /// Means and log-variances.
     Kl,
+    /// As many outputs as the law takes; then `x`, and weights if any.
+    Law(Law),
     /// One number.
     Sigmoid,
     /// One positive number.
@@ -39,6 +45,7 @@ impl Function {
         match self {
             Self::Bernoulli | Self::FixedNormal(_) => 1,
             Self::Sigmoid | Self::LnGamma | Self::Digamma => 1,
+            Self::Law(law) => law.outputs(),
             Self::Normal | Self::Reparameterise | Self::Kl => 2,
         }
     }
@@ -51,6 +58,22 @@ pub(crate) enum Inputs<B: Backend> {
     Two(FloatTensor<B>, FloatTensor<B>),
     Three(FloatTensor<B>, FloatTensor<B>, FloatTensor<B>),
     Four(FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, FloatTensor<B>),
+    Five(FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, FloatTensor<B>),
+}
+
+impl Inputs<Dispatch> {
+    /// From one to five tensors.
+    pub(crate) fn of(tensors: Vec<FloatTensor<Dispatch>>) -> Self {
+        let mut tensors = tensors.into_iter();
+        match [0; 5].map(|_| tensors.next()) {
+            [Some(a), Some(b), Some(c), Some(d), Some(e)] => Self::Five(a, b, c, d, e),
+            [Some(a), Some(b), Some(c), Some(d), None] => Self::Four(a, b, c, d),
+            [Some(a), Some(b), Some(c), None, _] => Self::Three(a, b, c),
+            [Some(a), Some(b), None, ..] => Self::Two(a, b),
+            [Some(a), None, ..] => Self::One(a),
+            [None, ..] => unreachable!("an entry has inputs"),
+        }
+    }
 }
 
 impl<B: Backend> Inputs<B> {
@@ -60,6 +83,7 @@ impl<B: Backend> Inputs<B> {
             Self::Two(a, b) => vec![a, b],
             Self::Three(a, b, c) => vec![a, b, c],
             Self::Four(a, b, c, d) => vec![a, b, c, d],
+            Self::Five(a, b, c, d, e) => vec![a, b, c, d, e],
         }
     }
 }
@@ -124,6 +148,7 @@ impl EntryGradients for Flex {
             (Function::Normal, _) => run(Weighted(density::Normal), inputs, by_row),
             (Function::Reparameterise, _) => run(density::Reparameterise, inputs, by_row),
             (Function::Kl, _) => run(density::Kl, inputs, by_row),
+            (Function::Law(law), _) => run_law(law, inputs, by_row),
             (Function::Sigmoid, _) => run(density::Sigmoid, inputs, by_row),
             (Function::LnGamma, _) => run(density::LnGamma, inputs, by_row),
             (Function::Digamma, _) => run(density::Digamma, inputs, by_row),
@@ -135,6 +160,34 @@ impl EntryGradients for Flex {
         let (mut rows, factors) = (contiguous(rows), contiguous(factors));
         density::scale_rows(rows.storage_mut::<f32>(), values(&factors));
         rows
+    }
+}
+
+/// Runs a law on its outputs, `x`, and weights if there are any.
+fn run_law(law: Law, inputs: Vec<FlexTensor>, by_row: bool) -> (FlexTensor, Vec<Derivative<Flex>>) {
+    macro_rules! run_formula {
+        ($formula:expr, $bare:literal, $weighted:literal, $parameters:literal) => {
+            match inputs.len() {
+                $bare => run::<_, $bare, $parameters>(Outputs($formula), inputs, by_row),
+                _ => run::<_, $weighted, $parameters>(Weighted(Outputs($formula)), inputs, by_row),
+            }
+        };
+    }
+    match law {
+        Law::ContinuousBernoulli => run_formula!(laws::ContinuousBernoulli {}, 2, 3, 1),
+        Law::Poisson => run_formula!(laws::Poisson {}, 2, 3, 1),
+        Law::Normal { min_scale } => run_formula!(laws::Normal { min_scale }, 3, 4, 2),
+        Law::Laplace { min_scale } => run_formula!(laws::Laplace { min_scale }, 3, 4, 2),
+        Law::Logistic { width, min_scale } => {
+            run_formula!(laws::Logistic { width, min_scale }, 3, 4, 2)
+        }
+        Law::NegativeBinomial { floor } => {
+            run_formula!(laws::NegativeBinomial { floor }, 3, 4, 2)
+        }
+        Law::StudentT { min_scale, min_degrees } => {
+            run_formula!(laws::StudentT { min_scale, min_degrees }, 4, 5, 3)
+        }
+        Law::ZeroInflated { floor } => run_formula!(laws::ZeroInflated { floor }, 4, 5, 3),
     }
 }
 
@@ -180,7 +233,8 @@ impl<B: EntryGradients + FusedEntries, C: CheckpointStrategy> FusedEntries for A
     fn fused_entries(inputs: Inputs<Self>, function: Function, by_row: bool) -> FloatTensor<Self> {
         match function.parameters() {
             1 => tracked::<B, C, 1>(inputs, function, by_row),
-            _ => tracked::<B, C, 2>(inputs, function, by_row),
+            2 => tracked::<B, C, 2>(inputs, function, by_row),
+            _ => tracked::<B, C, 3>(inputs, function, by_row),
         }
     }
 }

@@ -4,9 +4,11 @@ mod buffer;
 mod conv;
 mod dense;
 mod density;
+mod dual;
 mod entries;
 mod gemm;
 mod geometry;
+mod laws;
 mod layout;
 #[cfg(all(test, target_arch = "x86_64"))]
 mod levels;
