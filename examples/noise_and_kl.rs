@@ -8,7 +8,6 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use dvae::eval::{Denoising, Heatmap, active_units, denoising, latent_activity};
-use dvae::losses::{KlTerm, Schedule};
 use dvae::prelude::*;
 use dvae_examples::{Error, Options, exit, fit};
 use serde::Serialize;

@@ -9,7 +9,6 @@ mod common;
 
 use common::{assert_refused, printed, run, user_folder};
 use dvae::distributions::LikelihoodConfig;
-use dvae::models::{PosteriorConfig, PriorConfig};
 use dvae::prelude::*;
 use serde::Deserialize;
 

@@ -21,6 +21,8 @@
 //! # What this gives up
 //!
 //! - The whole set is in memory (a byte a pixel): 60,000 images of 28×28 take 47 MB.
+//! - What was not observed ([`Dataset::from_incomplete`]) is 0 in a batch, and `observed` says where; nothing fills
+//!   it in.
 //! - Batches hold clean rows only; damage is the business of `dvae-corruption`.
 
 mod batch;

@@ -42,12 +42,11 @@ impl<const D: usize> Categorical<D> {
 }
 
 impl<const D: usize> Likelihood<D> for Categorical<D> {
-    /// # Panics
-    ///
-    /// On the CPU, if an entry is not one of the classes.
+    /// Entries that are no class count as the nearest one.
     fn log_prob(&self, x: Tensor<D>) -> Tensor<D> {
         let [rows, _, features] = self.logits.dims();
-        let class = x.reshape([rows, 1, features]).int();
+        let last = (self.classes() - 1) as f64;
+        let class = x.reshape([rows, 1, features]).clamp(0.0, last).int();
         log_softmax(self.logits.clone(), 1).gather(1, class).reshape(self.shape)
     }
 

@@ -48,7 +48,8 @@ impl DiagonalNormal {
     /// `log q(z)` of each row of `latent` `[batch, latent]`, summed over latents: `[batch]`, nats.
     pub fn log_prob(&self, latent: Tensor<2>) -> Tensor<1> {
         let [rows, _] = latent.dims();
-        let squared = (latent - self.mean.clone()).square() * self.log_variance.clone().neg().exp();
+        let standard = (latent - self.mean.clone()) * (self.log_variance.clone() * -0.5).exp();
+        let squared = standard.square();
         let log_density = (squared + self.log_variance.clone() + LN_TAU) * -0.5;
         log_density.sum_dim(1).reshape([rows])
     }

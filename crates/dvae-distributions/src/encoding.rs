@@ -51,12 +51,20 @@ impl Encoding {
             Posterior::Flow(flow) => flow.draw(draws),
         };
         let log_prior = self.prior.log_prob(latent.clone());
-        let kl = match (&self.posterior, &self.prior) {
-            (Posterior::Diagonal(q), Prior::Standard) => Kl::ClosedForm(q.kl_to_standard_normal()),
-            (Posterior::Full(q), Prior::Standard) => Kl::ClosedForm(q.kl_to_standard_normal()),
-            _ => Kl::OneSample(log_posterior.clone() - log_prior.clone()),
+        let kl = match self.closed_form_kl() {
+            Some(per_latent) => Kl::ClosedForm(per_latent),
+            None => Kl::OneSample(log_posterior.clone() - log_prior.clone()),
         };
         Inference { latent, log_posterior, log_prior, kl }
+    }
+
+    /// `KL(q ‖ p)`, the share of each latent, if it has a closed form: `[batch, latent]`, nats.
+    pub fn closed_form_kl(&self) -> Option<Tensor<2>> {
+        match (&self.posterior, &self.prior) {
+            (Posterior::Diagonal(q), Prior::Standard) => Some(q.kl_to_standard_normal()),
+            (Posterior::Full(q), Prior::Standard) => Some(q.kl_to_standard_normal()),
+            _ => None,
+        }
     }
 }
 
@@ -68,6 +76,20 @@ impl From<DiagonalNormal> for Encoding {
 }
 
 impl Posterior {
+    /// What it is, as errors name it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Diagonal(_) => "a diagonal normal posterior",
+            Self::Full(_) => "a normal posterior of full covariance",
+            Self::Flow(_) => "a posterior by a flow",
+        }
+    }
+
+    /// Whether its density is known at every point, not at its own draws only.
+    pub fn has_density(&self) -> bool {
+        !matches!(self, Self::Flow(_))
+    }
+
     /// Its mean, or of a flow where the base's mean goes: `[batch, latent]`.
     pub fn mean(&self) -> Tensor<2> {
         match self {
@@ -87,7 +109,7 @@ impl Posterior {
         }
     }
 
-    /// The same with parameters that no gradient reaches; nothing for a flow.
+    /// The posterior with parameters that no gradient reaches; nothing for a flow.
     pub fn detach(&self) -> Option<Self> {
         match self {
             Self::Diagonal(normal) => Some(Self::Diagonal(normal.detach())),
@@ -106,6 +128,15 @@ impl Posterior {
 }
 
 impl Prior {
+    /// What it is, as errors name it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Standard => "a standard normal prior",
+            Self::Mixture(_) => "a prior that is a mixture",
+            Self::Flow(_) => "a prior by a flow",
+        }
+    }
+
     /// `log p(z)` of each row of `z` `[batch, latent]`: `[batch]`, nats.
     pub fn log_prob(&self, z: Tensor<2>) -> Tensor<1> {
         match self {

@@ -35,9 +35,9 @@ pub enum DistributionError {
 /// The most of anything that is counted.
 const MOST: usize = 1 << 24;
 
-/// `value` if it is finite and above 0; NaN is neither.
+/// `value` if it is above 0 and finite, in single precision too; NaN is neither.
 pub(crate) fn scale(name: &'static str, value: f64) -> Result<f64, DistributionError> {
-    if !(value > 0.0 && value.is_finite()) {
+    if !(value > 0.0 && (value as f32).is_normal()) {
         return Err(DistributionError::Scale { name, value });
     }
     Ok(value)

@@ -74,7 +74,8 @@ impl FlowPrior {
         Self { flow }
     }
 
-    /// `log p(z) = log N(f⁻¹(z); 0, I) + ln |det ∂f⁻¹/∂z|` of each row of `z` `[batch, latent]`: `[batch]`.
+    /// `log p(z) = log N(f⁻¹(z); 0, I) + ln |det ∂f⁻¹/∂z|` of each row of `z` `[batch, latent]`: `[batch]`,
+    /// nats.
     pub fn log_prob(&self, z: Tensor<2>) -> Tensor<1> {
         let Carried { point, log_determinant } = self.flow.inverse(z);
         StandardNormal.log_prob(point) + log_determinant
@@ -83,5 +84,20 @@ impl FlowPrior {
     /// Where rows of noise `[rows, latent]` go.
     pub fn carry(&self, noise: Tensor<2>) -> Tensor<2> {
         self.flow.forward(noise).point
+    }
+}
+
+/// Maps one after another.
+#[derive(Debug)]
+pub struct Chain<F>(pub Vec<F>);
+
+impl<F: Flow> Flow for Chain<F> {
+    fn forward(&self, z: Tensor<2>) -> Carried {
+        let start =
+            Carried { log_determinant: Tensor::zeros([z.dims()[0]], &z.device()), point: z };
+        self.0.iter().fold(start, |before, map| {
+            let Carried { point, log_determinant } = map.forward(before.point);
+            Carried { point, log_determinant: before.log_determinant + log_determinant }
+        })
     }
 }

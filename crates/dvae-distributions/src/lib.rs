@@ -22,7 +22,7 @@
 //! |----------------------|----------------------------------------------------------|------------------|
 //! | [`DiagonalNormal`]   | `N(μ, diag σ²)`, from mean and log-variance              | closed form      |
 //! | [`FullNormal`]       | `N(μ, L Lᵀ)`, from mean and Cholesky factor              | closed form      |
-//! | [`FlowPosterior`]    | a diagonal normal, carried through a [`Flow`]            | of the one draw  |
+//! | [`FlowPosterior`]    | a diagonal normal through a [`Flow`]: [`Planar`], a [`Chain`] | of the one draw |
 //! | [`StandardNormal`]   | `N(0, I)`                                                | –                |
 //! | [`MixtureNormal`]    | `Σ πₖ N(μₖ, diag σₖ²)`: learned mixture, VampPrior        | –                |
 //! | [`FlowPrior`]        | `N(0, I)`, carried through a [`Bijection`]               | –                |
@@ -45,6 +45,8 @@
 //!
 //! - Every normaliser is kept: a log-density is a density's, never "up to a constant".
 //! - Distributions hold tensors and are not serialised; their configuration is.
+//! - Values outside a law's [`Support`] are not refused here: the trainer checks its data once.
+//! - The density of a flow posterior is known at its own draws only.
 
 mod bernoulli;
 mod categorical;
@@ -82,7 +84,7 @@ pub use diagonal_normal::DiagonalNormal;
 pub use discretised_logistic::DiscretisedLogistic;
 pub use encoding::{Encoding, Posterior, Prior};
 pub use error::DistributionError;
-pub use flow::{Bijection, Carried, Flow, FlowPosterior, FlowPrior};
+pub use flow::{Bijection, Carried, Chain, Flow, FlowPosterior, FlowPrior};
 pub use full_normal::FullNormal;
 pub use inference::{Inference, Kl};
 pub use laplace::Laplace;
@@ -93,7 +95,7 @@ pub use mixture_normal::MixtureNormal;
 pub use negative_binomial::{NegativeBinomial, ZeroInflatedNegativeBinomial};
 pub use normal::Normal;
 pub use optimal_normal::OptimalNormal;
-pub use planar::{Chain, Planar};
+pub use planar::Planar;
 pub use poisson::Poisson;
 pub use stable::log_sum_exp;
 pub use standard_normal::StandardNormal;

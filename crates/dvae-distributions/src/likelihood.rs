@@ -12,7 +12,7 @@ use crate::Support;
 pub trait Likelihood<const D: usize, K: Basic = Float>: Debug {
     /// `log p(xᵢ | z)` of every entry, shape of `x`, in nats (per unit of `x` if continuous).
     ///
-    /// Entries must lie in the [`Likelihood::support`]; what comes of others is not said.
+    /// Entries must lie in the [`Likelihood::support`]: others give values without a meaning.
     ///
     /// # Panics
     ///
@@ -31,7 +31,7 @@ pub trait Likelihood<const D: usize, K: Basic = Float>: Debug {
     /// `Σᵢ wᵢ log p(xᵢ | z)` of every row, with a weight for each entry: `[batch]`, in nats.
     ///
     /// Weights above 1 emphasise entries (Vincent et al. 2010, "Stacked Denoising Autoencoders",
-    /// section 4.3, weighs changed entries by α and the others by β); weights of 0 leave out what was
+    /// section 3.4, weighs changed entries by α and the others by β); weights of 0 leave out what was
     /// not observed.
     ///
     /// # Panics

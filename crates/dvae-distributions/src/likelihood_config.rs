@@ -28,16 +28,19 @@ pub enum LikelihoodConfig {
     /// [`LearnedNormal`] with one scale for all entries, a weight of the model.
     SharedNormal {
         /// The floor of the standard deviation, in units of the data.
+        #[serde(default = "thousandth")]
         min_scale: f64,
     },
     /// [`OptimalNormal`].
     OptimalNormal {
         /// The floor of the standard deviation, in units of the data.
+        #[serde(default = "thousandth")]
         min_scale: f64,
     },
     /// [`LearnedNormal`].
     LearnedNormal {
         /// The floor of the standard deviation, in units of the data.
+        #[serde(default = "thousandth")]
         min_scale: f64,
     },
     /// [`Laplace`] of one fixed scale.
@@ -48,6 +51,7 @@ pub enum LikelihoodConfig {
     /// [`Laplace`] with a scale for each entry.
     LearnedLaplace {
         /// The floor of the scale, in units of the data.
+        #[serde(default = "thousandth")]
         min_scale: f64,
     },
     /// [`StudentT`].

@@ -20,7 +20,8 @@ pub struct MixtureNormal {
 }
 
 impl MixtureNormal {
-    /// From the weights' logits `[1, components]`, and `μ` and `ln σ²` `[components, latent]`.
+    /// From the weights' logits `[1, components]`, and `μ` and `ln σ²` `[components, latent]`. What has another
+    /// shape panics when it is used.
     pub fn new(logits: Tensor<2>, mean: Tensor<2>, log_variance: Tensor<2>) -> Self {
         Self { log_weights: log_softmax(logits, 1), mean, log_variance }
     }
@@ -35,7 +36,7 @@ impl MixtureNormal {
     pub fn log_prob(&self, z: Tensor<2>) -> Tensor<1> {
         let gap = z.unsqueeze_dim::<3>(1) - self.mean.clone().unsqueeze_dim(0);
         let log_variance = self.log_variance.clone().unsqueeze_dim::<3>(0);
-        let squared = gap.square() * log_variance.clone().neg().exp();
+        let squared = (gap * (log_variance.clone() * -0.5).exp()).square();
         let each = (squared + log_variance) * -0.5 - HALF_LN_TAU;
         let components = each.sum_dim(2).squeeze_dim::<2>(2) + self.log_weights.clone();
         log_sum_exp(components, 1).squeeze_dim(1)

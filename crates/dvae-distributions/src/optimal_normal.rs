@@ -17,6 +17,8 @@ use crate::error::{DistributionError, scale};
 /// Rybkin, Daniilidis & Levine (2021), "Simple and Effective VAE Training with Calibrated Decoders",
 /// section 3.3 ("optimal σ-VAE"). No gradient flows through `σ*`: at an optimum there is none.
 ///
+/// With importance weights each draw would have a scale of its own: then the figure is no bound.
+///
 /// The density of a row depends on the batch that it is in, through `σ*`. For figures to report, train a
 /// shared scale ([`LikelihoodConfig::SharedNormal`](crate::LikelihoodConfig::SharedNormal)), or measure with
 /// batches of one size.
@@ -32,29 +34,36 @@ impl<const D: usize> OptimalNormal<D> {
         Ok(Self { mean, min_scale: scale("min_scale", min_scale)? })
     }
 
-    /// `σ*` for these rows: shape of the means, the same everywhere.
-    pub fn scale(&self, x: Tensor<D>) -> Tensor<D> {
-        let square = (x - self.mean.clone()).detach().square().mean();
-        let scale = square.sqrt().clamp_min(self.min_scale);
-        scale.reshape([1; D]).expand(self.mean.dims())
+    /// `σ*` for these rows: shape of the means, the same everywhere. Entries whose weight is 0 do not count;
+    /// all others count alike.
+    pub fn scale(&self, x: Tensor<D>, weights: Option<&Tensor<D>>) -> Tensor<D> {
+        let square = (x - self.mean.clone()).detach().square();
+        let mean = match weights {
+            Some(weights) => {
+                let counted = weights.clone().not_equal_elem(0.0).float();
+                (square * counted.clone()).sum() / counted.sum().clamp_min(1.0)
+            }
+            None => square.mean(),
+        };
+        mean.sqrt().clamp_min(self.min_scale).reshape([1; D]).expand(self.mean.dims())
     }
 
-    fn density(&self, x: Tensor<D>) -> Density<D> {
-        Density::ScaledNormal { mean: self.mean.clone(), scale: self.scale(x) }
+    fn density(&self, x: Tensor<D>, weights: Option<&Tensor<D>>) -> Density<D> {
+        Density::ScaledNormal { mean: self.mean.clone(), scale: self.scale(x, weights) }
     }
 }
 
 impl<const D: usize> Likelihood<D> for OptimalNormal<D> {
     fn log_prob(&self, x: Tensor<D>) -> Tensor<D> {
-        self.density(x.clone()).log_prob(x, None)
+        self.density(x.clone(), None).log_prob(x, None)
     }
 
     fn log_likelihood(&self, x: Tensor<D>) -> Tensor<1> {
-        self.density(x.clone()).log_likelihood(x, None)
+        self.density(x.clone(), None).log_likelihood(x, None)
     }
 
     fn weighted_log_likelihood(&self, x: Tensor<D>, weights: Tensor<D>) -> Tensor<1> {
-        self.density(x.clone()).log_likelihood(x, Some(weights))
+        self.density(x.clone(), Some(&weights)).log_likelihood(x, Some(weights))
     }
 
     fn mean(&self) -> Tensor<D> {
@@ -84,14 +93,18 @@ mod tests {
         let device = Device::flex();
         let x = Tensor::<2>::from_data([[3.0], [-4.0]], &device);
         let law = OptimalNormal::new(Tensor::zeros([2, 1], &device), 0.1).unwrap();
-        let scales: Vec<f32> = law.scale(x.clone()).into_data().try_to_vec().unwrap();
+        let scales: Vec<f32> = law.scale(x.clone(), None).into_data().try_to_vec().unwrap();
         assert!(scales.iter().all(|s| (s - 12.5f32.sqrt()).abs() < 1e-6), "{scales:?}");
         let best = law.log_likelihood(x.clone()).sum().into_scalar::<f32>();
         for scale in [3.0, 3.5, 3.6, 4.0] {
             let fixed = crate::Normal::new(Tensor::zeros([2, 1], &device), scale).unwrap();
             assert!(fixed.log_likelihood(x.clone()).sum().into_scalar::<f32>() <= best + 1e-6);
         }
-        let exact = law.scale(Tensor::zeros([2, 1], &device)).max().into_scalar::<f32>();
+        let exact = law.scale(Tensor::zeros([2, 1], &device), None).max().into_scalar::<f32>();
         assert_eq!(exact, 0.1);
+        // An entry of weight 0 does not count, whatever stands there; weights of others do not matter.
+        let weights = Tensor::<2>::from_data([[0.5], [0.0]], &device);
+        let first = law.scale(x, Some(&weights)).max().into_scalar::<f32>();
+        assert_eq!(first, 3.0);
     }
 }

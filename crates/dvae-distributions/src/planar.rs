@@ -31,30 +31,46 @@ impl Planar {
 impl Flow for Planar {
     fn forward(&self, z: Tensor<2>) -> Carried {
         let dot = |a: &Tensor<2>, b: &Tensor<2>| (a.clone() * b.clone()).sum_dim(1);
+        const TINY: f64 = 1e-12;
         let along = dot(&self.w, &self.u);
-        let m = softplus(along.clone(), 1.0) - 1.0;
-        let length = self.w.clone().square().sum_dim(1) + 1e-12;
-        let u = self.u.clone() + self.w.clone() * ((m.clone() - along) / length);
+        let above = softplus(along.clone(), 1.0);
+        let length = self.w.clone().square().sum_dim(1);
+        let step = (above.clone() - 1.0 - along.clone()) / length.clone().clamp_min(TINY);
+        let u = self.u.clone() + self.w.clone() * step.clone();
         let bent = (dot(&self.w, &z) + self.b.clone()).tanh();
-        let slope = bent.clone().square().neg() + 1.0;
-        // Above 0 by the choice of m, but for rounding.
-        let determinant = (slope * m + 1.0).clamp_min(1e-7);
+        // 1 + wᵀû, which is ln(1 + e^{wᵀu}) unless w is nothing; the determinant as a sum of what is positive.
+        let none = length.clone().lower_elem(TINY);
+        let above = above.mask_where(none, along + step.clone() * length + 1.0);
+        let square = bent.clone().square();
+        let determinant = square.clone() + (square.neg() + 1.0) * above;
         let log_determinant = determinant.log().squeeze_dim(1);
         Carried { point: z + u * bent, log_determinant }
     }
 }
 
-/// Maps one after another.
-#[derive(Debug)]
-pub struct Chain<F>(pub Vec<F>);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
 
-impl<F: Flow> Flow for Chain<F> {
-    fn forward(&self, z: Tensor<2>) -> Carried {
-        let start =
-            Carried { log_determinant: Tensor::zeros([z.dims()[0]], &z.device()), point: z };
-        self.0.iter().fold(start, |before, map| {
-            let Carried { point, log_determinant } = map.forward(before.point);
-            Carried { point, log_determinant: before.log_determinant + log_determinant }
-        })
+    /// `ln det` of a map of one row.
+    fn log_determinant(u: [f32; 2], w: [f32; 2], b: f32, z: [f32; 2]) -> f64 {
+        let row = |values: [f32; 2]| Tensor::<2>::from_data([values], &Device::flex());
+        let map = Planar::new(row(u), row(w), Tensor::from_data([[b]], &Device::flex()));
+        map.forward(row(z)).log_determinant.into_scalar::<f64>()
+    }
+
+    #[test]
+    fn the_map_of_no_direction_is_the_identity() {
+        assert!(log_determinant([0.0; 2], [0.0; 2], 0.0, [1.0, -2.0]).abs() < 1e-6);
+        assert!(log_determinant([3.0, 1.0], [0.0; 2], 0.5, [1.0, -2.0]).abs() < 1e-6);
+    }
+
+    // Where tanh is 0 the determinant is 1 + m = ln(1 + e^{wᵀu}), about e⁻²⁰ here.
+    #[test]
+    fn a_steep_fold_keeps_its_determinant() {
+        let (u, w, z) = ([-20.0, 0.0], [1.0, 0.0], [0.7, 3.0]);
+        let got = log_determinant(u, w, -0.7, z);
+        assert!((got + 20.0).abs() < 1e-4, "{got}");
     }
 }

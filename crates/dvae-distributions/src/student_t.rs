@@ -19,7 +19,7 @@ use crate::stable::{HALF_LN_TAU, positive, stirling_error};
 /// ```
 ///
 /// Tails like `|x|^−(ν + 1)`: outliers cost little. Mattei & Frellsen (2019), "MIWAE", use `s₀` = 10⁻³ and
-/// `ν₀` = 3, above which the variance is finite. The first three terms are computed as one, without the
+/// `ν₀` = 3; the variance is finite above 2. The first three terms are computed as one, without the
 /// loss of digits of their difference.
 #[derive(Clone, Debug)]
 pub struct StudentT<const D: usize> {

@@ -41,7 +41,7 @@ impl fmt::Display for Support {
             Self::UnitInterval => write!(f, "numbers in [0, 1]"),
             Self::Counts => write!(f, "counts 0, 1, 2, …"),
             Self::Classes(classes) => write!(f, "classes 0 to {}", classes - 1),
-            Self::Levels(levels) => write!(f, "one of {levels} levels between 0 and 1"),
+            Self::Levels(levels) => write!(f, "{levels} equally spaced levels from 0 to 1"),
         }
     }
 }

@@ -133,13 +133,19 @@ fn weights_count_entries() {
     let tensor = |values: [f32; 3]| Tensor::<2>::from_data([values], &device);
     let (parameters, x) = (tensor([0.3, -1.2, 2.0]), tensor([1.0, 0.2, 0.0]));
     let twice = Tensor::cat(vec![parameters.clone(), parameters.clone()], 1);
+    let of = |config: LikelihoodConfig, parts: usize| {
+        config.of(Tensor::cat(vec![parameters.clone(); parts], 1), None).unwrap()
+    };
+    let counts = Tensor::<2>::from_data([[3.0, 0.0, 1.0]], &device);
     let laws = [
-        LikelihoodConfig::Bernoulli {}.of(parameters.clone(), None).unwrap(),
-        LikelihoodConfig::Normal { scale: 0.7 }.of(parameters.clone(), None).unwrap(),
-        LikelihoodConfig::OptimalNormal { min_scale: 0.1 }.of(parameters, None).unwrap(),
-        LikelihoodConfig::LearnedNormal { min_scale: 0.1 }.of(twice, None).unwrap(),
+        (of(LikelihoodConfig::Bernoulli {}, 1), &x),
+        (of(LikelihoodConfig::Normal { scale: 0.7 }, 1), &x),
+        (of(LikelihoodConfig::LearnedNormal { min_scale: 0.1 }, 2), &x),
+        (of(LikelihoodConfig::StudentT { min_scale: 0.1, min_degrees: 2.0 }, 3), &x),
+        (of(LikelihoodConfig::Poisson {}, 1), &counts),
+        (of(LikelihoodConfig::NegativeBinomial { min_inverse_dispersion: 0.1 }, 2), &counts),
     ];
-    for law in laws {
+    for (law, x) in laws {
         let entries: Vec<f32> = law.log_prob(x.clone()).into_data().try_to_vec().unwrap();
         let sum = law.weighted_log_likelihood(x.clone(), tensor([2.0, 1.0, 0.0]));
         let expected: f32 = 2.0 * entries[0] + entries[1];

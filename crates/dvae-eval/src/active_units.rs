@@ -11,7 +11,7 @@ use dvae_train::{Streams, TrainError};
 const ACTIVE: f64 = 0.01;
 
 /// The variance over rows of each latent's posterior mean, `Var_x̃ E[zⱼ | x̃]`: 0 of one that collapsed onto the
-/// prior.
+/// prior. Of a posterior by a flow it is that of where its base's mean goes ([`Vae::embed`]).
 ///
 /// Burda, Grosse & Salakhutdinov (2016), "Importance Weighted Autoencoders", section 5.2.
 pub fn latent_activity<const D: usize, V: Vae<D>>(

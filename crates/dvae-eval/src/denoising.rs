@@ -48,8 +48,9 @@ pub fn denoising<const D: usize, V: Vae<D>>(
         let denoised = model.denoise(damaged.clone());
         // A mask that the encoder is shown stands behind the damaged values.
         let values = damaged.narrow(1, 0, batch.clean.dims()[1]);
-        input += psnr(batch.clean.clone(), values).sum().into_scalar::<f64>();
-        output += psnr(batch.clean, denoised).sum().into_scalar::<f64>();
+        let observed = batch.observed.clone();
+        input += psnr(batch.clean.clone(), values, observed).sum().into_scalar::<f64>();
+        output += psnr(batch.clean, denoised, batch.observed).sum().into_scalar::<f64>();
     }
     let rows = dataset.len() as f64;
     Ok(Denoising { psnr_input: input / rows, psnr_output: output / rows, clean, corrupted })

@@ -1,6 +1,6 @@
 //! Peak signal-to-noise ratio.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Bool, Tensor};
 use dvae_distributions::sum_features;
 
 /// The mean squared error below which a row counts as equal: 100 dB.
@@ -12,10 +12,22 @@ const SMALLEST_ERROR: f64 = 1e-10;
 /// PSNR = 10 log₁₀(1 / MSE)
 /// ```
 ///
-/// Both tensors `[batch, …]` on the scale `[0, 1]`, whose peak is 1; at most 100 dB.
-pub fn psnr<const D: usize>(clean: Tensor<D>, other: Tensor<D>) -> Tensor<1> {
+/// Both tensors `[batch, …]` on the scale `[0, 1]`, whose peak is 1; at most 100 dB. The mean is over the entries
+/// that were observed, all of them if nothing is said.
+pub fn psnr<const D: usize>(
+    clean: Tensor<D>,
+    other: Tensor<D>,
+    observed: Option<Tensor<D, Bool>>,
+) -> Tensor<1> {
     let features = clean.dims()[1..].iter().product::<usize>();
-    let mean_squared_error = sum_features((clean - other).square()) / features as f64;
+    let squares = (clean - other).square();
+    let mean_squared_error = match observed {
+        Some(observed) => {
+            let observed = observed.float();
+            sum_features(squares * observed.clone()) / sum_features(observed).clamp_min(1.0)
+        }
+        None => sum_features(squares) / features as f64,
+    };
     mean_squared_error.clamp_min(SMALLEST_ERROR).log() * (-10.0 / std::f64::consts::LN_10)
 }
 
@@ -30,9 +42,14 @@ mod tests {
         let device = Device::flex();
         let clean = Tensor::<2>::zeros([3, 2], &device);
         let other = Tensor::from_data([[0.1, -0.1], [0.1, 0.0], [0.0, 0.0]], &device);
-        let ratios: Vec<f32> = psnr(clean, other).into_data().try_to_vec().unwrap();
+        let ratios = psnr(clean.clone(), other.clone(), None);
+        let ratios: Vec<f32> = ratios.into_data().try_to_vec().unwrap();
         for (ratio, expected) in ratios.iter().zip([20.0, 23.0103, 100.0]) {
             assert!((ratio - expected).abs() < 1e-3, "{ratios:?}");
         }
+        // Of the second row only the entry that is off counts.
+        let observed = Tensor::from_data([[true, true], [true, false], [true, true]], &device);
+        let second = psnr(clean, other, Some(observed)).narrow(0, 1, 1).into_scalar::<f32>();
+        assert!((second - 20.0).abs() < 1e-3, "{second}");
     }
 }

@@ -73,7 +73,7 @@ pub use host::{on_host, with_values};
 pub use latent::{kl_to_standard_normal, reparameterise};
 pub use laws::Law;
 pub use layers::{Activation, conv_transpose2d, conv2d, linear};
-pub use special::{digamma, digamma_of, ln_gamma, ln_gamma_of, trigamma_of};
+pub use special::{digamma, ln_gamma};
 pub use switch::{enabled, set_enabled};
 
 #[cfg(feature = "flex")]

@@ -88,7 +88,7 @@ fn series<const N: usize>(coefficients: &[f32; N], t: f32) -> f32 {
 
 /// `ln Γ(x)` for `x > 0`, to 10⁻⁶ of its value; NaN for what is not positive.
 #[inline(always)]
-pub fn ln_gamma_of(x: f32) -> f32 {
+pub(crate) fn ln_gamma_of(x: f32) -> f32 {
     let small = x < 1.0;
     // One more than what is below 1, less 2 and less 1: exact where a zero is near.
     let (t, u) = if small { (x - 1.0, x) } else { (x - 2.0, x - 1.0) };
@@ -102,7 +102,7 @@ pub fn ln_gamma_of(x: f32) -> f32 {
 
 /// `ψ(x) = d ln Γ(x)/dx` for `x > 0`, to 10⁻⁶ of its value.
 #[inline(always)]
-pub fn digamma_of(x: f32) -> f32 {
+pub(crate) fn digamma_of(x: f32) -> f32 {
     let small = x < 1.0;
     let t = if small { x - 1.0 } else { x - 2.0 };
     let near = ((t - ZERO[0]) - ZERO[1]) * series(&DIGAMMA, t);
@@ -115,7 +115,7 @@ pub fn digamma_of(x: f32) -> f32 {
 
 /// `ψ′(x)` for `x > 0`, to 10⁻⁶ of its value.
 #[inline(always)]
-pub fn trigamma_of(x: f32) -> f32 {
+pub(crate) fn trigamma_of(x: f32) -> f32 {
     let small = x < 1.0;
     let near = series(&TRIGAMMA, if small { x - 1.0 } else { x - 2.0 });
     let reciprocal = 1.0 / x;

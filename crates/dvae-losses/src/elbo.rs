@@ -26,7 +26,7 @@ impl Elbo {
         Self { log_likelihood, emphasised: None, inference }
     }
 
-    /// The same with a sum over features `[batch]` in which entries have weights: what a loss takes as the
+    /// With a sum over features `[batch]` in which entries have weights: what a loss takes as the
     /// reconstruction, and no figure of the bound.
     pub fn emphasising(self, weighted: Tensor<1>) -> Self {
         Self { emphasised: Some(weighted), ..self }

@@ -6,14 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::dip::{DipType, dip};
 use crate::error::{count, weight};
-use crate::mmd::{Kernel, mmd};
+use crate::mmd::{MmdKernel, mmd};
 use crate::objective::mean_over_draws;
-use crate::total_correlation::Decomposition;
-use crate::{Context, LossError, Sampled, Schedule};
+use crate::total_correlation::KlDecomposition;
+use crate::{LossContext, LossError, Sampled, Schedule};
 
 /// What stands in the loss for the KL from posterior to prior.
 ///
-/// All are means over rows and draws, in nats. Anything but `weighted` with `beta = 1` makes the loss something
+/// All are means over rows and draws: KL and its parts in nats, the penalties of MMD and DIP-VAE in units of their
+/// own. Anything but `weighted` with `beta = 1` makes the loss something
 /// else than a negative bound; logs show the bound beside it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "rule", rename_all = "kebab-case", deny_unknown_fields)]
@@ -33,7 +34,7 @@ pub enum KlTerm {
         #[serde(default = "one")]
         group: usize,
     },
-    /// `γ |KL − C|` with `C` over training: Burgess et al. (2018), "Understanding disentangling in β-VAE",
+    /// `γ |KL − C|` of the KL averaged over rows, with `C` over training: Burgess et al. (2018), "Understanding disentangling in β-VAE",
     /// equation 8.
     Capacity {
         /// `γ`.
@@ -54,7 +55,7 @@ pub enum KlTerm {
         gamma: f64,
     },
     /// `(1 − α) KL + (α + λ − 1) MMD²(q(z), p(z))`: Zhao, Song & Ermon (2019), "InfoVAE", equation 6, with the
-    /// unbiased estimate of the maximum mean discrepancy.
+    /// unbiased estimate of the maximum mean discrepancy. A prior with weights gets no gradient from it.
     Mmd {
         /// `α`, at most 1.
         alpha: f64,
@@ -62,7 +63,7 @@ pub enum KlTerm {
         lambda: f64,
         /// The kernel.
         #[serde(default)]
-        kernel: Kernel,
+        kernel: MmdKernel,
     },
     /// `KL + λ_od Σ_{i≠j} Cᵢⱼ² + λ_d Σ (Cᵢᵢ − 1)²` with a covariance `C` over rows: Kumar, Sattigeri &
     /// Balakrishnan (2018), "Variational Inference of Disentangled Latent Concepts from Unlabeled Observations",
@@ -102,15 +103,6 @@ impl KlTerm {
         }
     }
 
-    /// The share of the training after which nothing about it changes any more.
-    pub fn settled(&self) -> f64 {
-        match self {
-            Self::Weighted { beta } => beta.settled(),
-            Self::Capacity { nats, .. } => nats.settled(),
-            _ => 0.0,
-        }
-    }
-
     pub(crate) fn check(&self) -> Result<(), LossError> {
         let weights = |weights: &[(&'static str, f64)]| {
             weights.iter().try_for_each(|(name, value)| weight(name, *value).map(|_| ()))
@@ -143,36 +135,36 @@ impl KlTerm {
         let needs = |objective, needed: &str, found: &str| {
             Err(LossError::Model { objective, needed: needed.into(), found: found.into() })
         };
+        let (posterior, prior) = (encoding.posterior.name(), encoding.prior.name());
         let diagonal = encoding.posterior.diagonal().is_some();
-        let standard = matches!(encoding.prior, Prior::Standard);
         match self {
             Self::FreeBits { group, .. } => {
-                let closed_form = standard && encoding.posterior.detach().is_some();
                 let latents = encoding.posterior.mean().dims()[1];
-                if !closed_form && *group != latents {
-                    return needs(
-                        "free bits for part of the latents",
-                        "a KL of each latent, that is a normal posterior and a standard normal prior",
-                        "a KL of all latents together",
-                    );
+                let all = *group == latents;
+                if !all && encoding.closed_form_kl().is_none() {
+                    let needed =
+                        "a KL of each latent: a normal posterior and a standard normal prior";
+                    let found = format!("{posterior} and {prior}");
+                    return needs("free bits for part of the latents", needed, &found);
                 }
                 if !latents.is_multiple_of(*group) {
-                    return Err(LossError::Model {
-                        objective: "free bits",
-                        needed: format!("a number of latents that is a multiple of {group}"),
-                        found: format!("{latents} latents"),
-                    });
+                    let needed = format!("a number of latents that is a multiple of {group}");
+                    return needs("free bits", &needed, &format!("{latents} latents"));
                 }
                 Ok(())
             }
             Self::TotalCorrelation { .. } if !diagonal => {
-                needs("total correlation", "a diagonal normal posterior", "another one")
+                needs("total correlation", "a diagonal normal posterior", posterior)
             }
-            Self::TotalCorrelation { .. } if !standard => {
-                needs("total correlation", "a standard normal prior", "another one")
+            Self::TotalCorrelation { .. } if !matches!(encoding.prior, Prior::Standard) => {
+                needs("total correlation", "a standard normal prior", prior)
+            }
+            // Else nothing would train the prior: its draws carry no gradient.
+            Self::Mmd { alpha: 1.0, .. } if !matches!(encoding.prior, Prior::Standard) => {
+                needs("MMD without a KL (`alpha = 1`)", "a standard normal prior", prior)
             }
             Self::Dip { .. } if !diagonal => {
-                needs("a DIP-VAE", "a diagonal normal posterior", "another one")
+                needs("a DIP-VAE", "a diagonal normal posterior", posterior)
             }
             _ => Ok(()),
         }
@@ -183,7 +175,7 @@ impl KlTerm {
         &self,
         sampled: &[Sampled],
         sampled_kl: bool,
-        context: &mut Context,
+        context: &mut LossContext,
     ) -> Tensor<1> {
         let kl = || {
             let of = |elbo: &crate::Elbo| match sampled_kl {
@@ -197,14 +189,14 @@ impl KlTerm {
             Self::FreeBits { nats, group } => free_bits(sampled, *nats, *group),
             Self::Capacity { gamma, nats } => (kl() - nats.at(context.progress)).abs() * *gamma,
             Self::TotalCorrelation { alpha, beta, gamma } => {
-                let weigh = |parts: Decomposition| {
+                let weigh = |parts: KlDecomposition| {
                     parts.mutual_information * *alpha
                         + parts.total_correlation * *beta
                         + parts.per_latent * *gamma
                 };
                 over_draws(sampled, |encoding, latent| {
                     let posterior = encoding.posterior.diagonal().expect("checked");
-                    weigh(Decomposition::new(posterior, latent, context.rows))
+                    weigh(KlDecomposition::new(posterior, latent, context.rows))
                 })
             }
             Self::Mmd { alpha, lambda, kernel } => {

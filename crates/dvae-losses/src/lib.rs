@@ -20,7 +20,7 @@
 //! ```
 //! use burn::tensor::{Device, Tensor};
 //! use dvae_distributions::{DiagonalNormal, Encoding};
-//! use dvae_losses::{Context, Elbo, KlTerm, Objective, Sampled};
+//! use dvae_losses::{LossContext, Elbo, KlTerm, Objective, Sampled};
 //! use dvae_random::Key;
 //!
 //! let device = Device::flex();
@@ -31,7 +31,7 @@
 //! assert_eq!(elbo.bound().into_scalar::<f32>(), -4.0);
 //!
 //! let free = Objective { kl: KlTerm::FreeBits { nats: 0.75, group: 1 }, ..Objective::default() };
-//! let context = &mut Context { progress: 1.0, rows: 1, noise: &mut Key::new(2).rows(&[0]) };
+//! let context = &mut LossContext { progress: 1.0, rows: 1, noise: &mut Key::new(2).rows(&[0]) };
 //! let loss = free.loss(&[Sampled { encoding, draws: vec![elbo] }], context);
 //! assert_eq!(loss.into_scalar::<f32>(), 3.0 + 2.0 * 0.75);
 //! # Ok::<(), dvae_losses::LossError>(())
@@ -56,10 +56,10 @@ pub use dip::{DipType, dip};
 pub use elbo::Elbo;
 pub use error::LossError;
 pub use kl_term::KlTerm;
-pub use mmd::{Kernel, mmd};
+pub use mmd::{MmdKernel, mmd};
 pub use objective::{
-    Bound, Context, Denominator, Emphasis, Estimator, Objective, Sampled, mean_over_draws,
-    normalised,
+    Bound, Denominator, Emphasis, Estimator, LossContext, Objective, Sampled, importance_shares,
+    mean_over_draws,
 };
 pub use schedule::{Schedule, WarmUp};
-pub use total_correlation::Decomposition;
+pub use total_correlation::KlDecomposition;

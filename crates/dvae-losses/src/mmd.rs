@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// A kernel `k(x, y)` of latents, scaled by their number `d`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kernel {
+pub enum MmdKernel {
     /// `exp(−‖x − y‖² / 2d)`.
     Gaussian,
     /// `2d / (2d + ‖x − y‖²)`, which falls slower: Tolstikhin et al. (2018), "Wasserstein Auto-Encoders",
@@ -15,7 +15,7 @@ pub enum Kernel {
     InverseMultiquadratic,
 }
 
-impl Kernel {
+impl MmdKernel {
     fn of(self, squared_distance: Tensor<2>, latents: usize) -> Tensor<2> {
         let twice = 2.0 * latents as f64;
         match self {
@@ -32,9 +32,14 @@ impl Kernel {
 /// 1/n(n − 1) Σ_{i≠j} [k(xᵢ, xⱼ) + k(yᵢ, yⱼ)] − 2/n² Σᵢⱼ k(xᵢ, yⱼ)
 /// ```
 ///
-/// Gretton et al. (2012), "A Kernel Two-Sample Test", equation 3 (lemma 6).
-pub fn mmd(x: Tensor<2>, y: Tensor<2>, kernel: Kernel) -> Tensor<1> {
+/// # Panics
+///
+/// If there are not as many points in both.
+///
+/// Gretton et al. (2012), "A MmdKernel Two-Sample Test", equation 3 (lemma 6).
+pub fn mmd(x: Tensor<2>, y: Tensor<2>, kernel: MmdKernel) -> Tensor<1> {
     let [n, latents] = x.dims();
+    assert_eq!(x.dims(), y.dims(), "as many points in both");
     if n < 2 {
         return Tensor::zeros([1], &x.device());
     }
@@ -62,10 +67,10 @@ mod tests {
         let device = Device::flex();
         let x = Tensor::<2>::from_data([[0.0], [1.0]], &device);
         let y = Tensor::<2>::from_data([[2.0], [2.0]], &device);
-        let got = mmd(x.clone(), y.clone(), Kernel::Gaussian).into_scalar::<f64>();
+        let got = mmd(x.clone(), y.clone(), MmdKernel::Gaussian).into_scalar::<f64>();
         let e = |d: f64| (-d * d / 2.0).exp();
         assert!((got - (e(1.0) + 1.0 - e(2.0) - e(1.0))).abs() < 1e-6, "{got}");
-        let got = mmd(x, y, Kernel::InverseMultiquadratic).into_scalar::<f64>();
+        let got = mmd(x, y, MmdKernel::InverseMultiquadratic).into_scalar::<f64>();
         let k = |d: f64| 2.0 / (2.0 + d * d);
         assert!((got - (k(1.0) + 1.0 - k(2.0) - k(1.0))).abs() < 1e-6, "{got}");
     }
@@ -87,7 +92,7 @@ mod tests {
                         let ids: Vec<u64> = (0..8).collect();
                         Key::new(seed).branch(branch).rows(&ids).normal::<2>([8, 1], &device)
                     };
-                    mmd(points(1) + shift, points(2), Kernel::Gaussian).into_scalar::<f64>()
+                    mmd(points(1) + shift, points(2), MmdKernel::Gaussian).into_scalar::<f64>()
                 })
                 .collect();
             let n = draws.len() as f64;

@@ -86,7 +86,7 @@ pub enum Estimator {
 }
 
 /// How much entries count in the reconstruction: Vincent et al. (2010), "Stacked Denoising Autoencoders",
-/// section 4.3.
+/// section 3.4.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Emphasis {
@@ -107,7 +107,7 @@ pub struct Sampled {
 
 /// What a loss depends on beside the draws.
 #[derive(Debug)]
-pub struct Context<'a> {
+pub struct LossContext<'a> {
     /// How much of the training is done, in `[0, 1]`.
     pub progress: f64,
     /// Rows of the training set.
@@ -201,7 +201,6 @@ impl Objective {
 
     /// An error naming what the objective needs of a model's posterior and prior and does not find.
     pub fn check_encoding(&self, encoding: &Encoding) -> Result<(), LossError> {
-        let flow = encoding.posterior.detach().is_none();
         let needs_density = match (self.estimator, self.denominator) {
             (Estimator::StickingTheLanding, _) => Some("the estimator \"sticking-the-landing\""),
             (Estimator::DoublyReparameterised, _) => {
@@ -211,16 +210,20 @@ impl Objective {
             _ => None,
         };
         match needs_density {
-            Some(objective) if flow => Err(LossError::Model {
+            Some(objective) if !encoding.posterior.has_density() => Err(LossError::Model {
                 objective,
                 needed: "a posterior whose density is known at every point".into(),
-                found: "a flow".into(),
+                found: encoding.posterior.name().into(),
             }),
             _ => self.kl.check_encoding(encoding),
         }
     }
 
     /// The bound of each row, unweighted: `[batch]`, nats.
+    ///
+    /// # Panics
+    ///
+    /// If there is no draw.
     pub fn bound_of(&self, sampled: &[Sampled]) -> Tensor<1> {
         match self.bound {
             Bound::Dvae if self.samples_kl() => mean_over_draws(sampled, Elbo::log_weight),
@@ -238,7 +241,11 @@ impl Objective {
     ///
     /// Of an importance-weighted bound the value is the negative bound, whichever estimator its gradient comes
     /// from.
-    pub fn loss(&self, sampled: &[Sampled], context: &mut Context) -> Tensor<1> {
+    ///
+    /// # Panics
+    ///
+    /// If there is no draw, or if the encodings are not what [`Objective::check_encoding`] asks for.
+    pub fn loss(&self, sampled: &[Sampled], context: &mut LossContext) -> Tensor<1> {
         match self.bound {
             Bound::Dvae => {
                 let reconstruction = mean_over_draws(sampled, Elbo::reconstruction).mean();
@@ -250,7 +257,7 @@ impl Objective {
                 if self.estimator == Estimator::Reparameterised {
                     return bound.neg();
                 }
-                let shares = normalised(log_weights.clone().detach());
+                let shares = importance_shares(log_weights.clone().detach());
                 let surrogate = (log_weights * shares).sum_dim(0).mean();
                 // The value of the bound with the gradient of the surrogate.
                 (surrogate.clone().detach() - surrogate) - bound.detach()
@@ -284,6 +291,6 @@ fn log_mean_weight(log_weights: &Tensor<2>) -> Tensor<1> {
 }
 
 /// Importance weights over their sum, `[M · K, batch]`, from their logarithms.
-pub fn normalised(log_weights: Tensor<2>) -> Tensor<2> {
+pub fn importance_shares(log_weights: Tensor<2>) -> Tensor<2> {
     burn::tensor::activation::softmax(log_weights, 0)
 }

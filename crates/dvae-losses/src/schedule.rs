@@ -28,8 +28,8 @@ use crate::error::{count, weight};
 pub enum Schedule {
     /// The same throughout.
     Constant(f64),
-    /// Straight from one value to another: Bowman et al. (2016), "Generating Sentences from a Continuous
-    /// Space", section 3.1.
+    /// Straight from one value to another: Sønderby et al. (2016), "Ladder Variational Autoencoders". Bowman et
+    /// al. (2016), "Generating Sentences from a Continuous Space", raise it along a sigmoid.
     Linear(WarmUp),
     /// Along half a cosine.
     Cosine(WarmUp),
@@ -90,15 +90,6 @@ impl Schedule {
                 let within = if t == 1.0 { 1.0 } else { (t * cycles as f64).fract() };
                 between(from, to, within / rise)
             }
-        }
-    }
-
-    /// The share of the training after which it no longer changes.
-    pub fn settled(self) -> f64 {
-        match self {
-            Self::Constant(_) => 0.0,
-            Self::Linear(warm_up) | Self::Cosine(warm_up) => warm_up.until,
-            Self::Cyclical { .. } => 1.0,
         }
     }
 
@@ -190,7 +181,6 @@ mod tests {
             }
         }
         assert!((Schedule::Cosine(warm_up).at(0.125) - (1.0 - 0.5f64.sqrt())).abs() < 1e-12);
-        assert_eq!((cyclical.settled(), Schedule::Linear(warm_up).settled()), (1.0, 0.5));
     }
 
     #[test]

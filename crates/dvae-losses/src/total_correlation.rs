@@ -17,7 +17,7 @@ const LN_TAU: f64 = 1.837_877_066_409_345_3;
 /// `M + 1` rows the one that `z` came from counts `1/N`, one other `(N − M)/NM`, and the rest `1/M`. The other
 /// one is the next row of the batch.
 #[derive(Clone, Debug)]
-pub struct Decomposition {
+pub struct KlDecomposition {
     /// `I(x; z)`: how much a latent says about its row.
     pub mutual_information: Tensor<1>,
     /// `KL(q(z) ‖ Π q(zⱼ))`: how much latents depend on each other.
@@ -26,7 +26,7 @@ pub struct Decomposition {
     pub per_latent: Tensor<1>,
 }
 
-impl Decomposition {
+impl KlDecomposition {
     /// From the posteriors of a batch, one draw `[batch, latent]` from each, and the number of rows of the set
     /// that the batch is from. Of one row alone there is no correlation to see: only the last part is not 0.
     pub fn new(posterior: &DiagonalNormal, latent: Tensor<2>, rows: usize) -> Self {
@@ -34,7 +34,7 @@ impl Decomposition {
         // log q(zᵢ | xⱼ) of each latent: [i, j, latent].
         let gap = latent.clone().unsqueeze_dim::<3>(1) - posterior.mean().unsqueeze_dim(0);
         let log_variance = posterior.log_variance().unsqueeze_dim::<3>(0);
-        let squared = gap.square() * log_variance.clone().neg().exp();
+        let squared = (gap * (log_variance.clone() * -0.5).exp()).square();
         let each = (squared + log_variance + LN_TAU) * -0.5;
         let weights = Tensor::<2>::from_data(log_weights(batch, rows), &latent.device());
         let joint = each.clone().sum_dim(2).squeeze_dim::<2>(2) + weights.clone();
@@ -87,35 +87,35 @@ mod tests {
         }
     }
 
-    // The aggregated posterior of many rows with means from N(0, R) and variance s² is N(0, R + s²): with a
+    // The aggregated posterior of many rows with means from N(1, R) and variance s² is N(1, R + s²): with a
     // correlation ρ of the means all three parts have closed forms. The whole set is the batch, so that nothing
-    // but the mean over draws is estimated.
+    // but the mean over draws is estimated. Bounds are six standard errors of 3000 terms, whose standard
+    // deviations are at most 1.1, 0.7 and 2.3, and the error of 3000 rows for the aggregate besides.
     #[test]
     fn the_parts_are_those_of_known_normals() {
-        let (n, rho, s2) = (3000, 0.8f64, 0.2f64);
+        let (n, rho, s2) = (3000, 0.9f64, 0.5f64);
         let device = Device::flex();
         let ids: Vec<u64> = (0..n).collect();
         let mut draws = Key::new(11).rows(&ids);
         let e = draws.normal::<2>([n as usize, 2], &device);
         let (a, b) = (e.clone().narrow(1, 0, 1), e.narrow(1, 1, 1));
         let second = a.clone() * rho + b * (1.0 - rho * rho).sqrt();
-        let mean = Tensor::cat(vec![a, second], 1);
+        let mean = Tensor::cat(vec![a, second], 1) + 1.0;
         let posterior = DiagonalNormal::new(mean.clone(), mean.full_like(s2.ln()));
         let latent = posterior.sample(&mut draws);
-        let parts = Decomposition::new(&posterior, latent, n as usize);
+        let parts = KlDecomposition::new(&posterior, latent, n as usize);
         let v = 1.0 + s2;
         let determinant = v * v - rho * rho;
         let information = 0.5 * (determinant / (s2 * s2)).ln();
         let correlation = 0.5 * (v * v / determinant).ln();
-        let per_latent = v - 1.0 - v.ln();
-        for (what, got, exact) in [
-            ("mutual information", parts.mutual_information, information),
-            ("total correlation", parts.total_correlation, correlation),
-            ("per latent", parts.per_latent, per_latent),
+        let per_latent = v - 1.0 - v.ln() + 1.0;
+        for (what, got, exact, bound) in [
+            ("mutual information", parts.mutual_information, information, 0.13),
+            ("total correlation", parts.total_correlation, correlation, 0.09),
+            ("per latent", parts.per_latent, per_latent, 0.27),
         ] {
             let got = got.into_scalar::<f64>();
-            // The mean of 3000 terms of standard deviation about 1, and the aggregate of 3000 rows.
-            assert!((got - exact).abs() < 0.08, "{what}: {got}, not {exact}");
+            assert!((got - exact).abs() < bound, "{what}: {got}, not {exact}");
         }
     }
 
@@ -127,7 +127,7 @@ mod tests {
         let mean = draws.normal::<2>([16, 3], &device);
         let posterior = DiagonalNormal::new(mean.clone(), mean.full_like(-1.0));
         let (latent, log_q) = posterior.draw(&mut draws);
-        let parts = Decomposition::new(&posterior, latent.clone(), 100);
+        let parts = KlDecomposition::new(&posterior, latent.clone(), 100);
         let sum = parts.mutual_information + parts.total_correlation + parts.per_latent;
         let kl = (log_q - StandardNormal.log_prob(latent)).mean();
         assert!((sum - kl).abs().into_scalar::<f32>() < 1e-4);

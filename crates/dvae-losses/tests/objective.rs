@@ -8,8 +8,8 @@ use dvae_distributions::{
     Planar, Posterior, Prior,
 };
 use dvae_losses::{
-    Bound, Context, Denominator, DipType, Elbo, Emphasis, Estimator, Kernel, KlTerm, LossError,
-    Objective, Sampled, Schedule, WarmUp,
+    Bound, Denominator, DipType, Elbo, Emphasis, Estimator, KlTerm, LossContext, LossError,
+    MmdKernel, Objective, Sampled, Schedule, WarmUp,
 };
 use dvae_random::Key;
 
@@ -37,7 +37,7 @@ fn sampled(log_likelihoods: &[[f32; 2]]) -> Vec<Sampled> {
 
 fn loss(objective: &Objective, sampled: &[Sampled], progress: f64) -> f64 {
     objective.check().unwrap();
-    let context = &mut Context { progress, rows: 2, noise: &mut Key::new(1).rows(&[0, 1]) };
+    let context = &mut LossContext { progress, rows: 2, noise: &mut Key::new(1).rows(&[0, 1]) };
     objective.loss(sampled, context).into_scalar::<f64>()
 }
 
@@ -167,9 +167,9 @@ fn what_is_out_of_range_is_named() {
         (KlTerm::FreeBits { nats: 1.0, group: 0 }, "`kl.group`"),
         (KlTerm::Capacity { gamma: f64::INFINITY, nats: Schedule::Constant(1.0) }, "`kl.gamma`"),
         (KlTerm::TotalCorrelation { alpha: 1.0, beta: -2.0, gamma: 1.0 }, "`kl.beta`"),
-        (KlTerm::Mmd { alpha: 2.0, lambda: 1.0, kernel: Kernel::Gaussian }, "`1 - kl.alpha`"),
+        (KlTerm::Mmd { alpha: 2.0, lambda: 1.0, kernel: MmdKernel::Gaussian }, "`1 - kl.alpha`"),
         (
-            KlTerm::Mmd { alpha: 0.0, lambda: 0.5, kernel: Kernel::Gaussian },
+            KlTerm::Mmd { alpha: 0.0, lambda: 0.5, kernel: MmdKernel::Gaussian },
             "`kl.alpha + kl.lambda - 1`",
         ),
         (KlTerm::Dip { form: DipType::I, off_diagonal: -1.0, diagonal: 1.0 }, "`kl.off_diagonal`"),
@@ -202,7 +202,7 @@ fn a_model_that_an_objective_is_not_for_is_refused() {
         assert!(error.contains(needle), "{error}");
     };
     let landing = Objective { estimator: Estimator::StickingTheLanding, ..Objective::default() };
-    refused(&landing, &flow, "known at every point, but the model has a flow");
+    refused(&landing, &flow, "known at every point, but the model has a posterior by a flow");
     landing.check_encoding(&full).unwrap();
     let free = |group| with_kl(KlTerm::FreeBits { nats: 0.1, group });
     refused(&free(1), &flow, "a KL of each latent");

@@ -13,8 +13,8 @@ use crate::layers::Layers;
 /// h = relu((W ∘ M) z + b + c),   (m, s) = (V ∘ N) h + d
 /// ```
 ///
-/// A hidden unit `k` has a degree `1 + k mod (latents − 1)`; it sees the latents up to its degree, and is
-/// seen by those beyond it. Germain et al. (2015), "MADE: Masked Autoencoder for Distribution Estimation",
+/// A hidden unit `k` has a degree `k mod latents`; it sees so many latents, and is seen by those after them: of
+/// degree 0, by all, so that the first latent depends on the context too. Germain et al. (2015), "MADE: Masked Autoencoder for Distribution Estimation",
 /// equations 8 to 10, with degrees in turn rather than drawn.
 #[derive(Module, Debug)]
 pub(crate) struct Made {
@@ -32,7 +32,7 @@ pub(crate) struct Made {
 
 impl Made {
     pub(crate) fn new(latent: usize, hidden: usize, layers: &mut Layers) -> Self {
-        let degree = |unit: usize| 1 + unit % (latent - 1).max(1);
+        let degree = |unit: usize| unit % latent;
         let sees = |from: usize, unit: usize| from < degree(unit);
         let is_seen = |unit: usize, by: usize| by >= degree(unit);
         let device = layers.device().clone();

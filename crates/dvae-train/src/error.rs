@@ -35,7 +35,7 @@ pub enum TrainError {
     },
     /// A row that the model's likelihood is not for.
     #[error(
-        "row {row} of the {set} set holds {value}, but the likelihood is one of {support}: choose another \
+        "row {row} of the {set} set holds {value}, but the likelihood is for {support}: choose another \
          likelihood, or scale the data"
     )]
     Support {
@@ -51,7 +51,7 @@ pub enum TrainError {
     /// A corruption that could not be configured.
     #[error(transparent)]
     Corruption(#[from] CorruptionError),
-    /// A loss that could not be configured.
+    /// An objective that cannot be used.
     #[error(transparent)]
     Loss(#[from] LossError),
     /// Data that could not be batched.

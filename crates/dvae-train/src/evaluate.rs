@@ -8,6 +8,7 @@ use dvae_models::Vae;
 use dvae_random::Key;
 use serde::{Deserialize, Serialize};
 
+use crate::fit::check_fit;
 use crate::terms::{PendingTerms, TermSums};
 use crate::{MeanElbo, Streams, TrainError, denoising_draws};
 
@@ -17,7 +18,9 @@ pub struct Evaluation {
     /// Means over rows, in nats.
     #[serde(flatten)]
     pub mean: MeanElbo,
-    /// The objective's own bound, unweighted: that of importance weights, or the same as the mean ELBO.
+    /// The objective's own bound, unweighted: that of importance weights, or the mean ELBO. With the mixture as
+    /// denominator, or when sticking the landing, its KL is that of the draws; the terms above are always those
+    /// of each posterior by itself.
     pub bound: f64,
     /// Mean `KL(q ‖ p)` of each latent, in nats: latents at 0 have collapsed onto the prior. Nothing where
     /// the KL has no closed form.
@@ -29,7 +32,11 @@ pub struct Evaluation {
 ///
 /// The noise depends on `key` and the rows' ids alone, not on `batch_size` nor on when it is
 /// called. With [`dvae_corruption::Clean`] it is the plain bound, on clean input. Importance weights of many
-/// draws give a tight one: `Objective { bound: Bound::Diwae, latents: 5000, .. }`.
+/// draws give a tight one: `Objective { bound: Bound::Diwae, latents: 5000, ..Objective::default() }`, with a small batch: every
+/// draw of a batch is kept until its bound is known.
+///
+/// An error names a set without rows, rows that the corruption or the likelihood does not fit, and an objective
+/// that the model is not for.
 pub fn evaluate<const D: usize, V: Vae<D>>(
     model: &V,
     dataset: &Dataset,
@@ -44,6 +51,20 @@ pub fn evaluate<const D: usize, V: Vae<D>>(
     }
     corruption.check(dataset.event())?;
     objective.check()?;
+    check_fit(model, objective, corruption, key, &[("evaluation", dataset)], device)?;
+    measure(model, dataset, corruption, objective, key, batch_size, device)
+}
+
+/// [`evaluate`] of what was checked.
+pub(crate) fn measure<const D: usize, V: Vae<D>>(
+    model: &V,
+    dataset: &Dataset,
+    corruption: &dyn Corruption<D>,
+    objective: &Objective,
+    key: Key,
+    batch_size: usize,
+    device: &Device,
+) -> Result<Evaluation, TrainError> {
     let mut sums = TermSums::default();
     for batch in dataset.batches::<D>(batch_size, Order::Stored, device)? {
         let mut streams = Streams::evaluation(key, &batch.ids);

@@ -42,6 +42,7 @@ mod checkpoint;
 mod config;
 mod error;
 mod evaluate;
+mod fit;
 mod json_lines;
 mod observer;
 mod progress;

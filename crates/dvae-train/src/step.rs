@@ -4,7 +4,7 @@ use burn::tensor::kind::Basic;
 use burn::tensor::{Bool, Tensor};
 use dvae_corruption::Corruption;
 use dvae_distributions::{Encoding, Inference, Likelihood, Posterior, log_sum_exp};
-use dvae_losses::{Denominator, Elbo, Emphasis, Estimator, Objective, Sampled, normalised};
+use dvae_losses::{Denominator, Elbo, Emphasis, Estimator, Objective, Sampled, importance_shares};
 use dvae_models::Vae;
 use dvae_random::{Draws, Key, Purpose};
 
@@ -59,8 +59,8 @@ pub fn denoising_elbo<const D: usize, K: Basic, V: Vae<D, K>>(
     sampled.pop().and_then(|mut one| one.draws.pop()).expect("one draw of each")
 }
 
-/// The same with as many draws as an objective asks for, ready for [`Objective::loss`]: `M` of `x̃`, and `K` of
-/// `z` for each.
+/// Draws `M` corruptions of each clean row and `K` latents from each, as an objective asks for, and scores the
+/// clean row: what [`Objective::loss`] takes.
 ///
 /// Entries that were not `observed` (all were, if nothing is given) do not count. A model on a plain device is
 /// only measured: then no gradient is prepared.
@@ -202,7 +202,7 @@ fn reparameterise_twice<const D: usize, K: Basic, V: Vae<D, K>>(
         let likelihood = plain.decode(inference.latent.clone().inner());
         target.log_likelihood(&likelihood) - inference.sampled_kl().inner()
     });
-    let shares = normalised(Tensor::stack::<2>(log_weights.collect(), 0));
+    let shares = importance_shares(Tensor::stack::<2>(log_weights.collect(), 0));
     let draws = inferred.iter_mut().flat_map(|Inferred { encoding, draws }| {
         draws.iter_mut().map(|inference| (&*encoding, inference))
     });

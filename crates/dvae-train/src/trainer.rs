@@ -8,17 +8,18 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Device;
 use dvae_corruption::Corruption;
 use dvae_data::{Batch, Dataset, Order};
-use dvae_distributions::{Likelihood, Support};
 use dvae_kernels::Adam;
-use dvae_losses::Context;
+use dvae_losses::LossContext;
 use dvae_models::Vae;
 use dvae_random::{Key, Purpose};
 
 use crate::checkpoint::Identity;
+use crate::evaluate::measure;
+use crate::fit::check_fit;
 use crate::terms::{PendingTerms, TermSums};
 use crate::{
     EpochReport, Event, Observer, Streams, TrainConfig, TrainError, Training, Validation,
-    checkpoint, denoising_draws, evaluate,
+    checkpoint, denoising_draws,
 };
 
 /// Steps between two looks at the terms: reading them waits for the device.
@@ -131,7 +132,9 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
             }
         }
         self.corruption.check(train.event())?;
-        self.check([("training", train), ("validation", validation)])?;
+        let (model, objective) = (self.model.valid(), &self.config.objective);
+        let sets = [("training", train), ("validation", validation)];
+        check_fit(&model, objective, &*self.corruption, self.root(), &sets, &self.device)?;
         let run = Identity::new(&self.config, &self.corruption, train);
         match (&self.resumed, &self.checkpoints) {
             (Some((folder, saved)), _) => checkpoint::check(folder, saved, &run)?,
@@ -218,33 +221,12 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         );
         let progress = self.share_done(at.step, at.per_epoch);
         let noise = &mut streams.latent;
-        let loss = objective.loss(&sampled, &mut Context { progress, rows: at.rows, noise });
+        let loss = objective.loss(&sampled, &mut LossContext { progress, rows: at.rows, noise });
         let terms = PendingTerms::new(&sampled, loss.clone());
         let gradients = GradientsParams::from_grads(loss.backward(), &self.model);
         let rate = self.learning_rate(at.step, at.per_epoch);
         self.model = self.optimizer.step(rate, self.model, gradients);
         (self, terms)
-    }
-
-    /// An error if the rows are not what the likelihood is for, or the model not what the objective is for.
-    fn check(&self, sets: [(&'static str, &Dataset); 2]) -> Result<(), TrainError> {
-        let train = sets[0].1;
-        let id = &train.ids()[..1];
-        let mut streams = Streams::evaluation(self.root(), id);
-        let clean = train.gather::<D>(id, &self.device);
-        let input = self.corruption.at_null()?.corrupt(clean, &mut streams.corruption).input;
-        let model = self.model.valid();
-        let encoding = model.encode(input);
-        self.config.objective.check_encoding(&encoding)?;
-        let likelihood = model.decode(encoding.posterior.mean());
-        let supports: Vec<Support> =
-            (0..train.event()[0]).map(|place| likelihood.support(place)).collect();
-        for (set, rows) in sets {
-            if let Some((row, place, value)) = rows.find(|at, v| !supports[at].contains(v)) {
-                return Err(TrainError::Support { set, row, value, support: supports[place] });
-            }
-        }
-        Ok(())
     }
 
     fn report(
@@ -261,7 +243,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         let on = |corruption: &dyn Corruption<D>| {
             let (rows, key) = (self.config.batch_size, self.root());
             let evaluation =
-                evaluate(&model, validation, corruption, objective, key, rows, &self.device)?;
+                measure(&model, validation, corruption, objective, key, rows, &self.device)?;
             for value in [evaluation.mean.elbo, evaluation.bound] {
                 if !value.is_finite() {
                     let (term, step) = ("bound on held-out rows", steps_per_epoch);

@@ -4,18 +4,19 @@
 
 use std::sync::{Arc, Mutex};
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Bool, Device, Tensor};
 use dvae_corruption::{Clean, Corruption, Masking, Part};
 use dvae_data::{Dataset, fashion_mnist};
 use dvae_distributions::{Likelihood, LikelihoodConfig};
 use dvae_losses::{
-    Bound, Decomposition, Denominator, DipType, Emphasis, Estimator, Kernel, KlTerm, Objective,
-    Schedule, WarmUp, mmd,
+    Bound, Denominator, DipType, Emphasis, Estimator, KlDecomposition, KlTerm, LossContext,
+    MmdKernel, Objective, Schedule, WarmUp, mmd,
 };
 use dvae_models::{ConvVae, ConvVaeConfig, PosteriorConfig, PriorConfig, Vae};
 use dvae_random::{Key, Purpose};
 use dvae_train::{
-    EpochReport, Event, LearningRate, Observer, Streams, TrainConfig, TrainError, Trainer, evaluate,
+    EpochReport, Event, LearningRate, Observer, Streams, TrainConfig, TrainError, Trainer,
+    denoising_draws, evaluate,
 };
 
 const LATENT: usize = 12;
@@ -130,21 +131,18 @@ fn beta_trades_the_kl_for_the_reconstruction_and_its_warm_up_is_logged() {
     assert!(first(&warm) > 1.5 * first(&one), "{} {}", first(&warm), first(&one));
 }
 
+// Three nats a unit are free, and six a group of four: more than the bound alone spends on them.
 #[test]
 fn free_bits_keep_every_unit_active() {
-    let active = |run: &Run| {
-        let kl = &run.last().validation.corrupted.kl_per_latent;
-        kl.iter().filter(|kl| **kl > 0.2).count()
-    };
-    // A weight of 4 makes most units collapse; free bits press the rest of the KL no less.
-    let plain = trained(weighted(4.0));
-    let free = trained(with_kl(KlTerm::FreeBits { nats: 0.4, group: 1 }));
-    assert!(active(&plain) < LATENT && active(&free) == LATENT);
-    // In groups of four the units share what is free.
-    let groups = trained(with_kl(KlTerm::FreeBits { nats: 2.0, group: 4 }));
-    let kl = &groups.last().validation.corrupted.kl_per_latent;
-    let sums: Vec<f64> = kl.chunks(4).map(|group| group.iter().sum()).collect();
-    assert!(sums.iter().all(|sum| *sum > 1.5));
+    let kl = |objective| trained(objective).last().validation.corrupted.kl_per_latent.clone();
+    let least = |values: &[f64]| values.iter().copied().fold(f64::INFINITY, f64::min);
+    let groups = |values: &[f64]| values.chunks(4).map(|group| group.iter().sum()).collect();
+    let plain = kl(Objective::default());
+    let free = kl(with_kl(KlTerm::FreeBits { nats: 3.0, group: 1 }));
+    assert!(least(&plain) < 1.2 && least(&free) > 1.7, "{plain:.2?} and {free:.2?}");
+    let (plain, free): (Vec<f64>, Vec<f64>) =
+        (groups(&plain), groups(&kl(with_kl(KlTerm::FreeBits { nats: 8.0, group: 4 }))));
+    assert!(least(&plain) < 5.0 && least(&free) > 6.5, "{plain:.2?} and {free:.2?}");
 }
 
 #[test]
@@ -179,7 +177,7 @@ fn total_correlation_makes_latents_less_dependent() {
         let encoding = run.model.encode(rows.gather::<4>(rows.ids(), &device()));
         let posterior = encoding.posterior.diagonal().unwrap();
         let latent = posterior.sample(&mut Key::new(9).rows(rows.ids()));
-        let parts = Decomposition::new(posterior, latent, rows.len());
+        let parts = KlDecomposition::new(posterior, latent, rows.len());
         number(parts.total_correlation)
     };
     let plain = total_correlation(Objective::default());
@@ -193,12 +191,12 @@ fn mmd_pulls_the_aggregated_posterior_to_the_prior_without_costing_information()
     let (_, rows) = images();
     let discrepancy = |run: &Run| {
         let prior = run.model.prior_sample(&mut Key::new(4).rows(rows.ids()));
-        number(mmd(embedded(&run.model, &rows), prior, Kernel::InverseMultiquadratic))
+        number(mmd(embedded(&run.model, &rows), prior, MmdKernel::InverseMultiquadratic))
     };
     let info = trained(with_kl(KlTerm::Mmd {
         alpha: 1.0,
         lambda: 300.0,
-        kernel: Kernel::InverseMultiquadratic,
+        kernel: MmdKernel::InverseMultiquadratic,
     }));
     let (none, one) = (trained(weighted(0.0)), trained(weighted(1.0)));
     let [with, without] = [&info, &none].map(discrepancy);
@@ -319,11 +317,19 @@ fn a_calibrated_decoder_learns_the_scale_of_its_errors() {
         let inference = run.model.infer(clean.clone(), &mut Key::new(1).rows(rows.ids()));
         let law = run.model.decode(inference.latent);
         let rms = number((law.mean() - clean.clone()).square().mean()).sqrt();
-        // The density at the mean is 1/(σ √2π).
-        let scale = match law.parameters().last().unwrap() {
-            ("scale", scale) => scale.clone().mean().into_scalar::<f64>(),
-            _ => rms,
+        // The density of a row that is its mean, but for one entry that keeps the errors of the batch, is
+        // 1/(σ √2π) at all others; so σ is what the log-likelihood of the rows says it is.
+        let nats = number(law.log_likelihood(clean.clone()).mean()) / 784.0;
+        // nats = −½ (rms/σ)² − ln σ − ½ ln 2π, solved for the σ above rms by bisection.
+        let at = |scale: f64| {
+            -0.5 * (rms / scale).powi(2) - scale.ln() - 0.5 * std::f64::consts::TAU.ln() - nats
         };
+        let (mut low, mut high) = (rms, 10.0);
+        for _ in 0..60 {
+            let middle = 0.5 * (low + high);
+            (low, high) = if at(middle) > 0.0 { (middle, high) } else { (low, middle) };
+        }
+        let scale = low;
         assert!((scale / rms - 1.0).abs() < 0.25 && rms < 0.3);
         // A scale that was guessed costs hundreds of nats.
         let elbo = run.last().validation.clean.mean.elbo;
@@ -336,8 +342,7 @@ fn a_calibrated_decoder_learns_the_scale_of_its_errors() {
     }
 }
 
-// Entries that were not observed are neither seen nor scored: what stands in their place changes nothing, and
-// the model fills them in better than the mean of the column does.
+// Entries that were not observed are not scored, and the model fills them in better than their means do.
 #[test]
 fn what_was_not_observed_does_not_count_and_is_filled_in() {
     let (train, held_out) = images();
@@ -364,4 +369,34 @@ fn what_was_not_observed_does_not_count_and_is_filled_in() {
     let whole = trained(Objective::default()).last().validation.clean.mean.log_likelihood;
     let part = run.last().validation.clean.mean.log_likelihood;
     assert!((part / whole - 0.6).abs() < 0.15, "{part} of {whole}");
+}
+
+// The encoder sees nothing of the row here: what is left is the score, to the bit.
+#[test]
+fn what_stands_in_place_of_an_entry_that_was_not_observed_is_not_scored() {
+    let (_, rows) = images();
+    let clean = rows.gather::<4>(rows.ids(), &device());
+    let observed = Key::new(1).rows(rows.ids()).bernoulli(0.6, clean.shape(), &device());
+    for likelihood in [
+        LikelihoodConfig::Bernoulli {},
+        LikelihoodConfig::OptimalNormal { min_scale: 1e-3 },
+        LikelihoodConfig::LearnedNormal { min_scale: 1e-3 },
+    ] {
+        let config = ConvVaeConfig { likelihood, ..small(&[1, 28, 28]) };
+        let model = config.init(Key::new(3), &device()).unwrap();
+        let emphasis = Emphasis { changed: 2.0, unchanged: 1.0 };
+        let objective = Objective { emphasis, ..Objective::default() };
+        let loss = |filler: f64| {
+            let hidden: Tensor<4, Bool> = observed.clone();
+            let clean = clean.clone().mask_fill(hidden.clone().bool_not(), filler);
+            let mut streams = Streams::evaluation(Key::new(5), rows.ids());
+            let erase = Masking::new(1.0).unwrap();
+            let seen = Some(hidden);
+            let draws = denoising_draws(&model, clean, seen, &erase, &objective, &mut streams);
+            let noise = &mut streams.latent;
+            let context = &mut LossContext { progress: 1.0, rows: 100, noise };
+            (objective.loss(&draws, context).into_data(), objective.bound_of(&draws).into_data())
+        };
+        assert_eq!(loss(0.0), loss(0.7), "{config:?}");
+    }
 }

@@ -15,11 +15,11 @@
 //! | [`corruption`]    | processes `p(x̃ \| x)`                                              |
 //! | [`distributions`] | `q(z \| ·)`, `p(x \| z)`, `p(z)`                                    |
 //! | [`models`]        | networks behind one trait                                         |
-//! | [`losses`]        | the bound, its terms apart                                        |
+//! | [`losses`]        | bounds, gradient estimators, what becomes of the KL                |
 //! | [`kernels`]       | fused operations of the CPU back end                              |
 //! | [`data`]          | readers, in-memory sets, an embedded set                          |
 //! | [`train`]         | the loop, checkpoints, observers                                  |
-//! | [`eval`]          | signal-to-noise ratios, pictures                                  |
+//! | [`eval`]          | signal-to-noise ratios, active units, pictures                    |
 //! | [`Backend`]       | a back end by name, and its device                                |
 //!
 //! Tensors of Burn 0.22 carry no back end in their type: it lives in the [`Device`], and cargo
@@ -54,8 +54,9 @@ pub mod prelude {
     pub use crate::data::{Dataset, Order, Sets, fashion_mnist, read_idx_folder};
     pub use crate::distributions::{Likelihood, LikelihoodConfig};
     pub use crate::eval::{Comparison, Grid};
-    pub use crate::losses::Objective;
+    pub use crate::losses::{Bound, KlTerm, Objective, Schedule};
     pub use crate::models::{ConvVaeConfig, MlpVaeConfig, ResNetVaeConfig, Vae};
+    pub use crate::models::{PosteriorConfig, PriorConfig};
     pub use crate::random::{Draws, Key, Purpose};
     pub use crate::train::{JsonLines, LearningRate, Observer, Progress, RunFolder};
     pub use crate::train::{TrainConfig, Trainer};

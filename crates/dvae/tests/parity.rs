@@ -7,8 +7,8 @@
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
-use dvae::losses::Context;
-use dvae::models::{Activation, PosteriorConfig, PriorConfig};
+use dvae::losses::LossContext;
+use dvae::models::Activation;
 use dvae::prelude::*;
 use dvae::train::{Streams, denoising_draws, denoising_elbo};
 
@@ -233,7 +233,7 @@ fn loss_and_gradients(
     let process = Masking::new(0.3).unwrap();
     let mut streams = Streams::training(Key::new(5), 0, rows.ids());
     let draws = denoising_draws(&model, clean, None, &process, objective, &mut streams);
-    let context = &mut Context { progress: 0.5, rows: 1000, noise: &mut streams.latent };
+    let context = &mut LossContext { progress: 0.5, rows: 1000, noise: &mut streams.latent };
     let loss = objective.loss(&draws, context);
     let value = loss.clone().into_scalar::<f32>();
     let gradients = GradientsParams::from_grads(loss.backward(), &model);

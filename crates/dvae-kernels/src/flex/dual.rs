@@ -40,8 +40,8 @@ impl<const N: usize> Dual<N> {
     #[inline(always)]
     fn merge(self, other: Self, value: f32, [a, b]: [f32; 2]) -> Self {
         let mut slopes = self.slopes;
-        for n in 0..N {
-            slopes[n] = a * slopes[n] + b * other.slopes[n];
+        for (slope, other) in slopes.iter_mut().zip(other.slopes) {
+            *slope = a * *slope + b * other;
         }
         Self { value, slopes }
     }
@@ -99,8 +99,8 @@ impl<const N: usize> Dual<N> {
     #[inline(always)]
     pub(crate) fn choose(condition: bool, this: Self, that: Self) -> Self {
         let mut slopes = that.slopes;
-        for n in 0..N {
-            slopes[n] = if condition { this.slopes[n] } else { that.slopes[n] };
+        for (slope, this) in slopes.iter_mut().zip(this.slopes) {
+            *slope = if condition { this } else { *slope };
         }
         Self { value: if condition { this.value } else { that.value }, slopes }
     }

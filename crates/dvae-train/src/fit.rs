@@ -1,0 +1,41 @@
+//! Whether model, objective and data go together.
+
+use burn::tensor::Device;
+use dvae_corruption::Corruption;
+use dvae_data::Dataset;
+use dvae_distributions::{Likelihood, Support};
+use dvae_losses::Objective;
+use dvae_models::Vae;
+use dvae_random::Key;
+
+use crate::{Streams, TrainError};
+
+/// An error if the model's posterior and prior are not what the objective is for, or an entry of the sets not
+/// what the likelihood is for.
+///
+/// Tried on one row, undamaged; values are looked at once, because a tensor function cannot refuse one.
+pub(crate) fn check_fit<const D: usize, V: Vae<D>>(
+    model: &V,
+    objective: &Objective,
+    corruption: &dyn Corruption<D>,
+    key: Key,
+    sets: &[(&'static str, &Dataset)],
+    device: &Device,
+) -> Result<(), TrainError> {
+    let one = sets[0].1;
+    let id = &one.ids()[..1];
+    let mut streams = Streams::evaluation(key, id);
+    let clean = one.gather::<D>(id, device);
+    let input = corruption.at_null()?.corrupt(clean, &mut streams.corruption).input;
+    let encoding = model.encode(input);
+    objective.check_encoding(&encoding)?;
+    let likelihood = model.decode(encoding.posterior.mean());
+    let supports: Vec<Support> =
+        (0..one.event()[0]).map(|place| likelihood.support(place)).collect();
+    for &(set, rows) in sets {
+        if let Some((row, place, value)) = rows.find(|at, v| !supports[at].contains(v)) {
+            return Err(TrainError::Support { set, row, value, support: supports[place] });
+        }
+    }
+    Ok(())
+}
