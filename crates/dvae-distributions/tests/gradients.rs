@@ -132,7 +132,6 @@ fn weights_count_entries() {
     let device = Device::flex();
     let tensor = |values: [f32; 3]| Tensor::<2>::from_data([values], &device);
     let (parameters, x) = (tensor([0.3, -1.2, 2.0]), tensor([1.0, 0.2, 0.0]));
-    let twice = Tensor::cat(vec![parameters.clone(), parameters.clone()], 1);
     let of = |config: LikelihoodConfig, parts: usize| {
         config.of(Tensor::cat(vec![parameters.clone(); parts], 1), None).unwrap()
     };

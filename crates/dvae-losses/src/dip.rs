@@ -1,6 +1,6 @@
 //! The penalties of DIP-VAE.
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::Tensor;
 use dvae_distributions::DiagonalNormal;
 use serde::{Deserialize, Serialize};
 
@@ -23,8 +23,7 @@ pub fn dip(posterior: &DiagonalNormal, form: DipType, [off, on]: [f64; 2]) -> Te
     let [rows, latents] = mean.dims();
     let centred = mean.clone() - mean.mean_dim(0);
     let mut covariance = centred.clone().transpose().matmul(centred) / rows as f64;
-    let latent = Tensor::<1, Int>::arange(0..latents as i64, &covariance.device());
-    let diagonal = latent.clone().unsqueeze_dim::<2>(1).equal(latent.unsqueeze_dim(0)).float();
+    let diagonal = Tensor::<2>::eye(latents, &covariance.device());
     if form == DipType::Ii {
         let variance = posterior.log_variance().exp().mean_dim(0);
         covariance = covariance + diagonal.clone() * variance;
