@@ -16,6 +16,7 @@ use burn::tensor::Tensor;
 use crate::covered;
 #[cfg(feature = "flex")]
 use crate::flex::{Function, FusedEntries, Inputs};
+#[cfg(any(feature = "flex", test))]
 use crate::math::ln;
 #[cfg(feature = "flex")]
 use burn::backend::Dispatch;
@@ -77,6 +78,7 @@ const LN_GAMMA_TAIL: [f32; 4] = [1.0 / 12.0, -1.0 / 360.0, 1.0 / 1260.0, -1.0 / 
 const DIGAMMA_TAIL: [f32; 4] = [1.0 / 12.0, -1.0 / 120.0, 1.0 / 252.0, -1.0 / 240.0];
 const TRIGAMMA_TAIL: [f32; 4] = [1.0 / 6.0, -1.0 / 30.0, 1.0 / 42.0, -1.0 / 30.0];
 
+#[cfg(any(feature = "flex", test))]
 #[inline(always)]
 fn series<const N: usize>(coefficients: &[f32; N], t: f32) -> f32 {
     let mut sum = coefficients[N - 1];
@@ -87,6 +89,7 @@ fn series<const N: usize>(coefficients: &[f32; N], t: f32) -> f32 {
 }
 
 /// `ln Γ(x)` for `x > 0`, to 10⁻⁶ of its value; NaN for what is not positive.
+#[cfg(any(feature = "flex", test))]
 #[inline(always)]
 pub(crate) fn ln_gamma_of(x: f32) -> f32 {
     let small = x < 1.0;
@@ -101,6 +104,7 @@ pub(crate) fn ln_gamma_of(x: f32) -> f32 {
 }
 
 /// `ψ(x) = d ln Γ(x)/dx` for `x > 0`, to 10⁻⁶ of its value.
+#[cfg(any(feature = "flex", test))]
 #[inline(always)]
 pub(crate) fn digamma_of(x: f32) -> f32 {
     let small = x < 1.0;
@@ -114,6 +118,7 @@ pub(crate) fn digamma_of(x: f32) -> f32 {
 }
 
 /// `ψ′(x)` for `x > 0`, to 10⁻⁶ of its value.
+#[cfg(any(feature = "flex", test))]
 #[inline(always)]
 pub(crate) fn trigamma_of(x: f32) -> f32 {
     let small = x < 1.0;
