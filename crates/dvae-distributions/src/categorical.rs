@@ -1,7 +1,8 @@
 //! Categorical likelihood from logits.
 
 use burn::tensor::Tensor;
-use burn::tensor::activation::{log_softmax, softmax};
+use burn::tensor::activation::softmax;
+use dvae_kernels::log_sum_exp;
 use dvae_random::Draws;
 
 use crate::error::{DistributionError, at_least};
@@ -47,7 +48,8 @@ impl<const D: usize> Likelihood<D> for Categorical<D> {
         let [rows, _, features] = self.logits.dims();
         let last = (self.classes() - 1) as f64;
         let class = x.reshape([rows, 1, features]).clamp(0.0, last).int();
-        log_softmax(self.logits.clone(), 1).gather(1, class).reshape(self.shape)
+        let chosen = self.logits.clone().gather(1, class);
+        (chosen - log_sum_exp(self.logits.clone(), 1)).reshape(self.shape)
     }
 
     /// The most probable class.

@@ -1,15 +1,15 @@
 //! Discretised logistic likelihood, and mixtures of it.
 
 use burn::tensor::Tensor;
-use burn::tensor::activation::{log_sigmoid, log_softmax, softmax, softplus};
-use dvae_kernels::Law;
+use burn::tensor::activation::{log_sigmoid, softmax, softplus};
+use dvae_kernels::{Law, log_sum_exp};
 use dvae_random::Draws;
 
 use crate::error::{DistributionError, at_least, scale};
 use crate::formula::Formula;
 use crate::sampling::choose;
 use crate::stable::{log_decay, positive};
-use crate::{Likelihood, Support, log_sum_exp};
+use crate::{Likelihood, Support};
 
 /// Independent entries with `levels` values `0, 1/(levels − 1), …, 1`, each a mixture of logistic laws
 /// whose mass was gathered into bins about the levels.
@@ -117,7 +117,8 @@ impl<const D: usize> Likelihood<D> for DiscretisedLogistic<D> {
         if components == 1 {
             return self.entries(mass);
         }
-        let joint = log_softmax(self.logits.clone(), 1) + mass;
+        let log_weights = self.logits.clone() - log_sum_exp(self.logits.clone(), 1);
+        let joint = log_weights + mass;
         self.entries(log_sum_exp(joint, 1))
     }
 

@@ -97,7 +97,6 @@ pub use normal::Normal;
 pub use optimal_normal::OptimalNormal;
 pub use planar::Planar;
 pub use poisson::Poisson;
-pub use stable::log_sum_exp;
 pub use standard_normal::StandardNormal;
 pub use student_t::StudentT;
 pub use support::Support;

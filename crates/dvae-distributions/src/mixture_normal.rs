@@ -2,9 +2,9 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
+use dvae_kernels::log_sum_exp;
 use dvae_random::Draws;
 
-use crate::log_sum_exp;
 use crate::sampling::choose;
 use crate::stable::HALF_LN_TAU;
 

@@ -28,12 +28,6 @@ pub(crate) fn log_decay<const D: usize>(w: Tensor<D>) -> Tensor<D> {
     ((far.clone().neg().exp().neg()).log1p() - far.log()).mask_where(w.lower_elem(0.5), series)
 }
 
-/// `ln Σ eˣ` along an axis, which becomes 1 long: finite where any of them is.
-pub fn log_sum_exp<const D: usize>(x: Tensor<D>, axis: usize) -> Tensor<D> {
-    let largest = x.clone().detach().max_dim(axis);
-    (x - largest.clone()).exp().sum_dim(axis).log() + largest
-}
-
 /// The error of Stirling's formula, `ln Γ(x) − (x − ½) ln x + x − ½ ln 2π`, for `x > 0`.
 ///
 /// Differences of `ln Γ` at large arguments lose all digits; differences of this do not. Loader (2000),

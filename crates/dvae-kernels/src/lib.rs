@@ -11,6 +11,7 @@
 //! | [`conv_transpose2d`]            | bias, activation                     | flex, `f32`, one group, 4 rows or more |
 //! | [`Density`]                     | its derivatives, weights, sum by row | flex, `f32`                         |
 //! | [`Law`]                         | links, derivatives, weights, sum     | flex, `f32`                         |
+//! | [`log_sum_exp`]                 | its derivative                       | flex, `f32`, along axis 1           |
 //! | [`sigmoid`]                     | its derivative                       | flex, `f32`                         |
 //! | [`ln_gamma`], [`digamma`]       | their derivatives                    | flex, `f32`                         |
 //! | [`reparameterise`]              | its derivatives                      | flex, `f32`                         |
@@ -57,6 +58,7 @@ mod cube;
 mod flex;
 
 mod adam;
+mod classes;
 mod density;
 mod host;
 mod latent;
@@ -68,6 +70,7 @@ pub mod streams;
 mod switch;
 
 pub use adam::{Adam, AdamW, ClipError, GlobalNormClip};
+pub use classes::log_sum_exp;
 pub use density::{Density, sigmoid};
 pub use host::{on_host, with_values};
 pub use latent::{kl_to_standard_normal, reparameterise};

@@ -1,7 +1,8 @@
 //! What training maximises, and how.
 
 use burn::tensor::Tensor;
-use dvae_distributions::{Encoding, log_sum_exp};
+use dvae_distributions::Encoding;
+use dvae_kernels::log_sum_exp;
 use dvae_random::Draws;
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,8 @@
 //! The KL from aggregated posterior to prior, taken apart.
 
 use burn::tensor::{Tensor, TensorData};
-use dvae_distributions::{DiagonalNormal, StandardNormal, log_sum_exp};
+use dvae_distributions::{DiagonalNormal, StandardNormal};
+use dvae_kernels::log_sum_exp;
 
 /// `ln 2π`.
 const LN_TAU: f64 = 1.837_877_066_409_345_3;

@@ -3,7 +3,8 @@
 use burn::tensor::kind::Basic;
 use burn::tensor::{Bool, Tensor};
 use dvae_corruption::Corruption;
-use dvae_distributions::{Encoding, Inference, Likelihood, Posterior, log_sum_exp};
+use dvae_distributions::{Encoding, Inference, Likelihood, Posterior};
+use dvae_kernels::log_sum_exp;
 use dvae_losses::{Denominator, Elbo, Emphasis, Estimator, Objective, Sampled, importance_shares};
 use dvae_models::Vae;
 use dvae_random::{Draws, Key, Purpose};

@@ -1,6 +1,7 @@
 //! What is fused under the flex back end.
 
 mod buffer;
+mod classes;
 mod conv;
 mod dense;
 mod density;
@@ -18,6 +19,7 @@ mod sums;
 
 pub(crate) mod adam;
 
+pub(crate) use classes::FusedClasses;
 pub(crate) use density::FixedNormal;
 pub(crate) use entries::{Function, FusedEntries, Inputs};
 pub(crate) use geometry::Geometry;
