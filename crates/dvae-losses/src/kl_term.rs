@@ -14,8 +14,8 @@ use crate::{LossContext, LossError, Sampled, Schedule};
 /// What stands in the loss for the KL from posterior to prior.
 ///
 /// All are means over rows and draws: KL and its parts in nats, the penalties of MMD and DIP-VAE in units of their
-/// own. Anything but `weighted` with `beta = 1` makes the loss something
-/// else than a negative bound; logs show the bound beside it.
+/// own. Anything but `weighted` with `beta = 1` makes the loss something else than a negative bound; logs show the
+/// bound beside it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "rule", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum KlTerm {
@@ -34,8 +34,8 @@ pub enum KlTerm {
         #[serde(default = "one")]
         group: usize,
     },
-    /// `γ |KL − C|` of the KL averaged over rows, with `C` over training: Burgess et al. (2018), "Understanding disentangling in β-VAE",
-    /// equation 8.
+    /// `γ |KL − C|` of the KL averaged over rows, with `C` over training: Burgess et al. (2018), "Understanding
+    /// disentangling in β-VAE", equation 8.
     Capacity {
         /// `γ`.
         gamma: f64,

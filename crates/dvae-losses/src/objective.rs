@@ -32,7 +32,7 @@ pub struct Objective {
     pub corruptions: usize,
     /// `K`: draws of `z` for each `x̃`, at least 1.
     pub latents: usize,
-    /// What importance weights are divided by.
+    /// What `p(x, z)` is divided by.
     pub denominator: Denominator,
     /// How the gradient is estimated.
     pub estimator: Estimator,

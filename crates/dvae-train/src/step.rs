@@ -191,8 +191,8 @@ fn stick_the_landing(inferred: &mut [Inferred]) {
     }
 }
 
-/// The same, and scales the gradient that reaches each latent by its share of the importance weights, which
-/// the loss multiplies it with once more. For those shares the latents are decoded once without a graph.
+/// Sticks the landing, and scales the gradient that reaches each latent by its share of the importance weights,
+/// which the loss multiplies it with once more. For those shares the latents are decoded once without a graph.
 fn reparameterise_twice<const D: usize, K: Basic, V: Vae<D, K>>(
     model: &V,
     target: &Target<D, K>,

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // A test may panic.
 
-use std::sync::{Arc, Mutex};
+mod reports;
 
 use burn::tensor::{Bool, Device, Tensor};
 use dvae_corruption::{Clean, Corruption, Masking, Part};
@@ -15,9 +15,9 @@ use dvae_losses::{
 use dvae_models::{ConvVae, ConvVaeConfig, PosteriorConfig, PriorConfig, Vae};
 use dvae_random::{Key, Purpose};
 use dvae_train::{
-    EpochReport, Event, LearningRate, Observer, Streams, TrainConfig, TrainError, Trainer,
-    denoising_draws, evaluate,
+    EpochReport, LearningRate, Streams, TrainConfig, Trainer, denoising_draws, evaluate,
 };
+use reports::Reports;
 
 const LATENT: usize = 12;
 const EPOCHS: usize = 8;
@@ -36,19 +36,6 @@ fn small(image: &[usize]) -> ConvVaeConfig {
 
 fn masking() -> Box<dyn Corruption<4>> {
     Box::new(Masking::new(0.3).unwrap())
-}
-
-/// Keeps the reports of a run.
-#[derive(Clone, Default)]
-struct Reports(Arc<Mutex<Vec<EpochReport>>>);
-
-impl Observer for Reports {
-    fn observe(&mut self, event: &Event) -> Result<(), TrainError> {
-        if let Event::Epoch(report) = event {
-            self.0.lock().unwrap().push((*report).clone());
-        }
-        Ok(())
-    }
 }
 
 /// A trained model, and the report of each epoch.
@@ -85,7 +72,7 @@ fn run_for(
     let trainer = Trainer::new(model, corruption, training, &device()).unwrap();
     let reports = Reports::default();
     let model = trainer.fit(train, held_out, &mut [Box::new(reports.clone())]).unwrap();
-    let reports = reports.0.lock().unwrap().clone();
+    let reports = reports.all();
     Run { model, reports }
 }
 

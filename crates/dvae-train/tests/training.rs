@@ -3,9 +3,11 @@
 
 #![allow(clippy::unwrap_used)] // A test may panic.
 
+mod reports;
+
 use std::fs;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use burn::tensor::{Device, Tensor};
 use dvae_corruption::{
@@ -17,9 +19,10 @@ use dvae_losses::Objective;
 use dvae_models::{MlpVae, MlpVaeConfig, Vae};
 use dvae_random::{Draws, Key, Purpose};
 use dvae_train::{
-    EpochReport, Event, JsonLines, LearningRate, Observer, Streams, TrainConfig, TrainError,
-    Trainer, denoising_elbo, evaluate, load_weights,
+    EpochReport, JsonLines, LearningRate, Observer, Streams, TrainConfig, TrainError, Trainer,
+    denoising_elbo, evaluate, load_weights,
 };
+use reports::Reports;
 
 const IMAGE: [usize; 3] = [1, 28, 28];
 
@@ -59,24 +62,11 @@ fn bits(model: &MlpVae) -> Vec<u8> {
     bits.0
 }
 
-/// Keeps the reports of a run.
-#[derive(Clone, Default)]
-struct Reports(Arc<Mutex<Vec<EpochReport>>>);
-
-impl Observer for Reports {
-    fn observe(&mut self, event: &Event) -> Result<(), TrainError> {
-        if let Event::Epoch(report) = event {
-            self.0.lock().unwrap().push((*report).clone());
-        }
-        Ok(())
-    }
-}
-
 fn fit(trainer: Trainer<4, MlpVae>) -> (MlpVae, Vec<EpochReport>) {
     let (train, validation) = rows();
     let reports = Reports::default();
     let model = trainer.fit(&train, &validation, &mut [Box::new(reports.clone())]).unwrap();
-    let reports = reports.0.lock().unwrap().clone();
+    let reports = reports.all();
     (model, reports)
 }
 
@@ -369,7 +359,7 @@ fn a_model_that_is_shown_the_mask_trains_and_is_measured() {
     let reports = Reports::default();
     let trainer = Trainer::new(model, Box::new(shown), config(), &device).unwrap();
     trainer.fit(&train, &held_out, &mut [Box::new(reports.clone())]).unwrap();
-    let reports = reports.0.lock().unwrap();
+    let reports = reports.all();
     let bounds = |report: &EpochReport| {
         let validation = &report.validation;
         [validation.clean.mean.elbo, validation.corrupted.mean.elbo]
@@ -377,81 +367,4 @@ fn a_model_that_is_shown_the_mask_trains_and_is_measured() {
     let ([clean_first, first], [clean_last, last]) = (bounds(&reports[0]), bounds(&reports[3]));
     // No training row was whole, so clean ones gain less.
     assert!(clean_last > clean_first + 5.0 && last > first + 20.0, "{reports:?}");
-}
-
-#[test]
-fn rows_that_the_likelihood_is_not_for_are_refused_before_anything_is_trained() {
-    use dvae_distributions::LikelihoodConfig;
-    let train_on = |likelihood, values: Vec<f32>| {
-        let rows = Dataset::from_floats(values, &[2]).unwrap();
-        let config = MlpVaeConfig { likelihood, hidden: vec![4], ..MlpVaeConfig::new(&[2], 2) };
-        let model = config.init(Key::new(1), &Device::flex()).unwrap();
-        let trainer =
-            Trainer::<2, _>::new(model, Box::new(Clean), config_of_one(), &Device::flex());
-        trainer.unwrap().fit(&rows, &rows, &mut []).map(|_| ()).map_err(|error| error.to_string())
-    };
-    let grey = vec![0.0, 0.5, 1.0, 0.25];
-    train_on(LikelihoodConfig::Bernoulli {}, grey.clone()).unwrap();
-    let error = train_on(LikelihoodConfig::Poisson {}, grey.clone()).unwrap_err();
-    assert!(error.starts_with("row 0 of the training set holds 0.5"), "{error}");
-    assert!(error.contains("is for counts 0, 1, 2"), "{error}");
-    let error = train_on(LikelihoodConfig::Categorical { classes: 3 }, vec![0.0, 2.0, 3.0, 1.0]);
-    assert!(error.unwrap_err().contains("row 1 of the training set holds 3"));
-    let error = train_on(LikelihoodConfig::ContinuousBernoulli {}, vec![0.0, 2.0, 3.0, 1.0]);
-    assert!(error.unwrap_err().contains("numbers in [0, 1]"));
-}
-
-fn config_of_one() -> TrainConfig {
-    TrainConfig { epochs: 1, batch_size: 2, ..TrainConfig::default() }
-}
-
-#[test]
-fn a_model_that_the_objective_is_not_for_is_refused_before_anything_is_trained() {
-    use dvae_losses::{Estimator, KlTerm};
-    use dvae_models::PosteriorConfig;
-    let fit = |objective: Objective, posterior| {
-        let (train, held_out) = rows();
-        let config = MlpVaeConfig { hidden: vec![4], posterior, ..MlpVaeConfig::new(&IMAGE, 4) };
-        let model = config.init(Key::new(1), &Device::flex()).unwrap();
-        let config = TrainConfig { objective, ..config_of_one() };
-        let trainer = Trainer::<4, _>::new(model, process("masking:0.3"), config, &Device::flex());
-        let trainer = trainer.map_err(|error| error.to_string())?;
-        trainer.fit(&train, &held_out, &mut []).map(|_| ()).map_err(|error| error.to_string())
-    };
-    let flow = PosteriorConfig::Planar { flows: 1 };
-    let landing = Objective { estimator: Estimator::StickingTheLanding, ..Objective::default() };
-    let error = fit(landing, flow).unwrap_err();
-    assert!(error.contains("the model has a posterior by a flow"), "{error}");
-    let free = Objective { kl: KlTerm::FreeBits { nats: 0.1, group: 3 }, ..Objective::default() };
-    let error = fit(free, PosteriorConfig::default()).unwrap_err();
-    assert!(error.contains("a multiple of 3, but the model has 4 latents"), "{error}");
-    let none = Objective { latents: 0, ..Objective::default() };
-    let error = fit(none, PosteriorConfig::default()).unwrap_err();
-    assert!(error.contains("`latents` must be between 1"), "{error}");
-}
-
-#[test]
-fn a_measure_refuses_what_does_not_fit_as_training_does() {
-    use dvae_distributions::LikelihoodConfig;
-    use dvae_losses::Denominator;
-    use dvae_models::PosteriorConfig;
-    let device = Device::flex();
-    let rows = Dataset::from_floats(vec![0.0, 2.0, 3.0, 1.0], &[2]).unwrap();
-    let error = |config: MlpVaeConfig, objective: Objective| {
-        let model = config.init(Key::new(1), &device).unwrap();
-        let of = evaluate::<2, _>(&model, &rows, &Clean, &objective, Key::new(1), 2, &device);
-        of.unwrap_err().to_string()
-    };
-    let config = MlpVaeConfig { hidden: vec![4], ..MlpVaeConfig::new(&[2], 2) };
-    let likelihood = LikelihoodConfig::Categorical { classes: 3 };
-    let classes = MlpVaeConfig { likelihood, ..config.clone() };
-    let unknown = error(classes, Objective::default());
-    assert!(unknown.contains("row 1 of the evaluation set holds 3"), "{unknown}");
-    assert!(unknown.contains("is for classes 0 to 2"), "{unknown}");
-    let posterior = PosteriorConfig::Planar { flows: 1 };
-    let likelihood = LikelihoodConfig::Poisson {};
-    let flow = MlpVaeConfig { posterior, likelihood, ..config };
-    let mixture =
-        Objective { denominator: Denominator::Mixture, corruptions: 2, ..Objective::default() };
-    assert!(error(flow, mixture).contains("the model has a posterior by a flow"));
 }

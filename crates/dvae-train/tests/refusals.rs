@@ -1,0 +1,84 @@
+//! What does not go together is refused before anything is trained or measured.
+
+#![allow(clippy::unwrap_used)] // A test may panic.
+
+use burn::tensor::Device;
+use dvae_corruption::Clean;
+use dvae_data::{Dataset, fashion_mnist};
+use dvae_distributions::LikelihoodConfig;
+use dvae_losses::{Denominator, Estimator, KlTerm, Objective};
+use dvae_models::{MlpVaeConfig, PosteriorConfig};
+use dvae_random::Key;
+use dvae_train::{TrainConfig, Trainer, evaluate};
+
+#[test]
+fn rows_that_the_likelihood_is_not_for_are_refused_before_anything_is_trained() {
+    let train_on = |likelihood, values: Vec<f32>| {
+        let rows = Dataset::from_floats(values, &[2]).unwrap();
+        let config = MlpVaeConfig { likelihood, hidden: vec![4], ..MlpVaeConfig::new(&[2], 2) };
+        let model = config.init(Key::new(1), &Device::flex()).unwrap();
+        let trainer =
+            Trainer::<2, _>::new(model, Box::new(Clean), config_of_one(), &Device::flex());
+        trainer.unwrap().fit(&rows, &rows, &mut []).map(|_| ()).map_err(|error| error.to_string())
+    };
+    let grey = vec![0.0, 0.5, 1.0, 0.25];
+    train_on(LikelihoodConfig::Bernoulli {}, grey.clone()).unwrap();
+    let error = train_on(LikelihoodConfig::Poisson {}, grey.clone()).unwrap_err();
+    assert!(error.starts_with("row 0 of the training set holds 0.5"), "{error}");
+    assert!(error.contains("is for counts 0, 1, 2"), "{error}");
+    let error = train_on(LikelihoodConfig::Categorical { classes: 3 }, vec![0.0, 2.0, 3.0, 1.0]);
+    assert!(error.unwrap_err().contains("row 1 of the training set holds 3"));
+    let error = train_on(LikelihoodConfig::ContinuousBernoulli {}, vec![0.0, 2.0, 3.0, 1.0]);
+    assert!(error.unwrap_err().contains("numbers in [0, 1]"));
+}
+
+fn config_of_one() -> TrainConfig {
+    TrainConfig { epochs: 1, batch_size: 2, ..TrainConfig::default() }
+}
+
+#[test]
+fn a_model_that_the_objective_is_not_for_is_refused_before_anything_is_trained() {
+    let fit = |objective: Objective, posterior| {
+        let rows = fashion_mnist().test.take(120);
+        let config =
+            MlpVaeConfig { hidden: vec![4], posterior, ..MlpVaeConfig::new(rows.event(), 4) };
+        let model = config.init(Key::new(1), &Device::flex()).unwrap();
+        let config = TrainConfig { objective, ..config_of_one() };
+        let trainer = Trainer::<4, _>::new(model, Box::new(Clean), config, &Device::flex());
+        let trainer = trainer.map_err(|error| error.to_string())?;
+        trainer.fit(&rows, &rows, &mut []).map(|_| ()).map_err(|error| error.to_string())
+    };
+    let flow = PosteriorConfig::Planar { flows: 1 };
+    let landing = Objective { estimator: Estimator::StickingTheLanding, ..Objective::default() };
+    let error = fit(landing, flow).unwrap_err();
+    assert!(error.contains("the model has a posterior by a flow"), "{error}");
+    let free = Objective { kl: KlTerm::FreeBits { nats: 0.1, group: 3 }, ..Objective::default() };
+    let error = fit(free, PosteriorConfig::default()).unwrap_err();
+    assert!(error.contains("a multiple of 3, but the model has 4 latents"), "{error}");
+    let none = Objective { latents: 0, ..Objective::default() };
+    let error = fit(none, PosteriorConfig::default()).unwrap_err();
+    assert!(error.contains("`latents` must be between 1"), "{error}");
+}
+
+#[test]
+fn a_measure_refuses_what_does_not_fit_as_training_does() {
+    let device = Device::flex();
+    let rows = Dataset::from_floats(vec![0.0, 2.0, 3.0, 1.0], &[2]).unwrap();
+    let error = |config: MlpVaeConfig, objective: Objective| {
+        let model = config.init(Key::new(1), &device).unwrap();
+        let of = evaluate::<2, _>(&model, &rows, &Clean, &objective, Key::new(1), 2, &device);
+        of.unwrap_err().to_string()
+    };
+    let config = MlpVaeConfig { hidden: vec![4], ..MlpVaeConfig::new(&[2], 2) };
+    let likelihood = LikelihoodConfig::Categorical { classes: 3 };
+    let classes = MlpVaeConfig { likelihood, ..config.clone() };
+    let unknown = error(classes, Objective::default());
+    assert!(unknown.contains("row 1 of the evaluation set holds 3"), "{unknown}");
+    assert!(unknown.contains("is for classes 0 to 2"), "{unknown}");
+    let posterior = PosteriorConfig::Planar { flows: 1 };
+    let likelihood = LikelihoodConfig::Poisson {};
+    let flow = MlpVaeConfig { posterior, likelihood, ..config };
+    let mixture =
+        Objective { denominator: Denominator::Mixture, corruptions: 2, ..Objective::default() };
+    assert!(error(flow, mixture).contains("the model has a posterior by a flow"));
+}
