@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config = TrainConfig { epochs: 5, ..TrainConfig::default() };
     let mut observers: [Box<dyn Observer>; 1] = [Box::new(Progress::new("lost lines"))];
     let trainer = Trainer::new(model, Box::new(lost), config, &device)?;
-    let model = trainer.fit(&train, &held_out, &mut observers)?;
+    let model = trainer.fit(&train, &held_out, &mut observers)?.model;
     let figures = denoising(&model, &sets.test, &*measured, key, 64, &device)?;
     println!("PSNR: {:.1} dB damaged, {:.1} dB denoised", figures.psnr_input, figures.psnr_output);
     Ok(())

@@ -10,7 +10,7 @@ use clap::{Parser, ValueEnum};
 use dvae::eval::samples;
 use dvae::models::ModelError;
 use dvae::prelude::*;
-use dvae::train::load_weights;
+use dvae::train::load_checkpoint;
 use dvae_examples::{Error, Options, exit, fit};
 use serde::Serialize;
 
@@ -87,7 +87,7 @@ fn compare<V: Vae<4>>(
     let plain = fit(plain, "plain VAE    ", &split, &folder.subfolder("plain-vae")?)?;
     fit(denoising, "denoising VAE", &split, &folder)?;
     // From here on the denoising model is the one that its checkpoint holds.
-    let denoising = load_weights(&folder.checkpoints(), init()?)?;
+    let denoising = load_checkpoint(&folder.checkpoints(), init()?)?;
 
     // What it was trained on comes first, unless that is among the others or made of them.
     let mut corruptions = CorruptionConfig::standard_three().to_vec();

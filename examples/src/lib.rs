@@ -61,9 +61,9 @@ impl Options {
         TrainConfig {
             epochs: self.epochs,
             batch_size: self.batch_size,
-            learning_rate: LearningRate::Cosine { start: 2e-3, end: 1e-4 },
-            objective: Objective::default(),
+            learning_rate: LearningRate::cosine(2e-3, 1e-4),
             seed: self.seed,
+            ..TrainConfig::default()
         }
     }
 
@@ -91,7 +91,7 @@ pub fn fit<V: Vae<4>>(
 ) -> Result<V, TrainError> {
     let observers: &mut [Box<dyn Observer>] =
         &mut [Box::new(Progress::new(name)), Box::new(JsonLines::new(folder.metrics()))];
-    trainer.checkpoints(folder.checkpoints()).fit(train, held_out, observers)
+    Ok(trainer.checkpoints(folder.checkpoints()).fit(train, held_out, observers)?.model)
 }
 
 /// Prints an error on one line. The exit code is 1 for training that went wrong on its own, and 2

@@ -41,7 +41,7 @@ fn a_run_leaves_all_that_it_promises() {
             "denoised.png",
             "samples.png",
             "results.json",
-            "checkpoints/epoch-00002/manifest.json",
+            "checkpoints/step-00000010/manifest.json",
             "plain-vae/metrics.jsonl",
         ] {
             assert!(run.join(file).is_file(), "{file} is missing");

@@ -69,9 +69,8 @@ fn epoch<V: Vae<4>>(model: V, batch: usize, epochs: usize, device: &Device) -> f
     let config = TrainConfig {
         epochs,
         batch_size: batch,
-        learning_rate: LearningRate::Cosine { start: 2e-3, end: 1e-4 },
-        objective: Objective::default(),
-        seed: 1,
+        learning_rate: LearningRate::cosine(2e-3, 1e-4),
+        ..TrainConfig::default()
     };
     let corruption = "mixed".parse::<CorruptionConfig>().expect("a corruption").build();
     let corruption = corruption.expect("a corruption in range");

@@ -1,5 +1,6 @@
 //! Processes by name, for files and command lines.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantNames};
 
@@ -28,7 +29,9 @@ use crate::{
 /// As text, for command lines: `gaussian`, `gaussian:0.3`, `gaussian:0.1..0.5` (uniform for each row),
 /// `gaussian@4` (a severity), several joined by `+` (one after the other); `mixed` is one of none and
 /// [`CorruptionConfig::standard_three`]. Additive noise is then clipped to `[0, 1]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
+#[derive(
+    Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, IntoStaticStr, VariantNames,
+)]
 #[serde(tag = "process", rename_all = "kebab-case", deny_unknown_fields)]
 #[strum(serialize_all = "kebab-case")]
 #[non_exhaustive]
@@ -255,7 +258,7 @@ pub enum CorruptionConfig {
 }
 
 /// What masked entries become.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "`fill` must be a number, or a list of one number for each entry")]
 pub enum Fill {
     /// The same value for all.

@@ -3,6 +3,7 @@
 use std::f64::consts::PI;
 
 use dvae_random::Draws;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::CorruptionError;
@@ -28,8 +29,9 @@ use crate::error::{count, within};
 /// What changes over training does so from epoch to epoch, not from step to step: a row's damage
 /// depends on the seed, the epoch and the row, and not on the batch that it happens to be in. A
 /// trained model is measured at the last strength.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(remote = "Self", rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(!remote, transform = or_short)]
 pub enum Level {
     /// The same for every row.
     Fixed(f64),
@@ -62,6 +64,13 @@ pub enum Level {
         /// How many cycles there are, at least 1.
         cycles: u32,
     },
+}
+
+/// The schema of what may also be written in short.
+fn or_short(schema: &mut schemars::Schema) {
+    let table = std::mem::take(schema);
+    *schema =
+        schemars::json_schema!({ "anyOf": [{ "type": "number" }, { "type": "string" }, table] });
 }
 
 /// What a process's level means.
@@ -102,6 +111,14 @@ impl Default for Level {
 }
 
 impl Level {
+    /// Whether it changes over training.
+    pub fn is_scheduled(self) -> bool {
+        matches!(
+            self,
+            Self::Linear(_) | Self::Cosine(_) | Self::Step { .. } | Self::Cyclical { .. }
+        )
+    }
+
     /// The level at a point of training in `[0, 1]`, if it is not drawn.
     fn at(self, progress: f64) -> Option<f64> {
         let t = progress.clamp(0.0, 1.0);

@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 use dvae_random::Draws;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::within;
@@ -9,7 +10,7 @@ use crate::rows::{Image, each_image};
 use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// What stands in front of the image.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Shape {
     /// Rectangles with the image's own proportions.

@@ -105,6 +105,10 @@ impl<const D: usize, K: Basic + 'static> Corruption<D, K> for OneOf<D, K> {
         Ok(Box::new(Self { processes, up_to: self.up_to.clone() }))
     }
 
+    fn is_scheduled(&self) -> bool {
+        self.processes.iter().any(|process| process.is_scheduled())
+    }
+
     fn check(&self, event: &[usize]) -> Result<(), CorruptionError> {
         self.processes.iter().try_for_each(|process| process.check(event))
     }

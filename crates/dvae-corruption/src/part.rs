@@ -111,6 +111,10 @@ impl Corruption<4> for Part {
         Ok(Box::new(Self { process, channels, region }))
     }
 
+    fn is_scheduled(&self) -> bool {
+        self.process.is_scheduled()
+    }
+
     fn check(&self, event: &[usize]) -> Result<(), CorruptionError> {
         let shape = |name, why: String| CorruptionError::Shape { name, event: event.into(), why };
         let &[channels, height, width] = event else {

@@ -60,6 +60,11 @@ pub trait Corruption<const D: usize, K: Basic = Float>: Debug + Send + Sync {
         false
     }
 
+    /// Whether its strength changes over training: noise that warms up.
+    fn is_scheduled(&self) -> bool {
+        self.strength().level.is_scheduled()
+    }
+
     /// Whether the process can damage rows of this shape; an error names what does not fit.
     fn check(&self, event: &[usize]) -> Result<(), CorruptionError> {
         let _ = event;
@@ -82,6 +87,10 @@ impl<const D: usize, K: Basic, C: Corruption<D, K> + ?Sized> Corruption<D, K> fo
 
     fn shows_mask(&self) -> bool {
         (**self).shows_mask()
+    }
+
+    fn is_scheduled(&self) -> bool {
+        (**self).is_scheduled()
     }
 
     fn check(&self, event: &[usize]) -> Result<(), CorruptionError> {

@@ -65,6 +65,10 @@ impl<const D: usize, K: Basic + 'static> Corruption<D, K> for Sequence<D, K> {
         Ok(Box::new(Self { processes: shares(&self.processes, level)? }))
     }
 
+    fn is_scheduled(&self) -> bool {
+        self.processes.iter().any(|process| process.is_scheduled())
+    }
+
     fn check(&self, event: &[usize]) -> Result<(), CorruptionError> {
         self.processes.iter().try_for_each(|process| process.check(event))
     }

@@ -55,6 +55,10 @@ impl<const D: usize> Corruption<D> for ShowMask<D> {
         Ok(Box::new(Self { process: self.process.at_level(level)? }))
     }
 
+    fn is_scheduled(&self) -> bool {
+        self.process.is_scheduled()
+    }
+
     fn check(&self, event: &[usize]) -> Result<(), CorruptionError> {
         self.process.check(event)
     }

@@ -39,6 +39,10 @@ impl<const D: usize, K: Basic + 'static> Corruption<D, K> for Sometimes<D, K> {
         self.mixture.at_level(level)
     }
 
+    fn is_scheduled(&self) -> bool {
+        self.mixture.is_scheduled()
+    }
+
     fn check(&self, event: &[usize]) -> Result<(), CorruptionError> {
         self.mixture.check(event)
     }

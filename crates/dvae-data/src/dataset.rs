@@ -18,6 +18,16 @@ pub struct Dataset {
     labels: Option<Arc<[u8]>>,
     event: Vec<usize>,
     ids: Arc<[u64]>,
+    /// Where each entry is drawn anew as 0 or 1, with its value as the chance of 1.
+    drawn: Option<Drawn>,
+}
+
+/// Draws that change with the epoch.
+#[derive(Clone, Copy, Debug)]
+struct Drawn {
+    /// Those of no epoch.
+    root: Key,
+    now: Key,
 }
 
 #[derive(Debug)]
@@ -71,7 +81,29 @@ impl Dataset {
 
     fn new(values: Values, event: &[usize], rows: usize) -> Self {
         let ids = (0..rows as u64).collect();
-        Self { values: Arc::new(values), labels: None, event: event.into(), ids }
+        Self { values: Arc::new(values), labels: None, event: event.into(), ids, drawn: None }
+    }
+
+    /// The same rows with their entries as chances: batches hold draws of 0 and 1, new in each
+    /// [`epoch`](Self::at_epoch) and always the same outside of training.
+    pub(crate) fn drawn(self, key: Key) -> Self {
+        Self { drawn: Some(Drawn { root: key, now: key }), ..self }
+    }
+
+    /// The rows as they are in this epoch, from 0: the same, unless they are binarised anew in each.
+    pub fn at_epoch(&self, epoch: u64) -> Self {
+        let drawn = self.drawn.map(|drawn| Drawn { now: drawn.root.epoch(epoch), ..drawn });
+        Self { drawn, ..self.clone() }
+    }
+
+    /// Draws each of the entries of a row, if the set is one of chances.
+    fn draw(&self, id: u64, entries: &mut [f32]) {
+        if let Some(drawn) = &self.drawn {
+            let uniform = drawn.now.rows(&[id]).uniform_host(entries.len());
+            for (entry, uniform) in entries.iter_mut().zip(uniform) {
+                *entry = f32::from(uniform < *entry);
+            }
+        }
     }
 
     /// The same values as rows of another shape.
@@ -159,7 +191,8 @@ impl Dataset {
         })
     }
 
-    /// The entries of a row, as batches hold them; NaN for what was not observed.
+    /// The entries of a row, as batches hold them, but for chances, which are not drawn; NaN for what was not
+    /// observed.
     fn row(&self, id: u64) -> impl Iterator<Item = f32> {
         let at = id as usize * self.width();
         (at..at + self.width()).map(move |at| match &*self.values {
@@ -172,6 +205,9 @@ impl Dataset {
     pub fn checksum(&self) -> u32 {
         let mut hasher = crc32fast::Hasher::new();
         hasher.update(format!("{:?}", self.event).as_bytes());
+        if let Some(drawn) = &self.drawn {
+            hasher.update(format!("{:?}", drawn.root).as_bytes());
+        }
         let width = self.width();
         for &id in &*self.ids {
             hasher.update(&id.to_le_bytes());
@@ -200,19 +236,21 @@ impl Dataset {
         let mut out = vec![0.0f32; ids.len() * width];
         let source = |id: u64| id as usize * width..(id as usize + 1) * width;
         out.par_chunks_mut(width).with_min_len(8).zip(ids).for_each(|(out, &id)| {
+            let row = &mut *out;
             match &*self.values {
                 Values::Bytes(bytes) => {
-                    for (out, &byte) in out.iter_mut().zip(&bytes[source(id)]) {
+                    for (out, &byte) in row.iter_mut().zip(&bytes[source(id)]) {
                         *out = f32::from(byte) / 255.0;
                     }
                 }
-                Values::Floats(floats) => out.copy_from_slice(&floats[source(id)]),
+                Values::Floats(floats) => row.copy_from_slice(&floats[source(id)]),
                 Values::Incomplete(floats) => {
-                    for (out, &value) in out.iter_mut().zip(&floats[source(id)]) {
+                    for (out, &value) in row.iter_mut().zip(&floats[source(id)]) {
                         *out = if value.is_nan() { 0.0 } else { value };
                     }
                 }
             }
+            self.draw(id, out);
         });
         Tensor::from_data(TensorData::new(out, self.batch_shape(ids)), device)
     }

@@ -1,6 +1,7 @@
 //! A likelihood chosen by configuration.
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{DistributionError, at_least, scale};
@@ -13,7 +14,7 @@ use crate::{
 /// Which likelihood a decoder's outputs are the parameters of.
 ///
 /// In a file: `likelihood = { law = "normal", scale = 0.1 }`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "law", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum LikelihoodConfig {
     /// [`Bernoulli`], for data in `[0, 1]`.
@@ -102,7 +103,7 @@ pub enum LikelihoodConfig {
 }
 
 /// Some neighbouring columns of one law.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ColumnGroup {
     /// How many, at least 1.

@@ -65,17 +65,21 @@ mod latent;
 mod laws;
 mod layers;
 pub mod math;
+mod norm;
+mod sgd;
 mod special;
 pub mod streams;
 mod switch;
 
-pub use adam::{Adam, AdamW, ClipError, GlobalNormClip};
+pub use adam::{Adam, AdamW};
 pub use classes::log_sum_exp;
 pub use density::{Density, sigmoid};
 pub use host::{on_host, with_values};
 pub use latent::{kl_to_standard_normal, reparameterise};
 pub use laws::Law;
 pub use layers::{Activation, conv_transpose2d, conv2d, linear};
+pub use norm::{ClipError, GlobalNormClip, gradient_norm, weight_norm};
+pub use sgd::Sgd;
 pub use special::{digamma, ln_gamma};
 pub use switch::{enabled, set_enabled};
 

@@ -2,10 +2,11 @@
 
 use burn::tensor::Tensor;
 use dvae_distributions::DiagonalNormal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Which covariance is pulled to the identity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DipType {
     /// That of the posteriors' means.

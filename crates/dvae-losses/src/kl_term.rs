@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 use dvae_distributions::{Encoding, Kl, Prior};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::dip::{DipType, dip};
@@ -16,7 +17,7 @@ use crate::{LossContext, LossError, Sampled, Schedule};
 /// All are means over rows and draws: KL and its parts in nats, the penalties of MMD and DIP-VAE in units of their
 /// own. Anything but `weighted` with `beta = 1` makes the loss something else than a negative bound; logs show the
 /// bound beside it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "rule", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum KlTerm {
     /// `β KL`: Higgins et al. (2017), "β-VAE", equation 4.
@@ -100,6 +101,16 @@ impl KlTerm {
         match self {
             Self::Weighted { beta } => Some(beta.at(progress)),
             _ => None,
+        }
+    }
+
+    /// The share of the training after which its weight stays.
+    pub fn warm_up_end(&self) -> f64 {
+        match self {
+            Self::Weighted { beta: schedule } | Self::Capacity { nats: schedule, .. } => {
+                schedule.end()
+            }
+            _ => 0.0,
         }
     }
 

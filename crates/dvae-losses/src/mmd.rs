@@ -1,10 +1,11 @@
 //! Maximum mean discrepancy.
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A kernel `k(x, y)` of latents, scaled by their number `d`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum MmdKernel {
     /// `exp(−‖x − y‖² / 2d)`.

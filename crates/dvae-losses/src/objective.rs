@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 use dvae_distributions::Encoding;
 use dvae_kernels::log_sum_exp;
 use dvae_random::Draws;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{count, weight};
@@ -23,7 +24,7 @@ use crate::{Elbo, KlTerm, LossError};
 /// ```
 ///
 /// Every key may be left out. What cannot be combined is refused with the reason.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Objective {
     /// The bound.
@@ -43,7 +44,7 @@ pub struct Objective {
 }
 
 /// A lower bound on `log p(x)`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Bound {
     /// `1/MK Σ [log p(x | z) − KL(q(z | x̃) ‖ p(z))]`: Im et al. (2017), equation 7. Without corruption, the
@@ -57,7 +58,7 @@ pub enum Bound {
 }
 
 /// What `p(x, z)` is divided by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Denominator {
     /// `q(z | x̃ₘ)`: the posterior that `z` was drawn from.
@@ -71,7 +72,7 @@ pub enum Denominator {
 }
 
 /// How the gradient in the encoder's weights is estimated.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Estimator {
     /// Through the reparameterised draw, and through the KL in closed form if there is one.
@@ -88,7 +89,7 @@ pub enum Estimator {
 
 /// How much entries count in the reconstruction: Vincent et al. (2010), "Stacked Denoising Autoencoders",
 /// section 3.4.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Emphasis {
     /// The weight α of entries that the corruption changed.

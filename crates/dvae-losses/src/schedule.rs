@@ -3,6 +3,7 @@
 use std::f64::consts::PI;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -23,8 +24,9 @@ use crate::error::{count, weight};
 ///
 /// `until` is the share of the training after which the value stays at `to`. It is at most 1: no warm-up is
 /// longer than the training.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(remote = "Self", rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(!remote, transform = or_short)]
 pub enum Schedule {
     /// The same throughout.
     Constant(f64),
@@ -48,8 +50,14 @@ pub enum Schedule {
     },
 }
 
+/// The schema of what may also be written in short.
+fn or_short(schema: &mut schemars::Schema) {
+    let table = std::mem::take(schema);
+    *schema = schemars::json_schema!({ "anyOf": [{ "type": "number" }, table] });
+}
+
 /// From one value to another, by a point of the training.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WarmUp {
     /// The value of the first step.
@@ -90,6 +98,15 @@ impl Schedule {
                 let within = if t == 1.0 { 1.0 } else { (t * cycles as f64).fract() };
                 between(from, to, within / rise)
             }
+        }
+    }
+
+    /// The share of the training after which the value stays.
+    pub fn end(self) -> f64 {
+        match self {
+            Self::Constant(_) => 0.0,
+            Self::Linear(WarmUp { until, .. }) | Self::Cosine(WarmUp { until, .. }) => until,
+            Self::Cyclical { cycles, rise, .. } => ((cycles - 1) as f64 + rise) / cycles as f64,
         }
     }
 
@@ -181,6 +198,22 @@ mod tests {
             }
         }
         assert!((Schedule::Cosine(warm_up).at(0.125) - (1.0 - 0.5f64.sqrt())).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_schedule_stays_where_it_is_after_its_end() {
+        let warm_up = WarmUp { from: 0.0, to: 2.0, until: 0.5 };
+        let cyclical = Schedule::Cyclical { from: 0.0, to: 1.0, cycles: 2, rise: 0.5 };
+        for (schedule, end) in [
+            (Schedule::Constant(0.7), 0.0),
+            (Schedule::Linear(warm_up), 0.5),
+            (Schedule::Cosine(warm_up), 0.5),
+            (cyclical, 0.75),
+        ] {
+            assert_eq!(schedule.end(), end);
+            assert_eq!(schedule.at(end), schedule.at(1.0), "{schedule:?}");
+            assert!(end == 0.0 || schedule.at(end - 0.1) != schedule.at(1.0), "{schedule:?}");
+        }
     }
 
     #[test]

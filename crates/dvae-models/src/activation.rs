@@ -3,10 +3,11 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::{silu, softplus};
 use dvae_kernels::Activation as Fused;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a layer applies to its sums.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Activation {
     /// Nothing.

@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use dvae_distributions::{Encoding, Likelihood, LikelihoodConfig};
 use dvae_random::{Draws, Key};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{sizes, weights};
@@ -13,7 +14,7 @@ use crate::output::Output;
 use crate::{Activation, ModelError, PosteriorConfig, PriorConfig, Vae};
 
 /// Configuration of a [`ConvVae`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConvVaeConfig {
     /// Shape of a row: `[channels, height, width]`, each at least 1.

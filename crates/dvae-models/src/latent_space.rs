@@ -9,6 +9,7 @@ use dvae_distributions::{
     Prior,
 };
 use dvae_random::Draws;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{sizes, weights};
@@ -19,7 +20,7 @@ use crate::{Activation, ModelError};
 /// The family of `q(z | x̃)`.
 ///
 /// In a file: `posterior = { law = "inverse-autoregressive", flows = 4, hidden = 64 }`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "law", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum PosteriorConfig {
     /// Normal, its latents independent.
@@ -50,7 +51,7 @@ impl Default for PosteriorConfig {
 /// The family of `p(z)`.
 ///
 /// In a file: `prior = { law = "vamp", components = 50 }`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "law", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum PriorConfig {
     /// `N(0, I)`.

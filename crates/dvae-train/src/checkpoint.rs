@@ -11,22 +11,37 @@ use burn::tensor::Bytes;
 use dvae_data::Dataset;
 use serde::{Deserialize, Serialize};
 
+use crate::early_stopping::Measured;
 use crate::run_folder::write_atomically;
+use crate::terms::TermSums;
 use crate::{TrainConfig, TrainError};
 
 const MODEL: &str = "model.bpk";
+const AVERAGE: &str = "average.bpk";
 const OPTIMIZER: &str = "optimizer.bpk";
 const MANIFEST: &str = "manifest.json";
-/// How many checkpoints are kept: the last, and the one before in case the last is damaged.
-const KEPT: usize = 2;
 
 /// What a checkpoint says of itself, written last.
 #[derive(Debug, Serialize, Deserialize)]
 struct Manifest {
     format: u32,
-    epochs_done: usize,
+    /// What wrote it.
+    version: String,
+    state: State,
     run: Identity,
     files: Vec<Checksum>,
+}
+
+/// Where a training is, beside its weights. Everything else follows from it: noise, order, schedules.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct State {
+    /// Steps done since the beginning.
+    pub(crate) steps: usize,
+    pub(crate) measured: Measured,
+    /// Terms of the training rows since the last measurement.
+    pub(crate) terms: TermSums,
+    /// Bits of the largest norm of a gradient since the last measurement.
+    pub(crate) gradient_norm: u64,
 }
 
 /// What a run must share with the one that made a checkpoint.
@@ -35,6 +50,8 @@ pub(crate) struct Identity {
     /// The settings, as JSON: text compares exactly, where parsed floats may not.
     train: String,
     corruption: String,
+    /// What the caller says of the rest: the model's configuration, say.
+    description: String,
     /// A checksum of the training rows.
     data: u32,
 }
@@ -43,18 +60,27 @@ impl Identity {
     pub(crate) fn new(
         train: &TrainConfig,
         corruption: &dyn std::fmt::Debug,
+        description: &str,
         data: &Dataset,
     ) -> Self {
         let train = serde_json::to_string(train).expect("plain settings");
-        Self { train, corruption: format!("{corruption:?}"), data: data.checksum() }
+        let (corruption, description) = (format!("{corruption:?}"), description.to_owned());
+        Self { train, corruption, description, data: data.checksum() }
     }
 
     /// What differs first, by name, as (here, there).
     fn difference(&self, other: &Self) -> Option<(&'static str, String, String)> {
         let data = |identity: &Self| format!("{:08x}", identity.data);
+        let line = |(here, there): (&str, &str)| {
+            let pair = here.lines().zip(there.lines()).find(|(here, there)| here != there);
+            let (here, there) = pair.unwrap_or((here, there));
+            (here.to_owned(), there.to_owned())
+        };
+        let (here, there) = line((&self.description, &other.description));
         [
             ("settings", self.train.clone(), other.train.clone()),
             ("corruption", self.corruption.clone(), other.corruption.clone()),
+            ("configuration", here, there),
             ("training rows of checksum", data(self), data(other)),
         ]
         .into_iter()
@@ -68,51 +94,83 @@ struct Checksum {
     crc32: u32,
 }
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
-/// Saves the state after `epochs_done` epochs in a folder of its own under `root`.
+/// What is saved.
+pub(crate) struct Snapshot<'a, M> {
+    pub(crate) state: &'a State,
+    pub(crate) model: &'a M,
+    pub(crate) average: Option<&'a M>,
+    pub(crate) optimizer: &'a ModuleOptimizer,
+    pub(crate) run: &'a Identity,
+}
+
+/// Saves a snapshot in a folder of its own under `root`, which it returns, and leaves `keep` of them.
 pub(crate) fn save<M: Module>(
     root: &Path,
-    epochs_done: usize,
-    model: &M,
-    optimizer: &ModuleOptimizer,
-    run: &Identity,
-) -> Result<(), TrainError> {
-    let target = root.join(format!("epoch-{epochs_done:05}"));
-    let beside = root.join(format!("epoch-{epochs_done:05}.tmp"));
-    for stale in [&beside, &target] {
-        if stale.exists() {
-            fs::remove_dir_all(stale).map_err(TrainError::io("replace", stale))?;
-        }
-    }
+    snapshot: &Snapshot<M>,
+    keep: usize,
+) -> Result<PathBuf, TrainError> {
+    let target = root.join(format!("step-{:08}", snapshot.state.steps));
+    let beside = root.join(format!("step-{:08}.tmp", snapshot.state.steps));
+    remove(&beside)?;
     fs::create_dir_all(&beside).map_err(TrainError::io("make the folder", &beside))?;
-    let failed = |error: burn::store::RecordError| {
-        TrainError::io("write", &target)(std::io::Error::other(error.to_string()))
-    };
-    model.valid().into_record().save(beside.join(MODEL)).map_err(failed)?;
-    optimizer.save(beside.join(OPTIMIZER)).map_err(failed)?;
-    let files = [MODEL, OPTIMIZER].map(|name| checksum(&beside, name));
-    let files = files.into_iter().collect::<Result<_, _>>()?;
-    let manifest = Manifest { format: FORMAT, epochs_done, run: run.clone(), files };
-    let manifest =
-        serde_json::to_vec_pretty(&manifest).map_err(|error| unusable(&target, error))?;
-    write_atomically(&beside.join(MANIFEST), &manifest)?;
-    sync_folder(&beside)?;
+    if let Err(error) = write(&beside, &target, snapshot) {
+        // A disk that is full is not filled further by what could not be finished.
+        let _ = fs::remove_dir_all(&beside);
+        return Err(error);
+    }
+    // Only one that could not be used, or that this very training made, has this name.
+    remove(&target)?;
     fs::rename(&beside, &target).map_err(TrainError::io("write", &target))?;
     // The new one is durable before an old one goes.
     sync_folder(root)?;
-    for (_, old) in list(root)?.into_iter().rev().skip(KEPT) {
-        fs::remove_dir_all(&old).map_err(TrainError::io("remove", &old))?;
+    for (_, old) in list(root)?.into_iter().rev().skip(keep) {
+        remove(&old)?;
     }
-    Ok(())
+    Ok(target)
+}
+
+fn remove(folder: &Path) -> Result<(), TrainError> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(TrainError::io("replace", folder)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn write<M: Module>(
+    folder: &Path,
+    target: &Path,
+    snapshot: &Snapshot<M>,
+) -> Result<(), TrainError> {
+    let failed = |error: burn::store::RecordError| {
+        TrainError::io("write", target)(std::io::Error::other(error.to_string()))
+    };
+    let mut names = vec![MODEL, OPTIMIZER];
+    snapshot.model.valid().into_record().save(folder.join(MODEL)).map_err(failed)?;
+    snapshot.optimizer.save(folder.join(OPTIMIZER)).map_err(failed)?;
+    if let Some(average) = snapshot.average {
+        average.clone().into_record().save(folder.join(AVERAGE)).map_err(failed)?;
+        names.push(AVERAGE);
+    }
+    let files = names.into_iter().map(|name| checksum(folder, name)).collect::<Result<_, _>>()?;
+    let (state, run) = (snapshot.state.clone(), snapshot.run.clone());
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    let manifest = Manifest { format: FORMAT, version, state, run, files };
+    let manifest = serde_json::to_vec_pretty(&manifest).map_err(|error| unusable(target, error))?;
+    write_atomically(&folder.join(MANIFEST), &manifest)?;
+    sync_folder(folder)
 }
 
 /// What a checkpoint holds.
 pub(crate) struct Loaded<M> {
     pub(crate) folder: PathBuf,
     pub(crate) model: M,
+    pub(crate) average: Option<M>,
     pub(crate) optimizer: ModuleOptimizer,
-    pub(crate) epochs_done: usize,
+    pub(crate) state: State,
     pub(crate) run: Identity,
 }
 
@@ -133,7 +191,9 @@ pub(crate) fn load<M: Module>(
     optimizer: ModuleOptimizer,
 ) -> Result<Loaded<M>, TrainError> {
     let (folder, manifest) = newest_intact(root)?;
-    let model = load_model(&folder, model)?;
+    let average = manifest.files.iter().any(|file| file.name == AVERAGE);
+    let average = average.then(|| load_model(&folder, AVERAGE, model.clone())).transpose()?;
+    let model = load_model(&folder, MODEL, model)?;
     let bytes = read(&folder, OPTIMIZER)?;
     // Burn puts what it loads on its own default device first, and panics where there is none.
     let optimizer = catch_unwind(AssertUnwindSafe(|| optimizer.from_bytes(bytes)))
@@ -141,8 +201,8 @@ pub(crate) fn load<M: Module>(
             unusable(&folder, "Burn's default device does not work; try BURN_DEVICE=flex")
         })?
         .map_err(|error| unusable(&folder, error))?;
-    let Manifest { epochs_done, run, .. } = manifest;
-    Ok(Loaded { folder, model, optimizer, epochs_done, run })
+    let Manifest { state, run, .. } = manifest;
+    Ok(Loaded { folder, model, average, optimizer, state, run })
 }
 
 /// Whether there is any checkpoint under `root`.
@@ -150,13 +210,15 @@ pub(crate) fn any(root: &Path) -> bool {
     list(root).is_ok_and(|checkpoints| !checkpoints.is_empty())
 }
 
-/// The weights of the newest intact checkpoint under `root`.
+/// The weights of the newest intact checkpoint under `root`: the averaged ones, if there are any.
 pub(crate) fn load_weights<M: Module>(root: &Path, model: M) -> Result<M, TrainError> {
-    load_model(&newest_intact(root)?.0, model)
+    let (folder, manifest) = newest_intact(root)?;
+    let average = manifest.files.iter().any(|file| file.name == AVERAGE);
+    load_model(&folder, if average { AVERAGE } else { MODEL }, model)
 }
 
-fn load_model<M: Module>(folder: &Path, model: M) -> Result<M, TrainError> {
-    ModuleRecord::from_bytes(read(folder, MODEL)?)
+fn load_model<M: Module>(folder: &Path, name: &str, model: M) -> Result<M, TrainError> {
+    ModuleRecord::from_bytes(read(folder, name)?)
         .and_then(|record| model.try_load_record(record))
         .map_err(|error| unusable(folder, format!("its weights do not fit this model: {error}")))
 }
@@ -202,15 +264,15 @@ fn checksum(folder: &Path, name: &str) -> Result<Checksum, TrainError> {
     Ok(Checksum { name: name.into(), crc32: crc32fast::hash(&bytes) })
 }
 
-/// Checkpoints by the epochs they have behind them, the oldest first; other folders are no business
+/// Checkpoints by the steps they have behind them, the oldest first; other folders are no business
 /// of this module.
 fn list(root: &Path) -> Result<Vec<(u64, PathBuf)>, TrainError> {
     let entries = fs::read_dir(root).map_err(TrainError::io("read the folder", root))?;
     let mut checkpoints: Vec<(u64, PathBuf)> = entries
         .filter_map(|entry| {
             let path = entry.ok()?.path();
-            let number = path.file_name()?.to_str()?.strip_prefix("epoch-")?;
-            let digits = number.len() >= 5 && number.bytes().all(|byte| byte.is_ascii_digit());
+            let number = path.file_name()?.to_str()?.strip_prefix("step-")?;
+            let digits = number.len() >= 8 && number.bytes().all(|byte| byte.is_ascii_digit());
             (digits && path.is_dir()).then_some((number.parse().ok()?, path))
         })
         .collect();
@@ -239,21 +301,21 @@ mod tests {
     fn only_folders_named_as_checkpoints_count_and_in_the_order_of_their_numbers() {
         let root = tempfile::tempdir().unwrap();
         let names =
-            ["data", "epoch-00009.tmp", "epoch-x", "epoch-100000", "epoch-99999", "epoch-1"];
+            ["data", "step-00000009.tmp", "step-x", "step-100000000", "step-99999999", "step-1"];
         for name in names {
             fs::create_dir(root.path().join(name)).unwrap();
         }
         let numbers: Vec<u64> = list(root.path()).unwrap().into_iter().map(|(n, _)| n).collect();
-        assert_eq!(numbers, [99_999, 100_000]);
+        assert_eq!(numbers, [99_999_999, 100_000_000]);
     }
 
     #[test]
     fn any_learning_rate_is_the_same_after_a_manifest() {
         for rate in [0.01 * 1.1, 1.0 / 3.0, f64::MIN_POSITIVE, 0.1 + 0.2] {
-            let learning_rate = crate::LearningRate::Constant { rate };
+            let learning_rate = crate::LearningRate::constant(rate);
             let train = TrainConfig { learning_rate, ..TrainConfig::default() };
             let rows = Dataset::from_bytes(vec![1, 2], &[1]).unwrap();
-            let run = Identity::new(&train, &"masking", &rows);
+            let run = Identity::new(&train, &"masking", "", &rows);
             let text = serde_json::to_string(&run).unwrap();
             assert_eq!(serde_json::from_str::<Identity>(&text).unwrap(), run);
         }

@@ -1,83 +1,107 @@
 //! How a run is trained.
 
 use dvae_losses::Objective;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::TrainError;
+use crate::{EarlyStopping, LearningRate, OptimizerConfig, TrainError};
 
-/// Settings of the training loop.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// Settings of the training loop. In a file every key may be left out.
+///
+/// ```toml
+/// [train]
+/// epochs = 20
+/// batch_size = 128
+/// accumulate = 1                   # batches a step
+/// optimizer = { name = "adam" }    # or "adam-w", "sgd"
+/// learning_rate = 0.001            # or { rate = 0.001, warm_up = 0.05, decay = { cosine = { to = 1e-5 } } }
+/// max_gradient_norm = 1.0          # gradients are not clipped if it is left out
+/// ema = 0.999                      # no average of the weights if it is left out
+/// early_stopping = { patience = 5 }
+/// validate = { epochs = 1 }        # or { steps = 500 }
+/// checkpoint = { epochs = 1 }
+/// keep = 2                         # checkpoints
+/// seed = 1
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct TrainConfig {
     /// Passes over the training rows, at least 1.
     pub epochs: usize,
-    /// Rows a step, at least 1; the last batch of an epoch holds the rest.
+    /// Rows of a batch, at least 1; the last batch of an epoch holds the rest.
     pub batch_size: usize,
-    /// Step size of Adam (Kingma & Ba 2015; β₁ = 0.9, β₂ = 0.999, ε = 10⁻⁸).
+    /// Batches whose gradients make one step, at least 1; the last step of an epoch takes the rest.
+    pub accumulate: usize,
+    /// What takes the steps.
+    pub optimizer: OptimizerConfig,
+    /// How large they are.
     pub learning_rate: LearningRate,
-    /// What is maximised; its default is the DVAE bound.
-    #[serde(default)]
-    pub objective: Objective,
+    /// The largest Euclidean norm of all gradients together; larger ones are scaled down to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_gradient_norm: Option<f64>,
+    /// The decay of an exponential moving average of the weights, in `(0, 1)`: see [`Trainer`](crate::Trainer).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ema: Option<f64>,
+    /// When training ends before its last epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub early_stopping: Option<EarlyStopping>,
+    /// How often the bound on held-out rows is measured; also after the last step.
+    pub validate: Every,
+    /// How often the state is saved; also after the last step.
+    pub checkpoint: Every,
+    /// How many checkpoints are kept, at least 1: the older ones are for when the last is damaged.
+    pub keep: usize,
     /// What all randomness of the run comes from.
     pub seed: u64,
+    /// What is maximised.
+    pub objective: Objective,
+}
+
+/// How often something is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Every {
+    /// After so many epochs, at least 1.
+    Epochs(usize),
+    /// After so many steps, at least 1, counted from the beginning of the training.
+    Steps(usize),
+}
+
+impl Every {
+    /// Whether it is time, after `steps` steps of the training.
+    pub(crate) fn is_due(self, steps: usize, per_epoch: usize) -> bool {
+        let every = match self {
+            Self::Epochs(epochs) => epochs.saturating_mul(per_epoch),
+            Self::Steps(steps) => steps,
+        };
+        steps.is_multiple_of(every)
+    }
+
+    fn count(self) -> usize {
+        match self {
+            Self::Epochs(count) | Self::Steps(count) => count,
+        }
+    }
 }
 
 impl Default for TrainConfig {
-    /// 20 epochs of batches of 128 with Adam at 10⁻³ on the DVAE bound, seed 1.
+    /// 20 epochs of batches of 128 with Adam at 10⁻³ on the DVAE bound, seed 1; the bound is measured and the
+    /// state saved after each epoch, and two checkpoints are kept.
     fn default() -> Self {
         Self {
             epochs: 20,
             batch_size: 128,
-            learning_rate: LearningRate::Constant { rate: 1e-3 },
-            objective: Objective::default(),
+            accumulate: 1,
+            optimizer: OptimizerConfig::default(),
+            learning_rate: LearningRate::default(),
+            max_gradient_norm: None,
+            ema: None,
+            early_stopping: None,
+            validate: Every::Epochs(1),
+            checkpoint: Every::Epochs(1),
+            keep: 2,
             seed: 1,
-        }
-    }
-}
-
-/// A learning rate over the steps of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "schedule", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum LearningRate {
-    /// The same at every step.
-    Constant {
-        /// The rate.
-        rate: f64,
-    },
-    /// From `start` to `end` along half a cosine (Loshchilov & Hutter 2017, "SGDR", equation 5).
-    Cosine {
-        /// The rate of the first step.
-        start: f64,
-        /// The rate that the last step comes down to.
-        end: f64,
-    },
-}
-
-impl LearningRate {
-    /// The rate of step `step` of `steps`, counted from 0.
-    pub fn at(self, step: usize, steps: usize) -> f64 {
-        match self {
-            Self::Constant { rate } => rate,
-            Self::Cosine { start, end } => {
-                let done = step as f64 / steps.saturating_sub(1).max(1) as f64;
-                end + 0.5 * (start - end) * (1.0 + (std::f64::consts::PI * done).cos())
-            }
-        }
-    }
-
-    fn check(self) -> Result<(), TrainError> {
-        let positive = |name, value: f64| {
-            if !(value > 0.0 && value.is_finite()) {
-                return Err(TrainError::LearningRate { name, value });
-            }
-            Ok(())
-        };
-        match self {
-            Self::Constant { rate } => positive("learning_rate.rate", rate),
-            Self::Cosine { start, end } => {
-                positive("learning_rate.start", start)?;
-                positive("learning_rate.end", end)
-            }
+            objective: Objective::default(),
         }
     }
 }
@@ -85,28 +109,67 @@ impl LearningRate {
 impl TrainConfig {
     /// An error naming the first setting that is out of range.
     pub fn check(&self) -> Result<(), TrainError> {
-        for (name, count) in [("epochs", self.epochs), ("batch_size", self.batch_size)] {
-            if count == 0 || count > u32::MAX as usize {
-                return Err(TrainError::Count { name, value: count });
+        for (name, value) in [
+            ("epochs", self.epochs),
+            ("batch_size", self.batch_size),
+            ("accumulate", self.accumulate),
+            ("validate", self.validate.count()),
+            ("checkpoint", self.checkpoint.count()),
+            ("keep", self.keep),
+        ] {
+            if value == 0 || value > u32::MAX as usize {
+                return Err(TrainError::Count { name, value });
             }
         }
+        self.optimizer.check()?;
         self.learning_rate.check()?;
+        if let Some(value) = self.max_gradient_norm {
+            positive("max_gradient_norm", value)?;
+        }
+        if let Some(decay) = self.ema {
+            share("ema", decay)?;
+        }
+        if let Some(early_stopping) = self.early_stopping {
+            early_stopping.check()?;
+        }
         Ok(self.objective.check()?)
     }
+}
+
+/// An error unless `value` is finite and above 0; NaN is neither.
+pub(crate) fn positive(name: &'static str, value: f64) -> Result<(), TrainError> {
+    if !(value > 0.0 && value.is_finite()) {
+        return Err(TrainError::Positive { name, value });
+    }
+    Ok(())
+}
+
+/// An error unless `value` is finite and at least 0.
+pub(crate) fn not_negative(name: &'static str, value: f64) -> Result<(), TrainError> {
+    if !(value >= 0.0 && value.is_finite()) {
+        return Err(TrainError::NotNegative { name, value });
+    }
+    Ok(())
+}
+
+/// An error unless `value` is in `(0, 1)`.
+pub(crate) fn share(name: &'static str, value: f64) -> Result<(), TrainError> {
+    if !(value > 0.0 && value < 1.0) {
+        return Err(TrainError::Share { name, value });
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    // Halfway down a half cosine is the mean of its ends.
     #[test]
-    fn a_cosine_goes_from_start_to_end() {
-        let rate = LearningRate::Cosine { start: 1e-2, end: 1e-4 };
-        for (step, expected) in [(0, 1e-2), (50, 5.05e-3), (100, 1e-4)] {
-            assert!((rate.at(step, 101) - expected).abs() < 1e-12, "{step}");
-        }
-        assert_eq!(rate.at(0, 1), 1e-2);
+    fn it_is_time_after_so_many_epochs_or_steps() {
+        let due = |every: Every| (1..=12).filter(|&s| every.is_due(s, 3)).collect::<Vec<_>>();
+        assert_eq!(due(Every::Epochs(1)), [3, 6, 9, 12]);
+        assert_eq!(due(Every::Epochs(2)), [6, 12]);
+        assert_eq!(due(Every::Steps(5)), [5, 10]);
     }
 
     #[test]
@@ -122,10 +185,19 @@ mod tests {
             "`batch_size` must be between 1 and 4294967295, but is 0"
         );
         assert!(error(|c| c.epochs = usize::MAX).contains("but is 18446744073709551615"));
+        assert!(error(|c| c.accumulate = 0).starts_with("`accumulate` must be between 1"));
+        assert!(error(|c| c.keep = 0).starts_with("`keep` must be between 1"));
+        assert!(error(|c| c.validate = Every::Steps(0)).starts_with("`validate` must be"));
         assert!(error(|c| c.objective.latents = 0).starts_with("`latents` must be between 1"));
-        let nan = error(|c| c.learning_rate = LearningRate::Constant { rate: f64::NAN });
-        assert!(nan.ends_with("must be finite and above 0, but is NaN"), "{nan}");
-        let end = error(|c| c.learning_rate = LearningRate::Cosine { start: 0.1, end: -0.1 });
-        assert!(end.starts_with("`learning_rate.end`"), "{end}");
+        let norm = error(|c| c.max_gradient_norm = Some(f64::NAN));
+        assert_eq!(norm, "`max_gradient_norm` must be finite and above 0, but is NaN");
+        let ema = error(|c| c.ema = Some(1.0));
+        assert_eq!(ema, "`ema` must be above 0 and below 1, but is 1");
+    }
+
+    #[test]
+    fn an_empty_file_is_the_default() {
+        let read: TrainConfig = serde_json::from_str("{}").unwrap();
+        assert_eq!(read, TrainConfig::default());
     }
 }

@@ -19,13 +19,57 @@ pub enum TrainError {
         /// What it was given.
         value: usize,
     },
-    /// A learning rate that is negative, 0, infinite, or NaN.
-    #[error("`{name}` is a learning rate and must be finite and above 0, but is {value}")]
-    LearningRate {
+    /// A number that is negative, 0, infinite, or NaN.
+    #[error("`{name}` must be finite and above 0, but is {value}")]
+    Positive {
         /// The parameter.
         name: &'static str,
         /// What it was given.
         value: f64,
+    },
+    /// A number that is negative, infinite, or NaN.
+    #[error("`{name}` must be finite and at least 0, but is {value}")]
+    NotNegative {
+        /// The parameter.
+        name: &'static str,
+        /// What it was given.
+        value: f64,
+    },
+    /// A number that is not in `(0, 1)`.
+    #[error("`{name}` must be above 0 and below 1, but is {value}")]
+    Share {
+        /// The parameter.
+        name: &'static str,
+        /// What it was given.
+        value: f64,
+    },
+    /// The decay of a mean that is not in `[0, 1)`.
+    #[error("`{name}` must be at least 0 and below 1, but is {value}")]
+    Decay {
+        /// The parameter.
+        name: &'static str,
+        /// What it was given.
+        value: f64,
+    },
+    /// A warm-up that takes all of the training, or more.
+    #[error(
+        "`learning_rate.warm_up` is a share of the training, at least 0 and below 1, but is {value}: \
+         a warm-up longer than the training never ends"
+    )]
+    WarmUp {
+        /// What it was given.
+        value: f64,
+    },
+    /// Nesterov's step without momentum.
+    #[error("`optimizer.nesterov` needs a momentum: set `optimizer.momentum` above 0, to 0.9 say")]
+    Nesterov,
+    /// Early stopping that could never happen.
+    #[error(
+        "`early_stopping` could never end the training: {reason}, and nothing is counted before that"
+    )]
+    NeverEarly {
+        /// Why not.
+        reason: &'static str,
     },
     /// A set without rows.
     #[error("the {set} set has no rows")]
@@ -57,20 +101,23 @@ pub enum TrainError {
     /// Data that could not be batched.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// A term of the bound that became infinite or NaN.
+    /// A term of the bound, a gradient or a weight that became infinite or NaN.
     #[error(
-        "the {term} became {value} at epoch {epoch}, step {step}: a lower learning rate may help, or \
-         data without NaN and on a smaller scale; checkpoints made before are untouched"
+        "the {term} became {value} at epoch {epoch}, step {step}{}: a lower learning rate or \
+         `max_gradient_norm` may help, or data on a smaller scale; checkpoints made before are untouched",
+        on_rows(rows)
     )]
     NonFinite {
-        /// Which term.
-        term: &'static str,
+        /// What it was: a term, the norm of the gradient, or a weight by its name.
+        term: String,
         /// What it became.
         value: f64,
         /// The epoch, from 1.
         epoch: usize,
         /// The step in the epoch, from 1.
         step: usize,
+        /// The ids of the rows of that step.
+        rows: Vec<u64>,
     },
     /// A file or folder that could not be written or read.
     #[error("cannot {action} {}: {source}", path.display())]
@@ -88,6 +135,20 @@ pub enum TrainError {
         /// The folder.
         path: PathBuf,
     },
+    /// A run folder that another process writes.
+    #[error("{} is in use by another process: wait until it ends, or choose another folder", path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Weights that cannot be read or do not fit the model.
+    #[error("the weights {} cannot be used: {reason}", path.display())]
+    Weights {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// A checkpoint that cannot be used.
     #[error("the checkpoint {} cannot be used: {reason}", path.display())]
     Checkpoint {
@@ -104,4 +165,18 @@ impl TrainError {
         let path = path.to_path_buf();
         move |source| Self::Io { action, path, source }
     }
+}
+
+/// The first few rows of a step.
+fn on_rows(rows: &[u64]) -> String {
+    const SHOWN: usize = 8;
+    let mut text = String::new();
+    for (place, row) in rows.iter().take(SHOWN).enumerate() {
+        text.push_str(if place == 0 { ", on rows " } else { ", " });
+        text.push_str(&row.to_string());
+    }
+    if rows.len() > SHOWN {
+        text.push_str(&format!(" and {} more", rows.len() - SHOWN));
+    }
+    text
 }

@@ -1,14 +1,14 @@
-//! One JSON object a line for each epoch.
+//! One JSON object a line for each measurement.
 
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
 
-use crate::{EpochReport, Event, Observer, TrainError};
+use crate::{Event, Observer, Report, TrainError};
 
-/// Appends an [`EpochReport`](crate::EpochReport) to a file after each epoch.
+/// Appends a [`Report`] to a file after each measurement.
 ///
-/// When a run resumes, lines of epochs that are done again go first, so the file has each epoch
+/// When a run resumes, lines of steps that are done again go first, so the file has each measurement
 /// once; a run from its beginning empties the file.
 #[derive(Debug)]
 pub struct JsonLines {
@@ -21,19 +21,20 @@ impl JsonLines {
         Self { path: path.into() }
     }
 
-    /// Leaves the lines of the epochs that are behind.
-    fn rewind(&self, epochs: usize) -> Result<(), TrainError> {
-        let text = if self.path.exists() {
-            std::fs::read_to_string(&self.path).map_err(TrainError::io("read", &self.path))?
+    /// Leaves the lines of the steps that are behind.
+    fn rewind(&self, steps: usize) -> Result<(), TrainError> {
+        let bytes = if self.path.exists() {
+            std::fs::read(&self.path).map_err(TrainError::io("read", &self.path))?
         } else {
-            String::new()
+            vec![]
         };
-        // A line that was torn off, or is of an epoch that will be done again, goes.
-        let behind = |line: &&str| {
-            serde_json::from_str::<EpochReport>(line).is_ok_and(|report| report.epoch <= epochs)
+        // A line that was torn off, or is of a step that will be done again, goes.
+        let behind = |line: &&[u8]| {
+            serde_json::from_slice::<Report>(line).is_ok_and(|report| report.step <= steps)
         };
-        let kept: String = text.split_inclusive('\n').filter(behind).collect();
-        crate::run_folder::write_atomically(&self.path, kept.as_bytes())
+        let lines = bytes.split_inclusive(|&byte| byte == b'\n');
+        let kept: Vec<&[u8]> = lines.filter(|line| line.ends_with(b"\n")).filter(behind).collect();
+        crate::run_folder::write_atomically(&self.path, &kept.concat())
     }
 
     fn append(&self, line: &str) -> std::io::Result<()> {
@@ -46,12 +47,12 @@ impl JsonLines {
 impl Observer for JsonLines {
     fn observe(&mut self, event: &Event) -> Result<(), TrainError> {
         match event {
-            Event::Started { epochs_done, .. } => self.rewind(*epochs_done),
-            Event::Epoch(report) => serde_json::to_string(report)
+            Event::Started { steps_done, .. } => self.rewind(*steps_done),
+            Event::Measured(report) => serde_json::to_string(report)
                 .map_err(std::io::Error::from)
                 .and_then(|line| self.append(&line))
                 .map_err(TrainError::io("write", &self.path)),
-            Event::Steps { .. } | Event::Finished => Ok(()),
+            _ => Ok(()),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The training loop: corrupt, infer, decode, score the clean data, and survive interruption.
 //!
 //! [`denoising_draws`] is the whole DVAE and the only place where corruption, model and bound meet.
-//! [`Trainer`] is the loop around it: shuffling, noise, optimiser, learning rate, validation,
-//! checkpoints. Observers watch it ([`Progress`], [`JsonLines`]) and cannot change it.
+//! [`Trainer`] is the loop around it: shuffling, noise, optimiser, learning rate, averaged weights,
+//! validation, early stopping, checkpoints. Observers watch it ([`Progress`], [`JsonLines`],
+//! [`TensorBoard`], [`TextLog`]) and cannot change it.
 //!
 //! | Piece              | What it is                                                             |
 //! |--------------------|------------------------------------------------------------------------|
@@ -11,6 +12,8 @@
 //! | [`Trainer`]        | minimises it, epoch by epoch; resumes to the same bits                  |
 //! | [`evaluate`]       | the bound of a trained model, on clean or on corrupted input            |
 //! | [`RunFolder`]      | where a run keeps its configuration, metrics, checkpoints and pictures   |
+//! | [`save_weights`]   | weights for use elsewhere, as safetensors; [`load_weights`]              |
+//! | [`import_state_dict`] | weights from PyTorch                                                  |
 //!
 //! ```
 //! use burn::tensor::Device;
@@ -26,7 +29,7 @@
 //! let model = config.init(Key::new(1).purpose(Purpose::Weights), &device)?;
 //! let training = TrainConfig { epochs: 1, ..TrainConfig::default() };
 //! let trainer = Trainer::<4, _>::new(model, Box::new(Masking::new(0.5)?), training, &device)?;
-//! let model = trainer.fit(&train, &held_out, &mut [])?;
+//! let model = trainer.fit(&train, &held_out, &mut [])?.model;
 //! let cleaned = model.denoise(held_out.gather::<4>(&held_out.ids()[..3], &device));
 //! assert_eq!(cleaned.dims(), [3, 1, 28, 28]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -34,30 +37,50 @@
 //!
 //! # What this gives up
 //!
-//! - A checkpoint is made after an epoch, so an interruption costs up to one epoch.
+//! - What is lost when the process is killed is the work since the last checkpoint; an [`Interrupt`] loses
+//!   nothing.
 //! - One device: several devices or machines are outside this crate.
-//! - A non-finite term is found when terms are read, every ten steps, and named to the step.
+//! - A term or gradient that is not finite is found when figures are read, every ten steps, and named to the
+//!   step; a weight to the last of those ten.
+//! - With clipping, every step on a GPU waits for the norm of its gradient.
 
+mod ahead;
+mod average;
 mod checkpoint;
 mod config;
+mod early_stopping;
 mod error;
 mod evaluate;
 mod fit;
+mod interrupt;
 mod json_lines;
+mod learning_rate;
 mod observer;
+mod optimizer;
+mod pending;
 mod progress;
 mod run_folder;
 mod step;
+mod tensor_board;
 mod terms;
+mod text_log;
 mod trainer;
+mod weights;
 
-pub use config::{LearningRate, TrainConfig};
+pub use config::{Every, TrainConfig};
+pub use early_stopping::EarlyStopping;
 pub use error::TrainError;
 pub use evaluate::{Evaluation, evaluate};
+pub use interrupt::Interrupt;
 pub use json_lines::JsonLines;
-pub use observer::{EpochReport, Event, Observer, Training, Validation};
+pub use learning_rate::{Decay, LearningRate};
+pub use observer::{End, Event, Observer, Report, Training, Validation};
+pub use optimizer::OptimizerConfig;
 pub use progress::Progress;
 pub use run_folder::RunFolder;
 pub use step::{Streams, denoising_draws, denoising_elbo};
+pub use tensor_board::TensorBoard;
 pub use terms::MeanElbo;
-pub use trainer::{Trainer, load_weights};
+pub use text_log::TextLog;
+pub use trainer::{Trained, Trainer, load_checkpoint};
+pub use weights::{import_state_dict, load_weights, read_metadata, save_weights};

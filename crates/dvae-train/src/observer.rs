@@ -1,5 +1,8 @@
 //! Watching a run.
 
+use std::fmt;
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Evaluation, MeanElbo, TrainError};
@@ -13,10 +16,10 @@ pub trait Observer: Send {
 /// What happens in a run.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
-    /// Training starts, or goes on after `epochs_done` epochs of an earlier sitting.
+    /// Training starts, or goes on after `steps_done` steps of an earlier sitting.
     Started {
-        /// Epochs that are behind.
-        epochs_done: usize,
+        /// Steps that are behind.
+        steps_done: usize,
         /// Epochs in all.
         epochs: usize,
         /// Steps in each of them.
@@ -24,38 +27,67 @@ pub enum Event<'a> {
     },
     /// Some steps are done.
     Steps {
-        /// The epoch, from 1.
-        epoch: usize,
-        /// Steps done in this epoch.
+        /// Steps done since the beginning of the training.
         step: usize,
-        /// Means over the rows of this epoch so far.
+        /// Means over the rows since the last measurement.
         so_far: MeanElbo,
     },
-    /// An epoch is done and validated.
-    Epoch(&'a EpochReport),
-    /// Training ends.
-    Finished,
+    /// The bound on held-out rows was measured.
+    Measured(&'a Report),
+    /// The state was saved in this folder.
+    Saved(&'a Path),
+    /// The sitting ends.
+    Ended(End),
 }
 
-/// One epoch, as it is logged.
+/// How a sitting of a training ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// All epochs are done.
+    Finished,
+    /// The bound no longer improved: [`EarlyStopping`](crate::EarlyStopping).
+    StoppedEarly,
+    /// It was asked to: [`Trainer::until`](crate::Trainer::until), [`Interrupt`](crate::Interrupt).
+    Interrupted,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Finished => "all epochs are done",
+            Self::StoppedEarly => "the bound no longer improved",
+            Self::Interrupted => "it was interrupted",
+        })
+    }
+}
+
+/// A measurement, and the training that led to it, as they are logged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EpochReport {
+pub struct Report {
     /// The epoch, from 1.
     pub epoch: usize,
+    /// Steps done since the beginning of the training.
+    pub step: usize,
     /// The weight of the KL in the loss at the last step, if the objective has one; the terms below are
     /// never weighted.
     pub beta: Option<f64>,
-    /// The learning rate of its last step.
+    /// The learning rate of the last step.
     pub learning_rate: f64,
-    /// Means over the training rows, each at the weights of its own step, on corrupted input.
+    /// The largest norm of a gradient since the last measurement, before clipping.
+    pub gradient_norm: f64,
+    /// Means over the training rows since the last measurement, each at the weights of its own step, on
+    /// corrupted input.
     pub train: Training,
-    /// Measured on held-out rows after the epoch.
+    /// Measured on held-out rows after the step, with the averaged weights if there are any.
     pub validation: Validation,
-    /// Wall time of the epoch's training steps.
+    /// Whether no measurement before had a larger bound with corrupted input.
+    pub best: bool,
+    /// Wall time of the training steps since the last measurement of this sitting.
     pub seconds: f64,
 }
 
-/// What training saw in an epoch.
+/// What training saw.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Training {
     /// What was minimised, in nats.
@@ -67,7 +99,7 @@ pub struct Training {
     pub kl_per_latent: Vec<f64>,
 }
 
-/// The bound on held-out rows, with noise that is the same after every epoch.
+/// The bound on held-out rows, with noise that is the same every time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Validation {
     /// With clean input.

@@ -18,7 +18,7 @@ pub struct Progress {
 impl Progress {
     /// A bar with this name before it.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), bar: ProgressBar::hidden(), epochs: 0, steps_per_epoch: 0 }
+        Self { name: name.into(), bar: ProgressBar::hidden(), epochs: 0, steps_per_epoch: 1 }
     }
 
     fn describe(&self, epoch: usize, terms: &MeanElbo) -> String {
@@ -32,25 +32,26 @@ impl Progress {
 impl Observer for Progress {
     fn observe(&mut self, event: &Event) -> Result<(), TrainError> {
         match *event {
-            Event::Started { epochs_done, epochs, steps_per_epoch } => {
+            Event::Started { steps_done, epochs, steps_per_epoch } => {
                 (self.epochs, self.steps_per_epoch) = (epochs, steps_per_epoch);
                 let style = ProgressStyle::with_template(BAR).expect("a right template");
                 self.bar = ProgressBar::new((epochs * steps_per_epoch) as u64)
                     .with_style(style)
                     .with_prefix(self.name.clone())
-                    .with_position((epochs_done * steps_per_epoch) as u64);
+                    .with_position(steps_done as u64);
                 self.bar.reset_eta();
             }
-            Event::Steps { epoch, step, so_far } => {
+            Event::Steps { step, so_far } => {
+                let epoch = (step - 1) / self.steps_per_epoch + 1;
                 self.bar.set_message(self.describe(epoch, &so_far));
-                self.bar.set_position(((epoch - 1) * self.steps_per_epoch + step) as u64);
+                self.bar.set_position(step as u64);
             }
-            Event::Epoch(report) if self.bar.is_hidden() => {
+            Event::Measured(report) if self.bar.is_hidden() => {
                 let text = self.describe(report.epoch, &report.validation.corrupted.mean);
                 eprintln!("{} epoch {text} (held-out, corrupted input)", self.name);
             }
-            Event::Epoch(_) => {}
-            Event::Finished => self.bar.abandon(),
+            Event::Measured(_) | Event::Saved(_) => {}
+            Event::Ended(_) => self.bar.abandon(),
         }
         Ok(())
     }

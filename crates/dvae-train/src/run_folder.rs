@@ -1,22 +1,32 @@
 //! The folder of a run.
 
-use std::fs;
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::TrainError;
 
 /// Where a run keeps what it makes:
 ///
 /// ```text
-/// config.toml      the resolved configuration
-/// metrics.jsonl    one line an epoch
-/// checkpoints/     the last two, each complete
-/// *.png, …         whatever else is saved
+/// config.toml         the resolved configuration
+/// metrics.jsonl       one line a measurement
+/// checkpoints/        the last ones, each complete
+/// best.safetensors    the weights with the largest bound on held-out rows
+/// last.safetensors    those at the end of the last sitting
+/// log.txt, events/    for people, and for TensorBoard
+/// *.png, …            whatever else is saved
 /// ```
+///
+/// As long as it is held, no other process can hold the same folder: it locks the file `.lock` there.
 #[derive(Clone, Debug)]
 pub struct RunFolder {
     path: PathBuf,
+    /// Unlocked when the last clone is gone, or the process, however it ends.
+    _lock: Arc<File>,
 }
+
+const LOCK: &str = ".lock";
 
 impl RunFolder {
     /// A new folder `root/name-001`, or with the next number that is free.
@@ -25,7 +35,7 @@ impl RunFolder {
         for number in 1u32.. {
             let path = root.join(format!("{name}-{number:03}"));
             match fs::create_dir(&path) {
-                Ok(()) => return Ok(Self { path }),
+                Ok(()) => return Self::locked(path),
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(source) => return Err(TrainError::io("make the folder", &path)(source)),
             }
@@ -37,20 +47,36 @@ impl RunFolder {
     pub fn new(path: &Path) -> Result<Self, TrainError> {
         fs::create_dir_all(path).map_err(TrainError::io("make the folder", path))?;
         let mut entries = fs::read_dir(path).map_err(TrainError::io("read the folder", path))?;
-        if entries.next().is_some() {
+        // A run that could not begin leaves its lock.
+        if entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() != LOCK)) {
             return Err(TrainError::Occupied { path: path.into() });
         }
-        let folder = Self { path: path.into() };
-        // A folder that exists may still be one that cannot be written.
-        folder.write("config.toml", b"")?;
-        Ok(folder)
+        Self::locked(path.into())
+    }
+
+    /// The folder of a run that goes on.
+    pub fn open(path: &Path) -> Result<Self, TrainError> {
+        fs::read_dir(path).map_err(TrainError::io("read the folder", path))?;
+        Self::locked(path.into())
+    }
+
+    /// Also shows that it can be written.
+    fn locked(path: PathBuf) -> Result<Self, TrainError> {
+        let lock_path = path.join(LOCK);
+        let open = OpenOptions::new().create(true).append(true).open(&lock_path);
+        let lock = open.map_err(TrainError::io("write", &lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path, _lock: Arc::new(lock) }),
+            Err(TryLockError::WouldBlock) => Err(TrainError::InUse { path }),
+            Err(TryLockError::Error(error)) => Err(TrainError::io("lock", &lock_path)(error)),
+        }
     }
 
     /// A folder of its own within this one, new.
     pub fn subfolder(&self, name: &str) -> Result<Self, TrainError> {
         let path = self.path.join(name);
         fs::create_dir(&path).map_err(TrainError::io("make the folder", &path))?;
-        Ok(Self { path })
+        Self::locked(path)
     }
 
     /// The folder itself.
@@ -61,6 +87,16 @@ impl RunFolder {
     /// Where [`JsonLines`](crate::JsonLines) goes.
     pub fn metrics(&self) -> PathBuf {
         self.path.join("metrics.jsonl")
+    }
+
+    /// Where [`TextLog`](crate::TextLog) goes.
+    pub fn log(&self) -> PathBuf {
+        self.path.join("log.txt")
+    }
+
+    /// Where [`TensorBoard`](crate::TensorBoard) goes.
+    pub fn events(&self) -> PathBuf {
+        self.path.join("events")
     }
 
     /// Where checkpoints go.
@@ -82,7 +118,11 @@ pub(crate) fn write_atomically(path: &Path, contents: &[u8]) -> Result<(), Train
     fs::write(&beside, contents)
         .and_then(|()| fs::File::open(&beside)?.sync_all())
         .and_then(|()| fs::rename(&beside, path))
-        .map_err(TrainError::io("write", path))
+        .map_err(|error| {
+            // A disk that is full is not filled further by what could not be finished.
+            let _ = fs::remove_file(&beside);
+            TrainError::io("write", path)(error)
+        })
 }
 
 #[cfg(test)]
@@ -98,6 +138,21 @@ mod tests {
         first.write("config.toml", b"a = 1").unwrap();
         let error = RunFolder::new(first.path()).unwrap_err().to_string();
         assert!(error.contains("run-001 exists and is not empty"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_is_held_by_one_at_a_time() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("run");
+        let folder = RunFolder::new(&path).unwrap();
+        let error = RunFolder::open(&path).unwrap_err().to_string();
+        assert!(error.contains("run is in use by another process"), "{error}");
+        let clone = folder.clone();
+        drop(folder);
+        assert!(RunFolder::open(&path).is_err());
+        drop(clone);
+        RunFolder::open(&path).unwrap();
+        assert!(RunFolder::open(&root.path().join("none")).is_err());
     }
 
     #[test]

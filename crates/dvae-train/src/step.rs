@@ -1,8 +1,8 @@
 //! The denoising bound: where corruption, model and density meet.
 
 use burn::tensor::kind::Basic;
-use burn::tensor::{Bool, Tensor};
-use dvae_corruption::Corruption;
+use burn::tensor::{Bool, Float, Tensor};
+use dvae_corruption::{Corrupted, Corruption};
 use dvae_distributions::{Encoding, Inference, Likelihood, Posterior};
 use dvae_kernels::log_sum_exp;
 use dvae_losses::{Denominator, Elbo, Emphasis, Estimator, Objective, Sampled, importance_shares};
@@ -77,33 +77,70 @@ pub fn denoising_draws<const D: usize, K: Basic, V: Vae<D, K>>(
     objective: &Objective,
     streams: &mut Streams,
 ) -> Vec<Sampled> {
-    let observed = observed.map(Tensor::<D, Bool>::float);
-    let mut targets = Vec::with_capacity(objective.corruptions);
-    let mut inferred = Vec::with_capacity(objective.corruptions);
-    for _ in 0..objective.corruptions {
-        let corrupted = corruption.corrupt(clean.clone(), &mut streams.corruption);
-        let encoding = model.encode(corrupted.input);
-        let draws = (0..objective.latents).map(|_| encoding.infer(&mut streams.latent)).collect();
-        let emphasis = emphasis(objective.emphasis, &corrupted.changed, observed.as_ref());
-        targets.push(Target { clean: clean.clone(), observed: observed.clone(), emphasis });
-        inferred.push(Inferred { encoding, draws });
+    let damaged =
+        Damaged::new(clean, observed, corruption, objective.corruptions, &mut streams.corruption);
+    damaged.score(model, objective, &mut streams.latent)
+}
+
+/// Clean rows, and what an encoder is shown of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Damaged<const D: usize, K: Basic = Float> {
+    clean: Tensor<D, K>,
+    /// Which entries were observed; all, if nothing.
+    observed: Option<Tensor<D, Bool>>,
+    /// Draws of `x̃`.
+    corrupted: Vec<Corrupted<D, K>>,
+}
+
+impl<const D: usize, K: Basic> Damaged<D, K> {
+    /// Draws `x̃` so many times.
+    pub(crate) fn new(
+        clean: Tensor<D, K>,
+        observed: Option<Tensor<D, Bool>>,
+        corruption: &dyn Corruption<D, K>,
+        corruptions: usize,
+        draws: &mut Draws,
+    ) -> Self {
+        let corrupted =
+            (0..corruptions).map(|_| corruption.corrupt(clean.clone(), draws)).collect();
+        Self { clean, observed, corrupted }
     }
-    if objective.denominator == Denominator::Mixture {
-        divide_by_mixture(&mut inferred);
-    }
-    let tracked = inferred[0].draws[0].latent.is_tracked();
-    match objective.estimator {
-        Estimator::StickingTheLanding if tracked => stick_the_landing(&mut inferred),
-        Estimator::DoublyReparameterised if tracked => {
-            reparameterise_twice(model, &targets[0], &mut inferred);
+
+    /// [`denoising_draws`] of what was damaged.
+    pub(crate) fn score<V: Vae<D, K>>(
+        self,
+        model: &V,
+        objective: &Objective,
+        latent: &mut Draws,
+    ) -> Vec<Sampled> {
+        let Self { clean, observed, corrupted } = self;
+        let observed = observed.map(Tensor::<D, Bool>::float);
+        let mut targets = Vec::with_capacity(corrupted.len());
+        let mut inferred = Vec::with_capacity(corrupted.len());
+        for Corrupted { input, changed } in corrupted {
+            let encoding = model.encode(input);
+            let draws = (0..objective.latents).map(|_| encoding.infer(latent)).collect();
+            let emphasis = emphasis(objective.emphasis, &changed, observed.as_ref());
+            targets.push(Target { clean: clean.clone(), observed: observed.clone(), emphasis });
+            inferred.push(Inferred { encoding, draws });
         }
-        _ => {}
+        if objective.denominator == Denominator::Mixture {
+            divide_by_mixture(&mut inferred);
+        }
+        let tracked = inferred[0].draws[0].latent.is_tracked();
+        match objective.estimator {
+            Estimator::StickingTheLanding if tracked => stick_the_landing(&mut inferred),
+            Estimator::DoublyReparameterised if tracked => {
+                reparameterise_twice(model, &targets[0], &mut inferred);
+            }
+            _ => {}
+        }
+        let score = |(target, Inferred { encoding, draws }): (&Target<D, K>, Inferred)| {
+            let draws = draws.into_iter().map(|inference| target.score(model, inference)).collect();
+            Sampled { encoding, draws }
+        };
+        targets.iter().zip(inferred).map(score).collect()
     }
-    let score = |(target, Inferred { encoding, draws }): (&Target<D, K>, Inferred)| {
-        let draws = draws.into_iter().map(|inference| target.score(model, inference)).collect();
-        Sampled { encoding, draws }
-    };
-    targets.iter().zip(inferred).map(score).collect()
 }
 
 /// The encoding of one `x̃` for each row, and draws from it.

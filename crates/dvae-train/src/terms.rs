@@ -16,13 +16,40 @@ pub struct MeanElbo {
 }
 
 /// Sums of terms over rows of any number of batches, whatever their sizes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Bits", into = "Bits")]
 pub(crate) struct TermSums {
     rows: usize,
     log_likelihood: f64,
     kl: f64,
     objective: f64,
     kl_per_latent: Vec<f64>,
+}
+
+/// [`TermSums`] in a file: bits compare exactly, where parsed floats may not.
+#[derive(Clone, Serialize, Deserialize)]
+struct Bits {
+    rows: usize,
+    sums: [u64; 3],
+    kl_per_latent: Vec<u64>,
+}
+
+impl From<TermSums> for Bits {
+    fn from(sums: TermSums) -> Self {
+        Self {
+            rows: sums.rows,
+            sums: [sums.log_likelihood, sums.kl, sums.objective].map(f64::to_bits),
+            kl_per_latent: sums.kl_per_latent.into_iter().map(f64::to_bits).collect(),
+        }
+    }
+}
+
+impl From<Bits> for TermSums {
+    fn from(bits: Bits) -> Self {
+        let [log_likelihood, kl, objective] = bits.sums.map(f64::from_bits);
+        let kl_per_latent = bits.kl_per_latent.into_iter().map(f64::from_bits).collect();
+        Self { rows: bits.rows, log_likelihood, kl, objective, kl_per_latent }
+    }
 }
 
 impl TermSums {

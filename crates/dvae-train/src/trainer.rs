@@ -2,24 +2,29 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
-use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::Device;
 use dvae_corruption::Corruption;
-use dvae_data::{Batch, Dataset, Order};
-use dvae_kernels::Adam;
+use dvae_data::{Dataset, Order};
+use dvae_kernels::{GlobalNormClip, gradient_norm};
 use dvae_losses::LossContext;
 use dvae_models::Vae;
-use dvae_random::{Key, Purpose};
+use dvae_random::{Draws, Key, Purpose};
 
-use crate::checkpoint::Identity;
+use crate::ahead::ahead;
+use crate::checkpoint::{Identity, Snapshot, State};
 use crate::evaluate::measure;
 use crate::fit::check_fit;
-use crate::terms::{PendingTerms, TermSums};
+use crate::pending::{PendingStep, Read, read};
+use crate::step::Damaged;
+use crate::terms::PendingTerms;
+use crate::weights::save_weights;
 use crate::{
-    EpochReport, Event, Observer, Streams, TrainConfig, TrainError, Training, Validation,
-    checkpoint, denoising_draws,
+    End, Event, Interrupt, Observer, Report, Streams, TrainConfig, TrainError, Training,
+    Validation, average, checkpoint,
 };
 
 /// Steps between two looks at the terms: reading them waits for the device.
@@ -30,30 +35,76 @@ const STEPS_PER_READ: usize = 10;
 /// All noise is keyed by the seed, the epoch and the row. So a run depends on its configuration and
 /// data alone, and one that was stopped and resumed has the same weights, bit for bit on the same
 /// CPU back end, as one that was not.
+///
+/// Batches are prepared and damaged on another thread while the model computes, at most a few ahead. A step
+/// takes the mean over the rows of its [`accumulate`](TrainConfig::accumulate) batches; terms of the loss
+/// that belong to a batch as a whole (MMD, total correlation, …) stay those of each batch.
+///
+/// With [`ema`](TrainConfig::ema) an average of the weights follows them: after step `t` it is
+/// `δ θ̄ + (1 − δ) θ`, `δ = min(ema, (1 + t) / (10 + t))`. Then the average is what is measured, saved for
+/// use, and returned; the optimiser never sees it.
 pub struct Trainer<const D: usize, V> {
     model: V,
+    average: Option<V>,
     optimizer: ModuleOptimizer,
-    corruption: Box<dyn Corruption<D>>,
+    clip: Option<GlobalNormClip>,
+    corruption: Arc<dyn Corruption<D>>,
     config: TrainConfig,
+    description: String,
     device: Device,
-    epochs_done: usize,
+    state: State,
     last_epoch: usize,
     checkpoints: Option<PathBuf>,
+    weights: Option<PathBuf>,
+    interrupt: Interrupt,
     /// The checkpoint that this goes on from, and what made it.
     resumed: Option<(PathBuf, Identity)>,
 }
 
-/// Where in the training a step is.
-struct Place {
-    /// Its number, from the beginning of the training.
-    step: usize,
+/// What a sitting of a training comes to.
+#[derive(Clone, Debug)]
+pub struct Trained<V> {
+    /// The model, ready for use on the plain device; with averaged weights, if there are any.
+    pub model: V,
+    /// How the sitting ended.
+    pub end: End,
+}
+
+/// The shape of a training.
+#[derive(Clone, Copy)]
+struct Plan {
+    /// Steps of an epoch.
     per_epoch: usize,
+    /// Steps in all.
+    steps: usize,
+    /// Batches of an epoch.
+    batches: usize,
     /// Rows of the training set.
     rows: usize,
+    /// After how many steps this sitting ends.
+    until: usize,
+}
+
+/// What the loop works with, beside the trainer.
+struct Run<'a> {
+    plan: Plan,
+    identity: Identity,
+    train: &'a Dataset,
+    validation: &'a Dataset,
+}
+
+/// A batch with its noise.
+struct Prepared<const D: usize> {
+    ids: Vec<u64>,
+    damaged: Damaged<D>,
+    latent: Draws,
 }
 
 impl<const D: usize, V: Vae<D>> Trainer<D, V> {
     /// A trainer of `model`, whose weights are on `device`, before its first epoch.
+    ///
+    /// An error names a setting out of range, and early stopping that could never happen because the KL's
+    /// weight or the noise changes until the end.
     pub fn new(
         model: V,
         corruption: Box<dyn Corruption<D>>,
@@ -61,38 +112,76 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         device: &Device,
     ) -> Result<Self, TrainError> {
         config.check()?;
+        if config.early_stopping.is_some() {
+            let never = |reason| Err(TrainError::NeverEarly { reason });
+            if config.objective.kl.warm_up_end() >= 1.0 {
+                return never("the KL's weight changes until its end");
+            }
+            if corruption.is_scheduled() {
+                return never("the strength of the corruption changes until its end");
+            }
+        }
+        let clip = config.max_gradient_norm.map(GlobalNormClip::new).transpose();
+        let clip = clip.expect("a norm that was checked");
         Ok(Self {
+            average: config.ema.map(|_| model.valid()),
             model: model.train(),
-            optimizer: Adam::default().init(),
-            corruption,
+            optimizer: config.optimizer.build(clip.as_ref()),
+            clip,
+            corruption: corruption.into(),
+            description: String::new(),
             device: device.clone(),
-            epochs_done: 0,
+            state: State::default(),
             last_epoch: config.epochs,
             checkpoints: None,
+            weights: None,
+            interrupt: Interrupt::new(),
             resumed: None,
             config,
         })
     }
 
-    /// Saves the state after every epoch in this folder; the last two checkpoints are kept.
+    /// What else describes the run, a model's configuration for example: kept in checkpoints, where a resume
+    /// must find the same, and in the metadata of weights.
+    pub fn description(mut self, text: impl Into<String>) -> Self {
+        self.description = text.into();
+        self
+    }
+
+    /// Saves the state in this folder, as often as configured.
     pub fn checkpoints(mut self, folder: impl Into<PathBuf>) -> Self {
         self.checkpoints = Some(folder.into());
+        self
+    }
+
+    /// Saves weights for use in this folder: `best.safetensors` whenever the bound on held-out rows with
+    /// corrupted input is the largest so far, `last.safetensors` at the end of the sitting. Their metadata
+    /// has the [`description`](Self::description) under `config`.
+    pub fn weights(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.weights = Some(folder.into());
+        self
+    }
+
+    /// Ends the sitting when asked to: after the step that is being done, with a checkpoint.
+    pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
+        self.interrupt = interrupt;
         self
     }
 
     /// Goes on from the newest intact checkpoint in this folder, and saves there.
     ///
     /// An error names a folder without one, and one whose weights do not fit the model.
-    /// [`Trainer::fit`] then refuses a checkpoint of other settings, another corruption or other
-    /// training rows. That the model's configuration is the same in what has no weights (its
-    /// non-linearity, its likelihood) is the caller's to see to.
+    /// [`Trainer::fit`] then refuses a checkpoint of other settings, another corruption, description or other
+    /// training rows. Without a description, that the model's configuration is the same in what has no
+    /// weights (its non-linearity, its likelihood) is the caller's to see to.
     pub fn resume(self, folder: impl Into<PathBuf>) -> Result<Self, TrainError> {
         let folder = folder.into();
         let loaded = checkpoint::load(&folder, self.model.valid(), self.optimizer)?;
         Ok(Self {
             model: loaded.model.train(),
+            average: self.average.and(loaded.average),
             optimizer: loaded.optimizer,
-            epochs_done: loaded.epochs_done,
+            state: loaded.state,
             resumed: Some((loaded.folder, loaded.run)),
             checkpoints: Some(folder),
             ..self
@@ -105,17 +194,15 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         self
     }
 
-    /// Trains to the last epoch, or to that of [`Trainer::until`], and returns the model, ready for use on
-    /// the plain device.
+    /// Trains until the last epoch, until the bound no longer improves, or until it is interrupted.
     ///
-    /// After each epoch the bound on `validation` is measured with clean and with corrupted input,
-    /// with noise that is the same every time.
-    ///
-    /// Strengths that are scheduled follow the epochs; validation is always at their last value.
+    /// As often as configured, and after the last step, the bound on `validation` is measured with clean and
+    /// with corrupted input, with noise that is the same every time. Strengths that are scheduled follow the
+    /// epochs; validation is always at their last value.
     ///
     /// An error names a set without rows, rows that the corruption or the likelihood does not fit, a model
     /// that the objective is not for, a folder that holds the checkpoints of another run, and whatever stops
-    /// the training.
+    /// the training: checkpoints made before are then as they were.
     ///
     /// # Panics
     ///
@@ -125,7 +212,19 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         train: &Dataset,
         validation: &Dataset,
         observers: &mut [Box<dyn Observer>],
-    ) -> Result<V, TrainError> {
+    ) -> Result<Trained<V>, TrainError> {
+        let run = self.checked(train, validation)?;
+        // Inside the pool, parallel loops start without handing work to another thread first.
+        let mut result = None;
+        rayon::scope(|_| result = Some(self.fit_in_pool(&run, observers)));
+        result.expect("the scope ran")
+    }
+
+    fn checked<'a>(
+        &self,
+        train: &'a Dataset,
+        validation: &'a Dataset,
+    ) -> Result<Run<'a>, TrainError> {
         for (set, rows) in [("training", train), ("validation", validation)] {
             if rows.is_empty() {
                 return Err(TrainError::Empty { set });
@@ -135,140 +234,266 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         let (model, objective) = (self.model.valid(), &self.config.objective);
         let sets = [("training", train), ("validation", validation)];
         check_fit(&model, objective, &*self.corruption, self.root(), &sets, &self.device)?;
-        let run = Identity::new(&self.config, &self.corruption, train);
+        let identity = Identity::new(&self.config, &self.corruption, &self.description, train);
         match (&self.resumed, &self.checkpoints) {
-            (Some((folder, saved)), _) => checkpoint::check(folder, saved, &run)?,
+            (Some((folder, saved)), _) => checkpoint::check(folder, saved, &identity)?,
             (None, Some(path)) if checkpoint::any(path) => {
                 return Err(TrainError::Occupied { path: path.clone() });
             }
             _ => {}
         }
-        // Inside the pool, parallel loops start without handing work to another thread first.
-        let mut result = None;
-        rayon::scope(|_| result = Some(self.fit_in_pool(&run, train, validation, observers)));
-        result.expect("the scope ran")
+        let batches = train.len().div_ceil(self.config.batch_size);
+        let per_epoch = batches.div_ceil(self.config.accumulate);
+        let [steps, until] = [self.config.epochs, self.last_epoch].map(|epochs| epochs * per_epoch);
+        let plan = Plan { per_epoch, steps, batches, rows: train.len(), until };
+        Ok(Run { plan, identity, train, validation })
     }
 
     fn fit_in_pool(
         mut self,
-        run: &Identity,
-        train: &Dataset,
-        validation: &Dataset,
+        run: &Run,
         observers: &mut [Box<dyn Observer>],
-    ) -> Result<V, TrainError> {
-        let epochs = self.config.epochs;
-        let steps_per_epoch = train.len().div_ceil(self.config.batch_size);
-        let epochs_done = self.epochs_done;
-        tell(observers, &Event::Started { epochs_done, epochs, steps_per_epoch })?;
-        while self.epochs_done < self.last_epoch {
-            let start = Instant::now();
-            let terms;
-            (self, terms) = self.train_epoch(train, observers)?;
-            let seconds = start.elapsed().as_secs_f64();
-            let report = self.report(&terms, seconds, steps_per_epoch, validation)?;
-            self.epochs_done += 1;
-            tell(observers, &Event::Epoch(&report))?;
-            if let Some(folder) = &self.checkpoints {
-                checkpoint::save(folder, self.epochs_done, &self.model, &self.optimizer, run)?;
+    ) -> Result<Trained<V>, TrainError> {
+        let (epochs, steps_per_epoch) = (self.config.epochs, run.plan.per_epoch);
+        let steps_done = self.state.steps;
+        tell(observers, &Event::Started { steps_done, epochs, steps_per_epoch })?;
+        let end = loop {
+            if let Some(end) = self.end(&run.plan) {
+                break end;
             }
+            self = self.train_epoch(run, observers)?;
+        };
+        let model = self.usable();
+        if let Some(folder) = &self.weights {
+            self.save_weights(folder, "last.safetensors", &model)?;
         }
-        tell(observers, &Event::Finished)?;
-        Ok(self.model.valid())
+        tell(observers, &Event::Ended(end))?;
+        Ok(Trained { model, end })
     }
 
+    /// How the sitting ends here, if it does.
+    fn end(&self, plan: &Plan) -> Option<End> {
+        if self.state.steps >= plan.steps {
+            Some(End::Finished)
+        } else if self.state.measured.is_over(self.config.early_stopping) {
+            Some(End::StoppedEarly)
+        } else if self.interrupt.is_set() || self.state.steps >= plan.until {
+            Some(End::Interrupted)
+        } else {
+            None
+        }
+    }
+
+    /// Trains to the end of the epoch, or of the sitting.
     fn train_epoch(
         mut self,
-        train: &Dataset,
+        run: &Run,
         observers: &mut [Box<dyn Observer>],
-    ) -> Result<(Self, TermSums), TrainError> {
-        let epoch = self.epochs_done;
-        let order = self.root().purpose(Purpose::Shuffle).epoch(epoch as u64);
-        let batch_size = self.config.batch_size;
-        let batches = train.batches::<D>(batch_size, Order::Shuffled(order), &self.device)?;
-        let steps = batches.len();
-        let mut sums = TermSums::default();
-        let mut pending = Vec::with_capacity(STEPS_PER_READ);
-        for (step, batch) in batches.enumerate() {
-            let at = Place { step: epoch * steps + step, per_epoch: steps, rows: train.len() };
-            let terms;
-            (self, terms) = self.step(batch, at);
-            pending.push(terms);
-            if pending.len() == STEPS_PER_READ || step + 1 == steps {
-                let first = step + 1 - pending.len();
-                for (i, terms) in PendingTerms::read(&mut pending).into_iter().enumerate() {
-                    finite(&terms, epoch, first + i)?;
-                    sums.add(&terms);
+    ) -> Result<Self, TrainError> {
+        let plan = run.plan;
+        let epoch = self.state.steps / plan.per_epoch;
+        let batches = self.batches(run, epoch)?;
+        std::thread::scope(|scope| {
+            let mut batches = ahead(scope, batches);
+            let mut pending = Vec::with_capacity(STEPS_PER_READ);
+            let mut since = Instant::now();
+            while self.state.steps < (epoch + 1) * plan.per_epoch {
+                let within = self.state.steps % plan.per_epoch;
+                let left = plan.batches - within * self.config.accumulate;
+                let wanted = left.min(self.config.accumulate);
+                let group: Vec<Prepared<D>> = batches.by_ref().take(wanted).collect();
+                if group.len() < wanted {
+                    return Ok(self); // Making them panicked, which the end of the scope passes on.
                 }
-                let so_far = sums.mean();
-                tell(observers, &Event::Steps { epoch: epoch + 1, step: step + 1, so_far })?;
+                self = self.step(group, &plan, &mut pending);
+                since = self.after_step(run, &mut pending, since, observers)?;
+                if self.end(&plan).is_some() {
+                    break;
+                }
             }
-        }
-        Ok((self, sums))
+            Ok(self)
+        })
+    }
+
+    /// The batches of an epoch that are still to come, with their noise.
+    fn batches(
+        &self,
+        run: &Run,
+        epoch: usize,
+    ) -> Result<impl Iterator<Item = Prepared<D>> + Send + use<D, V>, TrainError> {
+        let (root, progress) = (self.root(), self.progress(epoch));
+        let order = root.purpose(Purpose::Shuffle).epoch(epoch as u64);
+        let rows = run.train.at_epoch(epoch as u64);
+        let batches =
+            rows.batches::<D>(self.config.batch_size, Order::Shuffled(order), &self.device)?;
+        let behind = self.state.steps % run.plan.per_epoch * self.config.accumulate;
+        let corruption = Arc::clone(&self.corruption);
+        let corruptions = self.config.objective.corruptions;
+        Ok(batches.skip(behind).map(move |batch| {
+            let mut streams = Streams::training(root, epoch, &batch.ids).at_progress(progress);
+            let draws = &mut streams.corruption;
+            let damaged =
+                Damaged::new(batch.clean, batch.observed, &*corruption, corruptions, draws);
+            Prepared { ids: batch.ids, damaged, latent: streams.latent }
+        }))
     }
 
     /// One step of the optimiser. The model goes through by value, so that weights change in place.
-    fn step(mut self, batch: Batch<D>, at: Place) -> (Self, PendingTerms) {
-        let streams = Streams::training(self.root(), self.epochs_done, &batch.ids);
-        let mut streams = streams.at_progress(self.progress(self.epochs_done));
+    fn step(
+        mut self,
+        group: Vec<Prepared<D>>,
+        plan: &Plan,
+        pending: &mut Vec<PendingStep>,
+    ) -> Self {
+        let step = self.state.steps;
+        let progress = plan.share_done(step);
         let objective = &self.config.objective;
-        let sampled = denoising_draws(
-            &self.model,
-            batch.clean,
-            batch.observed,
-            &*self.corruption,
-            objective,
-            &mut streams,
-        );
-        let progress = self.share_done(at.step, at.per_epoch);
-        let noise = &mut streams.latent;
-        let loss = objective.loss(&sampled, &mut LossContext { progress, rows: at.rows, noise });
-        let terms = PendingTerms::new(&sampled, loss.clone());
-        let gradients = GradientsParams::from_grads(loss.backward(), &self.model);
-        let rate = self.learning_rate(at.step, at.per_epoch);
+        let in_step: usize = group.iter().map(|batch| batch.ids.len()).sum();
+        let alone = group.len() == 1;
+        let mut sum = GradientsAccumulator::new();
+        let (mut rows, mut terms) = (vec![], vec![]);
+        for Prepared { ids, damaged, mut latent } in group {
+            let sampled = damaged.score(&self.model, objective, &mut latent);
+            let noise = &mut latent;
+            let loss =
+                objective.loss(&sampled, &mut LossContext { progress, rows: plan.rows, noise });
+            terms.push(PendingTerms::new(&sampled, loss.clone()));
+            let share = ids.len() as f64 / in_step as f64;
+            let loss = if alone { loss } else { loss * share };
+            sum.accumulate(&self.model, GradientsParams::from_grads(loss.backward(), &self.model));
+            rows.extend(ids);
+        }
+        let gradients = sum.grads();
+        let gradient_norm = gradient_norm(&self.model, &gradients, &self.device);
+        if let Some(clip) = &self.clip {
+            clip.measure(&self.model, &gradients);
+        }
+        let rate = self.learning_rate(step, plan);
         self.model = self.optimizer.step(rate, self.model, gradients);
-        (self, terms)
+        if let (Some(average), Some(decay)) = (self.average.take(), self.config.ema) {
+            self.average = Some(average::update(average, &self.model.valid(), decay, step));
+        }
+        self.state.steps += 1;
+        pending.push(PendingStep { step, rows, terms, gradient_norm });
+        self
     }
 
-    fn report(
-        &self,
-        train: &TermSums,
-        seconds: f64,
-        steps_per_epoch: usize,
-        validation: &Dataset,
-    ) -> Result<EpochReport, TrainError> {
-        let epoch = self.epochs_done + 1;
-        let last = epoch * steps_per_epoch - 1;
-        let model = self.model.valid();
+    /// Reads, measures and saves what is due.
+    fn after_step(
+        &mut self,
+        run: &Run,
+        pending: &mut Vec<PendingStep>,
+        since: Instant,
+        observers: &mut [Box<dyn Observer>],
+    ) -> Result<Instant, TrainError> {
+        let (plan, steps) = (&run.plan, self.state.steps);
+        let is_due =
+            |every: crate::Every| every.is_due(steps, plan.per_epoch) || steps == plan.steps;
+        let validate = is_due(self.config.validate);
+        let ends = self.end(plan).is_some();
+        let save = is_due(self.config.checkpoint) || ends;
+        let epoch_ends = steps.is_multiple_of(plan.per_epoch);
+        if pending.len() == STEPS_PER_READ || epoch_ends || validate || save {
+            let Read { terms, gradient_norm } =
+                read(pending, &self.model, plan.per_epoch, &self.device)?;
+            self.state.terms.add(&terms);
+            let largest = f64::from_bits(self.state.gradient_norm).max(gradient_norm);
+            self.state.gradient_norm = largest.to_bits();
+            tell(observers, &Event::Steps { step: steps, so_far: self.state.terms.mean() })?;
+        }
+        let mut since = since;
+        if validate {
+            let report = self.measured(run, since.elapsed().as_secs_f64())?;
+            tell(observers, &Event::Measured(&report))?;
+            since = Instant::now();
+        }
+        if save || self.end(plan).is_some() {
+            self.save(run, observers)?;
+        }
+        Ok(since)
+    }
+
+    /// Measures the bound on the held-out rows, and keeps the best weights.
+    fn measured(&mut self, run: &Run, seconds: f64) -> Result<Report, TrainError> {
+        let model = self.usable();
+        let mut report = self.report(run, &model, seconds)?;
+        let warming_up =
+            run.plan.share_done(self.state.steps - 1) < self.config.objective.kl.warm_up_end();
+        let improvement = self.config.early_stopping.map_or(0.0, |early| early.improvement);
+        let bound = report.validation.corrupted.bound;
+        report.best = self.state.measured.take(bound, improvement, warming_up);
+        (self.state.terms, self.state.gradient_norm) = Default::default();
+        if report.best
+            && let Some(folder) = &self.weights
+        {
+            self.save_weights(folder, "best.safetensors", &model)?;
+        }
+        Ok(report)
+    }
+
+    fn report(&self, run: &Run, model: &V, seconds: f64) -> Result<Report, TrainError> {
+        let plan = &run.plan;
+        let last = self.state.steps - 1;
+        let epoch = last / plan.per_epoch + 1;
         let objective = &self.config.objective;
         let on = |corruption: &dyn Corruption<D>| {
             let (rows, key) = (self.config.batch_size, self.root());
             let evaluation =
-                measure(&model, validation, corruption, objective, key, rows, &self.device)?;
+                measure(model, run.validation, corruption, objective, key, rows, &self.device)?;
             for value in [evaluation.mean.elbo, evaluation.bound] {
                 if !value.is_finite() {
-                    let (term, step) = ("bound on held-out rows", steps_per_epoch);
-                    return Err(TrainError::NonFinite { term, value, epoch, step });
+                    let term = "bound on held-out rows".to_owned();
+                    let (step, rows) = (last % plan.per_epoch + 1, vec![]);
+                    return Err(TrainError::NonFinite { term, value, epoch, step, rows });
                 }
             }
             Ok(evaluation)
         };
         let undamaged = self.corruption.at_null()?;
-        Ok(EpochReport {
+        let terms = &self.state.terms;
+        Ok(Report {
             epoch,
-            beta: objective.kl.beta(self.share_done(last, steps_per_epoch)),
-            learning_rate: self.learning_rate(last, steps_per_epoch),
+            step: self.state.steps,
+            beta: objective.kl.beta(plan.share_done(last)),
+            learning_rate: self.learning_rate(last, plan),
+            gradient_norm: f64::from_bits(self.state.gradient_norm),
             train: Training {
-                loss: train.objective(),
-                mean: train.mean(),
-                kl_per_latent: train.kl_per_latent(),
+                loss: terms.objective(),
+                mean: terms.mean(),
+                kl_per_latent: terms.kl_per_latent(),
             },
             validation: Validation { clean: on(&*undamaged)?, corrupted: on(&*self.corruption)? },
+            best: false,
             seconds,
         })
     }
 
-    fn learning_rate(&self, step: usize, steps_per_epoch: usize) -> f64 {
-        self.config.learning_rate.at(step, self.config.epochs * steps_per_epoch)
+    fn save(&self, run: &Run, observers: &mut [Box<dyn Observer>]) -> Result<(), TrainError> {
+        let Some(folder) = &self.checkpoints else { return Ok(()) };
+        let snapshot = Snapshot {
+            state: &self.state,
+            model: &self.model,
+            average: self.average.as_ref(),
+            optimizer: &self.optimizer,
+            run: &run.identity,
+        };
+        let saved = checkpoint::save(folder, &snapshot, self.config.keep)?;
+        tell(observers, &Event::Saved(&saved))
+    }
+
+    fn save_weights(&self, folder: &Path, name: &str, model: &V) -> Result<(), TrainError> {
+        let version = env!("CARGO_PKG_VERSION");
+        let metadata = [("dvae", version), ("config", self.description.as_str())];
+        save_weights(&folder.join(name), model, &metadata)
+    }
+
+    /// The model as it is measured and used.
+    fn usable(&self) -> V {
+        self.average.clone().unwrap_or_else(|| self.model.valid())
+    }
+
+    fn learning_rate(&self, step: usize, plan: &Plan) -> f64 {
+        self.config.learning_rate.at(step, plan.steps, plan.per_epoch)
     }
 
     /// How much of the training is done in this epoch: 0 in the first, 1 in the last.
@@ -279,16 +504,18 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         }
     }
 
+    fn root(&self) -> Key {
+        Key::new(self.config.seed)
+    }
+}
+
+impl Plan {
     /// How much of the training is done at this step: 0 at the first, 1 at the last.
-    fn share_done(&self, step: usize, steps_per_epoch: usize) -> f64 {
-        match self.config.epochs * steps_per_epoch {
+    fn share_done(&self, step: usize) -> f64 {
+        match self.steps {
             1 => 1.0,
             steps => step as f64 / (steps - 1) as f64,
         }
-    }
-
-    fn root(&self) -> Key {
-        Key::new(self.config.seed)
     }
 }
 
@@ -298,25 +525,16 @@ impl<const D: usize, V: fmt::Debug> fmt::Debug for Trainer<D, V> {
             .field("model", &self.model)
             .field("corruption", &self.corruption)
             .field("config", &self.config)
-            .field("epochs_done", &self.epochs_done)
+            .field("steps", &self.state.steps)
             .finish_non_exhaustive()
     }
 }
 
-/// `model` with the weights of the newest intact checkpoint in `folder`.
-pub fn load_weights<M: burn::module::Module>(folder: &Path, model: M) -> Result<M, TrainError> {
+/// `model` with the weights of the newest intact checkpoint in `folder`, the averaged ones if there are any.
+pub fn load_checkpoint<M: burn::module::Module>(folder: &Path, model: M) -> Result<M, TrainError> {
     checkpoint::load_weights(folder, model)
 }
 
 fn tell(observers: &mut [Box<dyn Observer>], event: &Event) -> Result<(), TrainError> {
     observers.iter_mut().try_for_each(|observer| observer.observe(event))
-}
-
-fn finite(terms: &TermSums, epoch: usize, step: usize) -> Result<(), TrainError> {
-    match terms.non_finite() {
-        Some((term, value)) => {
-            Err(TrainError::NonFinite { term, value, epoch: epoch + 1, step: step + 1 })
-        }
-        None => Ok(()),
-    }
 }

@@ -14,9 +14,7 @@ use dvae_losses::{
 };
 use dvae_models::{ConvVae, ConvVaeConfig, PosteriorConfig, PriorConfig, Vae};
 use dvae_random::{Key, Purpose};
-use dvae_train::{
-    EpochReport, LearningRate, Streams, TrainConfig, Trainer, denoising_draws, evaluate,
-};
+use dvae_train::{LearningRate, Report, Streams, TrainConfig, Trainer, denoising_draws, evaluate};
 use reports::Reports;
 
 const LATENT: usize = 12;
@@ -41,11 +39,11 @@ fn masking() -> Box<dyn Corruption<4>> {
 /// A trained model, and the report of each epoch.
 struct Run {
     model: ConvVae,
-    reports: Vec<EpochReport>,
+    reports: Vec<Report>,
 }
 
 impl Run {
-    fn last(&self) -> &EpochReport {
+    fn last(&self) -> &Report {
         self.reports.last().unwrap()
     }
 }
@@ -67,11 +65,18 @@ fn run_for(
     (train, held_out): &(Dataset, Dataset),
 ) -> Run {
     let model = config.init(Key::new(3).purpose(Purpose::Weights), &device()).unwrap();
-    let learning_rate = LearningRate::Constant { rate: 3e-3 };
-    let training = TrainConfig { epochs, batch_size: 32, learning_rate, objective, seed: 3 };
+    let learning_rate = LearningRate::constant(3e-3);
+    let training = TrainConfig {
+        epochs,
+        batch_size: 32,
+        learning_rate,
+        objective,
+        seed: 3,
+        ..TrainConfig::default()
+    };
     let trainer = Trainer::new(model, corruption, training, &device()).unwrap();
     let reports = Reports::default();
-    let model = trainer.fit(train, held_out, &mut [Box::new(reports.clone())]).unwrap();
+    let model = trainer.fit(train, held_out, &mut [Box::new(reports.clone())]).unwrap().model;
     let reports = reports.all();
     Run { model, reports }
 }

@@ -19,8 +19,8 @@ use dvae_losses::Objective;
 use dvae_models::{MlpVae, MlpVaeConfig, Vae};
 use dvae_random::{Draws, Key, Purpose};
 use dvae_train::{
-    EpochReport, JsonLines, LearningRate, Observer, Streams, TrainConfig, TrainError, Trainer,
-    denoising_elbo, evaluate, load_weights,
+    JsonLines, LearningRate, Observer, Report, Streams, TrainConfig, TrainError, Trainer,
+    denoising_elbo, evaluate, load_checkpoint,
 };
 use reports::Reports;
 
@@ -36,7 +36,7 @@ fn process(text: &str) -> Box<dyn Corruption<4>> {
 }
 
 fn config() -> TrainConfig {
-    let learning_rate = LearningRate::Cosine { start: 3e-3, end: 1e-4 };
+    let learning_rate = LearningRate::cosine(3e-3, 1e-4);
     TrainConfig { epochs: 4, batch_size: 32, learning_rate, ..TrainConfig::default() }
 }
 
@@ -62,10 +62,10 @@ fn bits(model: &MlpVae) -> Vec<u8> {
     bits.0
 }
 
-fn fit(trainer: Trainer<4, MlpVae>) -> (MlpVae, Vec<EpochReport>) {
+fn fit(trainer: Trainer<4, MlpVae>) -> (MlpVae, Vec<Report>) {
     let (train, validation) = rows();
     let reports = Reports::default();
-    let model = trainer.fit(&train, &validation, &mut [Box::new(reports.clone())]).unwrap();
+    let model = trainer.fit(&train, &validation, &mut [Box::new(reports.clone())]).unwrap().model;
     let reports = reports.all();
     (model, reports)
 }
@@ -73,7 +73,7 @@ fn fit(trainer: Trainer<4, MlpVae>) -> (MlpVae, Vec<EpochReport>) {
 #[test]
 fn training_raises_the_bound() {
     let (_, reports) = fit(trainer("masking:0.3"));
-    let bound = |report: &EpochReport| report.validation.corrupted.mean.elbo;
+    let bound = |report: &Report| report.validation.corrupted.mean.elbo;
     assert!(bound(&reports[3]) > bound(&reports[0]) + 20.0, "{reports:?}");
     assert_eq!(reports[3].validation.clean.kl_per_latent.len(), 4);
 }
@@ -178,7 +178,7 @@ fn two_epochs_and_two_more_after_a_resume_are_four_to_the_bit() {
         report.seconds = 0.0;
     }
     assert_eq!(reports, expected);
-    let loaded = load_weights(folder.path(), model()).unwrap();
+    let loaded = load_checkpoint(folder.path(), model()).unwrap();
     assert_eq!(bits(&loaded), bits(&straight));
 }
 
@@ -192,11 +192,11 @@ fn metrics_have_each_epoch_once_after_a_resume() {
     let until_3 = trainer("masking").checkpoints(&checkpoints).until(3);
     until_3.fit(&train, &validation, &mut log()).unwrap();
     // As if the process had died after the line of epoch 3 and before its checkpoint.
-    fs::remove_dir_all(checkpoints.join("epoch-00003")).unwrap();
+    fs::remove_dir_all(checkpoints.join("step-00000012")).unwrap();
     let rest = trainer("masking").resume(&checkpoints).unwrap();
     rest.fit(&train, &validation, &mut log()).unwrap();
     let text = fs::read_to_string(&metrics).unwrap();
-    let reports: Vec<EpochReport> =
+    let reports: Vec<Report> =
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(reports.iter().map(|report| report.epoch).collect::<Vec<_>>(), [1, 2, 3, 4]);
 }
@@ -216,15 +216,18 @@ fn a_damaged_checkpoint_gives_way_to_the_one_before_or_is_named() {
     let kept: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
     assert_eq!(kept.len(), 2, "{kept:?}");
 
-    flip_a_bit(&folder.path().join("epoch-00003/model.bpk"));
+    flip_a_bit(&folder.path().join("step-00000012/model.bpk"));
     let (resumed, reports) = fit(trainer("mixed").resume(folder.path()).unwrap());
     assert_eq!((bits(&resumed), reports.len()), (bits(&straight), 2));
 
-    for epoch in ["epoch-00003", "epoch-00004"] {
-        flip_a_bit(&folder.path().join(epoch).join("optimizer.bpk"));
+    for step in ["step-00000012", "step-00000016"] {
+        flip_a_bit(&folder.path().join(step).join("optimizer.bpk"));
     }
     let error = trainer("mixed").resume(folder.path()).unwrap_err().to_string();
-    assert!(error.contains("epoch-00004") && error.contains("optimizer.bpk is damaged"), "{error}");
+    assert!(
+        error.contains("step-00000016") && error.contains("optimizer.bpk is damaged"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -263,7 +266,7 @@ fn a_new_run_does_not_touch_the_checkpoints_of_another() {
     let again = trainer("masking").checkpoints(folder.path());
     let error = again.fit(&train, &validation, &mut []).unwrap_err().to_string();
     assert!(error.contains("exists and is not empty"), "{error}");
-    assert_eq!(bits(&load_weights(folder.path(), model()).unwrap()), bits(&first));
+    assert_eq!(bits(&load_checkpoint(folder.path(), model()).unwrap()), bits(&first));
 }
 
 // What a crash leaves: a checkpoint half-written under its other name, one without its manifest,
@@ -274,18 +277,18 @@ fn what_a_crash_leaves_behind_does_not_stop_a_resume() {
     let (straight, _) = fit(trainer("mixed"));
     fit(trainer("mixed").checkpoints(folder.path()).until(2));
     let at = |name: &str| folder.path().join(name);
-    fs::create_dir(at("epoch-00003.tmp")).unwrap();
-    fs::write(at("epoch-00003.tmp/model.bpk"), "half").unwrap();
-    fs::create_dir(at("epoch-00003")).unwrap();
-    fs::copy(at("epoch-00002/model.bpk"), at("epoch-00003/model.bpk")).unwrap();
-    fs::remove_file(at("epoch-00001/model.bpk")).unwrap();
+    fs::create_dir(at("step-00000012.tmp")).unwrap();
+    fs::write(at("step-00000012.tmp/model.bpk"), "half").unwrap();
+    fs::create_dir(at("step-00000012")).unwrap();
+    fs::copy(at("step-00000008/model.bpk"), at("step-00000012/model.bpk")).unwrap();
+    fs::remove_file(at("step-00000004/model.bpk")).unwrap();
     let (resumed, _) = fit(trainer("mixed").resume(folder.path()).unwrap());
     assert_eq!(bits(&resumed), bits(&straight));
 }
 
 #[test]
 fn a_loss_that_explodes_is_named_with_its_epoch_and_step() {
-    let learning_rate = LearningRate::Constant { rate: 1e30 };
+    let learning_rate = LearningRate::constant(1e30);
     let config = TrainConfig { learning_rate, ..config() };
     let (train, validation) = rows();
     let trainer = Trainer::new(model(), process("mixed"), config, &Device::flex()).unwrap();
@@ -360,7 +363,7 @@ fn a_model_that_is_shown_the_mask_trains_and_is_measured() {
     let trainer = Trainer::new(model, Box::new(shown), config(), &device).unwrap();
     trainer.fit(&train, &held_out, &mut [Box::new(reports.clone())]).unwrap();
     let reports = reports.all();
-    let bounds = |report: &EpochReport| {
+    let bounds = |report: &Report| {
         let validation = &report.validation;
         [validation.clean.mean.elbo, validation.corrupted.mean.elbo]
     };

@@ -98,7 +98,7 @@ fn by_trainer<V: Vae<4>>(model: V, fixture: &Fixture, twin: &Twin, rows: &Datase
     struct Bound(Arc<Mutex<f64>>);
     impl Observer for Bound {
         fn observe(&mut self, event: &Event) -> Result<(), TrainError> {
-            if let Event::Epoch(report) = event {
+            if let Event::Measured(report) = event {
                 *self.0.lock().unwrap() = report.train.mean.elbo;
             }
             Ok(())

@@ -82,7 +82,7 @@ fn compute<V: Vae<4>>(
     // Three batches in one epoch are three steps.
     let config = TrainConfig { epochs: 1, batch_size: ROWS / 3, ..TrainConfig::default() };
     let trainer = Trainer::new(model, process, config, device).unwrap();
-    let trained = trainer.fit(&rows, &rows, &mut []).unwrap();
+    let trained = trainer.fit(&rows, &rows, &mut []).unwrap().model;
     vec![
         (INITIAL, before),
         ("loss", vec![vec![value]]),

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::simd::vectorised;
 use crate::GlobalNormClip;
-use crate::adam::factor;
+use crate::norm::factor;
 
 /// Entries that a thread takes at once.
 const GRAIN: usize = 1 << 15;

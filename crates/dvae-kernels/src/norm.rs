@@ -1,0 +1,148 @@
+//! Euclidean norms of all gradients or weights of a model together.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor};
+
+/// Whether parameter and gradient are where the fused step runs: on the plain device.
+#[cfg(feature = "flex")]
+pub(crate) fn is_fused<const D: usize>(parameter: &Tensor<D>, gradient: &Tensor<D>) -> bool {
+    let plain = |tensor: &Tensor<D>| !tensor.device().is_autodiff();
+    crate::covered!(parameter, gradient) && plain(parameter) && plain(gradient)
+}
+
+/// Clipping of all gradients of a model together, by their Euclidean norm (Pascanu, Mikolov & Bengio
+/// 2013, "On the difficulty of training Recurrent Neural Networks", algorithm 1).
+///
+/// Give one to the optimiser and [`measure`](Self::measure) before each step: the optimiser's own pass
+/// multiplies the gradients by `max_norm / norm` if the norm is larger.
+///
+/// ```
+/// use dvae_kernels::{Adam, GlobalNormClip};
+///
+/// let clip = GlobalNormClip::new(1.0)?;
+/// let optimiser = Adam { clip: Some(clip.clone()), ..Adam::default() }.init();
+/// // In the loop: clip.measure(&model, &gradients); model = optimiser.step(rate, model, gradients);
+/// # _ = optimiser;
+/// # Ok::<(), dvae_kernels::ClipError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct GlobalNormClip {
+    max_norm: f64,
+    /// Bits of the factor, shared with the optimiser.
+    factor: Arc<AtomicU32>,
+}
+
+impl GlobalNormClip {
+    /// Lets no norm above `max_norm` through, which must be finite and above 0.
+    pub fn new(max_norm: f64) -> Result<Self, ClipError> {
+        if !(max_norm > 0.0 && max_norm.is_finite()) {
+            return Err(ClipError { max_norm });
+        }
+        Ok(Self { max_norm, factor: Arc::new(AtomicU32::new(1f32.to_bits())) })
+    }
+
+    /// The norm of the gradients of a model, which the next step is clipped by. Waits for the device.
+    pub fn measure<M: Module>(&self, model: &M, gradients: &GradientsParams) -> f64 {
+        let norm = Squares::of(model, Some(gradients)).root();
+        let factor = if norm > self.max_norm { self.max_norm / norm } else { 1.0 };
+        self.factor.store((factor as f32).to_bits(), Ordering::Relaxed);
+        norm
+    }
+
+    pub(crate) fn factor(&self) -> f32 {
+        f32::from_bits(self.factor.load(Ordering::Relaxed))
+    }
+}
+
+/// A gradient as its optimiser sees it.
+pub(crate) fn clipped<const D: usize>(
+    gradient: Tensor<D>,
+    clip: &Option<GlobalNormClip>,
+) -> Tensor<D> {
+    match clip {
+        Some(clip) => gradient * clip.factor(),
+        None => gradient,
+    }
+}
+
+/// A norm that gradients cannot be clipped to.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[error("`max_norm` must be finite and above 0, but is {max_norm}")]
+pub struct ClipError {
+    max_norm: f64,
+}
+
+#[cfg(feature = "flex")]
+pub(crate) fn factor(clip: &Option<GlobalNormClip>) -> f32 {
+    clip.as_ref().map_or(1.0, GlobalNormClip::factor)
+}
+
+/// The norm of the gradients of a model, `[1]`, still on its device: reading it waits, this does not.
+pub fn gradient_norm<M: Module>(
+    model: &M,
+    gradients: &GradientsParams,
+    device: &Device,
+) -> Tensor<1> {
+    Squares::of(model, Some(gradients)).root_on(device)
+}
+
+/// The norm of the weights of a model, `[1]`, still on its device.
+pub fn weight_norm<M: Module>(model: &M, device: &Device) -> Tensor<1> {
+    Squares::of(model, None).root_on(device)
+}
+
+/// Adds up the squares of all gradients, or of all weights where there are none.
+struct Squares<'a> {
+    gradients: Option<&'a GradientsParams>,
+    fused: f64,
+    /// Those that are not on the host, so that they are waited for once.
+    others: Option<Tensor<1>>,
+}
+
+impl<'a> Squares<'a> {
+    fn of<M: Module>(model: &M, gradients: Option<&'a GradientsParams>) -> Self {
+        let mut squares = Self { gradients, fused: 0.0, others: None };
+        model.visit(&mut squares);
+        squares
+    }
+
+    fn root(self) -> f64 {
+        let others = self.others.map_or(0.0, |sum| sum.into_scalar::<f64>());
+        (self.fused + others).sqrt()
+    }
+
+    fn root_on(self, device: &Device) -> Tensor<1> {
+        match self.others {
+            Some(others) => (others + self.fused).sqrt(),
+            None => Tensor::from_floats([self.fused.sqrt() as f32], device),
+        }
+    }
+
+    fn entries<const D: usize>(&self, id: ParamId, weight: &Tensor<D>) -> Option<Tensor<D>> {
+        match self.gradients {
+            Some(gradients) => gradients.get::<D>(id),
+            None if weight.device().is_autodiff() => Some(weight.clone().inner()),
+            None => Some(weight.clone()),
+        }
+    }
+}
+
+impl ModuleVisitor for Squares<'_> {
+    fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+        let Some(entries) = self.entries(parameter.id, &parameter.val()) else { return };
+        #[cfg(feature = "flex")]
+        if is_fused(&entries, &entries) {
+            self.fused += crate::flex::adam::sum_of_squares(entries);
+            return;
+        }
+        let sum = entries.square().sum();
+        self.others = Some(match self.others.take() {
+            Some(others) => others + sum,
+            None => sum,
+        });
+    }
+}

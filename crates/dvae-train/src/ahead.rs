@@ -1,0 +1,94 @@
+//! Work that is done on another thread, a little ahead of who needs it.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel};
+use std::thread::Scope;
+use std::time::Duration;
+
+/// How many items wait at most; one more is being made.
+const AHEAD: usize = 2;
+/// How long to sleep before looking whether the pool has work.
+const NAP: Duration = Duration::from_micros(100);
+
+/// Makes `items` on a thread of its own, never more than a few before they are asked for.
+///
+/// If making one panics, the items end there, and the scope panics when it ends.
+pub(crate) fn ahead<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    items: impl Iterator<Item = T> + Send + 'scope,
+) -> Ahead<T> {
+    let (sender, receiver) = sync_channel(AHEAD);
+    scope.spawn(move || {
+        for item in items {
+            if sender.send(item).is_err() {
+                break; // Nobody wants more.
+            }
+        }
+    });
+    Ahead { receiver }
+}
+
+/// Items that are made on another thread.
+pub(crate) struct Ahead<T> {
+    receiver: Receiver<T>,
+}
+
+impl<T> Iterator for Ahead<T> {
+    type Item = T;
+
+    /// Waits for the next one, and meanwhile works for rayon's pool: what makes it may need this very
+    /// thread.
+    fn next(&mut self) -> Option<T> {
+        loop {
+            match self.receiver.try_recv() {
+                Ok(item) => return Some(item),
+                Err(TryRecvError::Disconnected) => return None,
+                Err(TryRecvError::Empty) => {}
+            }
+            if rayon::yield_now() == Some(rayon::Yield::Executed) {
+                continue;
+            }
+            match self.receiver.recv_timeout(NAP) {
+                Ok(item) => return Some(item),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use rayon::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn items_come_in_order_and_only_a_few_before_they_are_needed() {
+        let made = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            let items = (0..100).inspect(|_| {
+                made.fetch_add(1, Ordering::SeqCst);
+            });
+            let mut items = ahead(scope, items);
+            for expected in 0..50 {
+                assert_eq!(items.next(), Some(expected));
+                // Those that are taken, those that wait, and the one that is offered.
+                assert!(made.load(Ordering::SeqCst) <= expected + 1 + AHEAD + 1);
+            }
+        });
+        assert!(made.load(Ordering::SeqCst) < 60);
+    }
+
+    // The only thread of the pool waits for items that are made by the pool.
+    #[test]
+    fn a_pool_of_one_thread_does_not_wait_for_itself() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let sum = |n: u64| pool.install(|| (0..n).into_par_iter().sum::<u64>());
+        let sums: Vec<u64> = pool.in_place_scope(|_| {
+            pool.install(|| std::thread::scope(|scope| ahead(scope, (0..5).map(sum)).collect()))
+        });
+        assert_eq!(sums, [0, 0, 1, 3, 6]);
+    }
+}

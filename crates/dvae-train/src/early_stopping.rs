@@ -1,0 +1,111 @@
+//! When training ends before its last epoch, and which weights were the best.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::TrainError;
+use crate::config::not_negative;
+
+/// Ends training when the bound on held-out rows, with corrupted input, no longer improves.
+///
+/// It never does so before the weight of the KL has come to stay: until then nothing is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EarlyStopping {
+    /// How many measurements in a row may bring no improvement, at least 1.
+    pub patience: usize,
+    /// What counts as one, in nats.
+    #[serde(default)]
+    pub improvement: f64,
+}
+
+impl EarlyStopping {
+    pub(crate) fn check(self) -> Result<(), TrainError> {
+        if self.patience == 0 {
+            return Err(TrainError::Count { name: "early_stopping.patience", value: 0 });
+        }
+        not_negative("early_stopping.improvement", self.improvement)
+    }
+}
+
+/// What the measurements so far say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Measured {
+    /// The bits of the best bound.
+    best: Option<u64>,
+    /// The bits of the bound that the next one has to beat for patience to begin anew.
+    reference: Option<u64>,
+    /// Measurements since then.
+    waited: usize,
+}
+
+impl Measured {
+    /// Takes a measurement; whether it is the best so far.
+    pub(crate) fn take(&mut self, bound: f64, improvement: f64, warming_up: bool) -> bool {
+        let beats = |other: Option<u64>, by: f64| {
+            other.is_none_or(|other| bound > f64::from_bits(other) + by)
+        };
+        if warming_up || beats(self.reference, improvement) {
+            let best = self.reference.filter(|_| warming_up).map_or(bound, f64::from_bits);
+            (self.reference, self.waited) = (Some(bound.max(best).to_bits()), 0);
+        } else {
+            self.waited += 1;
+        }
+        let is_best = beats(self.best, 0.0);
+        if is_best {
+            self.best = Some(bound.to_bits());
+        }
+        is_best
+    }
+
+    pub(crate) fn is_over(&self, stopping: Option<EarlyStopping>) -> bool {
+        stopping.is_some_and(|stopping| self.waited >= stopping.patience)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn over(patience: usize, improvement: f64, bounds: &[(f64, bool)]) -> Option<usize> {
+        let stopping = Some(EarlyStopping { patience, improvement });
+        let mut measured = Measured::default();
+        bounds.iter().position(|&(bound, warming_up)| {
+            measured.take(bound, improvement, warming_up);
+            measured.is_over(stopping)
+        })
+    }
+
+    // -3 is the best; of the two after it neither is better.
+    #[test]
+    fn training_ends_after_so_many_measurements_without_improvement() {
+        let bounds = [-5.0, -3.0, -4.0, -3.5, -1.0].map(|bound| (bound, false));
+        assert_eq!(over(2, 0.0, &bounds), Some(3));
+        assert_eq!(over(3, 0.0, &bounds), None);
+    }
+
+    // Each is better, but none by half a nat: small steps add up against the same reference.
+    #[test]
+    fn an_improvement_has_a_size() {
+        let bounds = [-5.0, -4.8, -4.6, -4.4, -4.2].map(|bound| (bound, false));
+        assert_eq!(over(3, 0.5, &bounds), None);
+        assert_eq!(over(2, 0.5, &bounds), Some(2));
+    }
+
+    #[test]
+    fn nothing_is_counted_while_it_warms_up() {
+        let bounds = [-1.0, -2.0, -3.0, -4.0].map(|bound| (bound, true));
+        assert_eq!(over(1, 0.0, &bounds), None);
+        let after = [(-1.0, true), (-2.0, true), (-3.0, false), (-3.0, false)];
+        assert_eq!(over(2, 0.0, &after), Some(3));
+    }
+
+    #[test]
+    fn the_best_is_kept_through_a_warm_up() {
+        let mut measured = Measured::default();
+        let best: Vec<bool> = [(-2.0, true), (-3.0, true), (-1.0, false), (-1.0, false)]
+            .map(|(bound, warming_up)| measured.take(bound, 0.0, warming_up))
+            .into();
+        assert_eq!(best, [true, false, true, false]);
+    }
+}

@@ -1,0 +1,135 @@
+//! Which optimiser takes the steps.
+
+use burn::optim::ModuleOptimizer;
+use dvae_kernels::{Adam, AdamW, GlobalNormClip, Sgd};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::TrainError;
+use crate::config::{not_negative, positive};
+
+/// An optimiser, with PyTorch's defaults.
+///
+/// ```toml
+/// optimizer = { name = "adam", beta_1 = 0.9, beta_2 = 0.999, epsilon = 1e-8, weight_decay = 0.0 }
+/// optimizer = { name = "adam-w", weight_decay = 0.01 }
+/// optimizer = { name = "sgd", momentum = 0.9, nesterov = true, weight_decay = 0.0 }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "name", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum OptimizerConfig {
+    /// [`Adam`]: Kingma & Ba (2015).
+    Adam {
+        /// Decay of the first moment.
+        #[serde(default = "beta_1")]
+        beta_1: f64,
+        /// Decay of the second moment.
+        #[serde(default = "beta_2")]
+        beta_2: f64,
+        /// What keeps the division from 0.
+        #[serde(default = "epsilon")]
+        epsilon: f64,
+        /// `λ` of an L2 penalty: `λ θ` is added to the gradient.
+        #[serde(default)]
+        weight_decay: f64,
+    },
+    /// [`AdamW`]: Loshchilov & Hutter (2019).
+    AdamW {
+        /// Decay of the first moment.
+        #[serde(default = "beta_1")]
+        beta_1: f64,
+        /// Decay of the second moment.
+        #[serde(default = "beta_2")]
+        beta_2: f64,
+        /// What keeps the division from 0.
+        #[serde(default = "epsilon")]
+        epsilon: f64,
+        /// `λ` of a decay by `−η λ θ` that is a step of its own.
+        #[serde(default = "decoupled")]
+        weight_decay: f64,
+    },
+    /// [`Sgd`]: stochastic gradient descent.
+    Sgd {
+        /// `μ`, in `[0, 1)`.
+        #[serde(default)]
+        momentum: f64,
+        /// Whether the step is `η (g + μ v)`, Nesterov's.
+        #[serde(default)]
+        nesterov: bool,
+        /// `λ` of an L2 penalty.
+        #[serde(default)]
+        weight_decay: f64,
+    },
+}
+
+fn beta_1() -> f64 {
+    0.9
+}
+
+fn beta_2() -> f64 {
+    0.999
+}
+
+fn epsilon() -> f64 {
+    1e-8
+}
+
+fn decoupled() -> f64 {
+    1e-2
+}
+
+impl Default for OptimizerConfig {
+    /// Adam: 0.9, 0.999, 10⁻⁸, no penalty.
+    fn default() -> Self {
+        let (beta_1, beta_2, epsilon) = (beta_1(), beta_2(), epsilon());
+        Self::Adam { beta_1, beta_2, epsilon, weight_decay: 0.0 }
+    }
+}
+
+impl OptimizerConfig {
+    /// The optimiser, which scales gradients by what `clip` measured before the step.
+    pub(crate) fn build(self, clip: Option<&GlobalNormClip>) -> ModuleOptimizer {
+        let clip = clip.cloned();
+        match self {
+            Self::Adam { beta_1, beta_2, epsilon, weight_decay } => {
+                let [beta_1, beta_2, epsilon, weight_decay] =
+                    [beta_1, beta_2, epsilon, weight_decay].map(|value| value as f32);
+                Adam { beta_1, beta_2, epsilon, weight_decay, clip }.init()
+            }
+            Self::AdamW { beta_1, beta_2, epsilon, weight_decay } => {
+                let [beta_1, beta_2, epsilon, weight_decay] =
+                    [beta_1, beta_2, epsilon, weight_decay].map(|value| value as f32);
+                AdamW { beta_1, beta_2, epsilon, weight_decay, clip }.init()
+            }
+            Self::Sgd { momentum, nesterov, weight_decay } => {
+                let weight_decay = weight_decay as f32;
+                Sgd { momentum, nesterov, weight_decay, clip }.init()
+            }
+        }
+    }
+
+    pub(crate) fn check(self) -> Result<(), TrainError> {
+        let below_one = |name, value: f64| {
+            if !(0.0..1.0).contains(&value) {
+                return Err(TrainError::Decay { name, value });
+            }
+            Ok(())
+        };
+        match self {
+            Self::Adam { beta_1, beta_2, epsilon, weight_decay }
+            | Self::AdamW { beta_1, beta_2, epsilon, weight_decay } => {
+                below_one("optimizer.beta_1", beta_1)?;
+                below_one("optimizer.beta_2", beta_2)?;
+                positive("optimizer.epsilon", epsilon)?;
+                not_negative("optimizer.weight_decay", weight_decay)
+            }
+            Self::Sgd { momentum, nesterov, weight_decay } => {
+                below_one("optimizer.momentum", momentum)?;
+                if nesterov && momentum == 0.0 {
+                    return Err(TrainError::Nesterov);
+                }
+                not_negative("optimizer.weight_decay", weight_decay)
+            }
+        }
+    }
+}

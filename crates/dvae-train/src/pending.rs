@@ -1,0 +1,150 @@
+//! What steps leave on the device until it is read.
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Tensor};
+use dvae_kernels::weight_norm;
+
+use crate::TrainError;
+use crate::terms::{PendingTerms, TermSums};
+
+/// One step of the optimiser, its figures still on the device.
+pub(crate) struct PendingStep {
+    /// Its number, from the beginning of the training.
+    pub(crate) step: usize,
+    /// The ids of the rows that it saw.
+    pub(crate) rows: Vec<u64>,
+    /// The terms of each of its batches.
+    pub(crate) terms: Vec<PendingTerms>,
+    /// The norm of its gradient, before clipping: `[1]`.
+    pub(crate) gradient_norm: Tensor<1>,
+}
+
+/// What the steps that were read say.
+#[derive(Debug, Default)]
+pub(crate) struct Read {
+    pub(crate) terms: TermSums,
+    /// The largest norm of a gradient.
+    pub(crate) gradient_norm: f64,
+}
+
+/// Reads the figures of all pending steps; an error names the first that is not finite: a term, a
+/// gradient, or a weight of `model`, which they led to.
+///
+/// The only place where training waits for the device.
+pub(crate) fn read<M: Module>(
+    pending: &mut Vec<PendingStep>,
+    model: &M,
+    per_epoch: usize,
+    device: &Device,
+) -> Result<Read, TrainError> {
+    let mut steps = vec![];
+    let (mut terms, mut norms) = (vec![], vec![]);
+    for pending in pending.drain(..) {
+        steps.push((pending.step, pending.rows, pending.terms.len()));
+        terms.extend(pending.terms);
+        norms.push(pending.gradient_norm);
+    }
+    norms.push(weight_norm(model, device));
+    let mut terms = PendingTerms::read(&mut terms).into_iter();
+    let norms: Vec<f64> = Tensor::cat(norms, 0).into_data().iter::<f64>().collect();
+
+    let mut read = Read::default();
+    let last = steps.last().cloned();
+    let error = |term: String, value: f64, step: usize, rows: Vec<u64>| TrainError::NonFinite {
+        term,
+        value,
+        epoch: step / per_epoch + 1,
+        step: step % per_epoch + 1,
+        rows,
+    };
+    for ((step, rows, batches), &norm) in steps.into_iter().zip(&norms) {
+        for sums in terms.by_ref().take(batches) {
+            if let Some((term, value)) = sums.non_finite() {
+                return Err(error(term.to_owned(), value, step, rows));
+            }
+            read.terms.add(&sums);
+        }
+        if !norm.is_finite() {
+            return Err(error("norm of the gradient".to_owned(), norm, step, rows));
+        }
+        read.gradient_norm = read.gradient_norm.max(norm);
+    }
+    match (norms.last(), last) {
+        (Some(norm), Some((step, rows, _))) if !norm.is_finite() => {
+            let (name, value) =
+                non_finite_weight(model).unwrap_or_else(|| ("norm of the weights".into(), *norm));
+            Err(error(name, value, step, rows))
+        }
+        _ => Ok(read),
+    }
+}
+
+/// The first weight that is not finite, by its name in the model.
+fn non_finite_weight<M: Module>(model: &M) -> Option<(String, f64)> {
+    let mut search = Search { path: vec![], found: None };
+    model.visit(&mut search);
+    search.found
+}
+
+struct Search {
+    path: Vec<String>,
+    found: Option<(String, f64)>,
+}
+
+impl ModuleVisitor for Search {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+        if self.found.is_none() {
+            let data = parameter.val().into_data();
+            let value = data.iter::<f64>().find(|value| !value.is_finite());
+            self.found = value.map(|value| (format!("weight {}", self.path.join(".")), value));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::module::ModuleMapper;
+    use dvae_models::MlpVaeConfig;
+    use dvae_random::Key;
+
+    use super::*;
+
+    /// Ruins the biases.
+    struct Ruin;
+
+    impl ModuleMapper for Ruin {
+        fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            match D {
+                1 => parameter.map(|bias| bias * f32::NAN),
+                _ => parameter,
+            }
+        }
+    }
+
+    #[test]
+    fn a_weight_that_is_not_finite_is_named() {
+        let device = Device::flex();
+        let config = MlpVaeConfig { hidden: vec![2], ..MlpVaeConfig::new(&[3], 2) };
+        let model = config.init(Key::new(1), &device).unwrap();
+        let step = |norm: f32| {
+            let gradient_norm = Tensor::from_floats([norm], &device);
+            vec![PendingStep { step: 7, rows: vec![3, 5], terms: vec![], gradient_norm }]
+        };
+        assert_eq!(read(&mut step(2.5), &model, 5, &device).unwrap().gradient_norm, 2.5);
+        let error = read(&mut step(f32::INFINITY), &model, 5, &device).unwrap_err().to_string();
+        let expected = "the norm of the gradient became inf at epoch 2, step 3, on rows 3, 5";
+        assert!(error.starts_with(expected), "{error}");
+        let ruined = model.map(&mut Ruin);
+        let error = read(&mut step(1.0), &ruined, 5, &device).unwrap_err().to_string();
+        let expected = "the weight encoder.0.bias became NaN at epoch 2, step 3";
+        assert!(error.starts_with(expected), "{error}");
+    }
+}

@@ -1,0 +1,194 @@
+//! Weights for use elsewhere: safetensors files with the configuration in their metadata, and state dicts
+//! of PyTorch.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::Path;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Bytes, Tensor, TensorData};
+use burn_store::{ModuleStore, PytorchStore};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+use crate::TrainError;
+use crate::run_folder::write_atomically;
+
+/// Saves the weights of a model, by their names in it, with `metadata` beside them.
+///
+/// The file is the old one or the new one, never a part.
+pub fn save_weights<M: Module>(
+    path: &Path,
+    model: &M,
+    metadata: &[(&str, &str)],
+) -> Result<(), TrainError> {
+    let mut weights = Weights::default();
+    model.visit(&mut weights);
+    let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = weights.found;
+    let views = bytes.iter().map(|(name, shape, bytes)| {
+        let view =
+            TensorView::new(Dtype::F32, shape.clone(), bytes).expect("as many as the shape says");
+        (name.as_str(), view)
+    });
+    let metadata: HashMap<String, String> =
+        metadata.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
+    let file = safetensors::serialize(views, Some(metadata))
+        .map_err(|error| unusable(path, error.to_string()))?;
+    write_atomically(path, &file)
+}
+
+/// `model` with the weights of a file of [`save_weights`]; an error names what does not fit.
+pub fn load_weights<M: Module>(path: &Path, model: M) -> Result<M, TrainError> {
+    let bytes = read(path)?;
+    let file =
+        SafeTensors::deserialize(&bytes).map_err(|error| unusable(path, error.to_string()))?;
+    let mut stored = BTreeMap::new();
+    for (name, view) in file.tensors() {
+        if view.dtype() != Dtype::F32 {
+            let reason = format!("{name} is of {:?}, not F32", view.dtype());
+            return Err(unusable(path, reason));
+        }
+        let entries = view.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
+        let entries: Vec<f32> = entries.collect();
+        stored.insert(name, TensorData::new(entries, view.shape().to_vec()));
+    }
+    fill(path, model, stored, false)
+}
+
+/// What a file of [`save_weights`] says beside its weights.
+pub fn read_metadata(path: &Path) -> Result<HashMap<String, String>, TrainError> {
+    let bytes = read(path)?;
+    let (_, header) =
+        SafeTensors::read_metadata(&bytes).map_err(|error| unusable(path, error.to_string()))?;
+    Ok(header.metadata().clone().unwrap_or_default())
+}
+
+/// `model` with the weights of a PyTorch state dict (`torch.save(module.state_dict(), path)`), of a module
+/// whose parameters have the names that [`save_weights`] gives them here.
+///
+/// PyTorch's conventions are known: matrices of linear layers are turned, as it keeps
+/// `[outputs, inputs]`, and the `weight` and `bias` of a normalisation are its `scale` and `shift`.
+pub fn import_state_dict<M: Module>(path: &Path, model: M) -> Result<M, TrainError> {
+    fs::metadata(path).map_err(TrainError::io("read", path))?;
+    let mut store = PytorchStore::from_file(path);
+    let tensors = store.get_all_tensors().map_err(|error| unusable(path, error.to_string()))?;
+    let mut stored = BTreeMap::new();
+    for (name, tensor) in tensors {
+        let bytes: Bytes =
+            tensor.to_bytes().map_err(|error| unusable(path, format!("{name}: {error}")))?;
+        let shape: Vec<usize> = tensor.shape.iter().copied().collect();
+        let data = TensorData::from_bytes(bytes, shape, tensor.dtype);
+        stored.insert(name.clone(), data.convert::<f32>());
+    }
+    fill(path, model, stored, true)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TrainError> {
+    fs::read(path).map_err(TrainError::io("read", path))
+}
+
+fn unusable(path: &Path, reason: String) -> TrainError {
+    TrainError::Weights { path: path.into(), reason }
+}
+
+/// `model` with all its weights from `stored`, and nothing left there.
+fn fill<M: Module>(
+    path: &Path,
+    model: M,
+    stored: BTreeMap<String, TensorData>,
+    from_pytorch: bool,
+) -> Result<M, TrainError> {
+    let mut fill = Fill { stored, from_pytorch, path: vec![], containers: vec![], wrong: vec![] };
+    let model = model.map(&mut fill);
+    fill.wrong.extend(fill.stored.keys().map(|name| format!("the model has no {name}")));
+    if fill.wrong.is_empty() {
+        return Ok(model);
+    }
+    const SHOWN: usize = 4;
+    let more = fill.wrong.len().saturating_sub(SHOWN);
+    fill.wrong.truncate(SHOWN);
+    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+    Err(unusable(path, format!("they do not fit this model: {}{more}", fill.wrong.join(", "))))
+}
+
+/// Collects (name, shape, little-endian bytes).
+#[derive(Default)]
+struct Weights {
+    path: Vec<String>,
+    found: Vec<(String, Vec<usize>, Vec<u8>)>,
+}
+
+impl ModuleVisitor for Weights {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+        let data = parameter.val().into_data();
+        let bytes = data.iter::<f32>().flat_map(f32::to_le_bytes).collect();
+        self.found.push((self.path.join("."), data.shape().to_vec(), bytes));
+    }
+}
+
+struct Fill {
+    stored: BTreeMap<String, TensorData>,
+    from_pytorch: bool,
+    path: Vec<String>,
+    containers: Vec<String>,
+    wrong: Vec<String>,
+}
+
+impl Fill {
+    /// The name under which the parameter is stored, and whether it is a matrix that is stored turned.
+    fn place(&self) -> (String, bool) {
+        let name = self.path.join(".");
+        if !self.from_pytorch {
+            return (name, false);
+        }
+        let container = self.containers.iter().rev().find(|kind| kind.starts_with("Struct:"));
+        let (layer, own) = name.rsplit_once('.').unwrap_or(("", &name));
+        match (container.map(String::as_str), own) {
+            (Some("Struct:Dense"), "weight") => (name, true),
+            (Some("Struct:Norm"), "scale") => (format!("{layer}.weight"), false),
+            (Some("Struct:Norm"), "shift") => (format!("{layer}.bias"), false),
+            _ => (name, false),
+        }
+    }
+}
+
+impl ModuleMapper for Fill {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.push(name.to_owned());
+        self.containers.push(container.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+        self.containers.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (name, turned) = self.place();
+        let Some(data) = self.stored.remove(&name) else {
+            self.wrong.push(format!("{name} is missing"));
+            return parameter;
+        };
+        let mut expected = parameter.val().dims();
+        if turned {
+            expected.reverse();
+        }
+        if data.shape()[..] != expected {
+            let found = data.shape().to_vec();
+            self.wrong.push(format!("{name} is {found:?}, not {expected:?}"));
+            return parameter;
+        }
+        parameter.map(|old| {
+            let device = old.device();
+            let stored = Tensor::from_data(data, &device);
+            if turned { stored.transpose() } else { stored }
+        })
+    }
+}

@@ -1,0 +1,302 @@
+//! Training that is interrupted anywhere and goes on to the bit, with everything that has a state.
+
+#![allow(clippy::unwrap_used)] // A test may panic.
+
+mod reports;
+
+use std::path::Path;
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Tensor};
+use dvae_corruption::{Corruption, CorruptionConfig};
+use dvae_data::{Dataset, fashion_mnist};
+use dvae_losses::{KlTerm, Objective, Schedule, WarmUp};
+use dvae_models::{MlpVae, MlpVaeConfig};
+use dvae_random::{Key, Purpose};
+use dvae_train::{
+    EarlyStopping, End, Event, Every, Interrupt, LearningRate, Observer, OptimizerConfig, Report,
+    TrainConfig, TrainError, Trained, Trainer, load_checkpoint, load_weights, read_metadata,
+};
+use reports::Reports;
+
+const IMAGE: [usize; 3] = [1, 28, 28];
+
+fn model() -> MlpVae {
+    let config = MlpVaeConfig { hidden: vec![24], ..MlpVaeConfig::new(&IMAGE, 4) };
+    config.init(Key::new(1).purpose(Purpose::Weights), &Device::flex()).unwrap()
+}
+
+fn rows() -> (Dataset, Dataset) {
+    fashion_mnist().test.take(120).split(20, Key::new(0)).unwrap()
+}
+
+/// Seven batches of 16 or fewer an epoch, in four steps of two or one, with everything on.
+fn everything() -> TrainConfig {
+    TrainConfig {
+        epochs: 4,
+        batch_size: 16,
+        accumulate: 2,
+        optimizer: OptimizerConfig::AdamW {
+            beta_1: 0.9,
+            beta_2: 0.99,
+            epsilon: 1e-8,
+            weight_decay: 0.01,
+        },
+        learning_rate: LearningRate { warm_up: 0.2, ..LearningRate::cosine(5e-3, 1e-4) },
+        max_gradient_norm: Some(50.0),
+        ema: Some(0.9),
+        early_stopping: Some(EarlyStopping { patience: 3, improvement: 0.0 }),
+        validate: Every::Steps(3),
+        checkpoint: Every::Steps(5),
+        ..TrainConfig::default()
+    }
+}
+
+fn trainer(config: &TrainConfig) -> Trainer<4, MlpVae> {
+    let process: Box<dyn Corruption<4>> =
+        "mixed".parse::<CorruptionConfig>().unwrap().build().unwrap();
+    Trainer::new(model(), process, config.clone(), &Device::flex()).unwrap()
+}
+
+fn bits(model: &MlpVae) -> Vec<u8> {
+    struct Bits(Vec<u8>);
+    impl ModuleVisitor for Bits {
+        fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+            self.0.extend(parameter.val().into_data().iter::<f32>().flat_map(f32::to_le_bytes));
+        }
+    }
+    let mut bits = Bits(vec![]);
+    model.visit(&mut bits);
+    bits.0
+}
+
+/// Interrupts once so many steps are done.
+struct After {
+    step: usize,
+    interrupt: Interrupt,
+}
+
+impl Observer for After {
+    fn observe(&mut self, event: &Event) -> Result<(), TrainError> {
+        if matches!(event, Event::Steps { step, .. } if *step >= self.step) {
+            self.interrupt.set();
+        }
+        Ok(())
+    }
+}
+
+fn fit(
+    trainer: Trainer<4, MlpVae>,
+    interrupt_after: Option<usize>,
+) -> (Trained<MlpVae>, Vec<Report>) {
+    let (train, validation) = rows();
+    let reports = Reports::default();
+    let interrupt = Interrupt::new();
+    let step = interrupt_after.unwrap_or(usize::MAX);
+    let after = After { step, interrupt: interrupt.clone() };
+    let observers: &mut [Box<dyn Observer>] = &mut [Box::new(reports.clone()), Box::new(after)];
+    let trained = trainer.interrupt(interrupt).fit(&train, &validation, observers).unwrap();
+    let mut reports = reports.all();
+    for report in &mut reports {
+        report.seconds = 0.0;
+    }
+    (trained, reports)
+}
+
+// 16 steps, measured after 3, 6, …, 15 and 16. Figures are read after multiples of 3, 4 and 5, so that is
+// where this observer can interrupt: in the middle of epochs, of accumulated terms, of patience.
+#[test]
+fn a_run_that_is_interrupted_anywhere_goes_on_to_the_bit() {
+    let (straight, expected) = fit(trainer(&everything()), None);
+    assert_eq!(straight.end, End::Finished);
+    let steps: Vec<usize> = expected.iter().map(|report| report.step).collect();
+    assert_eq!(steps, [3, 6, 9, 12, 15, 16]);
+    for interrupted_after in [3, 5, 8, 10, 15] {
+        let folder = tempfile::tempdir().unwrap();
+        let first = trainer(&everything()).checkpoints(folder.path()).weights(folder.path());
+        let (first, reports) = fit(first, Some(interrupted_after));
+        assert_eq!(first.end, End::Interrupted);
+        let second = trainer(&everything()).resume(folder.path()).unwrap();
+        let (second, rest) = fit(second.weights(folder.path()), None);
+        assert_eq!(second.end, End::Finished);
+        assert_eq!([reports, rest].concat(), expected, "interrupted after {interrupted_after}");
+        assert_eq!(bits(&second.model), bits(&straight.model));
+        assert_eq!(bits(&load_checkpoint(folder.path(), model()).unwrap()), bits(&straight.model));
+        let last = load_weights(&folder.path().join("last.safetensors"), model()).unwrap();
+        assert_eq!(bits(&last), bits(&straight.model));
+    }
+}
+
+#[test]
+fn accumulated_batches_are_one_batch() {
+    let whole = TrainConfig { epochs: 1, batch_size: 32, ..TrainConfig::default() };
+    let parts = TrainConfig { batch_size: 8, accumulate: 4, ..whole.clone() };
+    let (whole, whole_reports) = fit(trainer(&whole), None);
+    let (parts, part_reports) = fit(trainer(&parts), None);
+    assert_eq!(whole_reports[0].step, part_reports[0].step);
+    let (a, b) = (whole_reports[0].train.loss, part_reports[0].train.loss);
+    assert!((a - b).abs() < 1e-4 * a.abs(), "{a} {b}");
+    let values = |model: &MlpVae| -> Vec<f32> {
+        bits(model).chunks(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+    };
+    // Adam divides by the size of the gradient: rounding shows where that is small.
+    let pairs = values(&whole.model).into_iter().zip(values(&parts.model));
+    let far = pairs.filter(|(a, b)| (a - b).abs() > 1e-4).count();
+    assert!(far * 100 < values(&whole.model).len(), "{far}");
+}
+
+// After the first step the average is a tenth of the first weights and nine tenths of the new ones.
+#[test]
+fn averaged_weights_are_what_comes_out() {
+    let config = TrainConfig { epochs: 1, batch_size: 100, ..TrainConfig::default() };
+    let (plain, _) = fit(trainer(&config), None);
+    let (averaged, _) = fit(trainer(&TrainConfig { ema: Some(0.99), ..config }), None);
+    let values = |model: &MlpVae| -> Vec<f32> {
+        bits(model).chunks(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+    };
+    let first = values(&model());
+    for ((first, new), average) in
+        first.iter().zip(values(&plain.model)).zip(values(&averaged.model))
+    {
+        assert!((0.1 * first + 0.9 * new - average).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn a_large_gradient_is_clipped_and_its_norm_is_reported() {
+    let sgd = OptimizerConfig::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 };
+    let rate = LearningRate::constant(0.5);
+    let config = TrainConfig {
+        epochs: 1,
+        batch_size: 100,
+        optimizer: sgd,
+        learning_rate: rate,
+        ..TrainConfig::default()
+    };
+    let clipped = TrainConfig { max_gradient_norm: Some(0.01), ..config };
+    let (trained, reports) = fit(trainer(&clipped), None);
+    assert!(reports[0].gradient_norm > 1.0, "{}", reports[0].gradient_norm);
+    let values = |model: &MlpVae| -> Vec<f32> {
+        bits(model).chunks(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+    };
+    let step = values(&model()).into_iter().zip(values(&trained.model));
+    let length: f64 = step.map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt();
+    // The rate times the norm that was let through.
+    assert!((length - 0.5 * 0.01).abs() < 1e-5, "{length}");
+}
+
+#[test]
+fn training_ends_early_but_never_before_the_warm_up_ends() {
+    // A rate so small that the bound stays where it is, to half a nat.
+    let learning_rate = LearningRate::constant(1e-9);
+    let early_stopping = Some(EarlyStopping { patience: 2, improvement: 0.5 });
+    let config = TrainConfig {
+        epochs: 10,
+        batch_size: 50,
+        learning_rate,
+        early_stopping,
+        ..TrainConfig::default()
+    };
+    let (trained, reports) = fit(trainer(&config), None);
+    assert_eq!((trained.end, reports.len()), (End::StoppedEarly, 3));
+
+    let beta = Schedule::Linear(WarmUp { from: 0.0, to: 1.0, until: 0.6 });
+    let objective = Objective { kl: KlTerm::Weighted { beta }, ..Objective::default() };
+    let warming = TrainConfig { objective, ..config.clone() };
+    let (trained, reports) = fit(trainer(&warming), None);
+    // Of 20 steps, counted from 0, step 12 is the first after the warm-up (0.6 × 19 = 11.4): the seventh
+    // measurement is the first that counts, and the eighth the second.
+    assert_eq!((trained.end, reports.len()), (End::StoppedEarly, 8));
+
+    let folder = tempfile::tempdir().unwrap();
+    fit(trainer(&config).checkpoints(folder.path()), None);
+    let (again, reports) = fit(trainer(&config).resume(folder.path()).unwrap(), None);
+    assert_eq!((again.end, reports.len()), (End::StoppedEarly, 0));
+}
+
+#[test]
+fn early_stopping_that_could_never_happen_is_refused() {
+    let early_stopping = Some(EarlyStopping { patience: 2, improvement: 0.0 });
+    let beta = Schedule::Linear(WarmUp { from: 0.0, to: 1.0, until: 1.0 });
+    let objective = Objective { kl: KlTerm::Weighted { beta }, ..Objective::default() };
+    let config = TrainConfig { early_stopping, ..TrainConfig::default() };
+    let error = |config: TrainConfig, process: &str| {
+        let process: Box<dyn Corruption<4>> = match process {
+            "warming up" => {
+                let json = r#"{"process": "sequence", "of": [
+                    {"process": "masking", "level": {"linear": [0.0, 0.5]}}]}"#;
+                serde_json::from_str::<CorruptionConfig>(json).unwrap().build().unwrap()
+            }
+            _ => "masking".parse::<CorruptionConfig>().unwrap().build().unwrap(),
+        };
+        Trainer::new(model(), process, config, &Device::flex()).map(|_| ()).unwrap_err().to_string()
+    };
+    let kl = error(TrainConfig { objective, ..config.clone() }, "masking");
+    assert!(kl.contains("the KL's weight changes until its end"), "{kl}");
+    let noise = error(config, "warming up");
+    assert!(noise.contains("the strength of the corruption changes until its end"), "{noise}");
+}
+
+#[test]
+fn the_best_weights_are_those_of_the_best_measurement() {
+    let folder = tempfile::tempdir().unwrap();
+    // A hundred rows are soon learnt by heart: the bound on others gets worse.
+    let learning_rate = LearningRate::constant(1e-2);
+    let config =
+        TrainConfig { epochs: 60, batch_size: 25, learning_rate, ..TrainConfig::default() };
+    let described = trainer(&config).weights(folder.path()).description("network = \"mlp\"");
+    let (_, reports) = fit(described, None);
+    let best = reports.iter().rposition(|report| report.best).unwrap();
+    assert!(best + 1 < reports.len(), "the last is not the best");
+    let path = folder.path().join("best.safetensors");
+    let loaded = load_weights(&path, model()).unwrap();
+    let (expected, _) = fit(trainer(&config).until(best + 1), None);
+    assert_eq!(bits(&loaded), bits(&expected.model));
+    assert_eq!(read_metadata(&path).unwrap()["config"], "network = \"mlp\"");
+}
+
+#[test]
+fn a_resume_under_another_description_is_refused_with_the_line_that_differs() {
+    let folder = tempfile::tempdir().unwrap();
+    let described = |text: &str| trainer(&TrainConfig::default()).description(text);
+    fit(described("a = 1\nactivation = \"relu\"").checkpoints(folder.path()).until(1), None);
+    let (train, validation) = rows();
+    let other = described("a = 1\nactivation = \"silu\"").resume(folder.path()).unwrap();
+    let error = other.fit(&train, &validation, &mut []).unwrap_err().to_string();
+    let expected = "with configuration activation = \"relu\", not activation = \"silu\"";
+    assert!(error.contains(expected), "{error}");
+}
+
+fn damage(path: &Path, change: impl Fn(Vec<u8>) -> Vec<u8>) -> String {
+    let whole = std::fs::read(path).unwrap();
+    std::fs::write(path, change(whole.clone())).unwrap();
+    let error = load_weights(path, model()).map(|_| ()).unwrap_err().to_string();
+    std::fs::write(path, whole).unwrap();
+    error
+}
+
+#[test]
+fn weights_that_cannot_be_used_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.safetensors");
+    dvae_train::save_weights(&path, &model(), &[]).unwrap();
+    assert_eq!(bits(&load_weights(&path, model()).unwrap()), bits(&model()));
+
+    let torn = damage(&path, |bytes| bytes[..bytes.len() / 2].to_vec());
+    assert!(torn.contains("a.safetensors cannot be used"), "{torn}");
+    // A header that claims to be longer than the file.
+    let lying = damage(&path, |mut bytes| {
+        bytes[..8].copy_from_slice(&u64::MAX.to_le_bytes());
+        bytes
+    });
+    assert!(lying.contains("a.safetensors cannot be used"), "{lying}");
+    let config = MlpVaeConfig { hidden: vec![24, 8], ..MlpVaeConfig::new(&IMAGE, 4) };
+    let deeper = config.init(Key::new(1), &Device::flex()).unwrap();
+    let error = load_weights(&path, deeper).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("encoder.1.weight is missing"), "{error}");
+    let config = MlpVaeConfig { hidden: vec![], ..MlpVaeConfig::new(&IMAGE, 4) };
+    let error = load_weights(&path, config.init(Key::new(1), &Device::flex()).unwrap());
+    let error = error.map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("is [24, 4], not [784, 4]"), "{error}");
+    assert!(error.contains("the model has no decoder.0.bias, and 3 more"), "{error}");
+}
