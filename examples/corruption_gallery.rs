@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use dvae::data::{png_row, read_png};
+use dvae::data::{picture_row, read_picture};
 use dvae::prelude::*;
 use dvae_examples::{Error, exit};
 use serde::Serialize;
@@ -42,8 +42,8 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<(), Error> {
     let device = Backend::first().ok_or("no back end is compiled in")?.device()?;
     let picture = match &args.image {
-        Some(path) => read_png(path)?,
-        None => png_row(PICTURE)?,
+        Some(path) => read_picture(path)?,
+        None => picture_row(PICTURE)?,
     };
     let clean = picture.gather::<4>(&[0], &device);
     let folder = match &args.out {

@@ -24,7 +24,7 @@ fn the_gallery_draws_every_process_and_lists_it() {
     let gallery = folder.path().join("gallery");
     for config in CorruptionConfig::all() {
         let file = gallery.join(format!("{}.png", config.name()));
-        let picture = dvae::data::read_png(&file).unwrap();
+        let picture = dvae::data::read_picture(&file).unwrap();
         assert!(picture.event()[2] > 5 * 124, "{}", file.display());
     }
     assert!(gallery.join("contact_sheet.png").is_file());

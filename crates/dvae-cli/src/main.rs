@@ -1,1 +1,98 @@
-fn main() {}
+//! The program `dvae`: train, denoise and measure denoising VAEs without writing Rust.
+
+mod commands;
+mod files;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use dvae::ExperimentError;
+
+use commands::{
+    compare, completions, config, corrupt, denoise, embed, evaluate, import, info, interpolate,
+    list, sample, train, traverse,
+};
+
+/// Fewer page faults than the system's: Burn makes a new buffer for every operation.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Denoising variational autoencoders: train on clean data under corruption, then clean, embed and sample.
+#[derive(Parser)]
+#[command(name = "dvae", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "\
+Examples:
+  dvae train                                     a first model, on embedded images
+  dvae train experiment.toml --set train.epochs=5
+  dvae denoise runs/run-001 noisy.png -o clean.png
+  dvae evaluate runs/run-001 --corruption gaussian:0.3
+
+Exit codes: 0 done, 1 the run failed on its own, 2 something that was given cannot be used.")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+    /// Write results for machines: JSON on the standard output
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Train(train::Args),
+    Denoise(denoise::Args),
+    Corrupt(corrupt::Args),
+    Sample(sample::Args),
+    Embed(embed::Args),
+    Interpolate(interpolate::Args),
+    Traverse(traverse::Args),
+    Evaluate(evaluate::Args),
+    Info(info::Args),
+    List(list::Args),
+    Compare(compare::Args),
+    Config(config::Args),
+    /// The back ends, and which are compiled in
+    Backends,
+    Import(import::Args),
+    Completions(completions::Args),
+}
+
+/// An error of any kind.
+type Error = Box<dyn std::error::Error>;
+
+fn main() -> ExitCode {
+    let Args { command, json } = Args::parse();
+    let out = output::Output { json };
+    let result = match &command {
+        Command::Train(args) => train::run(args, out),
+        Command::Denoise(args) => denoise::run(args, out),
+        Command::Corrupt(args) => corrupt::run(args, out),
+        Command::Sample(args) => sample::run(args, out),
+        Command::Embed(args) => embed::run(args, out),
+        Command::Interpolate(args) => interpolate::run(args, out),
+        Command::Traverse(args) => traverse::run(args, out),
+        Command::Evaluate(args) => evaluate::run(args, out),
+        Command::Info(args) => info::run(args, out),
+        Command::List(args) => list::run(args, out),
+        Command::Compare(args) => compare::run(args, out),
+        Command::Config(args) => config::run(args, out),
+        Command::Backends => commands::backends(out),
+        Command::Import(args) => import::run(args, out),
+        Command::Completions(args) => completions::run(args, &mut Args::command()),
+    };
+    let Err(error) = result else {
+        return ExitCode::SUCCESS;
+    };
+    // A reader that has seen enough is no failure: dvae list | head -1.
+    if error
+        .downcast_ref()
+        .is_some_and(|error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("error: {error}");
+    match error.downcast_ref() {
+        Some(error) if ExperimentError::is_failure_of_run(error) => ExitCode::from(1),
+        _ => ExitCode::from(2),
+    }
+}

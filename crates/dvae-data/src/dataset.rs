@@ -7,6 +7,7 @@ use dvae_random::Key;
 use rayon::prelude::*;
 
 use crate::DataError;
+use crate::scaling::Statistics;
 
 /// Rows of equal shape in one contiguous buffer, and a view of some of them.
 ///
@@ -38,6 +39,15 @@ enum Values {
     Floats(Vec<f32>),
     /// The same with NaN for what was not observed.
     Incomplete(Vec<f32>),
+}
+
+impl Values {
+    fn len(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Floats(floats) | Self::Incomplete(floats) => floats.len(),
+        }
+    }
 }
 
 /// Training and test rows of one data set.
@@ -104,6 +114,15 @@ impl Dataset {
                 *entry = f32::from(uniform < *entry);
             }
         }
+    }
+
+    /// The same rows, each of another shape with as many entries.
+    pub fn reshaped(self, event: &[usize]) -> Result<Self, DataError> {
+        let width = event.iter().try_fold(1usize, |n, &axis| n.checked_mul(axis));
+        if width != Some(self.width()) {
+            return Err(DataError::Reshape { from: self.event, to: event.into() });
+        }
+        Ok(Self { event: event.into(), ..self })
     }
 
     /// The same values as rows of another shape.
@@ -199,6 +218,48 @@ impl Dataset {
             Values::Bytes(bytes) => f32::from(bytes[at]) / 255.0,
             Values::Floats(floats) | Values::Incomplete(floats) => floats[at],
         })
+    }
+
+    /// Whether entries may be missing.
+    pub fn is_incomplete(&self) -> bool {
+        matches!(&*self.values, Values::Incomplete(_))
+    }
+
+    /// What was observed at each place on the first axis of a row.
+    pub(crate) fn statistics(&self) -> Vec<Statistics> {
+        let per_place = self.width() / self.event[0];
+        let place = |place: usize| {
+            let entries = move |&id| self.row(id).skip(place * per_place).take(per_place);
+            Statistics::of(self.ids.iter().flat_map(entries))
+        };
+        (0..self.event[0]).map(place).collect()
+    }
+
+    /// All rows of the buffer, changed.
+    pub(crate) fn map_to_bytes(&self, change: impl Fn(u64, &[f32]) -> Vec<u8>) -> Self {
+        let rows = 0..self.values.len() as u64 / self.width() as u64;
+        let change = |id| change(id, &self.row(id).collect::<Vec<f32>>());
+        let values = Values::Bytes(rows.flat_map(change).collect());
+        Self { values: Arc::new(values), ..self.clone() }
+    }
+
+    /// The same; an error names a row of this view that is then not finite.
+    pub(crate) fn map_to_floats(&self, change: impl Fn(&mut [f32])) -> Result<Self, DataError> {
+        let mut floats = Vec::with_capacity(self.values.len());
+        for id in 0..self.values.len() as u64 / self.width() as u64 {
+            let mut row: Vec<f32> = self.row(id).collect();
+            change(&mut row);
+            floats.extend(row);
+        }
+        let values = match &*self.values {
+            Values::Incomplete(_) => Values::Incomplete(floats),
+            _ => Values::Floats(floats),
+        };
+        let changed = Self { values: Arc::new(values), ..self.clone() };
+        match changed.find(|_, value| value.is_infinite()) {
+            Some((row, _, value)) => Err(DataError::NonFinite { row: row as usize, value }),
+            None => Ok(changed),
+        }
     }
 
     /// A checksum of the rows of this view: their shape, ids and values.

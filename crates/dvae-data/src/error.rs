@@ -37,13 +37,29 @@ pub enum DataError {
         /// Bytes that follow.
         found: usize,
     },
-    /// A file that is no PNG picture.
-    #[error("{} is no PNG picture that can be read: {reason}", path.display())]
-    Png {
+    /// A file that is no picture.
+    #[error("{} is no picture that can be read: {reason}", path.display())]
+    Picture {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
+    },
+    /// A shape that pictures cannot be brought to.
+    #[error(
+        "pictures cannot have the shape {shape:?}: it must be [1 or 3, height, width], sides above 0"
+    )]
+    PictureShape {
+        /// The shape.
+        shape: [usize; 3],
+    },
+    /// A file that could not be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
     },
     /// A folder without the images that were looked for.
     #[error(
@@ -110,6 +126,82 @@ pub enum DataError {
         row: usize,
         /// The value.
         value: f32,
+    },
+    /// A value that cannot be binarised.
+    #[error("row {row} holds {value}: only values in [0, 1] can be binarised")]
+    NotAChance {
+        /// The row's id.
+        row: u64,
+        /// The value.
+        value: f32,
+    },
+    /// Rows with holes where they cannot be.
+    #[error("rows with missing entries cannot be used for {what}")]
+    Incomplete {
+        /// What for.
+        what: &'static str,
+    },
+    /// A shape with another number of entries.
+    #[error(
+        "rows of shape {from:?} cannot become rows of shape {to:?}: they must have as many entries"
+    )]
+    Reshape {
+        /// The shape of a row.
+        from: Vec<usize>,
+        /// What it was to become.
+        to: Vec<usize>,
+    },
+    /// A file whose contents cannot be used.
+    #[error("{} cannot be used: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// A cell of a table that is no number.
+    #[error(
+        "{}, line {line}: column `{column}` holds `{cell}`, which is no number (an empty cell, NA, NaN or \
+         null is a missing one)",
+        path.display()
+    )]
+    Cell {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// The column's name, or its number from 1.
+        column: String,
+        /// What it holds.
+        cell: String,
+    },
+    /// A row of another shape than those before it.
+    #[error("{} is of shape {found:?}, but the rows before it are of shape {expected:?}: {advice}", path.display())]
+    Unlike {
+        /// The file.
+        path: PathBuf,
+        /// Its shape.
+        found: Vec<usize>,
+        /// That of the others.
+        expected: Vec<usize>,
+        /// What can be done.
+        advice: &'static str,
+    },
+    /// A file of a kind that is not read.
+    #[error(
+        "{} is of no kind that is known: a picture (.png, .jpg, .jpeg), an array (.npy, .npz) or a table (.csv), \
+         or a folder of pictures",
+        path.display()
+    )]
+    Kind {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A folder without what is looked for.
+    #[error("the folder {} holds no picture (.png, .jpg, .jpeg)", path.display())]
+    NoPicture {
+        /// The folder.
+        path: PathBuf,
     },
     /// A batch of no rows.
     #[error("`batch_size` must be at least 1, but is 0")]

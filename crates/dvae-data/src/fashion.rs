@@ -20,7 +20,7 @@ pub fn fashion_mnist() -> Sets {
 }
 
 fn strip(picture: &[u8], labels: &[u8]) -> Dataset {
-    let strip = crate::png_row(picture).expect("an embedded picture");
+    let strip = crate::picture_row(picture).expect("an embedded picture");
     strip.cut(&[1, SIDE, SIDE]).expect("whole images").labelled(labels.into())
 }
 

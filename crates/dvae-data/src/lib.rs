@@ -5,7 +5,10 @@
 //! | [`Dataset`]         | rows side by side in memory, bytes kept as bytes, views without copies |
 //! | [`Dataset::batches`]| clean tensors with the ids of their rows, in stored or shuffled order  |
 //! | [`read_idx_folder`] | training and test images of a folder of IDX files, plain or gzip       |
-//! | [`read_png`]        | a picture as one row                                                  |
+//! | [`Dataset::read`]   | a picture or a folder of them (PNG, JPEG), an array (NPY, NPZ), a table (CSV) |
+//! | [`read_rows`]       | the same row by row, for what does not fit in memory                  |
+//! | [`Scaler`]          | scaling by what the training rows look like                           |
+//! | [`Binarisation`]    | grey values as zeros and ones: by a threshold, drawn once, or in each epoch |
 //! | [`fashion_mnist`]   | an embedded real set: 5,000 + 1,000 images of Fashion-MNIST            |
 //!
 //! ```
@@ -26,15 +29,25 @@
 //! - Batches hold clean rows only; damage is the business of `dvae-corruption`.
 
 mod batch;
+mod binarise;
 mod dataset;
 mod error;
 mod fashion;
 mod idx;
+mod npy;
 mod picture;
+mod rows;
+mod scaling;
+mod table;
 
 pub use batch::{Batch, Order};
+pub use binarise::Binarisation;
 pub use dataset::{Dataset, Sets};
 pub use error::DataError;
 pub use fashion::fashion_mnist;
 pub use idx::{Idx, read_idx, read_idx_folder};
-pub use picture::{png_row, read_png};
+pub use npy::{NpyWriter, read_npy_rows};
+pub use picture::{picture_row, picture_rows, read_picture, write_picture};
+pub use rows::{FileKind, ReadOptions, Rows, pictures_in, read_rows};
+pub use scaling::{Scaler, Scaling};
+pub use table::{TableWriter, read_table_rows};

@@ -1,71 +1,212 @@
 //! Pictures as rows.
 
-use std::path::Path;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
 
-use crate::{DataError, Dataset};
+use image::{DynamicImage, ImageFormat, ImageReader, Limits};
 
-/// One row `[channels, height, width]` from a PNG file: 3 channels of a colour picture, 1 of a grey one;
-/// 16 bits become 8, and transparency is dropped.
+use crate::npy::{beside, grey, write_at};
+use crate::{DataError, Dataset, Rows};
+
+/// The most that a byte of a compressed picture can become: that of Deflate.
+const EXPANSION: u64 = 1032;
+
+/// One row `[channels, height, width]` from a PNG or JPEG file: 3 channels of a colour picture, 1 of a grey
+/// one; 16 bits become 8, and transparency is dropped.
 ///
 /// An error names a file that cannot be read or is no such picture.
-pub fn read_png(path: &Path) -> Result<Dataset, DataError> {
-    let bytes =
-        std::fs::read(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
-    png_row(&bytes).map_err(|reason| DataError::Png { path: path.to_owned(), reason })
+pub fn read_picture(path: &Path) -> Result<Dataset, DataError> {
+    let picture = open(path)?;
+    let (values, event) = planes(&picture);
+    Dataset::from_bytes(values, &event)
 }
 
-/// What [`read_png`] reads, from the bytes of such a file; an error says what is wrong with them.
-pub fn png_row(bytes: &[u8]) -> Result<Dataset, String> {
-    let mut decoder = png::Decoder::new(std::io::Cursor::new(bytes));
-    decoder.set_transformations(png::Transformations::EXPAND | png::Transformations::STRIP_16);
-    let mut reader = decoder.read_info().map_err(|error| error.to_string())?;
-    let size = reader.output_buffer_size().ok_or("it is too large")?;
-    let mut interleaved = vec![0; size];
-    let frame = reader.next_frame(&mut interleaved).map_err(|error| error.to_string())?;
-    let stored = frame.color_type.samples();
-    // An even number of samples has transparency as its last.
-    let channels = stored - usize::from(stored.is_multiple_of(2));
-    let pixels = interleaved[..frame.buffer_size()].chunks_exact(stored);
-    let planes = (0..channels).flat_map(|channel| pixels.clone().map(move |pixel| pixel[channel]));
-    let event = [channels, frame.height as usize, frame.width as usize];
-    Dataset::from_bytes(planes.collect(), &event).map_err(|error| error.to_string())
+/// What [`read_picture`] reads, from the bytes of such a file; an error says what is wrong with them.
+pub fn picture_row(bytes: &[u8]) -> Result<Dataset, String> {
+    let (values, event) = planes(&decode(bytes)?);
+    Dataset::from_bytes(values, &event).map_err(|error| error.to_string())
+}
+
+fn open(path: &Path) -> Result<DynamicImage, DataError> {
+    let bytes =
+        std::fs::read(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
+    decode(&bytes).map_err(|reason| DataError::Picture { path: path.to_owned(), reason })
+}
+
+fn decode(bytes: &[u8]) -> Result<DynamicImage, String> {
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
+    let mut reader = reader.map_err(|error| error.to_string())?;
+    // A header may say anything; a picture cannot be larger than its file allows.
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(EXPANSION * bytes.len() as u64 + (1 << 20));
+    reader.limits(limits);
+    reader.decode().map_err(|error| error.to_string())
+}
+
+/// Values plane by plane, and their shape.
+fn planes(picture: &DynamicImage) -> (Vec<u8>, [usize; 3]) {
+    let (width, height) = (picture.width() as usize, picture.height() as usize);
+    if !picture.color().has_color() {
+        return (picture.to_luma8().into_raw(), [1, height, width]);
+    }
+    let interleaved = picture.to_rgb8().into_raw();
+    let plane = |channel| interleaved.iter().skip(channel).step_by(3).copied();
+    ((0..3).flat_map(plane).collect(), [3, height, width])
+}
+
+/// One row for each of these pictures, brought to the shape `[channels, height, width]` if one is given;
+/// otherwise all must have that of the first.
+pub fn picture_rows(paths: Vec<PathBuf>, shape: Option<[usize; 3]>) -> Result<Rows, DataError> {
+    if let Some(shape) = shape
+        && (!matches!(shape[0], 1 | 3) || shape[1..].iter().any(|&side| side == 0))
+    {
+        return Err(DataError::PictureShape { shape });
+    }
+    let first = paths.first().ok_or_else(|| DataError::NoPicture { path: PathBuf::new() })?;
+    let event = match shape {
+        Some(shape) => shape,
+        None => planes(&open(first)?).1,
+    };
+    let count = Some(paths.len());
+    let mut paths = paths.into_iter();
+    let mut failed = false;
+    let rows = std::iter::from_fn(move || {
+        let path = paths.next().filter(|_| !failed)?;
+        let row = picture_as(&path, event, shape.is_some());
+        failed = row.is_err();
+        Some(row)
+    });
+    Ok(Rows { event: event.into(), names: None, bytes: true, count, rows: Box::new(rows) })
+}
+
+/// The row of a picture, of this shape.
+fn picture_as(path: &Path, event: [usize; 3], change: bool) -> Result<Vec<f32>, DataError> {
+    let mut picture = open(path)?;
+    if change {
+        let [channels, height, width] = event;
+        picture = match channels {
+            1 => DynamicImage::ImageLuma8(picture.to_luma8()),
+            _ => DynamicImage::ImageRgb8(picture.to_rgb8()),
+        };
+        if (picture.height() as usize, picture.width() as usize) != (height, width) {
+            let filter = image::imageops::FilterType::Triangle;
+            picture = picture.resize_exact(width as u32, height as u32, filter);
+        }
+    }
+    let (values, found) = planes(&picture);
+    if found != event {
+        return Err(DataError::Unlike {
+            path: path.into(),
+            found: found.into(),
+            expected: event.into(),
+            advice: "give a shape that all are brought to",
+        });
+    }
+    Ok(values.into_iter().map(|byte| f32::from(byte) / 255.0).collect())
+}
+
+/// Writes a row `[channels, height, width]` in `[0, 1]`, of 1 or 3 channels, as a picture: PNG, or JPEG if the
+/// name ends so.
+pub fn write_picture(path: &Path, row: &[f32], event: &[usize]) -> Result<(), DataError> {
+    let &[channels @ (1 | 3), height, width] = event else {
+        let reason = format!("rows of shape {event:?} are no pictures of 1 or 3 channels");
+        return Err(DataError::File { path: path.into(), reason });
+    };
+    let area = height * width;
+    let pixels =
+        (0..area).flat_map(|at| (0..channels).map(move |channel| row[channel * area + at]));
+    let bytes: Vec<u8> = pixels.map(grey).collect();
+    let (width, height) = (width as u32, height as u32);
+    let picture = match channels {
+        1 => image::GrayImage::from_raw(width, height, bytes).map(DynamicImage::ImageLuma8),
+        _ => image::RgbImage::from_raw(width, height, bytes).map(DynamicImage::ImageRgb8),
+    };
+    let picture = picture.expect("as many pixels as the shape says");
+    let is_jpeg = |extension: &std::ffi::OsStr| {
+        ["jpg", "jpeg"].iter().any(|jpeg| extension.eq_ignore_ascii_case(jpeg))
+    };
+    let format = match path.extension().is_some_and(is_jpeg) {
+        true => ImageFormat::Jpeg,
+        false => ImageFormat::Png,
+    };
+    let mut encoded = Cursor::new(vec![]);
+    picture
+        .write_to(&mut encoded, format)
+        .map_err(|error| write_at(path)(std::io::Error::other(error.to_string())))?;
+    let beside = beside(path);
+    std::fs::write(&beside, encoded.into_inner())
+        .and_then(|()| std::fs::rename(&beside, path))
+        .map_err(write_at(path))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn png(color: png::ColorType, pixels: &[u8]) -> Vec<u8> {
-        let mut bytes = vec![];
-        let mut encoder = png::Encoder::new(&mut bytes, 2, 1);
-        encoder.set_color(color);
-        encoder.write_header().unwrap().write_image_data(pixels).unwrap();
-        bytes
+    fn png(picture: &DynamicImage) -> Vec<u8> {
+        let mut bytes = Cursor::new(vec![]);
+        picture.write_to(&mut bytes, ImageFormat::Png).unwrap();
+        bytes.into_inner()
+    }
+
+    fn colour() -> DynamicImage {
+        let pixels = vec![1, 2, 3, 9, 4, 5, 6, 9];
+        DynamicImage::ImageRgba8(image::RgbaImage::from_raw(2, 1, pixels).unwrap())
+    }
+
+    fn values(row: &Dataset) -> Vec<f32> {
+        let row = row.gather::<4>(&[0], &burn::tensor::Device::flex());
+        row.into_data().iter::<f32>().map(|v| (v * 255.0).round()).collect()
     }
 
     #[test]
     fn colours_become_planes_and_transparency_goes() {
-        let values = |row: Dataset| -> Vec<f32> {
-            let row = row.gather::<4>(&[0], &burn::tensor::Device::flex());
-            row.into_data().iter::<f32>().map(|v| v * 255.0).collect()
-        };
-        let colour = png_row(&png(png::ColorType::Rgba, &[1, 2, 3, 9, 4, 5, 6, 9])).unwrap();
-        assert_eq!(colour.event(), [3, 1, 2]);
-        assert_eq!(values(colour), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
-        let grey = png_row(&png(png::ColorType::Grayscale, &[7, 8])).unwrap();
-        assert_eq!((grey.event(), values(grey.clone())), (&[1, 1, 2][..], vec![7.0, 8.0]));
+        let row = picture_row(&png(&colour())).unwrap();
+        assert_eq!(row.event(), [3, 1, 2]);
+        assert_eq!(values(&row), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+        let grey = image::GrayImage::from_raw(2, 1, vec![7, 8]).unwrap();
+        let row = picture_row(&png(&DynamicImage::ImageLuma8(grey))).unwrap();
+        assert_eq!((row.event(), values(&row)), (&[1, 1, 2][..], vec![7.0, 8.0]));
     }
 
     #[test]
     fn what_is_no_picture_is_refused_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.png");
-        assert!(read_png(&path).unwrap_err().to_string().contains("cannot read"));
-        let whole = png(png::ColorType::Rgb, &[1, 2, 3, 4, 5, 6]);
+        assert!(read_picture(&path).unwrap_err().to_string().contains("cannot read"));
+        let whole = png(&colour());
         for bytes in [&b"P5 2 2 255"[..], &whole[..whole.len() / 2], b""] {
             std::fs::write(&path, bytes).unwrap();
-            let error = read_png(&path).unwrap_err().to_string();
-            assert!(error.contains("a.png is no PNG picture that can be read"), "{error}");
+            let error = read_picture(&path).unwrap_err().to_string();
+            assert!(error.contains("a.png is no picture that can be read"), "{error}");
         }
+    }
+
+    // A header of 60,000 × 60,000 pixels before a few bytes.
+    #[test]
+    fn a_picture_larger_than_its_file_allows_is_refused() {
+        let mut bytes = png(&colour());
+        bytes[16..24].copy_from_slice(&[0, 0, 0xea, 0x60, 0, 0, 0xea, 0x60]);
+        let crc = crc32fast::hash(&bytes[12..29]);
+        bytes[29..33].copy_from_slice(&crc.to_be_bytes());
+        assert!(picture_row(&bytes).is_err());
+    }
+
+    #[test]
+    fn pictures_are_alike_or_made_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        write_picture(&at("a.png"), &[0.0, 1.0, 0.0, 1.0], &[1, 2, 2]).unwrap();
+        write_picture(&at("b.jpeg"), &[0.5; 27], &[3, 3, 3]).unwrap();
+        let paths = vec![at("a.png"), at("b.jpeg")];
+        let rows = picture_rows(paths.clone(), None).unwrap();
+        let error = rows.collect::<Result<Vec<_>, _>>().unwrap_err().to_string();
+        assert!(error.contains("b.jpeg is of shape [3, 3, 3], but the rows before"), "{error}");
+        let rows: Vec<Vec<f32>> =
+            picture_rows(paths, Some([1, 2, 2])).unwrap().map(Result::unwrap).collect();
+        assert_eq!(rows[0], [0.0, 1.0, 0.0, 1.0]);
+        assert!(rows[1].iter().all(|value| (value - 0.5).abs() < 0.02), "{rows:?}");
+        assert!(picture_rows(vec![at("a.png")], Some([2, 2, 2])).is_err());
+        assert!(write_picture(&at("c.png"), &[0.0; 8], &[2, 2, 2]).is_err());
     }
 }

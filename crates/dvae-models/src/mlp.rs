@@ -15,9 +15,10 @@ use crate::{Activation, ModelError, PosteriorConfig, PriorConfig, Vae};
 
 /// Configuration of an [`MlpVae`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct MlpVaeConfig {
-    /// Shape of a row: `[784]`, or `[1, 28, 28]`.
+    /// Shape of a row: `[784]`, or `[1, 28, 28]`. In an experiment that of the data, if it is left out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub event: Vec<usize>,
     /// Number of latents.
     pub latent: usize,
@@ -29,14 +30,18 @@ pub struct MlpVaeConfig {
     pub likelihood: LikelihoodConfig,
     /// Whether the encoder's input has a mask beside it, twice as much on the first axis of a row: what
     /// `dvae_corruption::ShowMask` makes.
-    #[serde(default)]
     pub mask_input: bool,
     /// The family of the posterior.
-    #[serde(default)]
     pub posterior: PosteriorConfig,
     /// The family of the prior.
-    #[serde(default)]
     pub prior: PriorConfig,
+}
+
+impl Default for MlpVaeConfig {
+    /// 32 latents, for rows of a shape that is still to be said.
+    fn default() -> Self {
+        Self::new(&[], 32)
+    }
 }
 
 impl MlpVaeConfig {

@@ -16,9 +16,11 @@ use crate::{Activation, ModelError, PosteriorConfig, PriorConfig, Vae};
 
 /// Configuration of a [`ResNetVae`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct ResNetVaeConfig {
-    /// Shape of a row: `[channels, height, width]`, each at least 1.
+    /// Shape of a row: `[channels, height, width]`, each at least 1. In an experiment that of the data, if it
+    /// is left out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub image: Vec<usize>,
     /// Number of latents.
     pub latent: usize,
@@ -35,14 +37,18 @@ pub struct ResNetVaeConfig {
     pub likelihood: LikelihoodConfig,
     /// Whether the encoder's input has a mask behind it, in as many channels again: what
     /// `dvae_corruption::ShowMask` makes.
-    #[serde(default)]
     pub mask_input: bool,
     /// The family of the posterior.
-    #[serde(default)]
     pub posterior: PosteriorConfig,
     /// The family of the prior.
-    #[serde(default)]
     pub prior: PriorConfig,
+}
+
+impl Default for ResNetVaeConfig {
+    /// 32 latents, for images of a size that is still to be said.
+    fn default() -> Self {
+        Self::new(&[], 32)
+    }
 }
 
 impl ResNetVaeConfig {

@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use burn::tensor::Device;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// A Burn back end.
 ///
@@ -14,7 +16,8 @@ use burn::tensor::Device;
 /// assert!("gpu".parse::<Backend>().unwrap_err().to_string().contains("known are flex"));
 /// # Ok::<(), dvae::BackendError>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Backend {
     /// Burn's own CPU back end: the default.
     Flex,

@@ -21,6 +21,8 @@
 //! | [`train`]         | the loop, checkpoints, observers                                  |
 //! | [`eval`]          | signal-to-noise ratios, active units, pictures                    |
 //! | [`Backend`]       | a back end by name, and its device                                |
+//! | [`Experiment`]    | data, corruption, model and training in one file; [`Sitting`]     |
+//! | [`Pretrained`]    | the model of a run, ready for use                                 |
 //!
 //! Tensors of Burn 0.22 carry no back end in their type: it lives in the [`Device`], and cargo
 //! features (`flex`, `ndarray`, `wgpu`, …) choose which are compiled in. So every model here runs on
@@ -33,6 +35,7 @@
 //! - Burn is pinned to one exact version, and part of this crate's interface.
 
 mod backend;
+mod experiment;
 
 pub use backend::{Backend, BackendError};
 pub use burn;
@@ -45,6 +48,10 @@ pub use dvae_losses as losses;
 pub use dvae_models as models;
 pub use dvae_random as random;
 pub use dvae_train as train;
+pub use experiment::{
+    DataConfig, DataSource, Experiment, ExperimentError, LoadedData, NetworkConfig, Pretrained,
+    Sitting, Weights,
+};
 
 /// What most programs use.
 pub mod prelude {

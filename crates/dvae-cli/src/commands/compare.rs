@@ -1,0 +1,112 @@
+//! `dvae compare`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use dvae::Experiment;
+use serde::Serialize;
+
+use super::list::status;
+use crate::Error;
+use crate::output::{Output, table};
+
+/// Set runs beside each other: what differs in their settings, and their best figures
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  dvae compare runs/run-001 runs/run-002
+  dvae compare runs/* --json
+
+Bounds of runs on other data, or with another likelihood, are not on one scale.")]
+pub(crate) struct Args {
+    /// The folders of two runs or more
+    #[arg(required = true, num_args = 2.., value_name = "RUN")]
+    runs: Vec<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Compared {
+    run: PathBuf,
+    /// The settings that are not the same in all.
+    settings: BTreeMap<String, serde_json::Value>,
+    epoch: Option<usize>,
+    elbo_corrupted: Option<f64>,
+    elbo_clean: Option<f64>,
+    kl: Option<f64>,
+}
+
+pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
+    let mut settings = vec![];
+    for run in &args.runs {
+        let experiment = Experiment::layered(Some(&run.join("config.toml")), [], &[])?;
+        let mut flat = BTreeMap::new();
+        flatten("", &serde_json::to_value(&experiment)?, &mut flat);
+        settings.push(flat);
+    }
+    let keys: Vec<String> = settings.iter().flat_map(|flat| flat.keys().cloned()).collect();
+    let differs = |key: &str| settings.iter().any(|flat| flat.get(key) != settings[0].get(key));
+    for flat in &mut settings.clone().iter_mut() {
+        flat.retain(|key, _| differs(key));
+    }
+    let wanted: std::collections::BTreeSet<String> =
+        keys.into_iter().filter(|key| differs(key)).collect();
+    let mut compared = vec![];
+    for (run, flat) in args.runs.iter().zip(&settings) {
+        let best = status(run)?.best;
+        let best = best.as_ref();
+        let own = wanted.iter().map(|key| {
+            let value = flat.get(key).cloned().unwrap_or(serde_json::Value::Null);
+            (key.clone(), value)
+        });
+        compared.push(Compared {
+            run: run.clone(),
+            settings: own.collect(),
+            epoch: best.map(|best| best.epoch),
+            elbo_corrupted: best.map(|best| best.validation.corrupted.mean.elbo),
+            elbo_clean: best.map(|best| best.validation.clean.mean.elbo),
+            kl: best.map(|best| best.validation.corrupted.mean.kl),
+        });
+    }
+    out.write(&compared, || describe(&compared))
+}
+
+/// Settings by their paths.
+fn flatten(path: &str, value: &serde_json::Value, flat: &mut BTreeMap<String, serde_json::Value>) {
+    match value {
+        serde_json::Value::Object(table) => {
+            for (key, value) in table {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                flatten(&path, value, flat);
+            }
+        }
+        other => {
+            flat.insert(path.to_owned(), other.clone());
+        }
+    }
+}
+
+/// One column a run.
+fn describe(compared: &[Compared]) -> String {
+    let names: Vec<String> = compared.iter().map(|one| one.run.display().to_string()).collect();
+    let head: Vec<&str> = std::iter::once("").chain(names.iter().map(String::as_str)).collect();
+    let line = |name: &str, cell: &dyn Fn(&Compared) -> String| {
+        std::iter::once(name.to_owned()).chain(compared.iter().map(cell)).collect::<Vec<String>>()
+    };
+    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.2}"));
+    let mut rows = vec![];
+    for key in compared.iter().flat_map(|one| one.settings.keys()).take(compared[0].settings.len())
+    {
+        rows.push(line(key, &|one| match &one.settings[key] {
+            serde_json::Value::Null => "-".to_owned(),
+            serde_json::Value::String(text) => text.clone(),
+            other => other.to_string(),
+        }));
+    }
+    rows.push(line("best epoch", &|one| {
+        one.epoch.map_or("-".to_owned(), |epoch| epoch.to_string())
+    }));
+    rows.push(line("held-out ELBO, corrupted", &|one| number(one.elbo_corrupted)));
+    rows.push(line("held-out ELBO, clean", &|one| number(one.elbo_clean)));
+    rows.push(line("KL, corrupted", &|one| number(one.kl)));
+    table(&head, &rows)
+}

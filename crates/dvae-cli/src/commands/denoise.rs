@@ -1,0 +1,148 @@
+//! `dvae denoise`.
+
+use std::path::{Path, PathBuf};
+
+use dvae::Pretrained;
+use serde::Serialize;
+
+use super::Run;
+use crate::Error;
+use crate::files::{Inputs, Job, RowWriter, rows_of};
+use crate::output::Output;
+
+/// Clean files with the model of a run
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  dvae denoise runs/run-001 noisy.png -o clean.png
+  dvae denoise runs/run-001 photos/ -o cleaned/          a folder of pictures
+  dvae denoise runs/run-001 sensors.csv -o filled.csv    missing cells are filled in
+  dvae denoise runs/run-001 x.npy -o clean.npy --samples 16
+
+With --samples n, the output is the mean over n draws of the latent, and a second file beside it
+(clean-deviation.npy) has the standard deviation of each entry over the draws.")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    run: Run,
+    #[command(flatten)]
+    files: Inputs,
+    /// Where the cleaned file goes; a folder for several
+    #[arg(long, short, value_name = "OUT")]
+    out: PathBuf,
+    /// Draw the latent so many times, at least 2, and also write the uncertainty
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
+    samples: Option<u32>,
+    /// Rows at once
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
+    batch_size: u32,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    files: usize,
+    rows: usize,
+    out: PathBuf,
+}
+
+pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
+    let model = args.run.load()?;
+    let jobs = args.files.jobs(&args.out)?;
+    let mut rows = 0;
+    // Pictures are one row each: those of a batch go through the model together.
+    for batch in jobs.chunk_by(|a, b| one_row(&a.input) && one_row(&b.input)) {
+        for jobs in batch.chunks(args.batch_size as usize) {
+            rows += if one_row(&jobs[0].input) {
+                pictures(args, &model, jobs, rows as u64)?
+            } else {
+                jobs.iter()
+                    .try_fold(0, |sum, job| Ok::<_, Error>(sum + file(args, &model, job)?))?
+            };
+        }
+    }
+    let summary = Summary { files: jobs.len(), rows, out: args.out.clone() };
+    out.write(&summary, || {
+        let (files, out) = (jobs.len(), args.out.display());
+        format!("Cleaned {rows} row{} of {files} file{} to {out}", plural(rows), plural(files))
+    })
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+fn one_row(path: &Path) -> bool {
+    dvae::data::FileKind::by_name(path) == Some(dvae::data::FileKind::Picture)
+}
+
+fn pictures(args: &Args, model: &Pretrained, jobs: &[Job], first: u64) -> Result<usize, Error> {
+    let mut inputs = vec![];
+    for job in jobs {
+        let mut rows = rows_of(&job.input, &args.files.options(), model.event())?;
+        model.fits(&job.input, &rows.event)?;
+        inputs.extend(rows.next().transpose()?);
+    }
+    let (cleaned, deviations) = clean(args, model, &inputs, first);
+    for (place, job) in jobs.iter().enumerate() {
+        dvae::data::write_picture(&job.output, &cleaned[place], model.event())?;
+        if let Some(deviations) = &deviations {
+            let mut writer =
+                RowWriter::create(&beside(&job.output, "npy"), model.event(), None, false)?;
+            writer.write(&deviations[place])?;
+            writer.finish()?;
+        }
+    }
+    Ok(jobs.len())
+}
+
+/// The rows of an array or a table, a batch at a time.
+fn file(args: &Args, model: &Pretrained, job: &Job) -> Result<usize, Error> {
+    let mut rows = rows_of(&job.input, &args.files.options(), model.event())?;
+    model.fits(&job.input, &rows.event)?;
+    let (names, bytes) = (rows.names.clone(), rows.bytes);
+    let mut writer = RowWriter::create(&job.output, model.event(), names.as_deref(), bytes)?;
+    let ending = job.output.extension().and_then(|ending| ending.to_str()).unwrap_or("npy");
+    let mut spread = match args.samples {
+        Some(_) => {
+            let path = beside(&job.output, ending);
+            Some(RowWriter::create(&path, model.event(), names.as_deref(), false)?)
+        }
+        None => None,
+    };
+    let mut done = 0;
+    loop {
+        let batch: Vec<Vec<f32>> =
+            rows.by_ref().take(args.batch_size as usize).collect::<Result<_, _>>()?;
+        if batch.is_empty() {
+            break;
+        }
+        let (cleaned, deviations) = clean(args, model, &batch, done as u64);
+        cleaned.iter().try_for_each(|row| writer.write(row))?;
+        if let (Some(spread), Some(deviations)) = (&mut spread, deviations) {
+            deviations.iter().try_for_each(|row| spread.write(row))?;
+        }
+        done += batch.len();
+    }
+    writer.finish()?;
+    spread.map_or(Ok(()), RowWriter::finish)?;
+    Ok(done)
+}
+
+type Cleaned = (Vec<Vec<f32>>, Option<Vec<Vec<f32>>>);
+
+fn clean(args: &Args, model: &Pretrained, rows: &[Vec<f32>], first: u64) -> Cleaned {
+    match args.samples {
+        Some(samples) => {
+            let (mean, deviation) = model.denoise_by_samples(rows, first, samples as usize);
+            (mean, Some(deviation))
+        }
+        None => (model.denoise(rows), None),
+    }
+}
+
+/// `clean.png` → `clean-deviation.npy`.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.file_stem().unwrap_or_default().to_owned();
+    name.push("-deviation.");
+    name.push(ending);
+    path.with_file_name(name)
+}

@@ -1,0 +1,78 @@
+//! `dvae embed`.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::Run;
+use crate::Error;
+use crate::files::{Inputs, RowWriter, rows_of};
+use crate::output::Output;
+
+/// Write the latents of files: the posterior's mean of each row
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  dvae embed runs/run-001 x.npy -o z.npy
+  dvae embed runs/run-001 photos/ -o z.csv      one line a picture, by name")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    run: Run,
+    #[command(flatten)]
+    files: Inputs,
+    /// An array (.npy) or a table (.csv)
+    #[arg(long, short, value_name = "OUT")]
+    out: PathBuf,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    rows: usize,
+    latents: usize,
+    out: PathBuf,
+}
+
+/// Rows at once.
+const BATCH: usize = 64;
+
+pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
+    let model = args.run.load()?;
+    let names: Vec<String> = (0..model.latent()).map(|latent| format!("z{latent}")).collect();
+    if dvae::data::FileKind::by_name(&args.out) == Some(dvae::data::FileKind::Picture) {
+        return Err(format!(
+            "{}: latents need a name that ends in .npy or .csv",
+            args.out.display()
+        )
+        .into());
+    }
+    let mut writer = RowWriter::create(&args.out, &[model.latent()], Some(&names), false)?;
+    let mut done = 0;
+    for input in &args.files.inputs {
+        let files = match dvae::data::FileKind::of(input)? {
+            dvae::data::FileKind::Folder => dvae::data::pictures_in(input)?,
+            _ => vec![input.clone()],
+        };
+        let mut batch = vec![];
+        for file in files {
+            let rows = rows_of(&file, &args.files.options(), model.event())?;
+            model.fits(&file, &rows.event)?;
+            for row in rows {
+                batch.push(row?);
+                if batch.len() == BATCH {
+                    model.embed(&batch).iter().try_for_each(|latent| writer.write(latent))?;
+                    done += batch.len();
+                    batch.clear();
+                }
+            }
+        }
+        if !batch.is_empty() {
+            model.embed(&batch).iter().try_for_each(|latent| writer.write(latent))?;
+            done += batch.len();
+        }
+    }
+    writer.finish()?;
+    let summary = Summary { rows: done, latents: model.latent(), out: args.out.clone() };
+    out.write(&summary, || {
+        format!("{done} rows became {} latents each, in {}", model.latent(), args.out.display())
+    })
+}

@@ -1,0 +1,82 @@
+//! `dvae interpolate`.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::Run;
+use crate::Error;
+use crate::files::{Inputs, rows_of, write_rows};
+use crate::output::Output;
+
+/// Go from row to row through the latent space
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  dvae interpolate runs/run-001 a.png b.png c.png -o path.png
+  dvae interpolate runs/run-001 x.npy --rows 0,7 --steps 9 -o path.npy
+
+Between two rows the latents go straight from one posterior mean to the other.")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    run: Run,
+    #[command(flatten)]
+    files: Inputs,
+    /// Which rows of an array or a table, from 0 [default: the first two]
+    #[arg(long, value_name = "I,J,…", value_delimiter = ',')]
+    rows: Vec<usize>,
+    /// Pictures from one row to the next, both ends included
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(2..))]
+    steps: u32,
+    /// A picture (.png), an array (.npy) or a table (.csv)
+    #[arg(long, short, value_name = "OUT")]
+    out: PathBuf,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    rows: usize,
+    out: PathBuf,
+}
+
+pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
+    let model = args.run.load()?;
+    let mut ends = vec![];
+    for input in &args.files.inputs {
+        let rows = rows_of(input, &args.files.options(), model.event())?;
+        model.fits(input, &rows.event)?;
+        let wanted = match &args.rows[..] {
+            [] => vec![0, 1],
+            rows => rows.to_vec(),
+        };
+        let last = wanted.iter().max().copied().unwrap_or(0);
+        let found: Vec<Vec<f32>> = rows.take(last + 1).collect::<Result<_, _>>()?;
+        for place in wanted {
+            match found.get(place) {
+                Some(row) => ends.push(row.clone()),
+                None if args.rows.is_empty() => {}
+                None => return Err(format!("{} has no row {place}", input.display()).into()),
+            }
+        }
+    }
+    if ends.len() < 2 {
+        return Err("two rows at least are needed to go from one to the other".into());
+    }
+    let latents = model.embed(&ends);
+    let lines: Vec<(String, Vec<Vec<f32>>)> = latents
+        .windows(2)
+        .map(|pair| (String::new(), model.decode(&between(&pair[0], &pair[1], args.steps))))
+        .collect();
+    write_rows(&args.out, &lines, model.event())?;
+    let rows = lines.iter().map(|(_, line)| line.len()).sum();
+    let summary = Summary { rows, out: args.out.clone() };
+    out.write(&summary, || format!("{rows} rows are in {}", args.out.display()))
+}
+
+fn between(from: &[f32], to: &[f32], steps: u32) -> Vec<Vec<f32>> {
+    let at = |step: u32| {
+        let share = step as f32 / (steps - 1) as f32;
+        from.iter().zip(to).map(|(from, to)| from + (to - from) * share).collect()
+    };
+    (0..steps).map(at).collect()
+}

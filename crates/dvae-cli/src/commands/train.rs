@@ -1,0 +1,107 @@
+//! `dvae train`.
+
+use std::path::PathBuf;
+
+use dvae::prelude::*;
+use dvae::train::{End, Interrupt, TensorBoard, TextLog};
+use dvae::{Experiment, Sitting};
+use serde::Serialize;
+
+use crate::Error;
+use crate::output::Output;
+
+/// Train the model of an experiment, or go on with a run that was interrupted
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  dvae train                                       the default experiment, on embedded images
+  dvae train experiment.toml --out runs/first
+  dvae train experiment.toml --set corruption=gaussian:0.3 --set train.epochs=5
+  DVAE__TRAIN__EPOCHS=5 dvae train experiment.toml
+  dvae train --resume runs/first                   after Ctrl-C, a crash or a power cut
+
+Ctrl-C finishes the step and saves; a second one ends at once.
+`dvae config` shows every key of an experiment.")]
+pub(crate) struct Args {
+    /// The experiment, a TOML file [default: the one that `dvae config` prints]
+    experiment: Option<PathBuf>,
+    /// Change a setting, as train.epochs=5; may be given several times
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+    /// Go on with the run in this folder
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["experiment", "settings", "out"])]
+    resume: Option<PathBuf>,
+    /// Where the model runs: flex, or another back end that is compiled in
+    #[arg(long, value_name = "NAME")]
+    backend: Option<String>,
+    /// The folder of the run, new or empty [default: a numbered one in runs/]
+    #[arg(long, value_name = "RUN")]
+    out: Option<PathBuf>,
+    /// Show no progress
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    run: PathBuf,
+    end: End,
+}
+
+pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
+    let backend = args.backend.as_deref().map(str::parse::<Backend>).transpose()?;
+    let interrupt = Interrupt::new();
+    let (mut experiment, sitting) = match &args.resume {
+        Some(path) => {
+            let (experiment, sitting) = Sitting::resume(RunFolder::open(path)?)?;
+            (experiment, Some(sitting))
+        }
+        None => (Experiment::load(args.experiment.as_deref(), &args.settings)?, None),
+    };
+    experiment.backend = backend.or(experiment.backend);
+    // Whatever is wrong with settings, data or device is said before a folder is made.
+    experiment.device()?;
+    let (experiment, data) = experiment.resolve()?;
+    let sitting = match (sitting, &args.out) {
+        (Some(sitting), _) => sitting,
+        (None, Some(path)) => Sitting::first(RunFolder::new(path)?),
+        (None, None) => Sitting::first(RunFolder::numbered("runs".as_ref(), &experiment.name)?),
+    };
+    let sitting = sitting.interrupt(interrupt.clone());
+    let folder = sitting.folder().clone();
+    listen(&interrupt)?;
+    if !args.quiet {
+        eprintln!("The run is kept in {}", folder.path().display());
+    }
+    let mut observers: Vec<Box<dyn Observer>> = vec![
+        Box::new(JsonLines::new(folder.metrics())),
+        Box::new(TextLog::new(folder.log())),
+        Box::new(TensorBoard::new(folder.events())),
+    ];
+    if !args.quiet {
+        observers.push(Box::new(Progress::new("training")));
+    }
+    let end = experiment.train(&data, &sitting, &mut observers)?;
+    let run = folder.path().to_path_buf();
+    out.write(&Summary { run: run.clone(), end }, || {
+        let run = run.display();
+        match end {
+            End::Interrupted => format!("Stopped. Go on with: dvae train --resume {run}"),
+            End::Finished | End::StoppedEarly => {
+                format!("Done: {end}. Try: dvae evaluate {run}, dvae sample {run} -o samples.png")
+            }
+        }
+    })
+}
+
+/// The first Ctrl-C asks the run to stop, the second one stops the process.
+fn listen(interrupt: &Interrupt) -> Result<(), Error> {
+    let interrupt = interrupt.clone();
+    ctrlc::set_handler(move || {
+        if interrupt.set() {
+            std::process::exit(130);
+        }
+        eprintln!("\nFinishing the step and saving; once more ends at once.");
+    })?;
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! `dvae traverse`.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::Run;
+use crate::Error;
+use crate::files::{rows_of, write_rows};
+use crate::output::Output;
+
+/// Change one latent at a time
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  dvae traverse runs/run-001 -o latents.png                  around the prior's centre
+  dvae traverse runs/run-001 --input a.png --latents 3,17 -o two.png
+
+Each line of the picture is a latent, from -range to +range; those that vary most come first.")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    run: Run,
+    /// A file whose first row gives the other latents [default: all 0]
+    #[arg(long, value_name = "INPUT")]
+    input: Option<PathBuf>,
+    /// Which latents, from 0 [default: the eight that vary most over the test or validation rows]
+    #[arg(long, value_name = "I,J,…", value_delimiter = ',')]
+    latents: Vec<usize>,
+    /// How far, to either side
+    #[arg(long, default_value_t = 3.0)]
+    range: f32,
+    /// Pictures of a line
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(2..))]
+    steps: u32,
+    /// A picture (.png), an array (.npy) or a table (.csv)
+    #[arg(long, short, value_name = "OUT")]
+    out: PathBuf,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    latents: Vec<usize>,
+    out: PathBuf,
+}
+
+pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
+    let model = args.run.load()?;
+    if !(args.range > 0.0 && args.range.is_finite()) {
+        return Err(format!("--range must be finite and above 0, but is {}", args.range).into());
+    }
+    let centre = match &args.input {
+        None => vec![0.0; model.latent()],
+        Some(path) => {
+            let mut rows = rows_of(path, &Default::default(), model.event())?;
+            model.fits(path, &rows.event)?;
+            let row = rows.next().transpose()?.ok_or("the input has no rows")?;
+            model.embed(&[row]).concat()
+        }
+    };
+    let latents = match &args.latents[..] {
+        [] => {
+            let data = model.experiment().data.load()?;
+            let activity = model.activity(&data.test.unwrap_or(data.validation))?;
+            let mut order: Vec<usize> = (0..activity.len()).collect();
+            order.sort_by(|&a, &b| activity[b].total_cmp(&activity[a]));
+            order.truncate(8);
+            order
+        }
+        chosen => chosen.to_vec(),
+    };
+    if let Some(wrong) = latents.iter().find(|&&latent| latent >= model.latent()) {
+        return Err(format!(
+            "there is no latent {wrong}: they are numbered 0 to {}",
+            model.latent() - 1
+        )
+        .into());
+    }
+    let line = |&latent: &usize| {
+        let at = |step: u32| {
+            let mut point = centre.clone();
+            point[latent] = args.range * (2.0 * step as f32 / (args.steps - 1) as f32 - 1.0);
+            point
+        };
+        let points: Vec<Vec<f32>> = (0..args.steps).map(at).collect();
+        (format!("z{latent}"), model.decode(&points))
+    };
+    let lines: Vec<(String, Vec<Vec<f32>>)> = latents.iter().map(line).collect();
+    write_rows(&args.out, &lines, model.event())?;
+    let summary = Summary { latents: latents.clone(), out: args.out.clone() };
+    out.write(&summary, || {
+        let latents: Vec<String> = latents.iter().map(usize::to_string).collect();
+        format!("Latents {} are in {}", latents.join(", "), args.out.display())
+    })
+}

@@ -1,0 +1,136 @@
+//! Rows of files, one at a time.
+
+use std::path::{Path, PathBuf};
+
+use crate::{DataError, Dataset, picture_rows, read_npy_rows, read_table_rows};
+
+/// Rows of equal shape that come one after the other: memory holds one.
+pub struct Rows {
+    /// The shape of a row.
+    pub event: Vec<usize>,
+    /// The names of the columns of a table that has them.
+    pub names: Option<Vec<String>>,
+    /// Whether the values were bytes, which are now in `[0, 1]`.
+    pub bytes: bool,
+    /// How many rows there are, if that is known before they are read.
+    pub count: Option<usize>,
+    pub(crate) rows: Box<dyn Iterator<Item = Result<Vec<f32>, DataError>> + Send>,
+}
+
+impl Iterator for Rows {
+    type Item = Result<Vec<f32>, DataError>;
+
+    /// The next row; NaN is what was not observed. Nothing follows an error.
+    fn next(&mut self) -> Option<Self::Item> {
+        self.rows.next()
+    }
+}
+
+impl std::fmt::Debug for Rows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rows").field("event", &self.event).finish_non_exhaustive()
+    }
+}
+
+/// What a file holds, by the end of its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// A picture: `.png`, `.jpg`, `.jpeg`.
+    Picture,
+    /// A folder of pictures.
+    Folder,
+    /// An array: `.npy`, `.npz`.
+    Array,
+    /// A table: `.csv`.
+    Table,
+}
+
+impl FileKind {
+    /// The kind of an input; an error if there is nothing, or of a kind that is not read.
+    pub fn of(path: &Path) -> Result<Self, DataError> {
+        let metadata = std::fs::metadata(path)
+            .map_err(|source| DataError::Io { path: path.into(), source })?;
+        if metadata.is_dir() {
+            return Ok(Self::Folder);
+        }
+        Self::by_name(path).ok_or_else(|| DataError::Kind { path: path.into() })
+    }
+
+    /// The kind of file that a name says.
+    pub fn by_name(path: &Path) -> Option<Self> {
+        let extension = path.extension()?.to_str()?.to_lowercase();
+        Some(match extension.as_str() {
+            "png" | "jpg" | "jpeg" => Self::Picture,
+            "npy" | "npz" => Self::Array,
+            "csv" => Self::Table,
+            _ => return None,
+        })
+    }
+}
+
+/// How files are read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReadOptions {
+    /// The array of an NPZ file; not needed where there is but one.
+    pub key: Option<String>,
+    /// Whether a table has no names in its first line.
+    pub no_header: bool,
+    /// The shape that pictures are brought to: `[channels, height, width]`. Without it they must be alike.
+    pub image: Option<[usize; 3]>,
+}
+
+/// The rows of a picture, a folder of pictures, an array or a table.
+pub fn read_rows(path: &Path, options: &ReadOptions) -> Result<Rows, DataError> {
+    match FileKind::of(path)? {
+        FileKind::Picture => picture_rows(vec![path.into()], options.image),
+        FileKind::Folder => picture_rows(pictures_in(path)?, options.image),
+        FileKind::Array => read_npy_rows(path, options.key.as_deref()),
+        FileKind::Table => read_table_rows(path, !options.no_header),
+    }
+}
+
+/// The pictures of a folder, in the order of their names; an error if there is none.
+pub fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let io = |source| DataError::Io { path: folder.into(), source };
+    let mut pictures = vec![];
+    for entry in std::fs::read_dir(folder).map_err(io)? {
+        let path = entry.map_err(io)?.path();
+        if FileKind::by_name(&path) == Some(FileKind::Picture) && path.is_file() {
+            pictures.push(path);
+        }
+    }
+    if pictures.is_empty() {
+        return Err(DataError::NoPicture { path: folder.into() });
+    }
+    pictures.sort();
+    Ok(pictures)
+}
+
+impl Dataset {
+    /// All rows of a file or folder, in memory; as bytes where they were bytes.
+    ///
+    /// Missing entries are allowed where there are any: see [`Dataset::from_incomplete`].
+    pub fn read(path: &Path, options: &ReadOptions) -> Result<Self, DataError> {
+        let rows = read_rows(path, options)?;
+        let (event, bytes) = (rows.event.clone(), rows.bytes);
+        if bytes {
+            let mut values = vec![];
+            for row in rows {
+                values.extend(row?.into_iter().map(crate::npy::grey));
+            }
+            return Self::from_bytes(values, &event);
+        }
+        let mut values = vec![];
+        for row in rows {
+            values.extend(row?);
+        }
+        if values.is_empty() {
+            let reason = "it holds no rows".to_owned();
+            return Err(DataError::File { path: path.into(), reason });
+        }
+        match values.iter().any(|value| value.is_nan()) {
+            true => Self::from_incomplete(values, &event),
+            false => Self::from_floats(values, &event),
+        }
+    }
+}

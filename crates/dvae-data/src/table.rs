@@ -1,0 +1,165 @@
+//! Tables of numbers: CSV.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use crate::npy::{beside, write_at};
+use crate::{DataError, Rows};
+
+/// What stands for a missing cell, whatever its case.
+const MISSING: [&str; 6] = ["", "na", "nan", "null", "none", "?"];
+
+/// The rows of a CSV file of numbers, with the names of its columns in the first line if `header`; a missing
+/// cell is NaN.
+///
+/// An error names the line and the column of a cell that is no number, and a line with another number of
+/// cells than the first.
+pub fn read_table_rows(path: &Path, header: bool) -> Result<Rows, DataError> {
+    let file = File::open(path).map_err(|source| DataError::Io { path: path.into(), source })?;
+    let mut reader =
+        csv::ReaderBuilder::new().has_headers(header).trim(csv::Trim::All).from_reader(file);
+    let bad = {
+        let path = PathBuf::from(path);
+        move |error: csv::Error| DataError::File { path: path.clone(), reason: error.to_string() }
+    };
+    let (columns, names) = if header {
+        let names = reader.headers().map_err(&bad)?.clone();
+        let names: Vec<String> = names.iter().map(str::to_owned).collect();
+        (names.len(), Some(names))
+    } else {
+        let mut first = csv::StringRecord::new();
+        let position = reader.position().clone();
+        reader.read_record(&mut first).map_err(&bad)?;
+        let columns = first.len();
+        reader.seek(position).map_err(&bad)?;
+        (columns, None)
+    };
+    if columns == 0 {
+        let reason = "it is empty".to_owned();
+        return Err(DataError::File { path: path.into(), reason });
+    }
+    let (path, column_names) = (PathBuf::from(path), names.clone());
+    let mut records = reader.into_records();
+    let mut failed = false;
+    let rows = std::iter::from_fn(move || {
+        let record = records.next().filter(|_| !failed)?;
+        let row = record.map_err(&bad).and_then(|record| {
+            let cell = |(at, cell): (usize, &str)| {
+                number(cell).ok_or_else(|| DataError::Cell {
+                    path: path.clone(),
+                    line: record.position().map_or(0, csv::Position::line),
+                    column: match &column_names {
+                        Some(names) => names[at].clone(),
+                        None => (at + 1).to_string(),
+                    },
+                    cell: cell.to_owned(),
+                })
+            };
+            record.iter().enumerate().map(cell).collect::<Result<Vec<f32>, _>>()
+        });
+        failed = row.is_err();
+        Some(row)
+    });
+    Ok(Rows { event: vec![columns], names, bytes: false, count: None, rows: Box::new(rows) })
+}
+
+fn number(cell: &str) -> Option<f32> {
+    if MISSING.iter().any(|missing| cell.eq_ignore_ascii_case(missing)) {
+        return Some(f32::NAN);
+    }
+    cell.parse().ok().filter(|value: &f32| value.is_finite())
+}
+
+/// Writes rows to a CSV file one by one: beside its place, where it comes to when it is finished.
+#[derive(Debug)]
+pub struct TableWriter {
+    path: PathBuf,
+    beside: PathBuf,
+    writer: csv::Writer<BufWriter<File>>,
+}
+
+impl TableWriter {
+    /// A file with these names in its first line, if there are any.
+    pub fn create(path: &Path, names: Option<&[String]>) -> Result<Self, DataError> {
+        let beside = beside(path);
+        let file = File::create(&beside).map_err(write_at(path))?;
+        let mut writer = csv::Writer::from_writer(BufWriter::new(file));
+        if let Some(names) = names {
+            writer.write_record(names).map_err(|error| write_at(path)(error.into()))?;
+        }
+        Ok(Self { path: path.into(), beside, writer })
+    }
+
+    /// Appends a row; NaN is an empty cell.
+    pub fn write(&mut self, row: &[f32]) -> Result<(), DataError> {
+        let cells = row.iter().map(|value| match value.is_nan() {
+            true => String::new(),
+            false => value.to_string(),
+        });
+        self.writer.write_record(cells).map_err(|error| write_at(&self.path)(error.into()))
+    }
+
+    /// Puts the file in its place.
+    pub fn finish(self) -> Result<(), DataError> {
+        let inner =
+            self.writer.into_inner().map_err(|error| write_at(&self.path)(error.into_error()));
+        inner?
+            .flush()
+            .and_then(|()| std::fs::rename(&self.beside, &self.path))
+            .map_err(write_at(&self.path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str, header: bool) -> Result<(Vec<usize>, Vec<Vec<f32>>), String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tafel ü.csv");
+        std::fs::write(&path, text).unwrap();
+        let rows = read_table_rows(&path, header).map_err(|error| error.to_string())?;
+        let event = rows.event.clone();
+        let rows: Result<Vec<_>, _> = rows.collect();
+        rows.map(|rows| (event, rows)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn missing_cells_are_nan_however_they_are_spelt() {
+        let (event, rows) = read("a,b,c\n1, 2.5 ,-3e1\n,NA,NaN\nnull,?,4\n", true).unwrap();
+        assert_eq!((event, &rows[0][..]), (vec![3], &[1.0, 2.5, -30.0][..]));
+        assert!(rows[1].iter().all(|cell| cell.is_nan()));
+        assert!(rows[2][0].is_nan() && rows[2][1].is_nan() && rows[2][2] == 4.0);
+        assert_eq!(read("1,2\n3,4\n", false).unwrap().1, [[1.0, 2.0], [3.0, 4.0]]);
+    }
+
+    #[test]
+    fn what_is_no_number_is_named_by_line_and_column() {
+        let error = read("age,size\n1,2\n3,tall\n", true).unwrap_err();
+        assert!(error.contains("tafel ü.csv, line 3: column `size` holds `tall`"), "{error}");
+        let error = read("1,x\n", false).unwrap_err();
+        assert!(error.contains("line 1: column `2` holds `x`"), "{error}");
+        assert!(read("a\ninf\n", true).unwrap_err().contains("holds `inf`"));
+        let ragged = read("a,b\n1,2\n3\n", true).unwrap_err();
+        assert!(
+            ragged.contains("tafel ü.csv cannot be used") && ragged.contains("line: 3"),
+            "{ragged}"
+        );
+        assert!(read("", true).unwrap_err().contains("it is empty"));
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        let names = ["a, b".to_owned(), "c".to_owned()];
+        let mut writer = TableWriter::create(&path, Some(&names)).unwrap();
+        writer.write(&[0.1, f32::NAN]).unwrap();
+        writer.finish().unwrap();
+        let rows = read_table_rows(&path, true).unwrap();
+        assert_eq!(rows.names.as_deref(), Some(&names[..]));
+        let row = rows.map(Result::unwrap).next().unwrap();
+        assert!(row[0] == 0.1 && row[1].is_nan());
+    }
+}

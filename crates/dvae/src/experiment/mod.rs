@@ -1,0 +1,163 @@
+//! Experiments: data, corruption, model, objective and training in one file.
+
+mod data;
+mod error;
+mod layers;
+mod network;
+mod pretrained;
+mod schema;
+mod train;
+
+use std::path::Path;
+
+use dvae_corruption::CorruptionConfig;
+use dvae_train::TrainConfig;
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+
+pub use data::{DataConfig, DataSource, LoadedData};
+pub use error::ExperimentError;
+pub use network::NetworkConfig;
+pub use pretrained::{Pretrained, Weights};
+pub use train::Sitting;
+
+use crate::Backend;
+
+/// An experiment: what is trained on what, and how. In a file every key may be left out.
+///
+/// ```toml
+/// corruption = "mixed"              # or a table: { process = "gaussian", level = 0.3 }
+///
+/// [data]
+/// source = "fashion-mnist"
+///
+/// [model]
+/// network = "conv"
+/// latent = 32
+///
+/// [train]
+/// epochs = 30
+/// learning_rate = { rate = 0.002, decay = { cosine = { to = 0.0001 } } }
+///
+/// [train.objective]
+/// kl = { rule = "weighted", beta = 1.0 }
+/// ```
+///
+/// Keys are layered: what is not said anywhere has its default, the file says the rest, the environment
+/// overrides it (`DVAE__TRAIN__EPOCHS=5`), and single settings override that (`train.epochs=5`).
+///
+/// ```
+/// use dvae::Experiment;
+///
+/// let environment = [("DVAE__TRAIN__EPOCHS".to_owned(), "5".to_owned())];
+/// let experiment = Experiment::layered(None, environment, &["model.latent=8".to_owned()])?;
+/// assert_eq!(experiment.train.epochs, 5);
+/// let error = Experiment::layered(None, [], &["train.epohs=5".to_owned()]).unwrap_err().to_string();
+/// assert!(error.contains("`train.epohs` is no key: did you mean `epochs`?"), "{error}");
+/// # Ok::<(), dvae::ExperimentError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Experiment {
+    /// What the folder of a run is called, with a number after it.
+    pub name: String,
+    /// Where the model runs; the first back end that is compiled in, if it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backend: Option<Backend>,
+    /// How the input is damaged in training: a text as on command lines, or a table.
+    #[serde(deserialize_with = "text_or_table")]
+    #[schemars(transform = or_text)]
+    pub corruption: CorruptionConfig,
+    /// What is trained on.
+    pub data: DataConfig,
+    /// The network.
+    pub model: NetworkConfig,
+    /// How it is trained.
+    pub train: TrainConfig,
+}
+
+impl Default for Experiment {
+    /// A convolutional network on a part of Fashion-MNIST, under one of three corruptions or none.
+    fn default() -> Self {
+        Self {
+            name: "run".to_owned(),
+            backend: None,
+            corruption: "mixed".parse().expect("a corruption"),
+            data: DataConfig::default(),
+            model: NetworkConfig::default(),
+            train: TrainConfig::default(),
+        }
+    }
+}
+
+impl Experiment {
+    /// The experiment of a file, changed by the environment and then by single settings `key=value`.
+    ///
+    /// An error names where a wrong key or value stands, and the nearest key that is known.
+    pub fn load(file: Option<&Path>, settings: &[String]) -> Result<Self, ExperimentError> {
+        // A variable that is no Unicode is none of ours.
+        let unicode = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        Self::layered(file, std::env::vars_os().filter_map(unicode), settings)
+    }
+
+    /// [`Experiment::load`] in a given environment.
+    pub fn layered(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+        settings: &[String],
+    ) -> Result<Self, ExperimentError> {
+        layers::read(file, environment, settings)
+    }
+
+    /// The experiment as a file has it, every key with its meaning before it.
+    pub fn to_commented_toml(&self) -> String {
+        schema::commented(self)
+    }
+
+    /// The JSON schema of such files, for editors.
+    pub fn schema() -> String {
+        schema::schema()
+    }
+
+    /// As a file has it.
+    pub(crate) fn to_toml(&self) -> String {
+        toml::to_string(self).expect("plain settings")
+    }
+}
+
+fn text_or_table<'de, D: Deserializer<'de>>(deserializer: D) -> Result<CorruptionConfig, D::Error> {
+    struct TextOrTable;
+
+    impl<'de> serde::de::Visitor<'de> for TextOrTable {
+        type Value = CorruptionConfig;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a text such as \"gaussian:0.3\", or a table with a `process`")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<CorruptionConfig, E> {
+            text.parse().map_err(E::custom)
+        }
+
+        fn visit_map<A: serde::de::MapAccess<'de>>(
+            self,
+            map: A,
+        ) -> Result<CorruptionConfig, A::Error> {
+            CorruptionConfig::deserialize(serde::de::value::MapAccessDeserializer::new(map))
+        }
+    }
+
+    deserializer.deserialize_any(TextOrTable)
+}
+
+/// The schema of what may also be a text.
+fn or_text(schema: &mut schemars::Schema) {
+    let mut table = std::mem::take(schema);
+    let description = table.remove("description");
+    *schema = schemars::json_schema!({ "anyOf": [{ "type": "string" }, table] });
+    if let Some(description) = description {
+        schema.insert("description".to_owned(), description);
+    }
+}

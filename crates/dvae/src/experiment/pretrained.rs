@@ -1,0 +1,459 @@
+//! A trained model, ready for use.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, Tensor, TensorData};
+use dvae_corruption::CorruptionConfig;
+use dvae_data::Dataset;
+use dvae_distributions::Likelihood;
+use dvae_eval::{Denoising, denoising, latent_activity};
+use dvae_losses::Objective;
+use dvae_models::Vae;
+use dvae_random::{Key, Purpose};
+use dvae_train::{
+    Evaluation, TrainError, evaluate, import_state_dict, load_weights, read_metadata,
+};
+
+use super::network::WithModel;
+use super::{Experiment, ExperimentError};
+
+/// Rows that a model sees at once, where nothing else says.
+const ROWS_AT_ONCE: usize = 64;
+
+/// Which weights of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Weights {
+    /// Those with the largest bound on held-out rows with corrupted input.
+    #[default]
+    Best,
+    /// Those at the end of the last sitting.
+    Last,
+}
+
+/// A trained model with the configuration that made it: what a run's folder, or one of its weight files, is
+/// enough for.
+///
+/// Rows go in and come out as they are in the user's files: the scaling of the experiment is done and undone
+/// here. A NaN in a row is an entry that was not observed: the model sees 0 there (and is told so, if its
+/// experiment shows it a mask), and what comes out is filled in.
+pub struct Pretrained {
+    experiment: Experiment,
+    model: Box<dyn Model>,
+    device: Device,
+}
+
+impl Pretrained {
+    /// The model of a run's folder, or of a `.safetensors` file of one, on the device of `experiment.backend`.
+    pub fn load(path: &Path, weights: Weights) -> Result<Self, ExperimentError> {
+        Self::load_on(path, weights, None)
+    }
+
+    /// The same on a device of the caller's.
+    pub fn load_on(
+        path: &Path,
+        weights: Weights,
+        device: Option<&Device>,
+    ) -> Result<Self, ExperimentError> {
+        let file = weights_of(path, weights)?;
+        let metadata = read_metadata(&file)?;
+        let missing = || ExperimentError::Config {
+            place: file.display().to_string(),
+            reason: "it has no configuration in its metadata: it was not saved by an experiment"
+                .into(),
+        };
+        let text = metadata.get("config").filter(|text| !text.is_empty()).ok_or_else(missing)?;
+        let experiment: Experiment = toml::from_str(text).map_err(|error| {
+            let place = format!("the configuration in {}", file.display());
+            ExperimentError::Config { place, reason: error.to_string() }
+        })?;
+        let device = device.cloned().map_or_else(|| experiment.device(), Ok)?;
+        let work = Load { file: &file, experiment: &experiment, from_pytorch: false };
+        let model = experiment.model.with(Key::new(0), &device, work)?;
+        Ok(Self { experiment, model, device })
+    }
+
+    /// The model of an experiment with the weights of a PyTorch state dict:
+    /// [`import_state_dict`]. An experiment that is not resolved is, from its data.
+    pub fn import(experiment: &Experiment, state_dict: &Path) -> Result<Self, ExperimentError> {
+        let resolved = match experiment.model.event() {
+            [] => experiment.resolve()?.0,
+            _ => experiment.clone(),
+        };
+        let device = resolved.device()?;
+        let work = Load { file: state_dict, experiment: &resolved, from_pytorch: true };
+        let model = resolved.model.with(Key::new(0), &device, work)?;
+        Ok(Self { experiment: resolved, model, device })
+    }
+
+    /// Saves the weights with the configuration in their metadata, for [`Pretrained::load`] and other tools.
+    pub fn save(&self, file: &Path) -> Result<(), ExperimentError> {
+        let config = self.experiment.description();
+        let metadata = [("dvae", env!("CARGO_PKG_VERSION")), ("config", config.as_str())];
+        Ok(self.model.save(file, &metadata)?)
+    }
+
+    /// The experiment that made it.
+    pub fn experiment(&self) -> &Experiment {
+        &self.experiment
+    }
+
+    /// The shape of a row.
+    pub fn event(&self) -> &[usize] {
+        self.experiment.model.event()
+    }
+
+    /// Number of latents.
+    pub fn latent(&self) -> usize {
+        self.experiment.model.latent()
+    }
+
+    /// Number of weights.
+    pub fn weights(&self) -> usize {
+        self.model.weights()
+    }
+
+    /// Cleans rows: the mean of `p(x | z)` at the posterior's mean.
+    pub fn denoise(&self, rows: &[Vec<f32>]) -> Vec<Vec<f32>> {
+        let input = self.input(rows);
+        self.output(self.model.denoise(input))
+    }
+
+    /// Cleans rows by `samples` draws of `z`: the mean over them of that of `p(x | z)`, and its standard
+    /// deviation over them, which is what the posterior leaves open; the likelihood's own spread is not in
+    /// it. Row `i` draws from the stream of id `first + i` of the experiment's seed.
+    pub fn denoise_by_samples(
+        &self,
+        rows: &[Vec<f32>],
+        first: u64,
+        samples: usize,
+    ) -> (Vec<Vec<f32>>, Vec<Vec<f32>>) {
+        let input = self.input(rows);
+        let ids: Vec<u64> = (first..first + rows.len() as u64).collect();
+        let key = Key::new(self.experiment.train.seed).purpose(Purpose::Sampling);
+        let (mean, deviation) = self.model.denoise_by_samples(input, key, &ids, samples);
+        let mut deviation = lines(deviation);
+        if let Some(scaler) = &self.experiment.data.scaler {
+            deviation.iter_mut().for_each(|row| scaler.undo_distance(row));
+        }
+        (self.output(mean), deviation)
+    }
+
+    /// The posterior's mean of each row.
+    pub fn embed(&self, rows: &[Vec<f32>]) -> Vec<Vec<f32>> {
+        lines(self.model.embed(self.input(rows)))
+    }
+
+    /// The mean of `p(x | z)` for each latent.
+    pub fn decode(&self, latents: &[Vec<f32>]) -> Vec<Vec<f32>> {
+        let chunks = latents.chunks(ROWS_AT_ONCE);
+        chunks
+            .flat_map(|latents| {
+                let values = latents.concat();
+                let shape = [latents.len(), self.latent()];
+                let latents = Tensor::from_data(TensorData::new(values, shape), &self.device);
+                self.output(self.model.decode(latents))
+            })
+            .collect()
+    }
+
+    /// Means of `p(x | z)` of so many latents from the prior; the same for the same seed.
+    pub fn sample(&self, count: usize, seed: u64) -> Vec<Vec<f32>> {
+        let key = Key::new(seed).purpose(Purpose::Sampling);
+        let ids: Vec<u64> = (0..count as u64).collect();
+        ids.chunks(ROWS_AT_ONCE).flat_map(|ids| self.output(self.model.sample(key, ids))).collect()
+    }
+
+    /// The rows of a file, as the experiment prepares those that it reports on: for [`Self::evaluate`].
+    pub fn read(&self, path: &Path) -> Result<Dataset, ExperimentError> {
+        let rows = self.experiment.data.load_other(path)?;
+        self.fits(path, rows.event())?;
+        Ok(rows)
+    }
+
+    /// An error if rows of this shape are not what the model is for.
+    pub fn fits(&self, path: &Path, event: &[usize]) -> Result<(), ExperimentError> {
+        if event != self.event() {
+            let (found, expected) = (event.into(), self.event().into());
+            return Err(ExperimentError::Input { path: path.into(), found, expected });
+        }
+        Ok(())
+    }
+
+    /// The bound on rows, damaged as `corruption` says, with noise from the experiment's seed.
+    pub fn evaluate(
+        &self,
+        rows: &Dataset,
+        corruption: &CorruptionConfig,
+        objective: &Objective,
+    ) -> Result<Evaluation, ExperimentError> {
+        self.model.evaluate(rows, corruption, objective, self.key(), &self.device)
+    }
+
+    /// How much cleaner damaged rows become, as ratios of signal to noise (for values in `[0, 1]`) and bounds.
+    pub fn denoising(
+        &self,
+        rows: &Dataset,
+        corruption: &CorruptionConfig,
+    ) -> Result<Denoising, ExperimentError> {
+        self.model.denoising(rows, corruption, self.key(), &self.device)
+    }
+
+    /// How much each latent varies over rows, undamaged: [`latent_activity`].
+    pub fn activity(&self, rows: &Dataset) -> Result<Vec<f64>, ExperimentError> {
+        let corruption = &self.experiment.corruption;
+        self.model.activity(rows, corruption, self.key(), &self.device)
+    }
+
+    fn key(&self) -> Key {
+        Key::new(self.experiment.train.seed)
+    }
+
+    /// What the encoder sees of rows: `[rows, width]`, or twice as wide with a mask of what was not observed.
+    fn input(&self, rows: &[Vec<f32>]) -> Tensor<2> {
+        let width: usize = self.event().iter().product();
+        let masked = self.model.shows_mask();
+        let mut values = Vec::with_capacity(rows.len() * width * if masked { 2 } else { 1 });
+        for row in rows {
+            assert_eq!(row.len(), width, "a row of the model's shape");
+            let mut row = row.clone();
+            if let Some(scaler) = &self.experiment.data.scaler {
+                scaler.apply(&mut row);
+            }
+            values.extend(row.iter().map(|value| if value.is_nan() { 0.0 } else { *value }));
+            if masked {
+                values.extend(row.iter().map(|value| f32::from(value.is_nan())));
+            }
+        }
+        let shape = [rows.len(), values.len() / rows.len().max(1)];
+        Tensor::from_data(TensorData::new(values, shape), &self.device)
+    }
+
+    fn output(&self, rows: Tensor<2>) -> Vec<Vec<f32>> {
+        let mut rows = lines(rows);
+        if let Some(scaler) = &self.experiment.data.scaler {
+            rows.iter_mut().for_each(|row| scaler.undo(row));
+        }
+        rows
+    }
+}
+
+impl std::fmt::Debug for Pretrained {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pretrained").field("experiment", &self.experiment).finish_non_exhaustive()
+    }
+}
+
+fn lines(rows: Tensor<2>) -> Vec<Vec<f32>> {
+    let width = rows.dims()[1];
+    let values: Vec<f32> = rows.into_data().iter().collect();
+    values.chunks(width).map(<[f32]>::to_vec).collect()
+}
+
+fn weights_of(path: &Path, weights: Weights) -> Result<PathBuf, ExperimentError> {
+    if !path.is_dir() {
+        return Ok(path.into());
+    }
+    let (first, second) = match weights {
+        Weights::Best => ("best", "last"),
+        Weights::Last => ("last", "best"),
+    };
+    let file = |name: &str| path.join(format!("{name}.safetensors"));
+    if file(first).exists() {
+        return Ok(file(first));
+    }
+    if file(second).exists() {
+        let have = file(second);
+        let reason = format!("there is no {first}.safetensors yet, but {}", have.display());
+        return Err(ExperimentError::Config { place: path.display().to_string(), reason });
+    }
+    let reason = "it holds no weights (best.safetensors): is it the folder of a run?".to_owned();
+    Err(ExperimentError::Config { place: path.display().to_string(), reason })
+}
+
+struct Load<'a> {
+    file: &'a Path,
+    experiment: &'a Experiment,
+    from_pytorch: bool,
+}
+
+impl WithModel for Load<'_> {
+    type Output = Box<dyn Model>;
+
+    fn call<const D: usize, V: Vae<D> + 'static>(
+        self,
+        model: V,
+    ) -> Result<Box<dyn Model>, ExperimentError> {
+        let model = match self.from_pytorch {
+            true => import_state_dict(self.file, model)?,
+            false => load_weights(self.file, model)?,
+        };
+        let event = self.experiment.model.event().to_vec();
+        let shows_mask = self.experiment.corruption.build::<D>()?.shows_mask();
+        Ok(Box::new(Typed::<D, V> { model, event, shows_mask }))
+    }
+}
+
+/// A model of whatever network over rows of whatever rank. Rows are flat here: `[rows, width]`.
+trait Model: Send {
+    fn weights(&self) -> usize;
+    fn shows_mask(&self) -> bool;
+    fn denoise(&self, input: Tensor<2>) -> Tensor<2>;
+    fn embed(&self, input: Tensor<2>) -> Tensor<2>;
+    fn decode(&self, latent: Tensor<2>) -> Tensor<2>;
+    fn sample(&self, key: Key, ids: &[u64]) -> Tensor<2>;
+    /// (mean, standard deviation)
+    fn denoise_by_samples(
+        &self,
+        input: Tensor<2>,
+        key: Key,
+        ids: &[u64],
+        samples: usize,
+    ) -> (Tensor<2>, Tensor<2>);
+    fn save(&self, file: &Path, metadata: &[(&str, &str)]) -> Result<(), TrainError>;
+    fn evaluate(
+        &self,
+        rows: &Dataset,
+        corruption: &CorruptionConfig,
+        objective: &Objective,
+        key: Key,
+        device: &Device,
+    ) -> Result<Evaluation, ExperimentError>;
+    fn denoising(
+        &self,
+        rows: &Dataset,
+        corruption: &CorruptionConfig,
+        key: Key,
+        device: &Device,
+    ) -> Result<Denoising, ExperimentError>;
+    fn activity(
+        &self,
+        rows: &Dataset,
+        corruption: &CorruptionConfig,
+        key: Key,
+        device: &Device,
+    ) -> Result<Vec<f64>, ExperimentError>;
+}
+
+struct Typed<const D: usize, V> {
+    model: V,
+    event: Vec<usize>,
+    shows_mask: bool,
+}
+
+impl<const D: usize, V: Vae<D>> Typed<D, V> {
+    /// The input in its own shape. A mask stands behind the rows: on axis 1.
+    fn shaped(&self, input: Tensor<2>) -> Tensor<D> {
+        let mut shape = [input.dims()[0]; D];
+        shape[1..].copy_from_slice(&self.event);
+        if self.shows_mask {
+            shape[1] *= 2;
+        }
+        input.reshape(shape)
+    }
+
+    /// The process, with a mask that shows nothing if the model is used to see one.
+    fn process(
+        &self,
+        corruption: &CorruptionConfig,
+    ) -> Result<Box<dyn dvae_corruption::Corruption<D>>, ExperimentError> {
+        let process = corruption.build::<D>()?;
+        if self.shows_mask && !process.shows_mask() {
+            return Ok(Box::new(dvae_corruption::ShowMask::new(process)?));
+        }
+        Ok(process)
+    }
+}
+
+fn flat<const D: usize>(rows: Tensor<D>) -> Tensor<2> {
+    rows.flatten(1, D - 1)
+}
+
+impl<const D: usize, V: Vae<D>> Model for Typed<D, V> {
+    fn weights(&self) -> usize {
+        self.model.num_params()
+    }
+
+    fn shows_mask(&self) -> bool {
+        self.shows_mask
+    }
+
+    fn denoise(&self, input: Tensor<2>) -> Tensor<2> {
+        flat(self.model.denoise(self.shaped(input)))
+    }
+
+    fn embed(&self, input: Tensor<2>) -> Tensor<2> {
+        self.model.embed(self.shaped(input))
+    }
+
+    fn decode(&self, latent: Tensor<2>) -> Tensor<2> {
+        flat(self.model.decode(latent).mean())
+    }
+
+    fn sample(&self, key: Key, ids: &[u64]) -> Tensor<2> {
+        self.decode(self.model.prior_sample(&mut key.rows(ids)))
+    }
+
+    fn denoise_by_samples(
+        &self,
+        input: Tensor<2>,
+        key: Key,
+        ids: &[u64],
+        samples: usize,
+    ) -> (Tensor<2>, Tensor<2>) {
+        let encoding = self.model.encode(self.shaped(input));
+        let mut draws = key.rows(ids);
+        let mut draw = || self.decode(encoding.infer(&mut draws).latent);
+        // Welford (1962), "Note on a Method for Calculating Corrected Sums of Squares and Products".
+        let mut mean = draw();
+        let mut squares = mean.zeros_like();
+        for count in 2..=samples {
+            let rows = draw();
+            let distance = rows.clone() - mean.clone();
+            mean = mean + distance.clone() / count as f64;
+            squares = squares + distance * (rows - mean.clone());
+        }
+        let deviation = (squares / samples.saturating_sub(1).max(1) as f64).sqrt();
+        (mean, deviation)
+    }
+
+    fn save(&self, file: &Path, metadata: &[(&str, &str)]) -> Result<(), TrainError> {
+        dvae_train::save_weights(file, &self.model, metadata)
+    }
+
+    fn evaluate(
+        &self,
+        rows: &Dataset,
+        corruption: &CorruptionConfig,
+        objective: &Objective,
+        key: Key,
+        device: &Device,
+    ) -> Result<Evaluation, ExperimentError> {
+        let process = self.process(corruption)?;
+        // Every draw of a batch is kept until its bound is known.
+        let draws = objective.latents.saturating_mul(objective.corruptions);
+        let batch = (ROWS_AT_ONCE * 16 / draws).clamp(1, ROWS_AT_ONCE);
+        Ok(evaluate(&self.model, rows, &*process, objective, key, batch, device)?)
+    }
+
+    fn denoising(
+        &self,
+        rows: &Dataset,
+        corruption: &CorruptionConfig,
+        key: Key,
+        device: &Device,
+    ) -> Result<Denoising, ExperimentError> {
+        let process = self.process(corruption)?;
+        Ok(denoising(&self.model, rows, &*process, key, ROWS_AT_ONCE, device)?)
+    }
+
+    fn activity(
+        &self,
+        rows: &Dataset,
+        corruption: &CorruptionConfig,
+        key: Key,
+        device: &Device,
+    ) -> Result<Vec<f64>, ExperimentError> {
+        let process = self.process(corruption)?.at_null()?;
+        Ok(latent_activity(&self.model, rows, &*process, key, ROWS_AT_ONCE, device)?)
+    }
+}

@@ -1,0 +1,183 @@
+//! What the keys of an experiment mean, for people and for editors.
+
+use schemars::Schema;
+use serde_json::Value;
+
+use super::Experiment;
+
+/// How long a line may be.
+const WIDTH: usize = 110;
+
+pub(super) fn schema() -> String {
+    serde_json::to_string_pretty(&schemars::schema_for!(Experiment)).expect("plain values")
+}
+
+/// The experiment as TOML, with the first sentence on each key before it.
+pub(super) fn commented(experiment: &Experiment) -> String {
+    let schema: Schema = schemars::schema_for!(Experiment);
+    let root = schema.to_value();
+    let table: toml::Table = toml::from_str(&experiment.to_toml()).expect("what was just written");
+    let mut text = String::new();
+    write_table(&mut text, &table, "", &root, &[&root]);
+    text.trim_start().to_owned()
+}
+
+/// Values first, as in any TOML file, then tables.
+fn write_table(text: &mut String, table: &toml::Table, path: &str, root: &Value, nodes: &[&Value]) {
+    let inline = |value: &toml::Value| path.contains('.') || !value.is_table();
+    for (key, value) in table.iter().filter(|(_, value)| inline(value)) {
+        if let Some(meaning) = meaning(key, nodes) {
+            text.push_str(&wrapped(&meaning));
+        }
+        text.push_str(&format!("{key} = {}\n", in_line(value)));
+    }
+    for (key, value) in table.iter().filter(|(_, value)| !inline(value)) {
+        let toml::Value::Table(inner) = value else { continue };
+        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        text.push('\n');
+        if let Some(meaning) = meaning(key, nodes) {
+            text.push_str(&wrapped(&meaning));
+        }
+        text.push_str(&format!("[{path}]\n"));
+        let under: Vec<&Value> = properties(key, nodes);
+        let under: Vec<&Value> =
+            under.into_iter().flat_map(|node| alternatives(node, root, Some(inner))).collect();
+        write_table(text, inner, &path, root, &under);
+    }
+}
+
+/// A value on one line.
+fn in_line(value: &toml::Value) -> String {
+    match value {
+        toml::Value::Table(table) => {
+            let pairs: Vec<String> =
+                table.iter().map(|(key, value)| format!("{key} = {}", in_line(value))).collect();
+            if pairs.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", pairs.join(", ")) }
+        }
+        toml::Value::Array(values) => {
+            let values: Vec<String> = values.iter().map(in_line).collect();
+            format!("[{}]", values.join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+fn properties<'a>(key: &str, nodes: &[&'a Value]) -> Vec<&'a Value> {
+    nodes.iter().filter_map(|node| node.get("properties")?.get(key)).collect()
+}
+
+/// The schema itself, what it refers to, and what it may be one of: of alternatives that are told apart by a
+/// constant, those whose constant the table has.
+fn alternatives<'a>(
+    node: &'a Value,
+    root: &'a Value,
+    table: Option<&toml::Table>,
+) -> Vec<&'a Value> {
+    let mut found = vec![node];
+    if let Some(target) = node.get("$ref").and_then(Value::as_str) {
+        let target = target.strip_prefix('#').and_then(|pointer| root.pointer(pointer));
+        found.extend(target.into_iter().flat_map(|node| alternatives(node, root, table)));
+    }
+    for list in ["anyOf", "oneOf", "allOf"] {
+        let each = node.get(list).and_then(Value::as_array).into_iter().flatten();
+        let each = each.filter(|node| fits(node, table));
+        found.extend(each.flat_map(|node| alternatives(node, root, table)));
+    }
+    found
+}
+
+fn fits(node: &Value, table: Option<&toml::Table>) -> bool {
+    let Some(properties) = node.get("properties").and_then(Value::as_object) else { return true };
+    properties.iter().all(|(key, property)| {
+        let constant = property.get("const").and_then(Value::as_str);
+        let own = table.and_then(|table| table.get(key)).and_then(toml::Value::as_str);
+        constant.is_none() || constant == own
+    })
+}
+
+/// The first sentence on a key.
+fn meaning(key: &str, nodes: &[&Value]) -> Option<String> {
+    let node = properties(key, nodes).into_iter().find(|node| node.get("description").is_some())?;
+    let text = node.get("description")?.as_str()?;
+    let paragraph = text.split("\n\n").next()?.replace('\n', " ");
+    Some(without_links(&paragraph))
+}
+
+/// Markdown without its links: ``[`Trainer`](crate::Trainer)`` is `Trainer`.
+fn without_links(text: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("[`") {
+        let Some((name, after)) = after.split_once("`]") else { break };
+        plain.push_str(&format!("{before}`{name}`"));
+        rest = match after.strip_prefix('(').and_then(|link| link.split_once(')')) {
+            Some((_, after)) => after,
+            None => after,
+        };
+    }
+    plain + rest
+}
+
+fn wrapped(text: &str) -> String {
+    let (mut lines, mut line) = (String::new(), String::from("#"));
+    for word in text.split_whitespace() {
+        if line.chars().count() + 1 + word.chars().count() > WIDTH {
+            lines.push_str(&line);
+            lines.push('\n');
+            line = String::from("#");
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    lines + &line + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_commented_file_is_the_experiment() {
+        let settings = |settings: &[&str]| {
+            let settings: Vec<String> = settings.iter().map(|&s| s.to_owned()).collect();
+            Experiment::layered(None, [], &settings).unwrap()
+        };
+        for experiment in [
+            Experiment::default(),
+            settings(&["model.network=mlp", "train.ema=0.9", "data.binarisation=dynamic"]),
+            settings(&["train.optimizer={ name = \"sgd\", momentum = 0.9 }", "corruption=none"]),
+            settings(&["train.learning_rate={ rate = 0.1, decay = { cosine = { to = 0.01 } } }"]),
+        ] {
+            let text = commented(&experiment);
+            let again: Experiment = toml::from_str(&text).unwrap();
+            assert_eq!(again, experiment, "{text}");
+            // The parameters of a process are its own business.
+            let explained = text.lines().skip_while(|line| *line != "[data]");
+            for line in explained.filter(|line| line.contains(" = ")) {
+                let key = line.split(" = ").next().unwrap();
+                let before = text.lines().zip(text.lines().skip(1)).find(|(_, own)| *own == line);
+                let explained = before.is_some_and(|(before, _)| before.starts_with("# "));
+                assert!(
+                    explained || ["name", "network", "law", "family"].contains(&key),
+                    "{line} in {text}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn links_go_and_long_lines_are_broken() {
+        assert_eq!(without_links("see [`A`](crate::A) and [`B`], [c]"), "see `A` and `B`, [c]");
+        let lines = wrapped(&"word ".repeat(50));
+        assert!(lines.lines().all(|line| line.starts_with("# ") && line.len() <= WIDTH), "{lines}");
+    }
+
+    #[test]
+    fn the_schema_knows_every_key_and_refuses_others() {
+        let schema: Value = serde_json::from_str(&schema()).unwrap();
+        assert_eq!(schema["additionalProperties"], false);
+        for key in ["corruption", "data", "model", "train"] {
+            assert!(schema["properties"][key].is_object(), "{key}");
+        }
+    }
+}
