@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use dvae::Pretrained;
 use dvae::data::{
     FileKind, NpyWriter, ReadOptions, Rows, TableWriter, picture_rows, pictures_in, read_rows,
     write_picture,
@@ -104,28 +105,35 @@ fn same_file(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
-/// The rows of a file for a model of rows of shape `event`: other shapes with as many entries are taken for it.
-pub(crate) fn rows_of(path: &Path, options: &ReadOptions, event: &[usize]) -> Result<Rows, Error> {
-    let mut rows = match FileKind::of(path)? {
-        // A grey model sees colours as grey, and the other way round; sides must fit.
-        FileKind::Picture => {
-            let channels =
-                if let [channels @ (1 | 3), _, _] = event { Some(*channels) } else { None };
-            let own = picture_rows(vec![path.into()], None)?;
-            match (channels, &own.event[..]) {
-                (Some(channels), &[other, height, width]) if other != channels => {
-                    picture_rows(vec![path.into()], Some([channels, height, width]))?
-                }
-                _ => own,
-            }
-        }
-        _ => read_rows(path, options)?,
-    };
+/// The rows of a file for a model; an error if they are not what it is for.
+///
+/// A grey model sees colours as grey, and the other way round. An array may have another shape with as many
+/// entries a row.
+pub(crate) fn rows_for(
+    model: &Pretrained,
+    path: &Path,
+    options: &ReadOptions,
+) -> Result<Rows, Error> {
+    let rows = rows_of(path, options)?;
+    if let (&[channels @ (1 | 3), ..], &[other, height, width]) = (model.event(), &rows.event[..])
+        && channels != other
+        && FileKind::of(path)? == FileKind::Picture
+    {
+        let rows = picture_rows(vec![path.into()], Some([channels, height, width]))?;
+        model.fits(path, &rows.event)?;
+        return Ok(rows);
+    }
     let size = |shape: &[usize]| shape.iter().product::<usize>();
-    if rows.event != event && size(&rows.event) == size(event) && rows.names.is_none() {
-        rows.event = event.into();
+    let is_array = FileKind::by_name(path) == Some(FileKind::Array);
+    if !(is_array && size(&rows.event) == size(model.event())) {
+        model.fits(path, &rows.event)?;
     }
     Ok(rows)
+}
+
+/// The rows of a file as they are.
+pub(crate) fn rows_of(path: &Path, options: &ReadOptions) -> Result<Rows, Error> {
+    Ok(read_rows(path, options)?)
 }
 
 /// Writes rows of a kind that is known by the name of the file.

@@ -28,17 +28,19 @@ impl Output {
     }
 }
 
-/// A table: the first column to the left, the others to the right.
+/// A table; columns of numbers stand to the right.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
-        cells.chain([head[column].chars().count()]).max().unwrap_or(0)
+    let column = |at: usize| rows.iter().filter_map(move |row| row.get(at));
+    let shape = |(at, head): (usize, &&str)| {
+        let width = column(at).map(|cell| cell.chars().count()).max().unwrap_or(0);
+        let number = |cell: &String| cell == "-" || cell.parse::<f64>().is_ok();
+        (width.max(head.chars().count()), at > 0 && column(at).all(number))
     };
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let shapes: Vec<(usize, bool)> = head.iter().enumerate().map(shape).collect();
     let line = |cells: &mut dyn Iterator<Item = &str>| {
-        let padded = cells.zip(&widths).enumerate().map(|(column, (cell, &width))| match column {
-            0 => format!("{cell:width$}"),
-            _ => format!("{cell:>width$}"),
+        let padded = cells.zip(&shapes).map(|(cell, &(width, right))| match right {
+            true => format!("{cell:>width$}"),
+            false => format!("{cell:width$}"),
         });
         let line = padded.collect::<Vec<_>>().join("  ");
         format!("{}\n", line.trim_end())

@@ -32,9 +32,9 @@ pub struct TrainConfig {
     pub batch_size: usize,
     /// Batches whose gradients make one step, at least 1; the last step of an epoch takes the rest.
     pub accumulate: usize,
-    /// What takes the steps.
+    /// The optimiser.
     pub optimizer: OptimizerConfig,
-    /// How large they are.
+    /// The learning rate, over the steps.
     pub learning_rate: LearningRate,
     /// The largest Euclidean norm of all gradients together; larger ones are scaled down to it.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -82,5 +82,5 @@ pub use step::{Streams, denoising_draws, denoising_elbo};
 pub use tensor_board::TensorBoard;
 pub use terms::MeanElbo;
 pub use text_log::TextLog;
-pub use trainer::{Trained, Trainer, load_checkpoint};
-pub use weights::{import_state_dict, load_weights, read_metadata, save_weights};
+pub use trainer::{Trained, Trainer, has_checkpoint, load_checkpoint};
+pub use weights::{import_state_dict, load_weights, read_config, save_weights};

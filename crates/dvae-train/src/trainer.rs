@@ -220,6 +220,11 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         result.expect("the scope ran")
     }
 
+    /// What [`Trainer::fit`] checks before it begins.
+    pub fn check(&self, train: &Dataset, validation: &Dataset) -> Result<(), TrainError> {
+        self.checked(train, validation).map(|_| ())
+    }
+
     fn checked<'a>(
         &self,
         train: &'a Dataset,
@@ -482,9 +487,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
     }
 
     fn save_weights(&self, folder: &Path, name: &str, model: &V) -> Result<(), TrainError> {
-        let version = env!("CARGO_PKG_VERSION");
-        let metadata = [("dvae", version), ("config", self.description.as_str())];
-        save_weights(&folder.join(name), model, &metadata)
+        save_weights(&folder.join(name), model, &self.description)
     }
 
     /// The model as it is measured and used.
@@ -533,6 +536,11 @@ impl<const D: usize, V: fmt::Debug> fmt::Debug for Trainer<D, V> {
 /// `model` with the weights of the newest intact checkpoint in `folder`, the averaged ones if there are any.
 pub fn load_checkpoint<M: burn::module::Module>(folder: &Path, model: M) -> Result<M, TrainError> {
     checkpoint::load_weights(folder, model)
+}
+
+/// Whether there is anything in `folder` that [`Trainer::resume`] could go on from, intact or not.
+pub fn has_checkpoint(folder: &Path) -> bool {
+    checkpoint::any(folder)
 }
 
 fn tell(observers: &mut [Box<dyn Observer>], event: &Event) -> Result<(), TrainError> {

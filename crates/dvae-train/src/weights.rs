@@ -13,24 +13,20 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use crate::TrainError;
 use crate::run_folder::write_atomically;
 
-/// Saves the weights of a model, by their names in it, with `metadata` beside them.
+/// The one key of the metadata: several would come in any order, and the same weights be other bytes.
+const CONFIG: &str = "config";
+
+/// Saves the weights of a model, by their names in it, with a configuration under `config` in the metadata.
 ///
 /// The file is the old one or the new one, never a part.
-pub fn save_weights<M: Module>(
-    path: &Path,
-    model: &M,
-    metadata: &[(&str, &str)],
-) -> Result<(), TrainError> {
+pub fn save_weights<M: Module>(path: &Path, model: &M, config: &str) -> Result<(), TrainError> {
     let mut weights = Weights::default();
     model.visit(&mut weights);
-    let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = weights.found;
-    let views = bytes.iter().map(|(name, shape, bytes)| {
-        let view =
-            TensorView::new(Dtype::F32, shape.clone(), bytes).expect("as many as the shape says");
-        (name.as_str(), view)
+    let views = weights.found.iter().map(|(name, shape, bytes)| {
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
+        (name.as_str(), view.expect("as many bytes as the shape says"))
     });
-    let metadata: HashMap<String, String> =
-        metadata.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
+    let metadata = HashMap::from([(CONFIG.to_owned(), config.to_owned())]);
     let file = safetensors::serialize(views, Some(metadata))
         .map_err(|error| unusable(path, error.to_string()))?;
     write_atomically(path, &file)
@@ -54,12 +50,12 @@ pub fn load_weights<M: Module>(path: &Path, model: M) -> Result<M, TrainError> {
     fill(path, model, stored, false)
 }
 
-/// What a file of [`save_weights`] says beside its weights.
-pub fn read_metadata(path: &Path) -> Result<HashMap<String, String>, TrainError> {
+/// The configuration in a file of [`save_weights`]; nothing in one of another program.
+pub fn read_config(path: &Path) -> Result<Option<String>, TrainError> {
     let bytes = read(path)?;
     let (_, header) =
         SafeTensors::read_metadata(&bytes).map_err(|error| unusable(path, error.to_string()))?;
-    Ok(header.metadata().clone().unwrap_or_default())
+    Ok(header.metadata().as_ref().and_then(|metadata| metadata.get(CONFIG).cloned()))
 }
 
 /// `model` with the weights of a PyTorch state dict (`torch.save(module.state_dict(), path)`), of a module

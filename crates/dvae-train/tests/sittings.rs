@@ -15,7 +15,7 @@ use dvae_models::{MlpVae, MlpVaeConfig};
 use dvae_random::{Key, Purpose};
 use dvae_train::{
     EarlyStopping, End, Event, Every, Interrupt, LearningRate, Observer, OptimizerConfig, Report,
-    TrainConfig, TrainError, Trained, Trainer, load_checkpoint, load_weights, read_metadata,
+    TrainConfig, TrainError, Trained, Trainer, load_checkpoint, load_weights, read_config,
 };
 use reports::Reports;
 
@@ -252,7 +252,7 @@ fn the_best_weights_are_those_of_the_best_measurement() {
     let loaded = load_weights(&path, model()).unwrap();
     let (expected, _) = fit(trainer(&config).until(best + 1), None);
     assert_eq!(bits(&loaded), bits(&expected.model));
-    assert_eq!(read_metadata(&path).unwrap()["config"], "network = \"mlp\"");
+    assert_eq!(read_config(&path).unwrap().unwrap(), "network = \"mlp\"");
 }
 
 #[test]
@@ -279,7 +279,7 @@ fn damage(path: &Path, change: impl Fn(Vec<u8>) -> Vec<u8>) -> String {
 fn weights_that_cannot_be_used_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.safetensors");
-    dvae_train::save_weights(&path, &model(), &[]).unwrap();
+    dvae_train::save_weights(&path, &model(), "").unwrap();
     assert_eq!(bits(&load_weights(&path, model()).unwrap()), bits(&model()));
 
     let torn = damage(&path, |bytes| bytes[..bytes.len() / 2].to_vec());

@@ -70,7 +70,7 @@ fn file(
     first: u64,
     device: &Device,
 ) -> Result<usize, Error> {
-    let mut rows = rows_of(&job.input, &args.files.options(), &[])?;
+    let mut rows = rows_of(&job.input, &args.files.options())?;
     let event = rows.event.clone();
     let mut writer = RowWriter::create(&job.output, &event, rows.names.as_deref(), rows.bytes)?;
     let mut done = 0;

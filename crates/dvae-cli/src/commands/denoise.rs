@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Run;
 use crate::Error;
-use crate::files::{Inputs, Job, RowWriter, rows_of};
+use crate::files::{Inputs, Job, RowWriter, rows_for};
 use crate::output::Output;
 
 /// Clean files with the model of a run
@@ -77,8 +77,7 @@ fn one_row(path: &Path) -> bool {
 fn pictures(args: &Args, model: &Pretrained, jobs: &[Job], first: u64) -> Result<usize, Error> {
     let mut inputs = vec![];
     for job in jobs {
-        let mut rows = rows_of(&job.input, &args.files.options(), model.event())?;
-        model.fits(&job.input, &rows.event)?;
+        let mut rows = rows_for(model, &job.input, &args.files.options())?;
         inputs.extend(rows.next().transpose()?);
     }
     let (cleaned, deviations) = clean(args, model, &inputs, first);
@@ -96,15 +95,14 @@ fn pictures(args: &Args, model: &Pretrained, jobs: &[Job], first: u64) -> Result
 
 /// The rows of an array or a table, a batch at a time.
 fn file(args: &Args, model: &Pretrained, job: &Job) -> Result<usize, Error> {
-    let mut rows = rows_of(&job.input, &args.files.options(), model.event())?;
-    model.fits(&job.input, &rows.event)?;
-    let (names, bytes) = (rows.names.clone(), rows.bytes);
-    let mut writer = RowWriter::create(&job.output, model.event(), names.as_deref(), bytes)?;
+    let mut rows = rows_for(model, &job.input, &args.files.options())?;
+    let (event, names) = (rows.event.clone(), rows.names.clone());
+    let mut writer = RowWriter::create(&job.output, &event, names.as_deref(), rows.bytes)?;
     let ending = job.output.extension().and_then(|ending| ending.to_str()).unwrap_or("npy");
     let mut spread = match args.samples {
         Some(_) => {
             let path = beside(&job.output, ending);
-            Some(RowWriter::create(&path, model.event(), names.as_deref(), false)?)
+            Some(RowWriter::create(&path, &event, names.as_deref(), false)?)
         }
         None => None,
     };

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Run;
 use crate::Error;
-use crate::files::{Inputs, RowWriter, rows_of};
+use crate::files::{Inputs, RowWriter, rows_for};
 use crate::output::Output;
 
 /// Write the latents of files: the posterior's mean of each row
@@ -54,8 +54,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
         };
         let mut batch = vec![];
         for file in files {
-            let rows = rows_of(&file, &args.files.options(), model.event())?;
-            model.fits(&file, &rows.event)?;
+            let rows = rows_for(&model, &file, &args.files.options())?;
             for row in rows {
                 batch.push(row?);
                 if batch.len() == BATCH {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use dvae::train::{Report, read_metadata};
+use dvae::train::Report;
 use dvae::{Pretrained, Weights};
 use serde::Serialize;
 
@@ -25,7 +25,6 @@ pub(crate) struct Args {
 #[derive(Serialize)]
 struct Info {
     run: PathBuf,
-    dvae: Option<String>,
     status: Option<Status>,
     weights: Option<usize>,
     latents: usize,
@@ -38,12 +37,8 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let is_run = args.run.is_dir();
     let status = if is_run { Some(status(&args.run)?) } else { None };
     let weights_file = if is_run { args.run.join("best.safetensors") } else { args.run.clone() };
-    let (model, version) = if weights_file.exists() {
-        let model = Pretrained::load(&args.run, Weights::Best)?;
-        (Some(model), read_metadata(&weights_file)?.get("dvae").cloned())
-    } else {
-        (None, None)
-    };
+    let has_weights = weights_file.exists();
+    let model = has_weights.then(|| Pretrained::load(&args.run, Weights::Best)).transpose()?;
     let config = match (&model, is_run) {
         (_, true) => dvae::Experiment::layered(Some(&args.run.join("config.toml")), [], &[])?,
         (Some(model), false) => model.experiment().clone(),
@@ -52,7 +47,6 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let best = status.as_ref().and_then(|status| status.best.clone());
     let info = Info {
         run: args.run.clone(),
-        dvae: version,
         weights: model.as_ref().map(Pretrained::weights),
         latents: config.model.latent(),
         row: config.model.event().into(),
@@ -79,9 +73,6 @@ fn describe(info: &Info) -> String {
         line("best", format!("at epoch {}, step {}, on held-out rows:", best.epoch, best.step));
         line("", format!("ELBO {:.3} nats from corrupted input", corrupted.elbo));
         line("", format!("ELBO {:.3} nats from clean input", clean.elbo));
-    }
-    if let Some(version) = &info.dvae {
-        line("saved by", format!("dvae {version}"));
     }
     text + "\n" + &info.config
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Run;
 use crate::Error;
-use crate::files::{Inputs, rows_of, write_rows};
+use crate::files::{Inputs, rows_for, write_rows};
 use crate::output::Output;
 
 /// Go from row to row through the latent space
@@ -43,8 +43,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let model = args.run.load()?;
     let mut ends = vec![];
     for input in &args.files.inputs {
-        let rows = rows_of(input, &args.files.options(), model.event())?;
-        model.fits(input, &rows.event)?;
+        let rows = rows_for(&model, input, &args.files.options())?;
         let wanted = match &args.rows[..] {
             [] => vec![0, 1],
             rows => rows.to_vec(),

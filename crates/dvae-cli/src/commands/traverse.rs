@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Run;
 use crate::Error;
-use crate::files::{rows_of, write_rows};
+use crate::files::{rows_for, write_rows};
 use crate::output::Output;
 
 /// Change one latent at a time
@@ -51,8 +51,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let centre = match &args.input {
         None => vec![0.0; model.latent()],
         Some(path) => {
-            let mut rows = rows_of(path, &Default::default(), model.event())?;
-            model.fits(path, &rows.event)?;
+            let mut rows = rows_for(&model, path, &Default::default())?;
             let row = rows.next().transpose()?.ok_or("the input has no rows")?;
             model.embed(&[row]).concat()
         }

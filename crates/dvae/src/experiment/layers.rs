@@ -42,10 +42,9 @@ pub(super) fn read(
         reason: error.to_string(),
     };
     let merged = Value::new(None, builder.build().and_then(|c| c.collect()).map_err(whole)?);
-    let json = json(&merged);
-    serde_path_to_error::deserialize(&json).map_err(|error| {
+    serde_path_to_error::deserialize(to_toml(&merged)).map_err(|error| {
         let path = error.path().to_string();
-        explained(&merged, &path, &error.into_inner().to_string(), file)
+        explained(&merged, &path, error.into_inner().message(), file)
     })
 }
 
@@ -101,20 +100,20 @@ fn from_toml(value: &toml::Value, place: &String) -> Value {
     Value::new(Some(place), kind)
 }
 
-fn json(value: &Value) -> serde_json::Value {
+fn to_toml(value: &Value) -> toml::Value {
     match &value.kind {
-        ValueKind::Nil => serde_json::Value::Null,
+        ValueKind::Nil => toml::Value::String(String::new()),
         ValueKind::Boolean(value) => (*value).into(),
         ValueKind::I64(value) => (*value).into(),
-        ValueKind::U64(value) => (*value).into(),
+        ValueKind::U64(value) => i64::try_from(*value).unwrap_or(i64::MAX).into(),
         ValueKind::I128(value) => (*value as f64).into(),
         ValueKind::U128(value) => (*value as f64).into(),
         ValueKind::Float(value) => (*value).into(),
         ValueKind::String(value) => value.clone().into(),
-        ValueKind::Array(values) => values.iter().map(json).collect(),
-        ValueKind::Table(table) => {
-            table.iter().map(|(key, value)| (key.clone(), json(value))).collect()
-        }
+        ValueKind::Array(values) => toml::Value::Array(values.iter().map(to_toml).collect()),
+        ValueKind::Table(table) => toml::Value::Table(
+            table.iter().map(|(key, value)| (key.clone(), to_toml(value))).collect(),
+        ),
     }
 }
 

@@ -10,9 +10,7 @@ use dvae_eval::{Denoising, denoising, latent_activity};
 use dvae_losses::Objective;
 use dvae_models::Vae;
 use dvae_random::{Key, Purpose};
-use dvae_train::{
-    Evaluation, TrainError, evaluate, import_state_dict, load_weights, read_metadata,
-};
+use dvae_train::{Evaluation, TrainError, evaluate, import_state_dict, load_weights, read_config};
 
 use super::network::WithModel;
 use super::{Experiment, ExperimentError};
@@ -55,14 +53,13 @@ impl Pretrained {
         device: Option<&Device>,
     ) -> Result<Self, ExperimentError> {
         let file = weights_of(path, weights)?;
-        let metadata = read_metadata(&file)?;
         let missing = || ExperimentError::Config {
             place: file.display().to_string(),
             reason: "it has no configuration in its metadata: it was not saved by an experiment"
                 .into(),
         };
-        let text = metadata.get("config").filter(|text| !text.is_empty()).ok_or_else(missing)?;
-        let experiment: Experiment = toml::from_str(text).map_err(|error| {
+        let text = read_config(&file)?.filter(|text| !text.is_empty()).ok_or_else(missing)?;
+        let experiment: Experiment = toml::from_str(&text).map_err(|error| {
             let place = format!("the configuration in {}", file.display());
             ExperimentError::Config { place, reason: error.to_string() }
         })?;
@@ -87,9 +84,7 @@ impl Pretrained {
 
     /// Saves the weights with the configuration in their metadata, for [`Pretrained::load`] and other tools.
     pub fn save(&self, file: &Path) -> Result<(), ExperimentError> {
-        let config = self.experiment.description();
-        let metadata = [("dvae", env!("CARGO_PKG_VERSION")), ("config", config.as_str())];
-        Ok(self.model.save(file, &metadata)?)
+        Ok(self.model.save(file, &self.experiment.description())?)
     }
 
     /// The experiment that made it.
@@ -309,7 +304,7 @@ trait Model: Send {
         ids: &[u64],
         samples: usize,
     ) -> (Tensor<2>, Tensor<2>);
-    fn save(&self, file: &Path, metadata: &[(&str, &str)]) -> Result<(), TrainError>;
+    fn save(&self, file: &Path, config: &str) -> Result<(), TrainError>;
     fn evaluate(
         &self,
         rows: &Dataset,
@@ -416,8 +411,8 @@ impl<const D: usize, V: Vae<D>> Model for Typed<D, V> {
         (mean, deviation)
     }
 
-    fn save(&self, file: &Path, metadata: &[(&str, &str)]) -> Result<(), TrainError> {
-        dvae_train::save_weights(file, &self.model, metadata)
+    fn save(&self, file: &Path, config: &str) -> Result<(), TrainError> {
+        dvae_train::save_weights(file, &self.model, config)
     }
 
     fn evaluate(

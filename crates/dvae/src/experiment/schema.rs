@@ -12,54 +12,46 @@ pub(super) fn schema() -> String {
     serde_json::to_string_pretty(&schemars::schema_for!(Experiment)).expect("plain values")
 }
 
-/// The experiment as TOML, with the first sentence on each key before it.
+/// The experiment as TOML, with the first paragraph on each key before it.
 pub(super) fn commented(experiment: &Experiment) -> String {
     let schema: Schema = schemars::schema_for!(Experiment);
     let root = schema.to_value();
-    let table: toml::Table = toml::from_str(&experiment.to_toml()).expect("what was just written");
+    let plain = experiment.to_toml();
+    let table: toml::Table = toml::from_str(&plain).expect("what was just written");
+    let mut nodes = Some(vec![&root]);
     let mut text = String::new();
-    write_table(&mut text, &table, "", &root, &[&root]);
-    text.trim_start().to_owned()
-}
-
-/// Values first, as in any TOML file, then tables.
-fn write_table(text: &mut String, table: &toml::Table, path: &str, root: &Value, nodes: &[&Value]) {
-    let inline = |value: &toml::Value| path.contains('.') || !value.is_table();
-    for (key, value) in table.iter().filter(|(_, value)| inline(value)) {
-        if let Some(meaning) = meaning(key, nodes) {
-            text.push_str(&wrapped(&meaning));
-        }
-        text.push_str(&format!("{key} = {}\n", in_line(value)));
-    }
-    for (key, value) in table.iter().filter(|(_, value)| !inline(value)) {
-        let toml::Value::Table(inner) = value else { continue };
-        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+    for line in plain.lines() {
+        let meaning = if let Some(path) = line.strip_prefix('[') {
+            // The tables of a list are explained by the list's own key.
+            let path = path.strip_suffix(']').filter(|path| !path.starts_with('['));
+            let place = path.and_then(|path| place(path, &table, &root));
+            nodes = place.as_ref().map(|(_, nodes)| nodes.clone());
+            place.and_then(|(meaning, _)| meaning)
+        } else {
+            let key = line.split(" = ").next().unwrap_or_default();
+            nodes.as_ref().and_then(|nodes| meaning(key, nodes))
+        };
+        text.push_str(&meaning.map(|meaning| wrapped(&meaning)).unwrap_or_default());
+        text.push_str(line);
         text.push('\n');
-        if let Some(meaning) = meaning(key, nodes) {
-            text.push_str(&wrapped(&meaning));
-        }
-        text.push_str(&format!("[{path}]\n"));
-        let under: Vec<&Value> = properties(key, nodes);
-        let under: Vec<&Value> =
-            under.into_iter().flat_map(|node| alternatives(node, root, Some(inner))).collect();
-        write_table(text, inner, &path, root, &under);
     }
+    text
 }
 
-/// A value on one line.
-fn in_line(value: &toml::Value) -> String {
-    match value {
-        toml::Value::Table(table) => {
-            let pairs: Vec<String> =
-                table.iter().map(|(key, value)| format!("{key} = {}", in_line(value))).collect();
-            if pairs.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", pairs.join(", ")) }
-        }
-        toml::Value::Array(values) => {
-            let values: Vec<String> = values.iter().map(in_line).collect();
-            format!("[{}]", values.join(", "))
-        }
-        other => other.to_string(),
+/// What a table means, and the schemas of its keys.
+fn place<'a>(
+    path: &str,
+    table: &toml::Table,
+    root: &'a Value,
+) -> Option<(Option<String>, Vec<&'a Value>)> {
+    let (mut nodes, mut table, mut own) = (vec![root], table, None);
+    for key in path.split('.') {
+        table = table.get(key)?.as_table()?;
+        own = meaning(key, &nodes);
+        let under = properties(key, &nodes).into_iter();
+        nodes = under.flat_map(|node| alternatives(node, root, Some(table))).collect();
     }
+    Some((own, nodes))
 }
 
 fn properties<'a>(key: &str, nodes: &[&'a Value]) -> Vec<&'a Value> {
@@ -158,7 +150,7 @@ mod tests {
                 let before = text.lines().zip(text.lines().skip(1)).find(|(_, own)| *own == line);
                 let explained = before.is_some_and(|(before, _)| before.starts_with("# "));
                 assert!(
-                    explained || ["name", "network", "law", "family"].contains(&key),
+                    explained || ["name", "network", "law", "rule", "epochs"].contains(&key),
                     "{line} in {text}"
                 );
             }

@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use dvae_models::Vae;
 use dvae_random::{Key, Purpose};
-use dvae_train::{End, Interrupt, Observer, RunFolder, Trained, Trainer};
+use dvae_train::{End, Interrupt, Observer, RunFolder, Trained, Trainer, has_checkpoint};
 
 use super::data::LoadedData;
 use super::network::WithModel;
@@ -65,7 +65,14 @@ impl Experiment {
         };
         let model = self.model.resolve(data.train.event(), mask)?;
         let data_config = DataConfig { scaler: data.scaler.clone(), ..self.data.absolute() };
-        Ok((Self { model, data: data_config, ..self.clone() }, data))
+        let resolved = Self { model, data: data_config, ..self.clone() };
+        let device = resolved.device()?;
+        resolved.model.with(
+            Key::new(0),
+            &device,
+            Check { experiment: &resolved, data: &data, device: &device },
+        )?;
+        Ok((resolved, data))
     }
 
     /// Trains, or goes on with the training, of an experiment that is [resolved](Self::resolve).
@@ -92,6 +99,23 @@ impl Experiment {
     }
 }
 
+/// Makes all that training needs, to see whether it goes together.
+struct Check<'a> {
+    experiment: &'a Experiment,
+    data: &'a LoadedData,
+    device: &'a Device,
+}
+
+impl WithModel for Check<'_> {
+    type Output = ();
+
+    fn call<const D: usize, V: Vae<D> + 'static>(self, model: V) -> Result<(), ExperimentError> {
+        let corruption = self.experiment.corruption.build::<D>()?;
+        let trainer = Trainer::new(model, corruption, self.experiment.train.clone(), self.device)?;
+        Ok(trainer.check(&self.data.train, &self.data.validation)?)
+    }
+}
+
 struct Train<'a> {
     experiment: &'a Experiment,
     data: &'a LoadedData,
@@ -112,7 +136,7 @@ impl WithModel for Train<'_> {
             .interrupt(sitting.interrupt.clone());
         let checkpoints = sitting.folder.checkpoints();
         // A run that was killed before its first checkpoint begins anew.
-        trainer = if sitting.goes_on && checkpoints.exists() {
+        trainer = if sitting.goes_on && has_checkpoint(&checkpoints) {
             trainer.resume(checkpoints)?
         } else {
             trainer.checkpoints(checkpoints)

@@ -1,0 +1,74 @@
+//! Runs the program as a user does.
+
+#![allow(dead_code)] // Not every test uses all of it.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+pub(crate) fn dvae(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dvae"));
+    command.current_dir(folder).stdin(Stdio::null());
+    // Nothing of the tester's environment is an experiment.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("DVAE__") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Output {
+    dvae(folder).args(arguments).output().unwrap()
+}
+
+/// What a command that works prints.
+pub(crate) fn ok(folder: &Path, arguments: &[&str]) -> String {
+    let output = run(folder, arguments);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {error}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What a command that cannot work complains of.
+pub(crate) fn refused(folder: &Path, arguments: &[&str]) -> String {
+    let output = run(folder, arguments);
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+    assert!(!error.contains("panicked"), "{error}");
+    let at = error.find("error: ").unwrap_or_else(|| panic!("{error}"));
+    error[at..].to_owned()
+}
+
+/// A small, fast experiment on embedded images.
+pub(crate) const SMALL: &str = r#"
+corruption = "mixed"
+
+[data]
+rows = 300
+
+[model]
+network = "mlp"
+latent = 4
+hidden = [32]
+
+[train]
+epochs = 3
+batch_size = 32
+learning_rate = { rate = 0.003, warm_up = 0.1, decay = { cosine = { to = 0.0001 } } }
+ema = 0.95
+max_gradient_norm = 200.0
+"#;
+
+/// A folder with `small.toml`, and a run of it in `run`.
+pub(crate) fn trained() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("small.toml"), SMALL).unwrap();
+    ok(folder.path(), &["train", "small.toml", "--out", "run", "--quiet"]);
+    folder
+}
+
+/// A grey picture of these sides.
+pub(crate) fn picture(path: &Path, height: usize, width: usize) {
+    let values: Vec<f32> = (0..height * width).map(|at| (at % 7) as f32 / 7.0).collect();
+    dvae::data::write_picture(path, &values, &[1, height, width]).unwrap();
+}

@@ -1,0 +1,191 @@
+//! Runs that are killed, interrupted, or run out of disk, with real processes.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used)] // A test may panic.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant, SystemTime};
+
+use common::{SMALL, dvae, ok, refused};
+
+/// Long enough to be killed within, with a checkpoint every few steps.
+fn experiment() -> String {
+    let checkpoints = "checkpoint = { steps = 7 }\nvalidate = { steps = 20 }\naccumulate = 2\n";
+    SMALL.replace("epochs = 3\n", &format!("epochs = 40\n{checkpoints}"))
+}
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("small.toml"), experiment()).unwrap();
+    folder
+}
+
+fn start(folder: &Path, run: &str) -> Child {
+    let arguments = ["train", "small.toml", "--out", run, "--quiet"];
+    dvae(folder).args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn wait_for(path: &Path) {
+    let since = Instant::now();
+    while !path.exists() {
+        assert!(since.elapsed() < Duration::from_secs(120), "{} never came", path.display());
+        sleep(Duration::from_millis(1));
+    }
+}
+
+/// What a run comes to: its weights, and its metrics without times.
+fn outcome(folder: &Path, run: &str) -> (u32, u32, Vec<serde_json::Value>) {
+    let read = |name: &str| crc32fast::hash(&fs::read(folder.join(run).join(name)).unwrap());
+    let metrics = fs::read_to_string(folder.join(run).join("metrics.jsonl")).unwrap();
+    let report = |line: &str| {
+        let mut report: serde_json::Value = serde_json::from_str(line).unwrap();
+        report["seconds"] = 0.into();
+        report
+    };
+    (read("last.safetensors"), read("best.safetensors"), metrics.lines().map(report).collect())
+}
+
+#[test]
+fn a_run_killed_at_random_moments_comes_to_the_same_bits() {
+    let folder = folder();
+    let begin = Instant::now();
+    assert!(start(folder.path(), "straight").wait().unwrap().success());
+    let takes = begin.elapsed();
+    let expected = outcome(folder.path(), "straight");
+    let seed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64;
+    println!("seed {seed}, a run takes {takes:?}");
+    let mut moments = random(seed);
+    let (mut killed, mut tried) = (0, 0);
+    // On a busy machine a run may end before its moment: that was no kill.
+    while killed < 20 {
+        tried += 1;
+        assert!(tried <= 100, "only {killed} of {tried} runs could be killed");
+        let run = format!("killed-{tried}");
+        let moment = 0.8 * moments.next().unwrap();
+        let mut process = start(folder.path(), &run);
+        wait_for(&folder.path().join(&run).join("config.toml"));
+        sleep(takes.mul_f64(moment));
+        process.kill().unwrap(); // SIGKILL
+        killed += usize::from(!process.wait().unwrap().success());
+        ok(folder.path(), &["train", "--resume", &run, "--quiet"]);
+        let outcome = outcome(folder.path(), &run);
+        assert_eq!(outcome, expected, "killed at {moment} of {takes:?}, seed {seed}");
+        fs::remove_dir_all(folder.path().join(&run)).unwrap();
+    }
+}
+
+/// Numbers in `[0, 1)`: Knuth's MMIX generator.
+fn random(mut state: u64) -> impl Iterator<Item = f64> {
+    std::iter::repeat_with(move || {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 11) as f64 / (1u64 << 53) as f64
+    })
+}
+
+#[test]
+fn ctrl_c_saves_and_says_how_to_go_on_and_a_second_process_is_kept_out() {
+    let folder = folder();
+    assert!(start(folder.path(), "straight").wait().unwrap().success());
+    let process = start(folder.path(), "run");
+    wait_for(&folder.path().join("run/checkpoints/step-00000007"));
+    let error = refused(folder.path(), &["train", "--resume", "run"]);
+    assert!(error.contains("run is in use by another process"), "{error}");
+    let kill = Command::new("kill").args(["-INT", &process.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    let output = process.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(text, "Stopped. Go on with: dvae train --resume run\n");
+    ok(folder.path(), &["train", "--resume", "run", "--quiet"]);
+    assert_eq!(outcome(folder.path(), "run"), outcome(folder.path(), "straight"));
+    // A run that is done stays as it is.
+    ok(folder.path(), &["train", "--resume", "run", "--quiet"]);
+    assert_eq!(outcome(folder.path(), "run"), outcome(folder.path(), "straight"));
+}
+
+#[test]
+fn a_second_ctrl_c_ends_at_once() {
+    let folder = folder();
+    fs::write(
+        folder.path().join("small.toml"),
+        experiment().replace("epochs = 40", "epochs = 100000"),
+    )
+    .unwrap();
+    let mut process = start(folder.path(), "run");
+    wait_for(&folder.path().join("run/checkpoints/step-00000007"));
+    // Two signals at once: the handler runs twice before any step ends, or the run is over already.
+    let kill = format!("kill -INT {0}; kill -INT {0}", process.id());
+    assert!(Command::new("sh").args(["-c", &kill]).status().is_ok());
+    let code = process.wait().unwrap().code();
+    assert!(matches!(code, Some(130 | 0)), "{code:?}");
+}
+
+#[test]
+fn a_damaged_checkpoint_gives_way_to_the_one_before() {
+    let folder = folder();
+    assert!(start(folder.path(), "run").wait().unwrap().success());
+    let expected = outcome(folder.path(), "run");
+    let mut checkpoints: Vec<_> = fs::read_dir(folder.path().join("run/checkpoints"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    checkpoints.sort();
+    let newest = checkpoints.last().unwrap().join("model.bpk");
+    let whole = fs::read(&newest).unwrap();
+    fs::write(&newest, &whole[..whole.len() - 100]).unwrap();
+    ok(folder.path(), &["train", "--resume", "run", "--quiet"]);
+    assert_eq!(outcome(folder.path(), "run"), expected);
+    for checkpoint in checkpoints {
+        fs::write(checkpoint.join("manifest.json"), "{}").unwrap();
+    }
+    let error = refused(folder.path(), &["train", "--resume", "run"]);
+    assert!(error.contains("the checkpoint") && error.contains("cannot be used"), "{error}");
+}
+
+// Files that cannot grow beyond 32 KiB stand for a disk that is full: a checkpoint is larger.
+#[test]
+fn a_disk_that_is_full_is_named_and_the_state_before_it_is_untouched() {
+    let folder = folder();
+    assert!(start(folder.path(), "straight").wait().unwrap().success());
+    let process = start(folder.path(), "run");
+    wait_for(&folder.path().join("run/checkpoints/step-00000007"));
+    let mut process = process;
+    process.kill().unwrap();
+    process.wait().unwrap();
+    let names = || {
+        let entries = fs::read_dir(folder.path().join("run/checkpoints")).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        names.retain(|name| !name.to_string_lossy().ends_with(".tmp"));
+        names.sort();
+        names
+    };
+    let before = names();
+    let limited = "trap '' XFSZ; ulimit -f 32; exec \"$0\" train --resume run --quiet";
+    let output = Command::new("bash")
+        .args(["-c", limited, env!("CARGO_BIN_EXE_dvae")])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("cannot write") && error.contains("run/"), "{error}");
+    assert_eq!(names(), before);
+    ok(folder.path(), &["train", "--resume", "run", "--quiet"]);
+    assert_eq!(outcome(folder.path(), "run"), outcome(folder.path(), "straight"));
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_named_before_anything_is_trained() {
+    let folder = folder();
+    fs::write(folder.path().join("file"), "").unwrap();
+    for out in ["/proc/run", "file/run"] {
+        let error = refused(folder.path(), &["train", "small.toml", "--out", out]);
+        assert!(error.contains("cannot make the folder") && error.contains(out), "{error}");
+    }
+}
