@@ -1,0 +1,19 @@
+//! Any bytes as a file of each kind: the first byte chooses which.
+
+#![no_main]
+
+use dvae_data::{ReadOptions, read_idx, read_rows};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let Some((&kind, bytes)) = bytes.split_first() else { return };
+    let name = ["a.npy", "a.npz", "a.png", "a.jpg", "a.csv", "a.idx"][usize::from(kind) % 6];
+    let folder = tempfile::tempdir().expect("a place for files");
+    let path = folder.path().join(name);
+    std::fs::write(&path, bytes).expect("a small file");
+    if name == "a.idx" {
+        let _ = read_idx(&path);
+    } else if let Ok(rows) = read_rows(&path, &ReadOptions::default()) {
+        rows.for_each(|row| drop(row));
+    }
+});

@@ -1,0 +1,87 @@
+//! Checkpoints and weights whose bytes changed: an error or the checkpoint before, never a panic.
+
+#![allow(clippy::unwrap_used)] // A test may panic.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use burn::tensor::Device;
+use dvae_corruption::Masking;
+use dvae_data::Dataset;
+use dvae_models::{MlpVae, MlpVaeConfig};
+use dvae_random::Key;
+use dvae_train::{TrainConfig, Trainer, load_checkpoint, load_weights, read_config, save_weights};
+use proptest::prelude::*;
+
+fn model() -> MlpVae {
+    let config = MlpVaeConfig { hidden: vec![3], ..MlpVaeConfig::new(&[4], 2) };
+    config.init(Key::new(1), &Device::flex()).unwrap()
+}
+
+/// A whole checkpoint, file by file, and weights.
+static WHOLE: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = Dataset::from_bytes((0..40).collect(), &[4]).unwrap();
+    let config =
+        TrainConfig { epochs: 1, batch_size: 10, ema: Some(0.9), ..TrainConfig::default() };
+    let process = Box::new(Masking::new(0.5).unwrap());
+    let trainer = Trainer::<2, _>::new(model(), process, config, &Device::flex()).unwrap();
+    trainer.checkpoints(folder.path()).fit(&rows, &rows, &mut []).unwrap();
+    let checkpoint = folder.path().join("step-00000001");
+    let weights = folder.path().join("a.safetensors");
+    save_weights(&weights, &model(), "a = 1").unwrap();
+    let names = ["manifest.json", "model.bpk", "average.bpk", "optimizer.bpk"];
+    let mut files: Vec<(String, Vec<u8>)> =
+        names.map(|name| (name.to_owned(), fs::read(checkpoint.join(name)).unwrap())).into();
+    files.push(("a.safetensors".to_owned(), fs::read(weights).unwrap()));
+    files
+});
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn changed_bytes_are_an_error_that_names_the_place(
+        file in 0..5usize,
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+        cut in proptest::option::of(any::<prop::sample::Index>()),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoint = folder.path().join("step-00000001");
+        fs::create_dir(&checkpoint).unwrap();
+        let mut changed = false;
+        for (place, (name, whole)) in WHOLE.iter().enumerate() {
+            let mut bytes = whole.clone();
+            if place == file {
+                for (at, byte) in &changes {
+                    let at = at.index(bytes.len());
+                    bytes[at] = *byte;
+                }
+                if let Some(cut) = &cut {
+                    bytes.truncate(cut.index(bytes.len()));
+                }
+                changed = bytes != *whole;
+            }
+            let path: PathBuf = match name.as_str() {
+                "a.safetensors" => folder.path().join(name),
+                name => checkpoint.join(name),
+            };
+            fs::write(path, bytes).unwrap();
+        }
+        let loaded = load_checkpoint(folder.path(), model());
+        // What holds weights or moments is under a checksum; of the manifest any key may be changed that is
+        // looked at only in a resume.
+        let summed = (1..4).contains(&file);
+        prop_assert_eq!(loaded.is_err() && summed, changed && summed);
+        if let Err(error) = loaded {
+            let error = error.to_string();
+            prop_assert!(error.contains("step-00000001"), "{}", error);
+        }
+        let weights = folder.path().join("a.safetensors");
+        let _ = read_config(&weights);
+        if let Err(error) = load_weights(&weights, model()) {
+            prop_assert!(error.to_string().contains("a.safetensors"), "{}", error);
+        }
+    }
+}
