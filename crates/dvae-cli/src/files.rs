@@ -34,7 +34,7 @@ pub(crate) struct Job {
 
 impl Inputs {
     pub(crate) fn options(&self) -> ReadOptions {
-        ReadOptions { key: self.key.clone(), no_header: self.no_header, image: None }
+        ReadOptions { key: self.key.clone(), no_header: self.no_header, ..ReadOptions::default() }
     }
 
     /// Each file with its place: `out` itself for one file, in the folder `out` for several or for a folder.
@@ -114,7 +114,8 @@ pub(crate) fn rows_for(
     path: &Path,
     options: &ReadOptions,
 ) -> Result<Rows, Error> {
-    let rows = rows_of(path, options)?;
+    let columns = model.experiment().data.columns.clone();
+    let rows = rows_of(path, &ReadOptions { columns, ..options.clone() })?;
     if let (&[channels @ (1 | 3), ..], &[other, height, width]) = (model.event(), &rows.event[..])
         && channels != other
         && FileKind::of(path)? == FileKind::Picture

@@ -75,6 +75,8 @@ pub struct ReadOptions {
     pub key: Option<String>,
     /// Whether a table has no names in its first line.
     pub no_header: bool,
+    /// The columns of a table that are read, by name, in this order; all, if nothing.
+    pub columns: Option<Vec<String>>,
     /// The shape that pictures are brought to: `[channels, height, width]`. Without it they must be alike.
     pub image: Option<[usize; 3]>,
 }
@@ -85,7 +87,7 @@ pub fn read_rows(path: &Path, options: &ReadOptions) -> Result<Rows, DataError> 
         FileKind::Picture => picture_rows(vec![path.into()], options.image),
         FileKind::Folder => picture_rows(pictures_in(path)?, options.image),
         FileKind::Array => read_npy_rows(path, options.key.as_deref()),
-        FileKind::Table => read_table_rows(path, !options.no_header),
+        FileKind::Table => read_table_rows(path, !options.no_header, options.columns.as_deref()),
     }
 }
 

@@ -11,11 +11,15 @@ use crate::{DataError, Rows};
 const MISSING: [&str; 6] = ["", "na", "nan", "null", "none", "?"];
 
 /// The rows of a CSV file of numbers, with the names of its columns in the first line if `header`; a missing
-/// cell is NaN.
+/// cell is NaN. Of the `columns`, if any are named, those alone are read, in that order: others may hold text.
 ///
-/// An error names the line and the column of a cell that is no number, and a line with another number of
-/// cells than the first.
-pub fn read_table_rows(path: &Path, header: bool) -> Result<Rows, DataError> {
+/// An error names the line and the column of a cell that is no number, a line with another number of
+/// cells than the first, and a column that is not there.
+pub fn read_table_rows(
+    path: &Path,
+    header: bool,
+    columns: Option<&[String]>,
+) -> Result<Rows, DataError> {
     let file = File::open(path).map_err(|source| DataError::Io { path: path.into(), source })?;
     let mut reader =
         csv::ReaderBuilder::new().has_headers(header).trim(csv::Trim::All).from_reader(file);
@@ -23,7 +27,7 @@ pub fn read_table_rows(path: &Path, header: bool) -> Result<Rows, DataError> {
         let path = PathBuf::from(path);
         move |error: csv::Error| DataError::File { path: path.clone(), reason: error.to_string() }
     };
-    let (columns, names) = if header {
+    let (count, names) = if header {
         let names = reader.headers().map_err(&bad)?.clone();
         let names: Vec<String> = names.iter().map(str::to_owned).collect();
         (names.len(), Some(names))
@@ -31,37 +35,62 @@ pub fn read_table_rows(path: &Path, header: bool) -> Result<Rows, DataError> {
         let mut first = csv::StringRecord::new();
         let position = reader.position().clone();
         reader.read_record(&mut first).map_err(&bad)?;
-        let columns = first.len();
+        let count = first.len();
         reader.seek(position).map_err(&bad)?;
-        (columns, None)
+        (count, None)
     };
-    if columns == 0 {
+    if count == 0 {
         let reason = "it is empty".to_owned();
         return Err(DataError::File { path: path.into(), reason });
     }
-    let (path, column_names) = (PathBuf::from(path), names.clone());
+    let places = places(path, columns, names.as_deref(), count)?;
+    let names = names.map(|names| places.iter().map(|&at| names[at].clone()).collect::<Vec<_>>());
+    let (path, column_names, width) = (PathBuf::from(path), names.clone(), places.len());
     let mut records = reader.into_records();
     let mut failed = false;
     let rows = std::iter::from_fn(move || {
         let record = records.next().filter(|_| !failed)?;
         let row = record.map_err(&bad).and_then(|record| {
-            let cell = |(at, cell): (usize, &str)| {
-                number(cell).ok_or_else(|| DataError::Cell {
+            let cell = |(at, &place): (usize, &usize)| {
+                number(&record[place]).ok_or_else(|| DataError::Cell {
                     path: path.clone(),
                     line: record.position().map_or(0, csv::Position::line),
                     column: match &column_names {
                         Some(names) => names[at].clone(),
-                        None => (at + 1).to_string(),
+                        None => (place + 1).to_string(),
                     },
-                    cell: cell.to_owned(),
+                    cell: record[place].to_owned(),
                 })
             };
-            record.iter().enumerate().map(cell).collect::<Result<Vec<f32>, _>>()
+            places.iter().enumerate().map(cell).collect::<Result<Vec<f32>, _>>()
         });
         failed = row.is_err();
         Some(row)
     });
-    Ok(Rows { event: vec![columns], names, bytes: false, count: None, rows: Box::new(rows) })
+    Ok(Rows { event: vec![width], names, bytes: false, count: None, rows: Box::new(rows) })
+}
+
+/// Where the wanted columns are.
+fn places(
+    path: &Path,
+    wanted: Option<&[String]>,
+    names: Option<&[String]>,
+    count: usize,
+) -> Result<Vec<usize>, DataError> {
+    let bad = |reason| DataError::File { path: path.into(), reason };
+    match (wanted, names) {
+        (None, _) => Ok((0..count).collect()),
+        (Some(_), None) => Err(bad("columns are chosen by name, but it has no names".to_owned())),
+        (Some([]), _) => Err(bad("one column at least must be chosen".to_owned())),
+        (Some(wanted), Some(names)) => wanted
+            .iter()
+            .map(|column| {
+                names.iter().position(|name| name == column).ok_or_else(|| {
+                    bad(format!("it has no column `{column}`, but {}", names.join(", ")))
+                })
+            })
+            .collect(),
+    }
 }
 
 fn number(cell: &str) -> Option<f32> {
@@ -119,7 +148,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tafel ü.csv");
         std::fs::write(&path, text).unwrap();
-        let rows = read_table_rows(&path, header).map_err(|error| error.to_string())?;
+        let rows = read_table_rows(&path, header, None).map_err(|error| error.to_string())?;
         let event = rows.event.clone();
         let rows: Result<Vec<_>, _> = rows.collect();
         rows.map(|rows| (event, rows)).map_err(|error| error.to_string())
@@ -150,6 +179,27 @@ mod tests {
     }
 
     #[test]
+    fn columns_are_chosen_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        std::fs::write(&path, "kind,a,b\nduck,1,2\ngoose,3,\n").unwrap();
+        let read = |columns: &[&str], header| {
+            let columns: Vec<String> = columns.iter().map(|&name| name.to_owned()).collect();
+            read_table_rows(&path, header, Some(&columns)).map_err(|error| error.to_string())
+        };
+        let rows = read(&["b", "a"], true).unwrap();
+        assert_eq!(
+            (&rows.event[..], rows.names.as_ref().unwrap().join(" ")),
+            (&[2][..], "b a".into())
+        );
+        assert_eq!(rows.map(Result::unwrap).next().unwrap(), [2.0, 1.0]);
+        assert!(read(&["c"], true).unwrap_err().contains("no column `c`, but kind, a, b"));
+        assert!(read(&["a"], false).unwrap_err().contains("it has no names"));
+        let error = read(&["a", "kind"], true).unwrap().next().unwrap().unwrap_err().to_string();
+        assert!(error.contains("line 2: column `kind` holds `duck`"), "{error}");
+    }
+
+    #[test]
     fn what_is_written_is_read_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.csv");
@@ -157,7 +207,7 @@ mod tests {
         let mut writer = TableWriter::create(&path, Some(&names)).unwrap();
         writer.write(&[0.1, f32::NAN]).unwrap();
         writer.finish().unwrap();
-        let rows = read_table_rows(&path, true).unwrap();
+        let rows = read_table_rows(&path, true, None).unwrap();
         assert_eq!(rows.names.as_deref(), Some(&names[..]));
         let row = rows.map(Result::unwrap).next().unwrap();
         assert!(row[0] == 0.1 && row[1].is_nan());

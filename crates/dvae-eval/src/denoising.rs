@@ -6,7 +6,7 @@ use dvae_data::{Dataset, Order};
 use dvae_losses::Objective;
 use dvae_models::Vae;
 use dvae_random::Key;
-use dvae_train::{MeanElbo, Streams, TrainError, evaluate};
+use dvae_train::{MeanElbo, Streams, TrainError, evaluate, show_holes};
 use serde::Serialize;
 
 use crate::psnr;
@@ -45,6 +45,10 @@ pub fn denoising<const D: usize, V: Vae<D>>(
     for batch in dataset.batches::<D>(batch_size, Order::Stored, device)? {
         let mut streams = Streams::evaluation(key, &batch.ids);
         let damaged = corruption.corrupt(batch.clean.clone(), &mut streams.corruption).input;
+        let damaged = match batch.observed.clone().filter(|_| corruption.shows_mask()) {
+            Some(observed) => show_holes(damaged, observed),
+            None => damaged,
+        };
         let denoised = model.denoise(damaged.clone());
         // A mask that the encoder is shown stands behind the damaged values.
         let values = damaged.narrow(1, 0, batch.clean.dims()[1]);

@@ -9,8 +9,9 @@ use dvae_random::Key;
 use serde::{Deserialize, Serialize};
 
 use crate::fit::check_fit;
+use crate::step::Damaged;
 use crate::terms::{PendingTerms, TermSums};
-use crate::{MeanElbo, Streams, TrainError, denoising_draws};
+use crate::{MeanElbo, Streams, TrainError};
 
 /// The bound of a model on a set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,14 +70,11 @@ pub(crate) fn measure<const D: usize, V: Vae<D>>(
     let mut sums = TermSums::default();
     for batch in dataset.batches::<D>(batch_size, Order::Stored, device)? {
         let mut streams = Streams::evaluation(key, &batch.ids);
-        let sampled = denoising_draws(
-            model,
-            batch.clean,
-            batch.observed,
-            corruption,
-            objective,
-            &mut streams,
-        );
+        let draws = &mut streams.corruption;
+        let damaged =
+            Damaged::new(batch.clean, batch.observed, corruption, objective.corruptions, draws);
+        let damaged = damaged.showing_holes(corruption);
+        let sampled = damaged.score(model, objective, &mut streams.latent);
         let terms = PendingTerms::new(&sampled, objective.bound_of(&sampled).mean());
         for terms in PendingTerms::read(&mut vec![terms]) {
             sums.add(&terms);

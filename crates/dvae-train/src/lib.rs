@@ -78,7 +78,7 @@ pub use observer::{End, Event, Observer, Report, Training, Validation};
 pub use optimizer::OptimizerConfig;
 pub use progress::Progress;
 pub use run_folder::RunFolder;
-pub use step::{Streams, denoising_draws, denoising_elbo};
+pub use step::{Streams, denoising_draws, denoising_elbo, show_holes};
 pub use tensor_board::TensorBoard;
 pub use terms::MeanElbo;
 pub use text_log::TextLog;

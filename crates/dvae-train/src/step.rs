@@ -143,6 +143,26 @@ impl<const D: usize, K: Basic> Damaged<D, K> {
     }
 }
 
+impl<const D: usize> Damaged<D> {
+    /// The same with what was not observed in the mask, if the process shows one.
+    pub(crate) fn showing_holes(mut self, corruption: &dyn Corruption<D>) -> Self {
+        if let Some(observed) = self.observed.as_ref().filter(|_| corruption.shows_mask()) {
+            for corrupted in &mut self.corrupted {
+                corrupted.input = show_holes(corrupted.input.clone(), observed.clone());
+            }
+        }
+        self
+    }
+}
+
+/// Marks what was not observed in a mask that stands behind damaged rows: `input` `[batch, 2 n, …]`, `observed`
+/// `[batch, n, …]`. To the encoder it is then as what the process hid.
+pub fn show_holes<const D: usize>(input: Tensor<D>, observed: Tensor<D, Bool>) -> Tensor<D> {
+    let n = observed.dims()[1];
+    let (values, mask) = (input.clone().narrow(1, 0, n), input.narrow(1, n, n));
+    Tensor::cat(vec![values, mask.mask_fill(observed.bool_not(), 1.0)], 1)
+}
+
 /// The encoding of one `x̃` for each row, and draws from it.
 struct Inferred {
     encoding: Encoding,

@@ -339,6 +339,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
             let draws = &mut streams.corruption;
             let damaged =
                 Damaged::new(batch.clean, batch.observed, &*corruption, corruptions, draws);
+            let damaged = damaged.showing_holes(&*corruption);
             Prepared { ids: batch.ids, damaged, latent: streams.latent }
         }))
     }

@@ -371,3 +371,14 @@ fn a_model_that_is_shown_the_mask_trains_and_is_measured() {
     // No training row was whole, so clean ones gain less.
     assert!(clean_last > clean_first + 5.0 && last > first + 20.0, "{reports:?}");
 }
+
+// Entries 0 to 3 of a row: 1 is hidden by the process, 2 was never observed.
+#[test]
+fn holes_are_shown_in_the_mask_as_what_was_hidden_is() {
+    let device = Device::flex();
+    let input = Tensor::<2>::from_floats([[0.1, 0.0, 0.0, 0.4, 0.0, 1.0, 0.0, 0.0]], &device);
+    let observed = Tensor::<2>::from_floats([[1.0, 1.0, 0.0, 1.0]], &device).bool();
+    let shown = dvae_train::show_holes(input, observed).into_data();
+    let expected = [0.1f32, 0.0, 0.0, 0.4, 0.0, 1.0, 1.0, 0.0];
+    assert_eq!(shown.try_to_vec::<f32>().unwrap(), expected);
+}

@@ -38,6 +38,9 @@ pub struct DataConfig {
     pub key: Option<String>,
     /// Whether the first line of a table has the names of its columns.
     pub header: bool,
+    /// The columns of a table that are learnt, by name; all, if it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Vec<String>>,
     /// The shape that pictures are brought to, `[channels, height, width]`; without it they must be alike.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<[usize; 3]>,
@@ -90,6 +93,7 @@ impl Default for DataConfig {
             test_path: None,
             key: None,
             header: true,
+            columns: None,
             image: None,
             shape: None,
             rows: None,
@@ -155,7 +159,12 @@ impl DataConfig {
 
     /// How files are read.
     pub(crate) fn options(&self) -> ReadOptions {
-        ReadOptions { key: self.key.clone(), no_header: !self.header, image: self.image }
+        ReadOptions {
+            key: self.key.clone(),
+            no_header: !self.header,
+            columns: self.columns.clone(),
+            image: self.image,
+        }
     }
 
     /// With paths that hold wherever the program is started.
