@@ -109,6 +109,29 @@ fn ctrl_c_saves_and_says_how_to_go_on_and_a_second_process_is_kept_out() {
     assert_eq!(outcome(folder.path(), "run"), outcome(folder.path(), "straight"));
 }
 
+// One thread computes, prepares and is interrupted: it must not wait for itself.
+#[test]
+fn one_thread_is_enough_and_comes_to_the_same() {
+    let folder = folder();
+    assert!(start(folder.path(), "straight").wait().unwrap().success());
+    let arguments = ["train", "small.toml", "--out", "run", "--quiet"];
+    let mut alone = dvae(folder.path());
+    alone.env("RAYON_NUM_THREADS", "1").stdout(Stdio::null());
+    let mut process = alone.args(arguments).spawn().unwrap();
+    wait_for(&folder.path().join("run/checkpoints/step-00000007"));
+    let kill = Command::new("kill").args(["-INT", &process.id().to_string()]).status().unwrap();
+    assert!(kill.success() && process.wait().unwrap().success());
+    let mut rest = dvae(folder.path());
+    rest.env("RAYON_NUM_THREADS", "1").args(["train", "--resume", "run", "--quiet"]);
+    assert!(rest.output().unwrap().status.success());
+    assert_eq!(outcome(folder.path(), "run"), outcome(folder.path(), "straight"));
+    // An error in the middle of an epoch ends it, too.
+    let mut fails = dvae(folder.path());
+    fails.env("RAYON_NUM_THREADS", "1").args(["train", "small.toml", "--out", "fails", "--quiet"]);
+    let output = fails.args(["--set", "train.learning_rate=1e30"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+}
+
 #[test]
 fn a_second_ctrl_c_ends_at_once() {
     let folder = folder();

@@ -111,12 +111,14 @@ impl Default for Level {
 }
 
 impl Level {
-    /// Whether it changes over training.
-    pub fn is_scheduled(self) -> bool {
-        matches!(
-            self,
-            Self::Linear(_) | Self::Cosine(_) | Self::Step { .. } | Self::Cyclical { .. }
-        )
+    /// The share of the training after which it stays.
+    pub fn schedule_end(self) -> f64 {
+        match self {
+            Self::Fixed(_) | Self::Severity(_) | Self::Uniform(_) | Self::LogUniform(_) => 0.0,
+            Self::Linear([from, to]) | Self::Cosine([from, to]) => f64::from(from != to),
+            Self::Step { steps, .. } => f64::from(steps.max(2) - 1) / f64::from(steps.max(2)),
+            Self::Cyclical { cycles, .. } => 1.0 - 0.5 / f64::from(cycles.max(1)),
+        }
     }
 
     /// The level at a point of training in `[0, 1]`, if it is not drawn.
@@ -293,6 +295,21 @@ mod tests {
 
     // Halfway: the mean of the ends on a line and on a cosine; the middle one of three stairs; the
     // beginning of the second of two cycles. A quarter of one cycle is half of its way up.
+    #[test]
+    fn a_schedule_stays_after_its_end() {
+        for (level, end) in [
+            (Level::Fixed(0.5), 0.0),
+            (Level::Linear([0.0, 1.0]), 1.0),
+            (Level::Linear([0.5, 0.5]), 0.0),
+            (Level::Step { from: 0.0, to: 1.0, steps: 4 }, 0.75),
+            (Level::Cyclical { from: 0.0, to: 1.0, cycles: 2 }, 0.75),
+        ] {
+            assert_eq!(level.schedule_end(), end);
+            assert_eq!(level.at(end), level.at(1.0), "{level:?}");
+            assert!(end == 0.0 || level.at(end - 0.1) != level.at(1.0), "{level:?}");
+        }
+    }
+
     #[test]
     fn a_schedule_goes_from_its_first_to_its_last_value() {
         let cases = [

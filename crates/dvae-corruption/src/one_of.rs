@@ -105,8 +105,8 @@ impl<const D: usize, K: Basic + 'static> Corruption<D, K> for OneOf<D, K> {
         Ok(Box::new(Self { processes, up_to: self.up_to.clone() }))
     }
 
-    fn is_scheduled(&self) -> bool {
-        self.processes.iter().any(|process| process.is_scheduled())
+    fn schedule_end(&self) -> f64 {
+        self.processes.iter().map(|process| process.schedule_end()).fold(0.0, f64::max)
     }
 
     fn check(&self, event: &[usize]) -> Result<(), CorruptionError> {

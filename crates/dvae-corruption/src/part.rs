@@ -111,8 +111,8 @@ impl Corruption<4> for Part {
         Ok(Box::new(Self { process, channels, region }))
     }
 
-    fn is_scheduled(&self) -> bool {
-        self.process.is_scheduled()
+    fn schedule_end(&self) -> f64 {
+        self.process.schedule_end()
     }
 
     fn check(&self, event: &[usize]) -> Result<(), CorruptionError> {

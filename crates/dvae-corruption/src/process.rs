@@ -60,9 +60,10 @@ pub trait Corruption<const D: usize, K: Basic = Float>: Debug + Send + Sync {
         false
     }
 
-    /// Whether its strength changes over training: noise that warms up.
-    fn is_scheduled(&self) -> bool {
-        self.strength().level.is_scheduled()
+    /// The share of the training after which its strength stays: 0 but for noise that warms up. What is made
+    /// of other processes has the largest of theirs.
+    fn schedule_end(&self) -> f64 {
+        self.strength().level.schedule_end()
     }
 
     /// Whether the process can damage rows of this shape; an error names what does not fit.
@@ -89,8 +90,8 @@ impl<const D: usize, K: Basic, C: Corruption<D, K> + ?Sized> Corruption<D, K> fo
         (**self).shows_mask()
     }
 
-    fn is_scheduled(&self) -> bool {
-        (**self).is_scheduled()
+    fn schedule_end(&self) -> f64 {
+        (**self).schedule_end()
     }
 
     fn check(&self, event: &[usize]) -> Result<(), CorruptionError> {

@@ -65,8 +65,8 @@ impl<const D: usize, K: Basic + 'static> Corruption<D, K> for Sequence<D, K> {
         Ok(Box::new(Self { processes: shares(&self.processes, level)? }))
     }
 
-    fn is_scheduled(&self) -> bool {
-        self.processes.iter().any(|process| process.is_scheduled())
+    fn schedule_end(&self) -> f64 {
+        self.processes.iter().map(|process| process.schedule_end()).fold(0.0, f64::max)
     }
 
     fn check(&self, event: &[usize]) -> Result<(), CorruptionError> {

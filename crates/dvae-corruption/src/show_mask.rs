@@ -55,8 +55,8 @@ impl<const D: usize> Corruption<D> for ShowMask<D> {
         Ok(Box::new(Self { process: self.process.at_level(level)? }))
     }
 
-    fn is_scheduled(&self) -> bool {
-        self.process.is_scheduled()
+    fn schedule_end(&self) -> f64 {
+        self.process.schedule_end()
     }
 
     fn check(&self, event: &[usize]) -> Result<(), CorruptionError> {

@@ -39,8 +39,8 @@ impl<const D: usize, K: Basic + 'static> Corruption<D, K> for Sometimes<D, K> {
         self.mixture.at_level(level)
     }
 
-    fn is_scheduled(&self) -> bool {
-        self.mixture.is_scheduled()
+    fn schedule_end(&self) -> f64 {
+        self.mixture.schedule_end()
     }
 
     fn check(&self, event: &[usize]) -> Result<(), CorruptionError> {

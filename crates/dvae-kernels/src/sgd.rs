@@ -55,3 +55,42 @@ impl Optimizer for Sgd {
         state
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three steps from 1 with gradients 1, 2 and −1 and a rate of 0.1.
+    fn steps(sgd: &Sgd) -> Vec<f32> {
+        let device = Device::default();
+        let mut parameter = Tensor::<1>::from_floats([1.0], &device);
+        let mut state = None;
+        let mut seen = vec![];
+        for gradient in [1.0, 2.0, -1.0] {
+            let gradient = Tensor::<1>::from_floats([gradient], &device);
+            (parameter, state) = sgd.step(0.1, parameter, gradient, state);
+            seen.push(parameter.clone().into_scalar::<f32>());
+        }
+        seen
+    }
+
+    // v: 1, 0.5 + 2 = 2.5, 1.25 − 1 = 0.25. Nesterov steps by g + v / 2: 1.5, 3.25, −0.875.
+    // With a penalty of ½: g = 1.5, 2 + 0.425 = 2.425, −1 + 0.30375 = −0.69625.
+    #[test]
+    fn steps_are_hand_worked() {
+        let momentum = Sgd { momentum: 0.5, ..Sgd::default() };
+        let cases = [
+            (Sgd::default(), [0.9, 0.7, 0.8]),
+            (momentum.clone(), [0.9, 0.65, 0.625]),
+            (Sgd { nesterov: true, ..momentum }, [0.85, 0.525, 0.6125]),
+            (Sgd { weight_decay: 0.5, ..Sgd::default() }, [0.85, 0.6075, 0.677_125]),
+        ];
+        for (sgd, expected) in cases {
+            let found = steps(&sgd);
+            assert!(
+                found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6),
+                "{sgd:?} {found:?}"
+            );
+        }
+    }
+}

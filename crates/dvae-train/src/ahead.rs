@@ -1,7 +1,7 @@
 //! Work that is done on another thread, a little ahead of who needs it.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel};
-use std::thread::Scope;
+use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 /// How many items wait at most; one more is being made.
@@ -15,31 +15,47 @@ const NAP: Duration = Duration::from_micros(100);
 pub(crate) fn ahead<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     items: impl Iterator<Item = T> + Send + 'scope,
-) -> Ahead<T> {
+) -> Ahead<'scope, T> {
     let (sender, receiver) = sync_channel(AHEAD);
-    scope.spawn(move || {
+    let maker = scope.spawn(move || {
         for item in items {
             if sender.send(item).is_err() {
                 break; // Nobody wants more.
             }
         }
     });
-    Ahead { receiver }
+    Ahead { receiver: Some(receiver), maker }
 }
 
 /// Items that are made on another thread.
-pub(crate) struct Ahead<T> {
-    receiver: Receiver<T>,
+pub(crate) struct Ahead<'scope, T> {
+    /// Nothing once no more are wanted.
+    receiver: Option<Receiver<T>>,
+    maker: ScopedJoinHandle<'scope, ()>,
 }
 
-impl<T> Iterator for Ahead<T> {
+impl<T> Drop for Ahead<'_, T> {
+    /// Waits for the thread as [`next`](Self::next) does: the item that it is at may need the pool's only thread,
+    /// which is about to sleep until the scope ends.
+    fn drop(&mut self) {
+        self.receiver = None;
+        while !self.maker.is_finished() {
+            if rayon::yield_now() != Some(rayon::Yield::Executed) {
+                std::thread::sleep(NAP);
+            }
+        }
+    }
+}
+
+impl<T> Iterator for Ahead<'_, T> {
     type Item = T;
 
     /// Waits for the next one, and meanwhile works for rayon's pool: what makes it may need this very
     /// thread.
     fn next(&mut self) -> Option<T> {
+        let receiver = self.receiver.as_ref()?;
         loop {
-            match self.receiver.try_recv() {
+            match receiver.try_recv() {
                 Ok(item) => return Some(item),
                 Err(TryRecvError::Disconnected) => return None,
                 Err(TryRecvError::Empty) => {}
@@ -47,7 +63,7 @@ impl<T> Iterator for Ahead<T> {
             if rayon::yield_now() == Some(rayon::Yield::Executed) {
                 continue;
             }
-            match self.receiver.recv_timeout(NAP) {
+            match receiver.recv_timeout(NAP) {
                 Ok(item) => return Some(item),
                 Err(RecvTimeoutError::Disconnected) => return None,
                 Err(RecvTimeoutError::Timeout) => {}

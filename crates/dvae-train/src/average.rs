@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 /// Moves the weights of `average` towards those of `model`, both on plain devices: `θ̄ ← δ θ̄ + (1 − δ) θ`.
 ///
 /// After Polyak & Juditsky (1992), "Acceleration of Stochastic Approximation by Averaging", in the exponential
-/// form. After `steps` steps `δ` is `min(decay, (1 + steps) / (10 + steps))`, so that the first weights are
+/// form. At the step of index `steps`, from 0, `δ` is `min(decay, (1 + steps) / (10 + steps))`, so that the first weights are
 /// soon forgotten.
 pub(crate) fn update<M: Module>(average: M, model: &M, decay: f64, steps: usize) -> M {
     let decay = decay.min((1 + steps) as f64 / (10 + steps) as f64);

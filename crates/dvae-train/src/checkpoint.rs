@@ -20,6 +20,8 @@ const MODEL: &str = "model.bpk";
 const AVERAGE: &str = "average.bpk";
 const OPTIMIZER: &str = "optimizer.bpk";
 const MANIFEST: &str = "manifest.json";
+/// The checksum of the manifest.
+const SEAL: &str = "manifest.crc32";
 
 /// What a checkpoint says of itself, written last.
 #[derive(Debug, Serialize, Deserialize)]
@@ -52,8 +54,8 @@ pub(crate) struct Identity {
     corruption: String,
     /// What the caller says of the rest: the model's configuration, say.
     description: String,
-    /// A checksum of the training rows.
-    data: u32,
+    /// Checksums of the training rows, and of the held-out ones that the best bound is one on.
+    data: [u32; 2],
 }
 
 impl Identity {
@@ -61,16 +63,16 @@ impl Identity {
         train: &TrainConfig,
         corruption: &dyn std::fmt::Debug,
         description: &str,
-        data: &Dataset,
+        sets: [&Dataset; 2],
     ) -> Self {
         let train = serde_json::to_string(train).expect("plain settings");
         let (corruption, description) = (format!("{corruption:?}"), description.to_owned());
-        Self { train, corruption, description, data: data.checksum() }
+        Self { train, corruption, description, data: sets.map(Dataset::checksum) }
     }
 
     /// What differs first, by name, as (here, there).
     fn difference(&self, other: &Self) -> Option<(&'static str, String, String)> {
-        let data = |identity: &Self| format!("{:08x}", identity.data);
+        let data = |identity: &Self, set: usize| format!("{:08x}", identity.data[set]);
         let line = |(here, there): (&str, &str)| {
             let pair = here.lines().zip(there.lines()).find(|(here, there)| here != there);
             let (here, there) = pair.unwrap_or((here, there));
@@ -81,7 +83,8 @@ impl Identity {
             ("settings", self.train.clone(), other.train.clone()),
             ("corruption", self.corruption.clone(), other.corruption.clone()),
             ("configuration", here, there),
-            ("training rows of checksum", data(self), data(other)),
+            ("training rows of checksum", data(self, 0), data(other, 0)),
+            ("held-out rows of checksum", data(self, 1), data(other, 1)),
         ]
         .into_iter()
         .find(|(_, here, there)| here != there)
@@ -125,9 +128,13 @@ pub(crate) fn save<M: Module>(
     fs::rename(&beside, &target).map_err(TrainError::io("write", &target))?;
     // The new one is durable before an old one goes.
     sync_folder(root)?;
-    for (_, old) in list(root)?.into_iter().rev().skip(keep) {
-        remove(&old)?;
-    }
+    // Of a later step is only what could not be used; half-written ones are of processes that died.
+    let later = |number: u64| number > snapshot.state.steps as u64;
+    let (stale, own): (Vec<_>, Vec<_>) =
+        list(root)?.into_iter().partition(|(number, _)| later(*number));
+    let stale = stale.into_iter().map(|(_, path)| path).chain(half_written(root)?);
+    let old = own.into_iter().rev().skip(keep).map(|(_, path)| path);
+    stale.chain(old).try_for_each(|path| remove(&path))?;
     Ok(target)
 }
 
@@ -160,6 +167,8 @@ fn write<M: Module>(
     let version = env!("CARGO_PKG_VERSION").to_owned();
     let manifest = Manifest { format: FORMAT, version, state, run, files };
     let manifest = serde_json::to_vec_pretty(&manifest).map_err(|error| unusable(target, error))?;
+    let seal = format!("{:08x}", crc32fast::hash(&manifest));
+    write_atomically(&folder.join(SEAL), seal.as_bytes())?;
     write_atomically(&folder.join(MANIFEST), &manifest)?;
     sync_folder(folder)
 }
@@ -205,9 +214,12 @@ pub(crate) fn load<M: Module>(
     Ok(Loaded { folder, model, average, optimizer, state, run })
 }
 
-/// Whether there is any checkpoint under `root`.
-pub(crate) fn any(root: &Path) -> bool {
-    list(root).is_ok_and(|checkpoints| !checkpoints.is_empty())
+/// Whether there is any checkpoint under `root`, intact or not.
+pub(crate) fn any(root: &Path) -> Result<bool, TrainError> {
+    match fs::metadata(root) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        _ => Ok(!list(root)?.is_empty()),
+    }
 }
 
 /// The weights of the newest intact checkpoint under `root`: the averaged ones, if there are any.
@@ -245,6 +257,10 @@ fn newest_intact(root: &Path) -> Result<(PathBuf, Manifest), TrainError> {
 fn intact(folder: &Path) -> Result<Manifest, TrainError> {
     let path = folder.join(MANIFEST);
     let text = fs::read(&path).map_err(TrainError::io("read", &path))?;
+    let seal = read(folder, SEAL)?;
+    if format!("{:08x}", crc32fast::hash(&text)).as_bytes() != &*seal {
+        return Err(unusable(folder, format!("{MANIFEST} is damaged")));
+    }
     let manifest: Manifest =
         serde_json::from_slice(&text).map_err(|error| unusable(folder, error))?;
     if manifest.format != FORMAT {
@@ -278,6 +294,17 @@ fn list(root: &Path) -> Result<Vec<(u64, PathBuf)>, TrainError> {
         .collect();
     checkpoints.sort();
     Ok(checkpoints)
+}
+
+/// What a process that died was writing.
+fn half_written(root: &Path) -> Result<Vec<PathBuf>, TrainError> {
+    let entries = fs::read_dir(root).map_err(TrainError::io("read the folder", root))?;
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let is_half = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with("step-") && name.ends_with(".tmp") && path.is_dir()
+    };
+    Ok(paths.filter(is_half).collect())
 }
 
 /// Makes renames in a folder durable, where the system can.
@@ -315,7 +342,7 @@ mod tests {
             let learning_rate = crate::LearningRate::constant(rate);
             let train = TrainConfig { learning_rate, ..TrainConfig::default() };
             let rows = Dataset::from_bytes(vec![1, 2], &[1]).unwrap();
-            let run = Identity::new(&train, &"masking", "", &rows);
+            let run = Identity::new(&train, &"masking", "", [&rows, &rows]);
             let text = serde_json::to_string(&run).unwrap();
             assert_eq!(serde_json::from_str::<Identity>(&text).unwrap(), run);
         }

@@ -8,7 +8,8 @@ use crate::config::not_negative;
 
 /// Ends training when the bound on held-out rows, with corrupted input, no longer improves.
 ///
-/// It never does so before the weight of the KL has come to stay: until then nothing is counted.
+/// It never does so before the weight of the KL and the strength of the corruption have come to stay: what was
+/// measured until then does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EarlyStopping {
@@ -45,9 +46,9 @@ impl Measured {
         let beats = |other: Option<u64>, by: f64| {
             other.is_none_or(|other| bound > f64::from_bits(other) + by)
         };
+        // What was reached under a smaller weight may never be again: it is no mark to beat.
         if warming_up || beats(self.reference, improvement) {
-            let best = self.reference.filter(|_| warming_up).map_or(bound, f64::from_bits);
-            (self.reference, self.waited) = (Some(bound.max(best).to_bits()), 0);
+            (self.reference, self.waited) = (Some(bound.to_bits()), 0);
         } else {
             self.waited += 1;
         }
@@ -98,6 +99,9 @@ mod tests {
         assert_eq!(over(1, 0.0, &bounds), None);
         let after = [(-1.0, true), (-2.0, true), (-3.0, false), (-3.0, false)];
         assert_eq!(over(2, 0.0, &after), Some(3));
+        // Better each time, if not as good as before the weight rose.
+        let rising = [(-1.0, true), (-5.0, true), (-4.0, false), (-3.0, false)];
+        assert_eq!(over(1, 0.0, &rising), None);
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub enum Decay {
         /// The rate of the last step.
         to: f64,
     },
-    /// It is multiplied by `factor` after every so many epochs.
+    /// It is multiplied by `factor` after every so many epochs since the warm-up.
     Step {
         /// What it is multiplied by, in `(0, 1]`.
         factor: f64,
@@ -89,7 +89,9 @@ impl LearningRate {
 
     /// The rate of step `step` of `steps`, counted from 0, with `per_epoch` steps an epoch.
     pub fn at(self, step: usize, steps: usize, per_epoch: usize) -> f64 {
+        // One step at least has the whole rate.
         let warm_up = (self.warm_up * steps as f64).ceil() as usize;
+        let warm_up = warm_up.min(steps.saturating_sub(1));
         if step < warm_up {
             return self.rate * (step + 1) as f64 / (warm_up + 1) as f64;
         }
@@ -101,7 +103,7 @@ impl LearningRate {
                 to + 0.5 * (self.rate - to) * (1.0 + (PI * done).cos())
             }
             Decay::Step { factor, epochs } => {
-                let stairs = step / per_epoch.max(1) / epochs;
+                let stairs = (step - warm_up) / per_epoch.max(1) / epochs;
                 self.rate * factor.powi(i32::try_from(stairs).unwrap_or(i32::MAX))
             }
         }
@@ -204,6 +206,17 @@ mod tests {
         let rate = LearningRate { decay, ..LearningRate::constant(8.0) };
         let rates: Vec<f64> = (0..6).map(|epoch| rate.at(epoch * 3 + 2, 18, 3)).collect();
         assert_eq!(rates, [8.0, 8.0, 4.0, 4.0, 2.0, 2.0]);
+        // With a third of the training before them, they begin there.
+        let late = LearningRate { warm_up: 1.0 / 3.0, ..rate };
+        let rates: Vec<f64> = (2..6).map(|epoch| late.at(epoch * 3 + 2, 18, 3)).collect();
+        assert_eq!(rates, [8.0, 8.0, 4.0, 4.0]);
+    }
+
+    #[test]
+    fn the_last_step_always_has_the_whole_rate() {
+        let rate = LearningRate { warm_up: 0.95, ..LearningRate::constant(2.0) };
+        assert_eq!(rate.at(9, 10, 10), 2.0);
+        assert_eq!(rate.at(0, 1, 1), 2.0);
     }
 
     #[test]

@@ -108,9 +108,13 @@ impl OptimizerConfig {
         }
     }
 
+    /// Looks at settings as the optimiser sees them: in single precision.
     pub(crate) fn check(self) -> Result<(), TrainError> {
+        let single = |value: f64| f64::from(value as f32);
+        let positive = |name, value| positive(name, single(value));
+        let not_negative = |name, value| not_negative(name, single(value));
         let below_one = |name, value: f64| {
-            if !(0.0..1.0).contains(&value) {
+            if !(0.0..1.0).contains(&single(value)) {
                 return Err(TrainError::Decay { name, value });
             }
             Ok(())
@@ -131,5 +135,35 @@ impl OptimizerConfig {
                 not_negative("optimizer.weight_decay", weight_decay)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_out_of_range_are_named_and_so_are_those_that_round_there() {
+        let error = |json: &str| {
+            let config: OptimizerConfig = serde_json::from_str(json).unwrap();
+            config.check().unwrap_err().to_string()
+        };
+        let epsilon = error(r#"{"name": "adam", "epsilon": 1e-46}"#);
+        assert!(epsilon.starts_with("`optimizer.epsilon` must be finite and above 0"), "{epsilon}");
+        let beta = error(r#"{"name": "adam-w", "beta_1": 0.999999999}"#);
+        assert!(beta.starts_with("`optimizer.beta_1` must be at least 0 and below 1"), "{beta}");
+        let decay = error(r#"{"name": "adam", "weight_decay": 1e300}"#);
+        assert!(decay.starts_with("`optimizer.weight_decay`"), "{decay}");
+        let momentum = error(r#"{"name": "sgd", "nesterov": true}"#);
+        assert!(momentum.contains("set `optimizer.momentum` above 0"), "{momentum}");
+    }
+
+    #[test]
+    fn what_is_left_out_is_as_in_pytorch() {
+        let read = |json| serde_json::from_str::<OptimizerConfig>(json).unwrap();
+        assert_eq!(read(r#"{"name": "adam"}"#), OptimizerConfig::default());
+        let (beta_1, beta_2, epsilon, weight_decay) = (0.9, 0.999, 1e-8, 0.01);
+        let adam_w = OptimizerConfig::AdamW { beta_1, beta_2, epsilon, weight_decay };
+        assert_eq!(read(r#"{"name": "adam-w"}"#), adam_w);
     }
 }

@@ -47,8 +47,9 @@ impl RunFolder {
     pub fn new(path: &Path) -> Result<Self, TrainError> {
         fs::create_dir_all(path).map_err(TrainError::io("make the folder", path))?;
         let mut entries = fs::read_dir(path).map_err(TrainError::io("read the folder", path))?;
-        // A run that could not begin leaves its lock.
-        if entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() != LOCK)) {
+        // A run that could not begin leaves its lock, and what it was about to write.
+        let leftover = |name: &std::ffi::OsStr| name == LOCK || name == "config.toml.tmp";
+        if entries.any(|entry| entry.is_ok_and(|entry| !leftover(&entry.file_name()))) {
             return Err(TrainError::Occupied { path: path.into() });
         }
         Self::locked(path.into())

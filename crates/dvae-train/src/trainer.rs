@@ -23,7 +23,7 @@ use crate::step::Damaged;
 use crate::terms::PendingTerms;
 use crate::weights::save_weights;
 use crate::{
-    End, Event, Interrupt, Observer, Report, Streams, TrainConfig, TrainError, Training,
+    End, Event, Every, Interrupt, Observer, Report, Streams, TrainConfig, TrainError, Training,
     Validation, average, checkpoint,
 };
 
@@ -40,8 +40,8 @@ const STEPS_PER_READ: usize = 10;
 /// takes the mean over the rows of its [`accumulate`](TrainConfig::accumulate) batches; terms of the loss
 /// that belong to a batch as a whole (MMD, total correlation, …) stay those of each batch.
 ///
-/// With [`ema`](TrainConfig::ema) an average of the weights follows them: after step `t` it is
-/// `δ θ̄ + (1 − δ) θ`, `δ = min(ema, (1 + t) / (10 + t))`. Then the average is what is measured, saved for
+/// With [`ema`](TrainConfig::ema) an average of the weights follows them: after the step of index `t`, from 0, it
+/// is `δ θ̄ + (1 − δ) θ`, `δ = min(ema, (1 + t) / (10 + t))`. Then the average is what is measured, saved for
 /// use, and returned; the optimiser never sees it.
 pub struct Trainer<const D: usize, V> {
     model: V,
@@ -59,6 +59,8 @@ pub struct Trainer<const D: usize, V> {
     interrupt: Interrupt,
     /// The checkpoint that this goes on from, and what made it.
     resumed: Option<(PathBuf, Identity)>,
+    /// Wall time of the steps since the last measurement.
+    seconds: f64,
 }
 
 /// What a sitting of a training comes to.
@@ -117,7 +119,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
             if config.objective.kl.warm_up_end() >= 1.0 {
                 return never("the KL's weight changes until its end");
             }
-            if corruption.is_scheduled() {
+            if corruption.schedule_end() >= 1.0 {
                 return never("the strength of the corruption changes until its end");
             }
         }
@@ -137,6 +139,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
             weights: None,
             interrupt: Interrupt::new(),
             resumed: None,
+            seconds: 0.0,
             config,
         })
     }
@@ -162,7 +165,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         self
     }
 
-    /// Ends the sitting when asked to: after the step that is being done, with a checkpoint.
+    /// Ends the sitting when asked to: after the step that is being done, or the first one, with a checkpoint.
     pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
         self.interrupt = interrupt;
         self
@@ -239,10 +242,14 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         let (model, objective) = (self.model.valid(), &self.config.objective);
         let sets = [("training", train), ("validation", validation)];
         check_fit(&model, objective, &*self.corruption, self.root(), &sets, &self.device)?;
-        let identity = Identity::new(&self.config, &self.corruption, &self.description, train);
-        match (&self.resumed, &self.checkpoints) {
-            (Some((folder, saved)), _) => checkpoint::check(folder, saved, &identity)?,
-            (None, Some(path)) if checkpoint::any(path) => {
+        let sets = [train, validation];
+        let identity = Identity::new(&self.config, &self.corruption, &self.description, sets);
+        if let Some((folder, saved)) = &self.resumed {
+            checkpoint::check(folder, saved, &identity)?;
+        }
+        let own = self.resumed.as_ref().and_then(|(folder, _)| folder.parent());
+        match &self.checkpoints {
+            Some(path) if own != Some(path) && checkpoint::any(path)? => {
                 return Err(TrainError::Occupied { path: path.clone() });
             }
             _ => {}
@@ -262,12 +269,12 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         let (epochs, steps_per_epoch) = (self.config.epochs, run.plan.per_epoch);
         let steps_done = self.state.steps;
         tell(observers, &Event::Started { steps_done, epochs, steps_per_epoch })?;
-        let end = loop {
-            if let Some(end) = self.end(&run.plan) {
-                break end;
-            }
-            self = self.train_epoch(run, observers)?;
-        };
+        // A wish to stop is looked at after a step, and once: what it ends is always saved.
+        let mut end = self.end(&run.plan);
+        while end.is_none() {
+            (self, end) = self.train_epoch(run, observers)?;
+        }
+        let end = end.expect("the loop ended");
         let model = self.usable();
         if let Some(folder) = &self.weights {
             self.save_weights(folder, "last.safetensors", &model)?;
@@ -276,13 +283,13 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         Ok(Trained { model, end })
     }
 
-    /// How the sitting ends here, if it does.
+    /// How the sitting ends here, if it does, whatever is wished.
     fn end(&self, plan: &Plan) -> Option<End> {
         if self.state.steps >= plan.steps {
             Some(End::Finished)
         } else if self.state.measured.is_over(self.config.early_stopping) {
             Some(End::StoppedEarly)
-        } else if self.interrupt.is_set() || self.state.steps >= plan.until {
+        } else if self.state.steps >= plan.until {
             Some(End::Interrupted)
         } else {
             None
@@ -294,29 +301,27 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         mut self,
         run: &Run,
         observers: &mut [Box<dyn Observer>],
-    ) -> Result<Self, TrainError> {
+    ) -> Result<(Self, Option<End>), TrainError> {
         let plan = run.plan;
         let epoch = self.state.steps / plan.per_epoch;
         let batches = self.batches(run, epoch)?;
         std::thread::scope(|scope| {
             let mut batches = ahead(scope, batches);
             let mut pending = Vec::with_capacity(STEPS_PER_READ);
-            let mut since = Instant::now();
             while self.state.steps < (epoch + 1) * plan.per_epoch {
-                let within = self.state.steps % plan.per_epoch;
-                let left = plan.batches - within * self.config.accumulate;
-                let wanted = left.min(self.config.accumulate);
-                let group: Vec<Prepared<D>> = batches.by_ref().take(wanted).collect();
-                if group.len() < wanted {
-                    return Ok(self); // Making them panicked, which the end of the scope passes on.
+                let start = Instant::now();
+                let done = self.state.steps;
+                self = self.step(&mut batches, run, &mut pending);
+                if self.state.steps == done {
+                    break; // Making batches panicked, which the end of the scope passes on.
                 }
-                self = self.step(group, &plan, &mut pending);
-                since = self.after_step(run, &mut pending, since, observers)?;
-                if self.end(&plan).is_some() {
-                    break;
+                self.seconds += start.elapsed().as_secs_f64();
+                let end = self.after_step(run, &mut pending, observers)?;
+                if end.is_some() {
+                    return Ok((self, end));
                 }
             }
-            Ok(self)
+            Ok((self, None))
         })
     }
 
@@ -344,30 +349,36 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         }))
     }
 
-    /// One step of the optimiser. The model goes through by value, so that weights change in place.
+    /// One step of the optimiser, from as many batches as it takes; none if they ended too early. The model goes
+    /// through by value, so that weights change in place.
     fn step(
         mut self,
-        group: Vec<Prepared<D>>,
-        plan: &Plan,
+        batches: &mut impl Iterator<Item = Prepared<D>>,
+        run: &Run,
         pending: &mut Vec<PendingStep>,
     ) -> Self {
-        let step = self.state.steps;
+        let (plan, step) = (&run.plan, self.state.steps);
+        let (batch_size, accumulate) = (self.config.batch_size, self.config.accumulate);
+        let first = step % plan.per_epoch * accumulate;
+        let wanted = (plan.batches - first).min(accumulate);
+        let in_step = (plan.rows - first * batch_size).min(wanted * batch_size);
         let progress = plan.share_done(step);
         let objective = &self.config.objective;
-        let in_step: usize = group.iter().map(|batch| batch.ids.len()).sum();
-        let alone = group.len() == 1;
         let mut sum = GradientsAccumulator::new();
         let (mut rows, mut terms) = (vec![], vec![]);
-        for Prepared { ids, damaged, mut latent } in group {
+        for Prepared { ids, damaged, mut latent } in batches.take(wanted) {
             let sampled = damaged.score(&self.model, objective, &mut latent);
             let noise = &mut latent;
-            let loss =
-                objective.loss(&sampled, &mut LossContext { progress, rows: plan.rows, noise });
+            let context = &mut LossContext { progress, rows: plan.rows, noise };
+            let loss = objective.loss(&sampled, context);
             terms.push(PendingTerms::new(&sampled, loss.clone()));
             let share = ids.len() as f64 / in_step as f64;
-            let loss = if alone { loss } else { loss * share };
+            let loss = if wanted == 1 { loss } else { loss * share };
             sum.accumulate(&self.model, GradientsParams::from_grads(loss.backward(), &self.model));
             rows.extend(ids);
+        }
+        if rows.len() < in_step {
+            return self;
         }
         let gradients = sum.grads();
         let gradient_norm = gradient_norm(&self.model, &gradients, &self.device);
@@ -384,22 +395,20 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         self
     }
 
-    /// Reads, measures and saves what is due.
+    /// Reads, measures and saves what is due; says how the sitting ends, if it does.
     fn after_step(
         &mut self,
         run: &Run,
         pending: &mut Vec<PendingStep>,
-        since: Instant,
         observers: &mut [Box<dyn Observer>],
-    ) -> Result<Instant, TrainError> {
+    ) -> Result<Option<End>, TrainError> {
         let (plan, steps) = (&run.plan, self.state.steps);
-        let is_due =
-            |every: crate::Every| every.is_due(steps, plan.per_epoch) || steps == plan.steps;
-        let validate = is_due(self.config.validate);
-        let ends = self.end(plan).is_some();
-        let save = is_due(self.config.checkpoint) || ends;
+        let asked = self.interrupt.is_set().then_some(End::Interrupted);
+        let is_due = |every: Every| every.is_due(steps, plan.per_epoch) || steps == plan.steps;
+        let (validate, save) = (is_due(self.config.validate), is_due(self.config.checkpoint));
+        let ends = self.end(plan).or(asked).is_some();
         let epoch_ends = steps.is_multiple_of(plan.per_epoch);
-        if pending.len() == STEPS_PER_READ || epoch_ends || validate || save {
+        if pending.len() == STEPS_PER_READ || epoch_ends || validate || save || ends {
             let Read { terms, gradient_norm } =
                 read(pending, &self.model, plan.per_epoch, &self.device)?;
             self.state.terms.add(&terms);
@@ -407,28 +416,28 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
             self.state.gradient_norm = largest.to_bits();
             tell(observers, &Event::Steps { step: steps, so_far: self.state.terms.mean() })?;
         }
-        let mut since = since;
         if validate {
-            let report = self.measured(run, since.elapsed().as_secs_f64())?;
+            let report = self.measured(run)?;
             tell(observers, &Event::Measured(&report))?;
-            since = Instant::now();
         }
-        if save || self.end(plan).is_some() {
+        let end = self.end(plan).or(asked);
+        if save || end.is_some() {
             self.save(run, observers)?;
         }
-        Ok(since)
+        Ok(end)
     }
 
     /// Measures the bound on the held-out rows, and keeps the best weights.
-    fn measured(&mut self, run: &Run, seconds: f64) -> Result<Report, TrainError> {
+    fn measured(&mut self, run: &Run) -> Result<Report, TrainError> {
         let model = self.usable();
-        let mut report = self.report(run, &model, seconds)?;
-        let warming_up =
-            run.plan.share_done(self.state.steps - 1) < self.config.objective.kl.warm_up_end();
+        let mut report = self.report(run, &model)?;
+        let last = self.state.steps - 1;
+        let warming_up = run.plan.share_done(last) < self.config.objective.kl.warm_up_end()
+            || self.progress(last / run.plan.per_epoch) < self.corruption.schedule_end();
         let improvement = self.config.early_stopping.map_or(0.0, |early| early.improvement);
         let bound = report.validation.corrupted.bound;
         report.best = self.state.measured.take(bound, improvement, warming_up);
-        (self.state.terms, self.state.gradient_norm) = Default::default();
+        (self.state.terms, self.state.gradient_norm, self.seconds) = Default::default();
         if report.best
             && let Some(folder) = &self.weights
         {
@@ -437,7 +446,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         Ok(report)
     }
 
-    fn report(&self, run: &Run, model: &V, seconds: f64) -> Result<Report, TrainError> {
+    fn report(&self, run: &Run, model: &V) -> Result<Report, TrainError> {
         let plan = &run.plan;
         let last = self.state.steps - 1;
         let epoch = last / plan.per_epoch + 1;
@@ -470,7 +479,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
             },
             validation: Validation { clean: on(&*undamaged)?, corrupted: on(&*self.corruption)? },
             best: false,
-            seconds,
+            seconds: self.seconds,
         })
     }
 
@@ -540,7 +549,7 @@ pub fn load_checkpoint<M: burn::module::Module>(folder: &Path, model: M) -> Resu
 }
 
 /// Whether there is anything in `folder` that [`Trainer::resume`] could go on from, intact or not.
-pub fn has_checkpoint(folder: &Path) -> bool {
+pub fn has_checkpoint(folder: &Path) -> Result<bool, TrainError> {
     checkpoint::any(folder)
 }
 

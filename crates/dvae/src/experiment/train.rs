@@ -136,7 +136,7 @@ impl WithModel for Train<'_> {
             .interrupt(sitting.interrupt.clone());
         let checkpoints = sitting.folder.checkpoints();
         // A run that was killed before its first checkpoint begins anew.
-        trainer = if sitting.goes_on && has_checkpoint(&checkpoints) {
+        trainer = if sitting.goes_on && has_checkpoint(&checkpoints)? {
             trainer.resume(checkpoints)?
         } else {
             trainer.checkpoints(checkpoints)
