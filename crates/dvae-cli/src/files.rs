@@ -1,11 +1,13 @@
 //! The user's files: what goes in, where it goes out.
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use dvae::ExperimentError;
 use dvae::Pretrained;
 use dvae::data::{
-    FileKind, NpyWriter, ReadOptions, Rows, TableWriter, picture_rows, pictures_in, read_rows,
-    write_picture,
+    FileKind, NpyWriter, ReadOptions, Rows, TableWriter, picture_rows_in, pictures_in, read_rows,
+    write_file, write_picture,
 };
 use dvae::eval::Grid;
 use dvae::prelude::*;
@@ -26,60 +28,116 @@ pub(crate) struct Inputs {
     pub(crate) no_header: bool,
 }
 
-/// One file that is read and one that is written of it.
+/// One file that is read, and what is written of it.
 pub(crate) struct Job {
     pub(crate) input: PathBuf,
     pub(crate) output: PathBuf,
+    /// Where the uncertainty goes, if it is asked for.
+    pub(crate) deviation: Option<PathBuf>,
 }
 
 impl Inputs {
-    pub(crate) fn options(&self) -> ReadOptions {
-        ReadOptions { key: self.key.clone(), no_header: self.no_header, ..ReadOptions::default() }
+    /// How the files are read: as the data of an experiment, but for what is said here.
+    pub(crate) fn options(&self, base: ReadOptions) -> Result<ReadOptions, Error> {
+        let any = |ending: &str| {
+            self.inputs
+                .iter()
+                .any(|path| path.extension().is_some_and(|kind| kind.eq_ignore_ascii_case(ending)))
+        };
+        if self.key.is_some() && !any("npz") {
+            return Err("--key is for NPZ files, and there is none".into());
+        }
+        if self.no_header && !any("csv") {
+            return Err("--no-header is for CSV files, and there is none".into());
+        }
+        Ok(ReadOptions {
+            key: self.key.clone(),
+            no_header: self.no_header || base.no_header,
+            image: None,
+            ..base
+        })
+    }
+
+    /// All files, those of folders too.
+    pub(crate) fn files(&self) -> Result<Vec<PathBuf>, Error> {
+        let mut files = vec![];
+        for input in &self.inputs {
+            match FileKind::of(input)? {
+                FileKind::Folder => files.extend(pictures_in(input)?),
+                _ => files.push(input.clone()),
+            }
+        }
+        Ok(files)
     }
 
     /// Each file with its place: `out` itself for one file, in the folder `out` for several or for a folder.
-    pub(crate) fn jobs(&self, out: &Path) -> Result<Vec<Job>, Error> {
+    pub(crate) fn jobs(&self, out: &Path, deviations: bool) -> Result<Vec<Job>, Error> {
         let folder = self.inputs.len() > 1
             || FileKind::of(&self.inputs[0])? == FileKind::Folder
             || out.is_dir();
         let mut jobs: Vec<Job> = vec![];
-        for input in &self.inputs {
-            let files = match FileKind::of(input)? {
-                FileKind::Folder => pictures_in(input)?,
-                _ => vec![input.clone()],
-            };
-            for file in files {
-                let name =
-                    file.file_name().ok_or_else(|| format!("{} has no name", file.display()))?;
-                let mut output = if folder { out.join(name) } else { out.to_path_buf() };
-                if folder && FileKind::by_name(&file) == Some(FileKind::Array) {
-                    output.set_extension("npy");
-                }
-                if let Some(other) = jobs.iter().find(|job| job.output == output) {
-                    let (a, b) = (other.input.display(), file.display());
-                    return Err(
-                        format!("{a} and {b} would both become {}", output.display()).into()
-                    );
-                }
-                if same_file(&file, &output) {
-                    return Err(format!(
-                        "{} would be overwritten: choose another -o",
-                        file.display()
-                    )
-                    .into());
-                }
-                jobs.push(Job { input: file, output });
+        for input in self.files()? {
+            let name =
+                input.file_name().ok_or_else(|| format!("{} has no name", input.display()))?;
+            let mut output = if folder { out.join(name) } else { out.to_path_buf() };
+            if folder && FileKind::by_name(&input) == Some(FileKind::Array) {
+                output.set_extension("npy");
+            }
+            check_output(&input, &output)?;
+            let deviation = deviations.then(|| deviation_of(&output));
+            jobs.push(Job { input, output, deviation });
+        }
+        let outputs = jobs.iter().flat_map(|job| {
+            [Some(&job.output), job.deviation.as_ref()]
+                .into_iter()
+                .flatten()
+                .map(|path| (path, &job.input))
+        });
+        let mut taken: HashMap<&Path, &Path> = HashMap::new();
+        for (output, input) in outputs.clone() {
+            if let Some(other) = taken.insert(output, input) {
+                let (a, b) = (other.display(), input.display());
+                return Err(format!("{a} and {b} would both become {}", output.display()).into());
             }
         }
+        keep_inputs(
+            outputs.map(|(output, _)| output.as_path()),
+            jobs.iter().map(|job| &*job.input),
+        )?;
         if folder {
             std::fs::create_dir_all(out)
                 .map_err(|error| format!("cannot make the folder {}: {error}", out.display()))?;
         }
-        for Job { input, output } in &jobs {
-            check_output(input, output)?;
-        }
         Ok(jobs)
     }
+}
+
+/// `clean.png` → `clean-deviation.npy`; of a table `clean-deviation.csv`.
+fn deviation_of(output: &Path) -> PathBuf {
+    let ending = match FileKind::by_name(output) {
+        Some(FileKind::Table) => "csv",
+        _ => "npy",
+    };
+    let mut name = output.file_stem().unwrap_or_default().to_owned();
+    name.push(format!("-deviation.{ending}"));
+    output.with_file_name(name)
+}
+
+/// An error if an output is one of the inputs.
+pub(crate) fn keep_inputs<'a>(
+    outputs: impl IntoIterator<Item = &'a Path>,
+    inputs: impl IntoIterator<Item = &'a Path>,
+) -> Result<(), Error> {
+    let inputs: HashSet<PathBuf> =
+        inputs.into_iter().filter_map(|input| input.canonicalize().ok()).collect();
+    for output in outputs {
+        if output.canonicalize().is_ok_and(|output| inputs.contains(&output)) {
+            return Err(
+                format!("{} would be overwritten: choose another -o", output.display()).into()
+            );
+        }
+    }
+    Ok(())
 }
 
 /// An error if an output is of another kind than its input.
@@ -101,33 +159,40 @@ fn check_output(input: &Path, output: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-fn same_file(a: &Path, b: &Path) -> bool {
-    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
-}
-
 /// The rows of a file for a model; an error if they are not what it is for.
 ///
-/// A grey model sees colours as grey, and the other way round. An array may have another shape with as many
-/// entries a row.
+/// A grey model sees colours as grey, and the other way round. An array may have another shape: see
+/// [`Pretrained::fits`].
 pub(crate) fn rows_for(
     model: &Pretrained,
     path: &Path,
     options: &ReadOptions,
 ) -> Result<Rows, Error> {
-    let columns = model.experiment().data.columns.clone();
-    let rows = rows_of(path, &ReadOptions { columns, ..options.clone() })?;
-    if let (&[channels @ (1 | 3), ..], &[other, height, width]) = (model.event(), &rows.event[..])
-        && channels != other
-        && FileKind::of(path)? == FileKind::Picture
-    {
-        let rows = picture_rows(vec![path.into()], Some([channels, height, width]))?;
-        model.fits(path, &rows.event)?;
-        return Ok(rows);
-    }
-    let size = |shape: &[usize]| shape.iter().product::<usize>();
-    let is_array = FileKind::by_name(path) == Some(FileKind::Array);
-    if !(is_array && size(&rows.event) == size(model.event())) {
-        model.fits(path, &rows.event)?;
+    let kind = FileKind::of(path)?;
+    // A picture of another kind of colour is changed, and its sides stay what they are.
+    let rows = match (kind, model.event()) {
+        (FileKind::Picture, &[channels @ (1 | 3), ..]) => {
+            picture_rows_in(vec![path.into()], channels)?
+        }
+        _ => rows_of(path, options)?,
+    };
+    let fits = match kind {
+        FileKind::Array => model.fits(path, &rows.event),
+        _ if rows.event == model.event() => Ok(()),
+        _ => Err(ExperimentError::Input {
+            path: path.into(),
+            found: rows.event.clone(),
+            expected: model.event().into(),
+        }),
+    };
+    fits?;
+    if kind == FileKind::Array && rows.bytes && model.experiment().data.bytes == Some(false) {
+        let path = path.display();
+        return Err(format!(
+            "{path} holds bytes, which would be read as [0, 1], but the model was trained on other values: save \
+             x.astype(\"float32\") instead"
+        )
+        .into());
     }
     Ok(rows)
 }
@@ -229,9 +294,7 @@ pub(crate) fn write_rows(
             )
             .into());
         }
-        let png = grid(labelled, event)?.png();
-        return std::fs::write(path, png)
-            .map_err(|error| format!("cannot write {}: {error}", path.display()).into());
+        return Ok(write_file(path, &grid(labelled, event)?.png())?);
     }
     let mut writer = RowWriter::create(path, event, None, false)?;
     for row in labelled.iter().flat_map(|(_, rows)| rows) {

@@ -4,6 +4,7 @@ mod commands;
 mod files;
 mod output;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -90,7 +91,8 @@ fn main() -> ExitCode {
     {
         return ExitCode::SUCCESS;
     }
-    eprintln!("error: {error}");
+    // Nobody may be listening any more.
+    let _ = writeln!(std::io::stderr(), "error: {error}");
     match error.downcast_ref() {
         Some(error) if ExperimentError::is_failure_of_run(error) => ExitCode::from(1),
         _ => ExitCode::from(2),

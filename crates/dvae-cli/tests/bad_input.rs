@@ -5,6 +5,9 @@
 mod common;
 
 use std::fs;
+use std::path::Path;
+
+use dvae::data::NpyWriter;
 
 use common::{SMALL, ok, picture, refused, run, trained};
 
@@ -27,7 +30,7 @@ fn experiments_with_mistakes_are_refused_before_anything_is_written() {
         (&["small.toml", "--set", "model.network=transformer"], "cannot be `transformer`"),
         (&["small.toml", "--set", "model.event=[3]"], "leave the key out"),
         (&["small.toml", "--set", "corruption=gausian:0.3"], "`gausian:0.3` is no corruption"),
-        (&["small.toml", "--set", "corruption=masking:1.5"], "1.5"),
+        (&["small.toml", "--set", "corruption=masking:1.5"], "must lie in [0, 1]"),
         (&["small.toml", "--set", "data.source=csv"], "`data.path` is missing"),
         (&["small.toml", "--set", "data.path=x.csv"], "choose the kind of your data"),
         (&["small.toml", "--set", "data.validation=1"], "above 0 and below 1, but is 1"),
@@ -41,7 +44,7 @@ fn experiments_with_mistakes_are_refused_before_anything_is_written() {
                 "--set",
                 "model.likelihood={ law = \"categorical\", classes = 1 }",
             ],
-            "classes",
+            "`classes` must lie in [2, 16777216]",
         ),
     ];
     for (arguments, expected) in cases {
@@ -158,4 +161,164 @@ fn a_run_that_fails_on_its_own_ends_with_1() {
         error.contains("at epoch 1, step 2, on rows ") && error.contains("and 24 more"),
         "{error}"
     );
+}
+
+/// What is in a folder, and what of it.
+fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = entries.filter(|path| path.is_file());
+    let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
+    let mut files: Vec<_> = files.map(|path| (name(&path), fs::read(&path).unwrap())).collect();
+    files.sort();
+    files
+}
+
+fn array(path: &Path, event: &[usize], rows: usize, value: impl Fn(usize) -> f32) {
+    let mut writer = NpyWriter::create(path, event, false).unwrap();
+    let width: usize = event.iter().product();
+    for row in 0..rows {
+        let row: Vec<f32> = (0..width).map(|at| value(row * width + at)).collect();
+        writer.write(&row).unwrap();
+    }
+    writer.finish().unwrap();
+}
+
+#[test]
+fn no_input_is_overwritten_and_nothing_half_written_stays() {
+    let folder = trained();
+    let at = |name: &str| folder.path().join(name);
+    array(&at("x.npy"), &[28, 28], 3, |at| (at % 5) as f32 / 5.0);
+    fs::copy(at("x.npy"), at("y-deviation.npy")).unwrap();
+    picture(&at("a.png"), 28, 28);
+    picture(&at("a.jpg"), 28, 28);
+    picture(&at("big.png"), 29, 28);
+    fs::write(at("t.csv"), "a\n1\nx\n").unwrap();
+    fs::write(at("w.pt"), "x").unwrap();
+    let before = contents(folder.path());
+    for arguments in [
+        &["denoise", "run", "x.npy", "-o", "x.npy"][..],
+        &["denoise", "run", "x.npy", "-o", "./x.npy"],
+        &["denoise", "run", "y-deviation.npy", "-o", "y.npy", "--samples", "2"],
+        &["embed", "run", "x.npy", "-o", "x.npy"],
+        &["interpolate", "run", "a.png", "a.jpg", "-o", "a.png"],
+        &["traverse", "run", "--input", "a.png", "-o", "a.png"],
+        &["corrupt", "masking", "a.png", "-o", "a.png"],
+        &["import", "small.toml", "w.pt", "-o", "w.pt"],
+    ] {
+        let error = refused(folder.path(), arguments);
+        assert!(error.contains("would be overwritten"), "{arguments:?}: {error}");
+    }
+    let twice = ["denoise", "run", "a.png", "a.jpg", "-o", "out", "--samples", "2"];
+    let error = refused(folder.path(), &twice);
+    assert!(error.contains("a.png and a.jpg would both become out/a-deviation.npy"), "{error}");
+    for arguments in [
+        &["embed", "run", "big.png", "-o", "z.npy"][..],
+        &["embed", "run", "gone.npy", "-o", "z.npy"],
+        &["corrupt", "masking", "t.csv", "-o", "u.csv"],
+        &["denoise", "run", "big.png", "-o", "o.png"],
+    ] {
+        refused(folder.path(), arguments);
+    }
+    assert!(contents(folder.path()) == before, "something was left or changed");
+}
+
+#[test]
+fn arrays_of_another_layout_or_unit_are_refused() {
+    let folder = trained();
+    let at = |name: &str| folder.path().join(name);
+    let value = |at: usize| (at % 5) as f32 / 5.0;
+    array(&at("channels.npy"), &[28, 14, 2], 2, value);
+    let error = refused(folder.path(), &["denoise", "run", "channels.npy", "-o", "o.npy"]);
+    assert!(error.contains("rows of shape [28, 14, 2], but the model is for"), "{error}");
+    for (name, event) in
+        [("flat.npy", &[784][..]), ("last.npy", &[28, 28, 1]), ("own.npy", &[1, 28, 28])]
+    {
+        array(&at(name), event, 2, value);
+        ok(folder.path(), &["denoise", "run", name, "-o", "o.npy"]);
+        ok(folder.path(), &["evaluate", "run", "--data", name]);
+    }
+    array(&at("infinite.npy"), &[784], 2, |at| if at == 800 { f32::INFINITY } else { 0.5 });
+    let error = refused(folder.path(), &["denoise", "run", "infinite.npy", "-o", "o.npy"]);
+    assert!(error.contains("row 1 holds an infinite value"), "{error}");
+    let mut writer = NpyWriter::create(&at("binary.npy"), &[28, 28], true).unwrap();
+    (0..9).for_each(|row| writer.write(&[f32::from(row % 2 == 0) / 255.0; 784]).unwrap());
+    writer.finish().unwrap();
+    let data =
+        ["--set", "data.source=npy", "--set", "data.path=binary.npy", "--set", "model.network=mlp"];
+    let error = refused(folder.path(), &[&["train"], &data[..]].concat());
+    assert!(error.contains("save it as bool or float32"), "{error}");
+    let error = refused(folder.path(), &["sample", "run", "-n", "1000000", "-o", "o.png"]);
+    assert!(error.contains("holds 10000 samples at most"), "{error}");
+    let error =
+        refused(folder.path(), &["denoise", "run", "flat.npy", "-o", "o.npy", "--no-header"]);
+    assert!(error.contains("--no-header is for CSV files"), "{error}");
+}
+
+const TABLE: [&str; 12] = [
+    "data.source=csv",
+    "data.path=t.csv",
+    "data.scaling=standard",
+    "data.test=0.2",
+    "corruption=masking:0.2",
+    "model.network=mlp",
+    "model.latent=2",
+    "model.hidden=[8]",
+    "model.likelihood={ law = \"normal\", scale = 0.5 }",
+    "train.epochs=3",
+    "train.batch_size=16",
+    "train.seed=4",
+];
+
+fn train_table(folder: &Path, run: &str, more: &[&str]) {
+    let settings = TABLE.iter().chain(more).flat_map(|setting| ["--set", *setting]);
+    let arguments: Vec<&str> =
+        ["train", "--quiet", "--out", run].into_iter().chain(settings).collect();
+    ok(folder, &arguments);
+}
+
+#[test]
+fn columns_are_found_by_name_and_rows_are_not_taken_for_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let rows = |order: [usize; 3]| -> String {
+        (0..60)
+            .map(|row| {
+                let cells = [row as f32, 100.0 + row as f32, -3.0 * row as f32];
+                order.map(|at| cells[at].to_string()).join(",") + "\n"
+            })
+            .collect()
+    };
+    fs::write(at("t.csv"), format!("a,b,c\n{}", rows([0, 1, 2]))).unwrap();
+    fs::write(
+        at("turned.csv"),
+        format!(
+            "c,note,a,b\n{}",
+            rows([2, 0, 1])
+                .replace(',', ",")
+                .lines()
+                .map(|line| line.replacen(',', ",word,", 1) + "\n")
+                .collect::<String>()
+        ),
+    )
+    .unwrap();
+    fs::write(at("bare.csv"), rows([0, 1, 2])).unwrap();
+    train_table(folder.path(), "named", &[]);
+    ok(folder.path(), &["denoise", "named", "t.csv", "-o", "one.csv"]);
+    ok(folder.path(), &["denoise", "named", "turned.csv", "-o", "two.csv"]);
+    assert_eq!(fs::read(at("one.csv")).unwrap(), fs::read(at("two.csv")).unwrap());
+
+    let bare = ["data.path=bare.csv", "data.header=false"];
+    train_table(folder.path(), "bare", &bare);
+    ok(folder.path(), &["denoise", "bare", "bare.csv", "-o", "three.csv"]);
+    assert_eq!(fs::read_to_string(at("three.csv")).unwrap().lines().count(), 60);
+    let forgotten = ["train", "--set", "data.source=csv", "--set", "data.path=bare.csv"];
+    let error = refused(folder.path(), &forgotten);
+    assert!(error.contains("numbers and not names of columns"), "{error}");
+
+    // Rows that come later change what is held out.
+    ok(folder.path(), &["evaluate", "named"]);
+    fs::write(at("t.csv"), format!("a,b,c\n{}1,2,3\n", rows([0, 1, 2]))).unwrap();
+    let error = refused(folder.path(), &["evaluate", "named"]);
+    assert!(error.contains("the data has changed since the training"), "{error}");
+    ok(folder.path(), &["evaluate", "named", "--data", "t.csv"]);
 }

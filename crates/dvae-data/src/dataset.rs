@@ -1,5 +1,6 @@
 //! Rows side by side in memory.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use burn::tensor::{Bool, Device, Tensor, TensorData};
@@ -119,7 +120,7 @@ impl Dataset {
     /// The same rows, each of another shape with as many entries.
     pub fn reshaped(self, event: &[usize]) -> Result<Self, DataError> {
         let width = event.iter().try_fold(1usize, |n, &axis| n.checked_mul(axis));
-        if width != Some(self.width()) {
+        if event.is_empty() || width != Some(self.width()) {
             return Err(DataError::Reshape { from: self.event, to: event.into() });
         }
         Ok(Self { event: event.into(), ..self })
@@ -213,8 +214,13 @@ impl Dataset {
     /// The entries of a row, as batches hold them, but for chances, which are not drawn; NaN for what was not
     /// observed.
     fn row(&self, id: u64) -> impl Iterator<Item = f32> {
+        self.entries(id, 0..self.width())
+    }
+
+    /// Some of them.
+    fn entries(&self, id: u64, places: Range<usize>) -> impl Iterator<Item = f32> {
         let at = id as usize * self.width();
-        (at..at + self.width()).map(move |at| match &*self.values {
+        (at + places.start..at + places.end).map(move |at| match &*self.values {
             Values::Bytes(bytes) => f32::from(bytes[at]) / 255.0,
             Values::Floats(floats) | Values::Incomplete(floats) => floats[at],
         })
@@ -229,7 +235,8 @@ impl Dataset {
     pub(crate) fn statistics(&self) -> Vec<Statistics> {
         let per_place = self.width() / self.event[0];
         let place = |place: usize| {
-            let entries = move |&id| self.row(id).skip(place * per_place).take(per_place);
+            let start = place * per_place;
+            let entries = move |&id| self.entries(id, start..start + per_place);
             Statistics::of(self.ids.iter().flat_map(entries))
         };
         (0..self.event[0]).map(place).collect()

@@ -47,7 +47,7 @@ pub enum DataError {
     },
     /// A shape that pictures cannot be brought to.
     #[error(
-        "pictures cannot have the shape {shape:?}: it must be [1 or 3, height, width], sides above 0"
+        "pictures cannot have the shape {shape:?}: it must be [1 or 3, height, width] with sides of 1 to 65535, and 2²⁸ values at most"
     )]
     PictureShape {
         /// The shape.
@@ -141,9 +141,17 @@ pub enum DataError {
         /// What for.
         what: &'static str,
     },
+    /// A scaler of other rows.
+    #[error(
+        "a scaler must have one finite offset and one scale above 0 for each of {places} places"
+    )]
+    Scaler {
+        /// How many there are on the first axis of a row.
+        places: usize,
+    },
     /// A shape with another number of entries.
     #[error(
-        "rows of shape {from:?} cannot become rows of shape {to:?}: they must have as many entries"
+        "rows of shape {from:?} cannot become rows of shape {to:?}: they must have as many entries, and an axis"
     )]
     Reshape {
         /// The shape of a row.

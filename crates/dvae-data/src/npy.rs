@@ -137,6 +137,10 @@ fn rows(
         }
         left -= 1;
         let row = read_row(&mut reader, bytes, kind).and_then(|row| match left {
+            _ if row.iter().any(|value| value.is_infinite()) => {
+                let reason = format!("row {} holds an infinite value", count - left - 1);
+                Err(io::Error::new(io::ErrorKind::InvalidData, reason))
+            }
             0 => reader.read(&mut [0]).map(|_| row), // Where a checksum is looked at.
             _ => Ok(row),
         });
@@ -300,8 +304,7 @@ impl Kind {
 /// Writes rows to an NPY file one by one: beside its place, where it comes to when it is finished.
 #[derive(Debug)]
 pub struct NpyWriter {
-    path: PathBuf,
-    beside: PathBuf,
+    place: Beside,
     file: BufWriter<File>,
     event: Vec<usize>,
     rows: usize,
@@ -311,16 +314,9 @@ pub struct NpyWriter {
 impl NpyWriter {
     /// A file of rows of this shape, `f4`, or `u1` with `[0, 1]` as 0 to 255.
     pub fn create(path: &Path, event: &[usize], bytes: bool) -> Result<Self, DataError> {
-        let beside = beside(path);
-        let file = File::create(&beside).map_err(write_at(path))?;
-        let mut writer = Self {
-            path: path.into(),
-            beside,
-            file: BufWriter::new(file),
-            event: event.into(),
-            rows: 0,
-            bytes,
-        };
+        let (place, file) = Beside::create(path)?;
+        let mut writer =
+            Self { place, file: BufWriter::new(file), event: event.into(), rows: 0, bytes };
         writer.header().map_err(write_at(path))?;
         Ok(writer)
     }
@@ -334,16 +330,17 @@ impl NpyWriter {
         } else {
             row.iter().try_for_each(|value| self.file.write_all(&value.to_le_bytes()))
         };
-        written.map_err(write_at(&self.path))
+        written.map_err(write_at(self.place.path()))
     }
 
     /// Writes how many rows there are, and puts the file in its place.
     pub fn finish(mut self) -> Result<(), DataError> {
+        let path = self.place.path().to_owned();
         let finished = self.file.seek(SeekFrom::Start(0)).and_then(|_| self.header());
         finished
             .and_then(|()| self.file.flush())
-            .and_then(|()| std::fs::rename(&self.beside, &self.path))
-            .map_err(write_at(&self.path))
+            .and_then(|()| self.place.finish())
+            .map_err(write_at(&path))
     }
 
     /// As long whatever the number of rows.
@@ -369,8 +366,48 @@ pub(crate) fn grey(value: f32) -> u8 {
 
 pub(crate) fn beside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".tmp");
+    name.push(".dvae-tmp");
     name.into()
+}
+
+/// Writes beside `path` and renames: the file is the old one or the new one, never a part.
+pub fn write_file(path: &Path, contents: &[u8]) -> Result<(), DataError> {
+    let beside = beside(path);
+    std::fs::write(&beside, contents).and_then(|()| std::fs::rename(&beside, path)).map_err(
+        |error| {
+            let _ = std::fs::remove_file(&beside);
+            write_at(path)(error)
+        },
+    )
+}
+
+/// A file beside its place, which goes if it never comes there.
+#[derive(Debug)]
+pub(crate) struct Beside {
+    path: PathBuf,
+    beside: PathBuf,
+}
+
+impl Beside {
+    pub(crate) fn create(path: &Path) -> Result<(Self, File), DataError> {
+        let beside = beside(path);
+        let file = File::create(&beside).map_err(write_at(path))?;
+        Ok((Self { path: path.into(), beside }, file))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn finish(self) -> io::Result<()> {
+        std::fs::rename(&self.beside, &self.path)
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.beside);
+    }
 }
 
 pub(crate) fn write_at(path: &Path) -> impl Fn(io::Error) -> DataError {
@@ -438,6 +475,11 @@ mod tests {
             assert_eq!((rows.event.clone(), rows.count), (vec![1, 2], Some(11)));
             assert!(rows.map(Result::unwrap).all(|row| row == expected));
         }
-        assert!(!folder.path().join("ä z.npy.tmp").exists());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        // One that is never finished leaves nothing, and what was there.
+        let before = std::fs::read(&path).unwrap();
+        NpyWriter::create(&path, &[2], false).unwrap().write(&[1.0, 2.0]).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

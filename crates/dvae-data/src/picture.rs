@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use image::{DynamicImage, ImageFormat, ImageReader, Limits};
 
-use crate::npy::{beside, grey, write_at};
+use crate::npy::{grey, write_at, write_file};
 use crate::{DataError, Dataset, Rows};
 
 /// The most that a byte of a compressed picture can become: that of Deflate.
@@ -58,7 +58,7 @@ fn planes(picture: &DynamicImage) -> (Vec<u8>, [usize; 3]) {
 /// otherwise all must have that of the first.
 pub fn picture_rows(paths: Vec<PathBuf>, shape: Option<[usize; 3]>) -> Result<Rows, DataError> {
     if let Some(shape) = shape
-        && (!matches!(shape[0], 1 | 3) || shape[1..].iter().any(|&side| side == 0))
+        && !is_possible(shape)
     {
         return Err(DataError::PictureShape { shape });
     }
@@ -77,6 +77,18 @@ pub fn picture_rows(paths: Vec<PathBuf>, shape: Option<[usize; 3]>) -> Result<Ro
         Some(row)
     });
     Ok(Rows { event: event.into(), names: None, bytes: true, count, rows: Box::new(rows) })
+}
+
+/// One row for each of these pictures, in grey (1 channel) or colours (3); all must have the sides of the first.
+pub fn picture_rows_in(paths: Vec<PathBuf>, channels: usize) -> Result<Rows, DataError> {
+    let first = paths.first().ok_or_else(|| DataError::NoPicture { path: PathBuf::new() })?;
+    let [_, height, width] = planes(&open(first)?).1;
+    picture_rows(paths, Some([channels, height, width]))
+}
+
+fn is_possible([channels, height, width]: [usize; 3]) -> bool {
+    let sides = [height, width].iter().all(|side| (1..=usize::from(u16::MAX)).contains(side));
+    matches!(channels, 1 | 3) && sides && channels * height * width <= 1 << 28
 }
 
 /// The row of a picture, of this shape.
@@ -133,10 +145,7 @@ pub fn write_picture(path: &Path, row: &[f32], event: &[usize]) -> Result<(), Da
     picture
         .write_to(&mut encoded, format)
         .map_err(|error| write_at(path)(std::io::Error::other(error.to_string())))?;
-    let beside = beside(path);
-    std::fs::write(&beside, encoded.into_inner())
-        .and_then(|()| std::fs::rename(&beside, path))
-        .map_err(write_at(path))
+    write_file(path, &encoded.into_inner())
 }
 
 #[cfg(test)]

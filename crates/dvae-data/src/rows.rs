@@ -115,24 +115,30 @@ impl Dataset {
     pub fn read(path: &Path, options: &ReadOptions) -> Result<Self, DataError> {
         let rows = read_rows(path, options)?;
         let (event, bytes) = (rows.event.clone(), rows.bytes);
-        if bytes {
-            let mut values = vec![];
-            for row in rows {
-                values.extend(row?.into_iter().map(crate::npy::grey));
-            }
-            return Self::from_bytes(values, &event);
-        }
-        let mut values = vec![];
+        let bad =
+            |reason: &str| Err(DataError::File { path: path.into(), reason: reason.to_owned() });
+        let (mut bytes_of_rows, mut floats) = (vec![], vec![]);
         for row in rows {
-            values.extend(row?);
+            match bytes {
+                true => bytes_of_rows.extend(row?.into_iter().map(crate::npy::grey)),
+                false => floats.extend(row?),
+            }
         }
-        if values.is_empty() {
-            let reason = "it holds no rows".to_owned();
-            return Err(DataError::File { path: path.into(), reason });
+        if bytes_of_rows.is_empty() && floats.is_empty() {
+            return bad("it holds no rows");
         }
-        match values.iter().any(|value| value.is_nan()) {
-            true => Self::from_incomplete(values, &event),
-            false => Self::from_floats(values, &event),
+        if bytes {
+            let is_array = FileKind::by_name(path) == Some(FileKind::Array);
+            if is_array && bytes_of_rows.iter().all(|&value| value <= 1) {
+                return bad(
+                    "its bytes are 0 and 1, which would be read as 0 and 1/255: save it as bool or float32",
+                );
+            }
+            return Self::from_bytes(bytes_of_rows, &event);
+        }
+        match floats.iter().any(|value| value.is_nan()) {
+            true => Self::from_incomplete(floats, &event),
+            false => Self::from_floats(floats, &event),
         }
     }
 }

@@ -33,11 +33,13 @@ impl Scaler {
     /// A scaler of these rows, from what was observed of them; nothing for [`Scaling::None`]. A place that is
     /// constant is only moved.
     pub fn fit(scaling: Scaling, rows: &Dataset) -> Option<Self> {
+        if scaling == Scaling::None {
+            return None;
+        }
         let statistics = rows.statistics();
         let scale = |scale: f64| if scale > 0.0 { scale as f32 } else { 1.0 };
         let pairs: Vec<(f32, f32)> = match scaling {
-            Scaling::None => return None,
-            Scaling::Standard => {
+            Scaling::None | Scaling::Standard => {
                 statistics.iter().map(|s| (s.mean as f32, scale(s.variance.sqrt()))).collect()
             }
             Scaling::MinMax => {
@@ -46,6 +48,16 @@ impl Scaler {
         };
         let (offset, scale) = pairs.into_iter().unzip();
         Some(Self { offset, scale })
+    }
+
+    /// An error unless there is one finite offset, and one finite scale above 0, for each of so many places.
+    pub fn check(&self, places: usize) -> Result<(), DataError> {
+        let offsets = self.offset.iter().all(|offset| offset.is_finite());
+        let scales = self.scale.iter().all(|scale| scale.is_finite() && *scale > 0.0);
+        if self.offset.len() != places || self.scale.len() != places || !offsets || !scales {
+            return Err(DataError::Scaler { places });
+        }
+        Ok(())
     }
 
     /// Scales a row in place; what was not observed stays NaN.
@@ -102,8 +114,9 @@ impl Statistics {
 }
 
 impl Dataset {
-    /// The same rows, scaled; an error names a row that is then not finite.
+    /// The same rows, scaled; an error names a scaler that is none for them, and a row that is then not finite.
     pub fn scaled(&self, scaler: &Scaler) -> Result<Self, DataError> {
+        scaler.check(self.event()[0])?;
         self.map_to_floats(|row| scaler.apply(row))
     }
 }
@@ -123,6 +136,23 @@ mod tests {
         let unit = Scaler::fit(Scaling::MinMax, &rows.take(3)).unwrap();
         assert_eq!((unit.offset, unit.scale), (vec![1.0, 5.0], vec![2.0, 1.0]));
         assert_eq!(Scaler::fit(Scaling::None, &rows), None);
+    }
+
+    #[test]
+    fn a_scaler_that_is_none_is_refused() {
+        let rows = Dataset::from_floats(vec![1.0, 2.0], &[2]).unwrap();
+        for (offset, scale) in [
+            (vec![], vec![]),
+            (vec![0.0], vec![1.0]),
+            (vec![0.0; 2], vec![1.0, 0.0]),
+            (vec![0.0; 2], vec![1.0, f32::NAN]),
+        ] {
+            let error = rows.scaled(&Scaler { offset, scale }).unwrap_err().to_string();
+            assert!(
+                error.contains("one finite offset and one scale above 0 for each of 2"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use crate::npy::{beside, write_at};
+use crate::npy::{Beside, write_at};
 use crate::{DataError, Rows};
 
 /// What stands for a missing cell, whatever its case.
@@ -30,6 +30,11 @@ pub fn read_table_rows(
     let (count, names) = if header {
         let names = reader.headers().map_err(&bad)?.clone();
         let names: Vec<String> = names.iter().map(str::to_owned).collect();
+        if !names.is_empty() && names.iter().all(|name| name.parse::<f64>().is_ok()) {
+            let reason = "its first line has numbers and not names of columns: say so by `data.header = \
+                          false`, or --no-header";
+            return Err(DataError::File { path: path.into(), reason: reason.to_owned() });
+        }
         (names.len(), Some(names))
     } else {
         let mut first = csv::StringRecord::new();
@@ -82,6 +87,9 @@ fn places(
         (None, _) => Ok((0..count).collect()),
         (Some(_), None) => Err(bad("columns are chosen by name, but it has no names".to_owned())),
         (Some([]), _) => Err(bad("one column at least must be chosen".to_owned())),
+        (Some(wanted), _) if (1..wanted.len()).any(|at| wanted[..at].contains(&wanted[at])) => {
+            Err(bad("a column is chosen twice".to_owned()))
+        }
         (Some(wanted), Some(names)) => wanted
             .iter()
             .map(|column| {
@@ -103,21 +111,19 @@ fn number(cell: &str) -> Option<f32> {
 /// Writes rows to a CSV file one by one: beside its place, where it comes to when it is finished.
 #[derive(Debug)]
 pub struct TableWriter {
-    path: PathBuf,
-    beside: PathBuf,
+    place: Beside,
     writer: csv::Writer<BufWriter<File>>,
 }
 
 impl TableWriter {
     /// A file with these names in its first line, if there are any.
     pub fn create(path: &Path, names: Option<&[String]>) -> Result<Self, DataError> {
-        let beside = beside(path);
-        let file = File::create(&beside).map_err(write_at(path))?;
+        let (place, file) = Beside::create(path)?;
         let mut writer = csv::Writer::from_writer(BufWriter::new(file));
         if let Some(names) = names {
             writer.write_record(names).map_err(|error| write_at(path)(error.into()))?;
         }
-        Ok(Self { path: path.into(), beside, writer })
+        Ok(Self { place, writer })
     }
 
     /// Appends a row; NaN is an empty cell.
@@ -126,17 +132,15 @@ impl TableWriter {
             true => String::new(),
             false => value.to_string(),
         });
-        self.writer.write_record(cells).map_err(|error| write_at(&self.path)(error.into()))
+        self.writer.write_record(cells).map_err(|error| write_at(self.place.path())(error.into()))
     }
 
     /// Puts the file in its place.
     pub fn finish(self) -> Result<(), DataError> {
-        let inner =
-            self.writer.into_inner().map_err(|error| write_at(&self.path)(error.into_error()));
-        inner?
-            .flush()
-            .and_then(|()| std::fs::rename(&self.beside, &self.path))
-            .map_err(write_at(&self.path))
+        let path = self.place.path().to_owned();
+        let failed = write_at(&path);
+        let mut inner = self.writer.into_inner().map_err(|error| failed(error.into_error()))?;
+        inner.flush().and_then(|()| self.place.finish()).map_err(failed)
     }
 }
 
@@ -176,6 +180,7 @@ mod tests {
             "{ragged}"
         );
         assert!(read("", true).unwrap_err().contains("it is empty"));
+        assert!(read("1,2\n3,4\n", true).unwrap_err().contains("numbers and not names"));
     }
 
     #[test]
@@ -194,6 +199,7 @@ mod tests {
         );
         assert_eq!(rows.map(Result::unwrap).next().unwrap(), [2.0, 1.0]);
         assert!(read(&["c"], true).unwrap_err().contains("no column `c`, but kind, a, b"));
+        assert!(read(&["a", "a"], true).unwrap_err().contains("chosen twice"));
         assert!(read(&["a"], false).unwrap_err().contains("it has no names"));
         let error = read(&["a", "kind"], true).unwrap().next().unwrap().unwrap_err().to_string();
         assert!(error.contains("line 2: column `kind` holds `duck`"), "{error}");

@@ -1,5 +1,7 @@
 //! A progress bar, or plain lines where there is no terminal.
 
+use std::io::Write;
+
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{Event, MeanElbo, Observer, TrainError};
@@ -48,7 +50,9 @@ impl Observer for Progress {
             }
             Event::Measured(report) if self.bar.is_hidden() => {
                 let text = self.describe(report.epoch, &report.validation.corrupted.mean);
-                eprintln!("{} epoch {text} (held-out, corrupted input)", self.name);
+                // Nobody may be listening any more.
+                let line = format!("{} epoch {text} (held-out, corrupted input)", self.name);
+                let _ = writeln!(std::io::stderr(), "{line}");
             }
             Event::Measured(_) | Event::Saved(_) => {}
             Event::Ended(_) => self.bar.abandon(),

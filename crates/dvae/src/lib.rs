@@ -22,7 +22,7 @@
 //! | [`eval`]          | signal-to-noise ratios, active units, pictures                    |
 //! | [`Backend`]       | a back end by name, and its device                                |
 //! | [`Experiment`]    | data, corruption, model and training in one file; [`Sitting`]     |
-//! | [`Pretrained`]    | the model of a run, ready for use                                 |
+//! | [`from_pretrained`] | the model of a run, ready for use: [`Pretrained`]               |
 //!
 //! Tensors of Burn 0.22 carry no back end in their type: it lives in the [`Device`], and cargo
 //! features (`flex`, `ndarray`, `wgpu`, …) choose which are compiled in. So every model here runs on
@@ -50,7 +50,7 @@ pub use dvae_random as random;
 pub use dvae_train as train;
 pub use experiment::{
     DataConfig, DataSource, Experiment, ExperimentError, LoadedData, NetworkConfig, Pretrained,
-    Sitting, Weights,
+    Sitting, Weights, from_pretrained,
 };
 
 /// What most programs use.
@@ -71,7 +71,11 @@ pub mod prelude {
     pub use burn::tensor::{Device, Tensor};
 }
 
-// The snippets of the README are run as tests.
+// The snippets of the README are run as tests, and those of a page are compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/cli.md")]
+struct Program;

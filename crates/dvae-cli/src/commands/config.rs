@@ -34,5 +34,6 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
         return out.write(&serde_json::from_str::<serde_json::Value>(&schema)?, || schema);
     }
     let experiment = Experiment::load(args.experiment.as_deref(), &args.settings)?;
-    out.write(&experiment, || experiment.to_commented_toml())
+    let text = experiment.to_commented_toml()?;
+    out.write(&experiment, || text)
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use dvae::Experiment;
 use dvae::burn::tensor::TensorData;
+use dvae::data::{ReadOptions, Scaler, Scaling};
 use dvae::prelude::*;
 use serde::Serialize;
 
@@ -16,11 +17,11 @@ use crate::output::Output;
 #[command(after_help = "\
 Examples:
   dvae corrupt gaussian:0.3 photo.png -o noisy.png
-  dvae corrupt masking:0.5 table.csv -o holes.csv
+  dvae corrupt laplace:0.1 table.csv -o noisy.csv
   dvae corrupt motion-blur@4+jpeg@3 photos/ -o damaged/
   dvae corrupt experiment.toml x.npy -o damaged.npy      the corruption of an experiment
 
-The same seed damages the same row of the same place in the same way.")]
+Values are damaged as they are, or in the scaling of the experiment. The same seed damages the same row of the same place in the same way.")]
 pub(crate) struct Args {
     /// A corruption as text, or an experiment (.toml) whose corruption is taken
     #[arg(value_name = "CONFIG")]
@@ -46,16 +47,22 @@ struct Summary {
 const BATCH: usize = 64;
 
 pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
-    let config: CorruptionConfig = if args.corruption.ends_with(".toml") {
-        Experiment::load(Some(Path::new(&args.corruption)), &[])?.corruption
-    } else {
-        args.corruption.parse()?
+    let experiment = match args.corruption.ends_with(".toml") {
+        true => Some(Experiment::load(Some(Path::new(&args.corruption)), &[])?),
+        false => None,
     };
-    let jobs = args.files.jobs(&args.out)?;
+    let (config, scaler, options) = match &experiment {
+        Some(experiment) => {
+            (experiment.corruption.clone(), scaler(experiment)?, experiment.data.options())
+        }
+        None => (args.corruption.parse()?, None, ReadOptions::default()),
+    };
+    let damage = Damage { config, scaler, options: args.files.options(options)?, seed: args.seed };
+    let jobs = args.files.jobs(&args.out, false)?;
     let device = Backend::first().ok_or("no back end is compiled in")?.device()?;
     let mut rows = 0;
     for job in &jobs {
-        rows += file(args, &config, job, rows as u64, &device)?;
+        rows += damage.file(job, rows as u64, &device)?;
     }
     let summary = Summary { files: jobs.len(), rows, out: args.out.clone() };
     out.write(&summary, || {
@@ -63,64 +70,89 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     })
 }
 
-fn file(
-    args: &Args,
-    config: &CorruptionConfig,
-    job: &Job,
-    first: u64,
-    device: &Device,
-) -> Result<usize, Error> {
-    let mut rows = rows_of(&job.input, &args.files.options())?;
-    let event = rows.event.clone();
-    let mut writer = RowWriter::create(&job.output, &event, rows.names.as_deref(), rows.bytes)?;
-    let mut done = 0;
-    loop {
-        let batch: Vec<Vec<f32>> = rows.by_ref().take(BATCH).collect::<Result<_, _>>()?;
-        if batch.is_empty() {
-            break;
-        }
-        let start = first + done as u64;
-        let ids: Vec<u64> = (start..start + batch.len() as u64).collect();
-        let key = Key::new(args.seed).purpose(Purpose::EvaluationCorruption);
-        let damaged = match event[..] {
-            [a] => damage(config, &batch, [batch.len(), a], key.rows(&ids), device)?,
-            [a, b] => damage(config, &batch, [batch.len(), a, b], key.rows(&ids), device)?,
-            [a, b, c] => damage(config, &batch, [batch.len(), a, b, c], key.rows(&ids), device)?,
-            _ => {
-                return Err(format!(
-                    "{}: rows of shape {event:?} are not damaged",
-                    job.input.display()
-                )
-                .into());
-            }
-        };
-        damaged.iter().try_for_each(|row| writer.write(row))?;
-        done += batch.len();
+/// The scaling in which the experiment damages its rows: as fitted, or fitted now on its training rows.
+fn scaler(experiment: &Experiment) -> Result<Option<Scaler>, Error> {
+    match (&experiment.data.scaler, experiment.data.scaling) {
+        (Some(scaler), _) => Ok(Some(scaler.clone())),
+        (None, Scaling::None) => Ok(None),
+        (None, _) => Ok(experiment.data.load()?.scaler),
     }
-    writer.finish()?;
-    Ok(done)
 }
 
-/// What was not observed stays so.
-fn damage<const D: usize>(
-    config: &CorruptionConfig,
-    rows: &[Vec<f32>],
-    shape: [usize; D],
-    mut draws: Draws,
-    device: &Device,
-) -> Result<Vec<Vec<f32>>, Error> {
-    let process = config.build::<D>()?;
-    process.check(&shape[1..])?;
-    let holes: Vec<bool> = rows.concat().iter().map(|value| value.is_nan()).collect();
-    let values = rows.concat().into_iter().map(|value| if value.is_nan() { 0.0 } else { value });
-    let clean = Tensor::<D>::from_data(TensorData::new(values.collect(), shape), device);
-    // A mask that is shown stands behind the rows.
-    let damaged = process.corrupt(clean, &mut draws).input.narrow(1, 0, shape[1]);
-    let values: Vec<f32> = damaged.into_data().iter().collect();
-    let values: Vec<f32> = values
-        .into_iter()
-        .zip(holes)
-        .map(|(value, hole)| if hole { f32::NAN } else { value })
-        .collect();
-    Ok(values.chunks(shape[1..].iter().product()).map(<[f32]>::to_vec).collect())
+struct Damage {
+    config: CorruptionConfig,
+    scaler: Option<Scaler>,
+    options: ReadOptions,
+    seed: u64,
+}
+
+impl Damage {
+    fn file(&self, job: &Job, first: u64, device: &Device) -> Result<usize, Error> {
+        let mut rows = rows_of(&job.input, &self.options)?;
+        let event = rows.event.clone();
+        if let Some(scaler) = &self.scaler {
+            scaler.check(event[0])?;
+        }
+        let mut writer = RowWriter::create(&job.output, &event, rows.names.as_deref(), rows.bytes)?;
+        let mut done = 0;
+        loop {
+            let batch: Vec<Vec<f32>> = rows.by_ref().take(BATCH).collect::<Result<_, _>>()?;
+            if batch.is_empty() {
+                break;
+            }
+            let start = first + done as u64;
+            let ids: Vec<u64> = (start..start + batch.len() as u64).collect();
+            let draws = Key::new(self.seed).purpose(Purpose::EvaluationCorruption).rows(&ids);
+            let n = batch.len();
+            let damaged = match event[..] {
+                [a] => self.rows(&batch, [n, a], draws, device)?,
+                [a, b] => self.rows(&batch, [n, a, b], draws, device)?,
+                [a, b, c] => self.rows(&batch, [n, a, b, c], draws, device)?,
+                _ => {
+                    let input = job.input.display();
+                    return Err(format!("{input}: rows of shape {event:?} are not damaged").into());
+                }
+            };
+            damaged.iter().try_for_each(|row| writer.write(row))?;
+            done += n;
+        }
+        writer.finish()?;
+        Ok(done)
+    }
+
+    /// What was not observed stays so.
+    fn rows<const D: usize>(
+        &self,
+        rows: &[Vec<f32>],
+        shape: [usize; D],
+        mut draws: Draws,
+        device: &Device,
+    ) -> Result<Vec<Vec<f32>>, Error> {
+        let process = self.config.build::<D>()?;
+        process.check(&shape[1..])?;
+        let mut values = vec![];
+        for row in rows {
+            let mut row = row.clone();
+            if let Some(scaler) = &self.scaler {
+                scaler.apply(&mut row);
+            }
+            values.extend(row.into_iter().map(|value| if value.is_nan() { 0.0 } else { value }));
+        }
+        let clean = Tensor::<D>::from_data(TensorData::new(values, shape), device);
+        // A mask that is shown stands behind the rows.
+        let damaged = process.corrupt(clean, &mut draws).input.narrow(1, 0, shape[1]);
+        let values: Vec<f32> = damaged.into_data().iter().collect();
+        let mut damaged: Vec<Vec<f32>> =
+            values.chunks(shape[1..].iter().product()).map(<[f32]>::to_vec).collect();
+        for (damaged, row) in damaged.iter_mut().zip(rows) {
+            if let Some(scaler) = &self.scaler {
+                scaler.undo(damaged);
+            }
+            for (damaged, value) in damaged.iter_mut().zip(row).filter(|(_, value)| value.is_nan())
+            {
+                *damaged = *value;
+            }
+        }
+        Ok(damaged)
+    }
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use dvae::Pretrained;
+use dvae::data::ReadOptions;
 use serde::Serialize;
 
 use super::Run;
@@ -46,16 +47,18 @@ struct Summary {
 
 pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let model = args.run.load()?;
-    let jobs = args.files.jobs(&args.out)?;
+    let options = args.files.options(model.experiment().data.options())?;
+    let jobs = args.files.jobs(&args.out, args.samples.is_some())?;
     let mut rows = 0;
     // Pictures are one row each: those of a batch go through the model together.
     for batch in jobs.chunk_by(|a, b| one_row(&a.input) && one_row(&b.input)) {
         for jobs in batch.chunks(args.batch_size as usize) {
             rows += if one_row(&jobs[0].input) {
-                pictures(args, &model, jobs, rows as u64)?
+                pictures(args, &model, &options, jobs, rows as u64)?
             } else {
-                jobs.iter()
-                    .try_fold(0, |sum, job| Ok::<_, Error>(sum + file(args, &model, job)?))?
+                jobs.iter().try_fold(0, |sum, job| {
+                    Ok::<_, Error>(sum + file(args, &model, &options, job)?)
+                })?
             };
         }
     }
@@ -74,18 +77,23 @@ fn one_row(path: &Path) -> bool {
     dvae::data::FileKind::by_name(path) == Some(dvae::data::FileKind::Picture)
 }
 
-fn pictures(args: &Args, model: &Pretrained, jobs: &[Job], first: u64) -> Result<usize, Error> {
+fn pictures(
+    args: &Args,
+    model: &Pretrained,
+    options: &ReadOptions,
+    jobs: &[Job],
+    first: u64,
+) -> Result<usize, Error> {
     let mut inputs = vec![];
     for job in jobs {
-        let mut rows = rows_for(model, &job.input, &args.files.options())?;
+        let mut rows = rows_for(model, &job.input, options)?;
         inputs.extend(rows.next().transpose()?);
     }
     let (cleaned, deviations) = clean(args, model, &inputs, first);
     for (place, job) in jobs.iter().enumerate() {
         dvae::data::write_picture(&job.output, &cleaned[place], model.event())?;
-        if let Some(deviations) = &deviations {
-            let mut writer =
-                RowWriter::create(&beside(&job.output, "npy"), model.event(), None, false)?;
+        if let (Some(deviations), Some(path)) = (&deviations, &job.deviation) {
+            let mut writer = RowWriter::create(path, model.event(), None, false)?;
             writer.write(&deviations[place])?;
             writer.finish()?;
         }
@@ -94,16 +102,12 @@ fn pictures(args: &Args, model: &Pretrained, jobs: &[Job], first: u64) -> Result
 }
 
 /// The rows of an array or a table, a batch at a time.
-fn file(args: &Args, model: &Pretrained, job: &Job) -> Result<usize, Error> {
-    let mut rows = rows_for(model, &job.input, &args.files.options())?;
+fn file(args: &Args, model: &Pretrained, options: &ReadOptions, job: &Job) -> Result<usize, Error> {
+    let mut rows = rows_for(model, &job.input, options)?;
     let (event, names) = (rows.event.clone(), rows.names.clone());
     let mut writer = RowWriter::create(&job.output, &event, names.as_deref(), rows.bytes)?;
-    let ending = job.output.extension().and_then(|ending| ending.to_str()).unwrap_or("npy");
-    let mut spread = match args.samples {
-        Some(_) => {
-            let path = beside(&job.output, ending);
-            Some(RowWriter::create(&path, &event, names.as_deref(), false)?)
-        }
+    let mut spread = match &job.deviation {
+        Some(path) => Some(RowWriter::create(path, &event, names.as_deref(), false)?),
         None => None,
     };
     let mut done = 0;
@@ -135,12 +139,4 @@ fn clean(args: &Args, model: &Pretrained, rows: &[Vec<f32>], first: u64) -> Clea
         }
         None => (model.denoise(rows), None),
     }
-}
-
-/// `clean.png` → `clean-deviation.npy`.
-fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.file_stem().unwrap_or_default().to_owned();
-    name.push("-deviation.");
-    name.push(ending);
-    path.with_file_name(name)
 }

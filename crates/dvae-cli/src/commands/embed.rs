@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Run;
 use crate::Error;
-use crate::files::{Inputs, RowWriter, rows_for};
+use crate::files::{Inputs, RowWriter, keep_inputs, rows_for};
 use crate::output::Output;
 
 /// Write the latents of files: the posterior's mean of each row
@@ -45,29 +45,24 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
         )
         .into());
     }
+    let options = args.files.options(model.experiment().data.options())?;
+    let files = args.files.files()?;
+    keep_inputs([&*args.out], files.iter().map(|file| &**file))?;
     let mut writer = RowWriter::create(&args.out, &[model.latent()], Some(&names), false)?;
-    let mut done = 0;
-    for input in &args.files.inputs {
-        let files = match dvae::data::FileKind::of(input)? {
-            dvae::data::FileKind::Folder => dvae::data::pictures_in(input)?,
-            _ => vec![input.clone()],
-        };
-        let mut batch = vec![];
-        for file in files {
-            let rows = rows_for(&model, &file, &args.files.options())?;
-            for row in rows {
-                batch.push(row?);
-                if batch.len() == BATCH {
-                    model.embed(&batch).iter().try_for_each(|latent| writer.write(latent))?;
-                    done += batch.len();
-                    batch.clear();
-                }
+    let (mut done, mut batch) = (0, vec![]);
+    for file in &files {
+        for row in rows_for(&model, file, &options)? {
+            batch.push(row?);
+            if batch.len() == BATCH {
+                model.embed(&batch).iter().try_for_each(|latent| writer.write(latent))?;
+                done += batch.len();
+                batch.clear();
             }
         }
-        if !batch.is_empty() {
-            model.embed(&batch).iter().try_for_each(|latent| writer.write(latent))?;
-            done += batch.len();
-        }
+    }
+    if !batch.is_empty() {
+        model.embed(&batch).iter().try_for_each(|latent| writer.write(latent))?;
+        done += batch.len();
     }
     writer.finish()?;
     let summary = Summary { rows: done, latents: model.latent(), out: args.out.clone() };

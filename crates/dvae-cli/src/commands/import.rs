@@ -6,6 +6,7 @@ use dvae::{Experiment, Pretrained};
 use serde::Serialize;
 
 use crate::Error;
+use crate::files::keep_inputs;
 use crate::output::Output;
 
 /// Make weights of a PyTorch state dict usable here
@@ -38,6 +39,7 @@ struct Summary {
 
 pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let experiment = Experiment::load(Some(&args.experiment), &args.settings)?;
+    keep_inputs([&*args.out], [&*args.state_dict, &*args.experiment])?;
     let model = Pretrained::import(&experiment, &args.state_dict)?;
     model.save(&args.out)?;
     let summary = Summary { weights: model.weights(), out: args.out.clone() };

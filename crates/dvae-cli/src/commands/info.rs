@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use dvae::Pretrained;
 use dvae::train::Report;
-use dvae::{Pretrained, Weights};
 use serde::Serialize;
 
 use super::list::{Status, status};
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let status = if is_run { Some(status(&args.run)?) } else { None };
     let weights_file = if is_run { args.run.join("best.safetensors") } else { args.run.clone() };
     let has_weights = weights_file.exists();
-    let model = has_weights.then(|| Pretrained::load(&args.run, Weights::Best)).transpose()?;
+    let model = has_weights.then(|| dvae::from_pretrained(&args.run)).transpose()?;
     let config = match (&model, is_run) {
         (_, true) => dvae::Experiment::layered(Some(&args.run.join("config.toml")), [], &[])?,
         (Some(model), false) => model.experiment().clone(),
@@ -52,7 +52,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
         row: config.model.event().into(),
         best,
         status,
-        config: config.to_commented_toml(),
+        config: config.to_commented_toml()?,
     };
     out.write(&info, || describe(&info))
 }

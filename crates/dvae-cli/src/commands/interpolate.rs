@@ -1,12 +1,13 @@
 //! `dvae interpolate`.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use serde::Serialize;
 
 use super::Run;
 use crate::Error;
-use crate::files::{Inputs, rows_for, write_rows};
+use crate::files::{Inputs, keep_inputs, rows_for, write_rows};
 use crate::output::Output;
 
 /// Go from row to row through the latent space
@@ -26,7 +27,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "I,J,…", value_delimiter = ',')]
     rows: Vec<usize>,
     /// Pictures from one row to the next, both ends included
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(2..))]
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(2..=1000))]
     steps: u32,
     /// A picture (.png), an array (.npy) or a table (.csv)
     #[arg(long, short, value_name = "OUT")]
@@ -41,15 +42,21 @@ struct Summary {
 
 pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let model = args.run.load()?;
+    let options = args.files.options(model.experiment().data.options())?;
+    let files = args.files.files()?;
+    keep_inputs([&*args.out], files.iter().map(|file| &**file))?;
     let mut ends = vec![];
-    for input in &args.files.inputs {
-        let rows = rows_for(&model, input, &args.files.options())?;
-        let wanted = match &args.rows[..] {
-            [] => vec![0, 1],
-            rows => rows.to_vec(),
-        };
-        let last = wanted.iter().max().copied().unwrap_or(0);
-        let found: Vec<Vec<f32>> = rows.take(last + 1).collect::<Result<_, _>>()?;
+    for input in &files {
+        let wanted = if args.rows.is_empty() { &[0, 1][..] } else { &args.rows };
+        let mut found = HashMap::new();
+        for (place, row) in rows_for(&model, input, &options)?.enumerate() {
+            if wanted.contains(&place) {
+                found.insert(place, row?);
+            }
+            if wanted.iter().all(|place| found.contains_key(place)) {
+                break;
+            }
+        }
         for place in wanted {
             match found.get(place) {
                 Some(row) => ends.push(row.clone()),

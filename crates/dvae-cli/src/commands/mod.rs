@@ -45,7 +45,7 @@ impl Run {
             Some(name) => Some(name.parse::<Backend>()?.device()?),
             None => None,
         };
-        Ok(Pretrained::load_on(&self.path, weights, device.as_ref())?)
+        Ok(Pretrained::load(&self.path, weights, device.as_ref())?)
     }
 }
 

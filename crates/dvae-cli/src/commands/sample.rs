@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use dvae::data::FileKind;
 use serde::Serialize;
 
 use super::Run;
 use crate::Error;
-use crate::files::write_rows;
+use crate::files::{RowWriter, write_rows};
 use crate::output::Output;
 
 /// Draw rows from the model's prior
@@ -37,14 +38,31 @@ struct Summary {
     out: PathBuf,
 }
 
+/// More would be a picture that nothing opens.
+const MOST_IN_A_PICTURE: usize = 10_000;
+
 pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let model = args.run.load()?;
-    let rows = model.sample(args.n as usize, args.seed);
-    // As near to a square as it gets.
-    let columns = (1..).find(|columns| columns * columns >= rows.len()).unwrap_or(1);
-    let lines: Vec<(String, Vec<Vec<f32>>)> =
-        rows.chunks(columns).map(|line| (String::new(), line.to_vec())).collect();
-    write_rows(&args.out, &lines, model.event())?;
+    let n = args.n as usize;
+    if FileKind::by_name(&args.out) == Some(FileKind::Picture) {
+        if n > MOST_IN_A_PICTURE {
+            let out = args.out.display();
+            return Err(format!(
+                "{out}: a picture holds {MOST_IN_A_PICTURE} samples at most; .npy holds any number"
+            )
+            .into());
+        }
+        // As near to a square as it gets.
+        let columns = n.isqrt() + usize::from(n.isqrt().pow(2) < n);
+        let rows: Vec<Vec<f32>> = model.sample(0..n as u64, args.seed).collect();
+        let lines: Vec<(String, Vec<Vec<f32>>)> =
+            rows.chunks(columns).map(|line| (String::new(), line.to_vec())).collect();
+        write_rows(&args.out, &lines, model.event())?;
+    } else {
+        let mut writer = RowWriter::create(&args.out, model.event(), None, false)?;
+        model.sample(0..n as u64, args.seed).try_for_each(|row| writer.write(&row))?;
+        writer.finish()?;
+    }
     let summary = Summary { rows: args.n, out: args.out.clone() };
     out.write(&summary, || format!("{} samples are in {}", args.n, args.out.display()))
 }

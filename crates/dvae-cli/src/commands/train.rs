@@ -1,5 +1,6 @@
 //! `dvae train`.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use dvae::prelude::*;
@@ -71,7 +72,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let folder = sitting.folder().clone();
     listen(&interrupt)?;
     if !args.quiet {
-        eprintln!("The run is kept in {}", folder.path().display());
+        let _ = writeln!(std::io::stderr(), "The run is kept in {}", folder.path().display());
     }
     let mut observers: Vec<Box<dyn Observer>> = vec![
         Box::new(JsonLines::new(folder.metrics())),
@@ -101,7 +102,8 @@ fn listen(interrupt: &Interrupt) -> Result<(), Error> {
         if interrupt.set() {
             std::process::exit(130);
         }
-        eprintln!("\nFinishing the step and saving; once more ends at once.");
+        let _ =
+            writeln!(std::io::stderr(), "\nFinishing the step and saving; once more ends at once.");
     })?;
     Ok(())
 }

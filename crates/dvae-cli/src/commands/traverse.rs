@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Run;
 use crate::Error;
-use crate::files::{rows_for, write_rows};
+use crate::files::{keep_inputs, rows_for, write_rows};
 use crate::output::Output;
 
 /// Change one latent at a time
@@ -30,7 +30,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 3.0)]
     range: f32,
     /// Pictures of a line
-    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(2..))]
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(2..=1000))]
     steps: u32,
     /// A picture (.png), an array (.npy) or a table (.csv)
     #[arg(long, short, value_name = "OUT")]
@@ -51,7 +51,8 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let centre = match &args.input {
         None => vec![0.0; model.latent()],
         Some(path) => {
-            let mut rows = rows_for(&model, path, &Default::default())?;
+            keep_inputs([&*args.out], [&**path])?;
+            let mut rows = rows_for(&model, path, &model.experiment().data.options())?;
             let row = rows.next().transpose()?.ok_or("the input has no rows")?;
             model.embed(&[row]).concat()
         }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use dvae_data::{
     Binarisation, DataError, Dataset, ReadOptions, Scaler, Scaling, Sets, fashion_mnist,
-    read_idx_folder,
+    read_idx_folder, read_rows,
 };
 use dvae_random::{Key, Purpose};
 use schemars::JsonSchema;
@@ -65,6 +65,15 @@ pub struct DataConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(skip)]
     pub scaler: Option<Scaler>,
+    /// Whether values were bytes, which are in `[0, 1]` then; noted when the data is first read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
+    pub bytes: Option<bool>,
+    /// A checksum of the training rows, noted when they are first read: data that has changed since would be
+    /// split in another way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
+    pub checksum: Option<u32>,
 }
 
 /// A kind of data.
@@ -103,6 +112,8 @@ impl Default for DataConfig {
             scaling: Scaling::default(),
             binarisation: None,
             scaler: None,
+            bytes: None,
+            checksum: None,
         }
     }
 }
@@ -118,13 +129,22 @@ pub struct LoadedData {
     pub test: Option<Dataset>,
     /// The scaling that was fitted on the training rows.
     pub scaler: Option<Scaler>,
+    /// The names of a table's columns, if it has any.
+    pub columns: Option<Vec<String>>,
+    /// Whether values were bytes.
+    pub bytes: bool,
 }
 
 impl DataConfig {
     /// Reads, splits, scales and binarises the rows.
     pub fn load(&self) -> Result<LoadedData, ExperimentError> {
         self.check()?;
+        let (columns, bytes) = self.kind()?;
         let (rows, test) = self.read()?;
+        if let Some(test) = test.as_ref().filter(|test| test.event() != rows.event()) {
+            let (train, test) = (rows.event().into(), test.event().into());
+            return Err(DataError::Mismatch { train, test }.into());
+        }
         let limit = self.rows.unwrap_or(usize::MAX);
         let (rows, test) =
             (self.shaped(rows.take(limit))?, test.map(|test| self.shaped(test)).transpose()?);
@@ -141,24 +161,43 @@ impl DataConfig {
             Some(scaler) => Some(scaler.clone()),
             None => Scaler::fit(self.scaling, &train),
         };
-        let finish = |rows: Dataset| self.finished(rows, scaler.as_ref());
-        let test = test.map(finish).transpose()?;
-        Ok(LoadedData { train: finish(train)?, validation: finish(validation)?, test, scaler })
+        let key = Key::new(self.seed).purpose(Purpose::Data);
+        let finish = |rows: Dataset, key| self.finished(rows, scaler.as_ref(), key);
+        // Rows of another file may have the ids of training rows: they are drawn by another key.
+        let test = test.map(|test| finish(test, key.branch(1))).transpose()?;
+        let (train, validation) = (finish(train, key)?, finish(validation, key)?);
+        if self.checksum.is_some_and(|checksum| checksum != train.checksum()) {
+            let text = "the data has changed since the training: rows that were trained on may be among those \
+                        that are held out now; name the rows to use by --data";
+            return Err(ExperimentError::Settings(text.to_owned()));
+        }
+        Ok(LoadedData { train, validation, test, scaler, columns, bytes })
+    }
+
+    /// The names of a table's columns, and whether values are bytes.
+    fn kind(&self) -> Result<(Option<Vec<String>>, bool), ExperimentError> {
+        match (self.source, &self.path) {
+            (DataSource::Npy | DataSource::Csv, Some(path)) => {
+                let rows = read_rows(path, &self.options())?;
+                Ok((rows.names, rows.bytes))
+            }
+            _ => Ok((None, true)),
+        }
     }
 
     /// The rows of another file, as the model sees those of the experiment.
     pub(crate) fn load_other(&self, path: &Path) -> Result<Dataset, ExperimentError> {
         let is_idx = self.source == DataSource::Idx && path.is_dir();
-        let rows = if is_idx {
-            read_idx_folder(path)?.test
-        } else {
-            Dataset::read(path, &self.options())?
+        let rows = match is_idx {
+            true => read_idx_folder(path)?.test,
+            false => Dataset::read(path, &self.options())?,
         };
-        self.finished(self.shaped(rows)?, self.scaler.as_ref())
+        let key = Key::new(self.seed).purpose(Purpose::Data).branch(1);
+        self.finished(self.shaped(rows)?, self.scaler.as_ref(), key)
     }
 
     /// How files are read.
-    pub(crate) fn options(&self) -> ReadOptions {
+    pub fn options(&self) -> ReadOptions {
         ReadOptions {
             key: self.key.clone(),
             no_header: !self.header,
@@ -192,11 +231,26 @@ impl DataConfig {
         if self.rows == Some(0) {
             return wrong("`data.rows` must be at least 1, but is 0".to_owned());
         }
-        if self.binarisation.is_some() && self.scaling == Scaling::Standard {
+        if self.binarisation.is_some() && self.scaling != Scaling::None {
             return wrong(
-                "`data.binarisation` needs values in [0, 1], not `data.scaling = \"standard\"`"
+                "`data.binarisation` takes values in [0, 1] as they are: leave `data.scaling` out"
                     .into(),
             );
+        }
+        if self.shape.as_ref().is_some_and(Vec::is_empty) {
+            return wrong("`data.shape` must have an axis at least, but is []".to_owned());
+        }
+        for (key, is_set, source, name) in [
+            ("key", self.key.is_some(), DataSource::Npy, "npy"),
+            ("columns", self.columns.is_some(), DataSource::Csv, "csv"),
+            ("header", !self.header, DataSource::Csv, "csv"),
+            ("image", self.image.is_some(), DataSource::Images, "images"),
+        ] {
+            if is_set && self.source != source {
+                return wrong(format!(
+                    "`data.{key}` is for `data.source = \"{name}\"`: leave it out"
+                ));
+            }
         }
         let has_test = matches!(self.source, DataSource::FashionMnist | DataSource::Idx);
         if self.test > 0.0 && (has_test || self.test_path.is_some()) {
@@ -254,18 +308,20 @@ impl DataConfig {
         }
     }
 
-    fn finished(&self, rows: Dataset, scaler: Option<&Scaler>) -> Result<Dataset, ExperimentError> {
+    fn finished(
+        &self,
+        rows: Dataset,
+        scaler: Option<&Scaler>,
+        key: Key,
+    ) -> Result<Dataset, ExperimentError> {
         let rows = match scaler {
             Some(scaler) => rows.scaled(scaler)?,
             None => rows,
         };
-        match self.binarisation {
-            Some(how) => {
-                let key = Key::new(self.seed).purpose(Purpose::Data);
-                Ok(rows.binarised(how, key)?)
-            }
-            None => Ok(rows),
-        }
+        Ok(match self.binarisation {
+            Some(how) => rows.binarised(how, key)?,
+            None => rows,
+        })
     }
 }
 

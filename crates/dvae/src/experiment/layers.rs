@@ -2,50 +2,94 @@
 
 use std::path::Path;
 
-use config::{Config, File, FileFormat, Map, Source, Value, ValueKind};
+use config::{File, FileFormat, Map, Source, Value, ValueKind};
 use serde::Deserialize;
 
 use super::{Experiment, ExperimentError};
 
 /// What variables of the environment begin with.
-const PREFIX: &str = "DVAE__";
+pub(super) const PREFIX: &str = "DVAE__";
 /// How far a name may be from the one that was meant.
 const NEAR: f64 = 0.7;
+/// The keys that say which kind of table this is: of another kind nothing is kept.
+const KINDS: [&str; 5] = ["network", "process", "name", "law", "rule"];
+/// The kinds that hold where no layer says another; every other default is serde's.
+const DEFAULTS: &str = r#"
+model = { network = "conv", likelihood = { law = "bernoulli" }, posterior = { law = "diagonal-normal" }, prior = { law = "standard-normal" } }
+train = { optimizer = { name = "adam" }, objective = { kl = { rule = "weighted", beta = 1.0 } } }
+"#;
+/// The longest list that a single setting can reach into.
+const LONGEST_LIST: usize = 1000;
 
 pub(super) fn read(
     file: Option<&Path>,
     environment: impl IntoIterator<Item = (String, String)>,
     settings: &[String],
 ) -> Result<Experiment, ExperimentError> {
-    let mut builder = Config::builder();
+    let mut merged = Value::new(None, ValueKind::Table(Map::new()));
+    overlay(&mut merged, table(File::from_str(DEFAULTS, FileFormat::Toml), "the defaults")?);
     if let Some(path) = file {
-        builder = builder.add_source(file_source(path)?);
+        overlay(&mut merged, table(file_source(path)?, &path.display().to_string())?);
     }
-    let mut variables: Vec<(String, String)> =
-        environment.into_iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
-    variables.sort();
-    for (name, value) in variables {
+    let variables = environment.into_iter().filter(|(name, _)| name.starts_with(PREFIX));
+    let variables = variables.map(|(name, value)| {
         let key = name[PREFIX.len()..].to_lowercase().replace("__", ".");
-        let place = format!("the environment variable {name}");
-        builder = builder.add_source(Setting { place, key, value });
-    }
-    for setting in settings {
+        Setting { place: format!("the environment variable {name}"), key, value }
+    });
+    let mut variables: Vec<Setting> = variables.collect();
+    variables.sort_by(|a, b| a.place.cmp(&b.place));
+    let settings = settings.iter().map(|setting| {
+        let place = format!("--set {setting}");
         let Some((key, value)) = setting.split_once('=') else {
             let reason = "it must be of the form key=value, such as train.epochs=5".to_owned();
-            return Err(ExperimentError::Config { place: format!("--set {setting}"), reason });
+            return Err(ExperimentError::Config { place, reason });
         };
-        let (key, value) = (key.trim().to_owned(), value.trim().to_owned());
-        builder = builder.add_source(Setting { place: format!("--set {setting}"), key, value });
+        Ok(Setting { place, key: key.trim().to_owned(), value: value.trim().to_owned() })
+    });
+    let settings: Vec<Setting> = settings.collect::<Result<_, _>>()?;
+    for mut layer in [variables, settings] {
+        // What a table is comes before what is in it.
+        layer.sort_by_key(|setting| !setting.says_kind());
+        layer.iter().try_for_each(|setting| setting.apply(&mut merged))?;
     }
-    let whole = |error: config::ConfigError| ExperimentError::Config {
-        place: file.map_or("the configuration".into(), |path| path.display().to_string()),
-        reason: error.to_string(),
-    };
-    let merged = Value::new(None, builder.build().and_then(|c| c.collect()).map_err(whole)?);
     serde_path_to_error::deserialize(to_toml(&merged)).map_err(|error| {
         let path = error.path().to_string();
         explained(&merged, &path, error.into_inner().message(), file)
     })
+}
+
+fn table(source: impl Source, place: &str) -> Result<Value, ExperimentError> {
+    let collected = source.collect().map_err(|error| ExperimentError::Config {
+        place: place.to_owned(),
+        reason: error.to_string(),
+    })?;
+    Ok(Value::new(None, ValueKind::Table(collected)))
+}
+
+/// Puts a layer over what is there: tables are merged if they are of one kind, anything else is replaced.
+fn overlay(base: &mut Value, layer: Value) {
+    if let (ValueKind::Table(own), ValueKind::Table(over)) = (&mut base.kind, &layer.kind)
+        && KINDS.iter().all(|kind| same_kind(own.get(*kind), over.get(*kind)))
+    {
+        for (key, value) in over.clone() {
+            match own.get_mut(&key) {
+                Some(inner) => overlay(inner, value),
+                None => {
+                    own.insert(key, value);
+                }
+            }
+        }
+        return;
+    }
+    *base = layer;
+}
+
+/// Whether a layer leaves the kind of a table as it is.
+fn same_kind(own: Option<&Value>, over: Option<&Value>) -> bool {
+    match (own.map(|value| &value.kind), over.map(|value| &value.kind)) {
+        (Some(ValueKind::String(own)), Some(ValueKind::String(over))) => own == over,
+        _ => true,
+    }
 }
 
 /// The table of a file, whose text is looked at first: its errors name line and column.
@@ -68,20 +112,81 @@ struct Setting {
     value: String,
 }
 
-impl Source for Setting {
-    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
-        Box::new(self.clone())
+impl Setting {
+    fn says_kind(&self) -> bool {
+        self.key.rsplit('.').next().is_some_and(|last| KINDS.contains(&last)) && self.key != "name"
     }
 
-    fn collect(&self) -> Result<Map<String, Value>, config::ConfigError> {
+    fn value(&self) -> Value {
         #[derive(Deserialize)]
         struct Parsed {
             value: toml::Value,
         }
         let parsed = toml::from_str::<Parsed>(&format!("value = {}", self.value));
         let value = parsed.map_or(toml::Value::String(self.value.clone()), |parsed| parsed.value);
-        Ok(Map::from([(self.key.clone(), from_toml(&value, &self.place))]))
+        from_toml(&value, &self.place)
     }
+
+    /// Sets the value at the key's path. A table replaces what is there, and so does another kind of its table.
+    fn apply(&self, merged: &mut Value) -> Result<(), ExperimentError> {
+        let failed = |reason: String| ExperimentError::Config { place: self.place.clone(), reason };
+        let indices = self.key.split('[').skip(1).filter_map(|rest| rest.split(']').next());
+        for index in indices {
+            if !index.parse::<usize>().is_ok_and(|index| index < LONGEST_LIST) {
+                return Err(failed(format!("`{index}` is no place in a list")));
+            }
+        }
+        let value = self.value();
+        let is_table = matches!(value.kind, ValueKind::Table(_));
+        let (parent, last) = self.key.rsplit_once('.').unwrap_or(("", &self.key));
+        let kind_changes = self.says_kind()
+            && at(merged, parent).is_some_and(|table| match &table.kind {
+                ValueKind::Table(table) => !same_kind(table.get(last), Some(&value)),
+                _ => false,
+            });
+        if kind_changes {
+            clear(merged, parent);
+        } else if is_table {
+            clear(merged, &self.key);
+        }
+        let layer = Layer { key: self.key.clone(), value };
+        layer.collect_to(merged).map_err(|error| failed(error.to_string()))
+    }
+}
+
+/// One value at a path.
+#[derive(Clone, Debug)]
+struct Layer {
+    key: String,
+    value: Value,
+}
+
+impl Source for Layer {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, config::ConfigError> {
+        Ok(Map::from([(self.key.clone(), self.value.clone())]))
+    }
+}
+
+/// Empties what is at a path, if there is anything.
+fn clear(merged: &mut Value, path: &str) {
+    let mut value = merged;
+    for part in path.split(['.', '[']).filter(|part| !part.is_empty()) {
+        let inner = match &mut value.kind {
+            ValueKind::Table(table) => table.get_mut(part),
+            ValueKind::Array(values) => {
+                let index = part.trim_end_matches(']').parse::<usize>();
+                index.ok().and_then(|index| values.get_mut(index))
+            }
+            _ => None,
+        };
+        let Some(inner) = inner else { return };
+        value = inner;
+    }
+    value.kind = ValueKind::Table(Map::new());
 }
 
 fn from_toml(value: &toml::Value, place: &String) -> Value {
@@ -234,6 +339,36 @@ mod tests {
     }
 
     #[test]
+    fn a_setting_changes_what_is_there_and_another_kind_replaces_it() {
+        let latent = settings(&["model.latent=8"]).unwrap();
+        assert_eq!((latent.model.name(), latent.model.latent()), ("conv", 8));
+        let rest = settings(&["train.optimizer.beta_1=0.8", "train.objective.kl.beta=4"]).unwrap();
+        let text = rest.to_toml().unwrap();
+        assert!(text.contains("beta_1 = 0.8") && text.contains("beta = 4.0"), "{text}");
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("full.toml");
+        std::fs::write(&path, Experiment::default().to_commented_toml().unwrap()).unwrap();
+        let changed = |settings: &[&str]| {
+            let settings: Vec<String> = settings.iter().map(|&s| s.to_owned()).collect();
+            read(Some(&path), [], &settings).map_err(|error| error.to_string())
+        };
+        // In whatever order: what the table is comes first.
+        let mlp = changed(&["model.hidden=[9]", "model.network=mlp"]).unwrap();
+        assert!(mlp.to_toml().unwrap().contains("hidden = [9]"));
+        let table = changed(&["corruption={process=\"masking\",level=0.3}"]).unwrap();
+        assert_eq!(table.corruption, "masking:0.3".parse().unwrap());
+        assert!(changed(&["train.optimizer={name=\"sgd\"}"]).is_ok());
+        assert!(changed(&["train.optimizer.name=sgd"]).is_ok());
+        assert!(
+            changed(&["train.objective.kl.rule=free-bits", "train.objective.kl.nats=2"]).is_ok()
+        );
+        assert!(changed(&["corruption.of[1].level=0.1"]).is_ok());
+        let error = changed(&["corruption.of[1000000000]=1"]).unwrap_err();
+        assert!(error.contains("`1000000000` is no place in a list"), "{error}");
+    }
+
+    #[test]
     fn values_are_toml_or_else_text() {
         let corruption = |text: &str| settings(&[text]).unwrap().corruption;
         assert_eq!(corruption("corruption=gaussian:0.3"), "gaussian:0.3".parse().unwrap());
@@ -242,7 +377,7 @@ mod tests {
         let rate = settings(&["train.learning_rate=0.01"]).unwrap().train.learning_rate;
         assert_eq!(rate, 0.01.into());
         let hidden = settings(&["model.network=mlp", "model.hidden=[10, 20]"]).unwrap();
-        assert!(hidden.to_toml().contains("hidden = [10, 20]"), "{}", hidden.to_toml());
+        assert!(hidden.to_toml().unwrap().contains("hidden = [10, 20]"));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub use data::{DataConfig, DataSource, LoadedData};
 pub use error::ExperimentError;
 pub use network::NetworkConfig;
-pub use pretrained::{Pretrained, Weights};
+pub use pretrained::{Pretrained, Weights, from_pretrained};
 pub use train::Sitting;
 
 use crate::Backend;
@@ -95,11 +95,20 @@ impl Experiment {
     ///
     /// An error names where a wrong key or value stands, and the nearest key that is known.
     pub fn load(file: Option<&Path>, settings: &[String]) -> Result<Self, ExperimentError> {
-        // A variable that is no Unicode is none of ours.
-        let unicode = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        };
-        Self::layered(file, std::env::vars_os().filter_map(unicode), settings)
+        let mut variables = vec![];
+        for (name, value) in std::env::vars_os() {
+            let (Some(name), value) = (name.to_str(), value.into_string()) else { continue };
+            match value {
+                Ok(value) => variables.push((name.to_owned(), value)),
+                Err(_) if name.starts_with(layers::PREFIX) => {
+                    let place = format!("the environment variable {name}");
+                    let reason = "its value is no Unicode text".to_owned();
+                    return Err(ExperimentError::Config { place, reason });
+                }
+                Err(_) => {}
+            }
+        }
+        Self::layered(file, variables, settings)
     }
 
     /// [`Experiment::load`] in a given environment.
@@ -112,7 +121,9 @@ impl Experiment {
     }
 
     /// The experiment as a file has it, every key with its meaning before it.
-    pub fn to_commented_toml(&self) -> String {
+    ///
+    /// An error names what a file cannot hold: a path that is no Unicode, a seed above 2⁶³ − 1.
+    pub fn to_commented_toml(&self) -> Result<String, ExperimentError> {
         schema::commented(self)
     }
 
@@ -122,8 +133,10 @@ impl Experiment {
     }
 
     /// As a file has it.
-    pub(crate) fn to_toml(&self) -> String {
-        toml::to_string(self).expect("plain settings")
+    pub(crate) fn to_toml(&self) -> Result<String, ExperimentError> {
+        toml::to_string(self).map_err(|error| {
+            ExperimentError::Settings(format!("the experiment cannot be written: {error}"))
+        })
     }
 }
 

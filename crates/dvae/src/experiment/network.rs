@@ -81,6 +81,11 @@ impl NetworkConfig {
             Self::Conv(config) => (&mut config.image, &mut config.mask_input),
             Self::ResNet(config) => (&mut config.image, &mut config.mask_input),
         };
+        if *mask_input && !mask {
+            let text = "`model.mask_input` is for a corruption that shows its mask: { process = \"show-mask\", \
+                        of = { … } }";
+            return Err(ExperimentError::Settings(text.to_owned()));
+        }
         *own = event.into();
         *mask_input = mask;
         Ok(resolved)

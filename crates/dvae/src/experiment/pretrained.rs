@@ -1,5 +1,6 @@
 //! A trained model, ready for use.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -28,11 +29,17 @@ pub enum Weights {
     Last,
 }
 
+/// The model of a run's folder, or of a `.safetensors` file of one: its best weights, on the first back end that is
+/// compiled in. [`Pretrained::load`] has the choice.
+pub fn from_pretrained(run: impl AsRef<Path>) -> Result<Pretrained, ExperimentError> {
+    Pretrained::load(run.as_ref(), Weights::Best, None)
+}
+
 /// A trained model with the configuration that made it: what a run's folder, or one of its weight files, is
 /// enough for.
 ///
 /// Rows go in and come out as they are in the user's files: the scaling of the experiment is done and undone
-/// here. A NaN in a row is an entry that was not observed: the model sees 0 there (and is told so, if its
+/// here; binarisation is not: a model of zeros and ones is given them. A NaN in a row is an entry that was not observed: the model sees 0 there (and is told so, if its
 /// experiment shows it a mask), and what comes out is filled in.
 pub struct Pretrained {
     experiment: Experiment,
@@ -41,13 +48,9 @@ pub struct Pretrained {
 }
 
 impl Pretrained {
-    /// The model of a run's folder, or of a `.safetensors` file of one, on the device of `experiment.backend`.
-    pub fn load(path: &Path, weights: Weights) -> Result<Self, ExperimentError> {
-        Self::load_on(path, weights, None)
-    }
-
-    /// The same on a device of the caller's.
-    pub fn load_on(
+    /// The model of a run's folder, or of a `.safetensors` file of one, on this device, or on that of the first
+    /// back end that is compiled in.
+    pub fn load(
         path: &Path,
         weights: Weights,
         device: Option<&Device>,
@@ -63,6 +66,9 @@ impl Pretrained {
             let place = format!("the configuration in {}", file.display());
             ExperimentError::Config { place, reason: error.to_string() }
         })?;
+        if let Some(scaler) = &experiment.data.scaler {
+            scaler.check(experiment.model.event().first().copied().unwrap_or_default())?;
+        }
         let device = device.cloned().map_or_else(|| experiment.device(), Ok)?;
         let work = Load { file: &file, experiment: &experiment, from_pytorch: false };
         let model = experiment.model.with(Key::new(0), &device, work)?;
@@ -82,9 +88,9 @@ impl Pretrained {
         Ok(Self { experiment: resolved, model, device })
     }
 
-    /// Saves the weights with the configuration in their metadata, for [`Pretrained::load`] and other tools.
+    /// Saves the weights with the configuration in their metadata, for [`from_pretrained`] and other tools.
     pub fn save(&self, file: &Path) -> Result<(), ExperimentError> {
-        Ok(self.model.save(file, &self.experiment.description())?)
+        Ok(self.model.save(file, &self.experiment.description()?)?)
     }
 
     /// The experiment that made it.
@@ -151,23 +157,32 @@ impl Pretrained {
             .collect()
     }
 
-    /// Means of `p(x | z)` of so many latents from the prior; the same for the same seed.
-    pub fn sample(&self, count: usize, seed: u64) -> Vec<Vec<f32>> {
+    /// Means of `p(x | z)` of latents from the prior, as they are asked for: that of a number is the same for
+    /// the same seed.
+    pub fn sample(&self, numbers: Range<u64>, seed: u64) -> impl Iterator<Item = Vec<f32>> {
         let key = Key::new(seed).purpose(Purpose::Sampling);
-        let ids: Vec<u64> = (0..count as u64).collect();
-        ids.chunks(ROWS_AT_ONCE).flat_map(|ids| self.output(self.model.sample(key, ids))).collect()
+        let starts = numbers.clone().step_by(ROWS_AT_ONCE);
+        starts.flat_map(move |start| {
+            let ids: Vec<u64> = (start..numbers.end.min(start + ROWS_AT_ONCE as u64)).collect();
+            self.output(self.model.sample(key, &ids))
+        })
     }
 
     /// The rows of a file, as the experiment prepares those that it reports on: for [`Self::evaluate`].
     pub fn read(&self, path: &Path) -> Result<Dataset, ExperimentError> {
         let rows = self.experiment.data.load_other(path)?;
         self.fits(path, rows.event())?;
-        Ok(rows)
+        Ok(rows.reshaped(self.event())?)
     }
 
-    /// An error if rows of this shape are not what the model is for.
+    /// An error if rows of this shape are not what the model is for. Axes of length 1 do not matter, and a flat
+    /// row of as many entries is taken for one.
     pub fn fits(&self, path: &Path, event: &[usize]) -> Result<(), ExperimentError> {
-        if event != self.event() {
+        let long = |shape: &[usize]| -> Vec<usize> {
+            shape.iter().copied().filter(|&axis| axis != 1).collect()
+        };
+        let flat = [self.event().iter().product::<usize>()];
+        if long(event) != long(self.event()) && event != flat {
             let (found, expected) = (event.into(), self.event().into());
             return Err(ExperimentError::Input { path: path.into(), found, expected });
         }

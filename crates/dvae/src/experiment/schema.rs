@@ -3,7 +3,7 @@
 use schemars::Schema;
 use serde_json::Value;
 
-use super::Experiment;
+use super::{Experiment, ExperimentError};
 
 /// How long a line may be.
 const WIDTH: usize = 110;
@@ -13,10 +13,10 @@ pub(super) fn schema() -> String {
 }
 
 /// The experiment as TOML, with the first paragraph on each key before it.
-pub(super) fn commented(experiment: &Experiment) -> String {
+pub(super) fn commented(experiment: &Experiment) -> Result<String, ExperimentError> {
     let schema: Schema = schemars::schema_for!(Experiment);
     let root = schema.to_value();
-    let plain = experiment.to_toml();
+    let plain = experiment.to_toml()?;
     let table: toml::Table = toml::from_str(&plain).expect("what was just written");
     let mut nodes = Some(vec![&root]);
     let mut text = String::new();
@@ -35,7 +35,7 @@ pub(super) fn commented(experiment: &Experiment) -> String {
         text.push_str(line);
         text.push('\n');
     }
-    text
+    Ok(text)
 }
 
 /// What a table means, and the schemas of its keys.
@@ -140,7 +140,7 @@ mod tests {
             settings(&["train.optimizer={ name = \"sgd\", momentum = 0.9 }", "corruption=none"]),
             settings(&["train.learning_rate={ rate = 0.1, decay = { cosine = { to = 0.01 } } }"]),
         ] {
-            let text = commented(&experiment);
+            let text = commented(&experiment).unwrap();
             let again: Experiment = toml::from_str(&text).unwrap();
             assert_eq!(again, experiment, "{text}");
             // The parameters of a process are its own business.

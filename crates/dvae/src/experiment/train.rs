@@ -56,6 +56,11 @@ impl Experiment {
     /// An error names whatever is wrong with settings or data, before anything is written.
     pub fn resolve(&self) -> Result<(Self, LoadedData), ExperimentError> {
         self.train.check()?;
+        if self.name.is_empty() || self.name.contains(['/', '\\']) {
+            let name = &self.name;
+            let text = format!("`name` is that of a folder, and cannot be `{name}`");
+            return Err(ExperimentError::Settings(text));
+        }
         let data = self.data.load()?;
         // What is no process for this rank is refused when it is built.
         let mask = match data.train.event().len() {
@@ -64,7 +69,13 @@ impl Experiment {
             _ => self.corruption.build::<4>()?.shows_mask(),
         };
         let model = self.model.resolve(data.train.event(), mask)?;
-        let data_config = DataConfig { scaler: data.scaler.clone(), ..self.data.absolute() };
+        let data_config = DataConfig {
+            scaler: data.scaler.clone(),
+            columns: self.data.columns.clone().or_else(|| data.columns.clone()),
+            bytes: Some(data.bytes),
+            checksum: Some(data.train.checksum()),
+            ..self.data.absolute()
+        };
         let resolved = Self { model, data: data_config, ..self.clone() };
         let device = resolved.device()?;
         resolved.model.with(
@@ -86,7 +97,7 @@ impl Experiment {
     ) -> Result<End, ExperimentError> {
         let device = self.device()?;
         if !sitting.goes_on {
-            sitting.folder.write(CONFIG, self.to_commented_toml().as_bytes())?;
+            sitting.folder.write(CONFIG, self.to_commented_toml()?.as_bytes())?;
         }
         let key = Key::new(self.train.seed).purpose(Purpose::Weights);
         let work = Train { experiment: self, data, sitting, observers, device: &device };
@@ -94,7 +105,7 @@ impl Experiment {
     }
 
     /// What a resume must find the same, and what weights say of themselves: everything but where it runs.
-    pub(crate) fn description(&self) -> String {
+    pub(crate) fn description(&self) -> Result<String, ExperimentError> {
         Self { backend: None, ..self.clone() }.to_toml()
     }
 }
@@ -131,7 +142,7 @@ impl WithModel for Train<'_> {
         let Self { experiment, data, sitting, observers, device } = self;
         let corruption = experiment.corruption.build::<D>()?;
         let mut trainer = Trainer::new(model, corruption, experiment.train.clone(), device)?
-            .description(experiment.description())
+            .description(experiment.description()?)
             .weights(sitting.folder.path())
             .interrupt(sitting.interrupt.clone());
         let checkpoints = sitting.folder.checkpoints();
