@@ -206,7 +206,7 @@ pub(crate) fn rows_of(path: &Path, options: &ReadOptions) -> Result<Rows, Error>
 pub(crate) enum RowWriter {
     Picture { path: PathBuf, event: Vec<usize>, written: bool },
     Array(NpyWriter),
-    Table(TableWriter),
+    Table(Box<TableWriter>),
 }
 
 impl RowWriter {
@@ -222,7 +222,7 @@ impl RowWriter {
                 Self::Picture { path: path.into(), event: event.into(), written: false }
             }
             Some(FileKind::Array) => Self::Array(NpyWriter::create(path, event, bytes)?),
-            Some(FileKind::Table) => Self::Table(TableWriter::create(path, names)?),
+            Some(FileKind::Table) => Self::Table(Box::new(TableWriter::create(path, names)?)),
             _ => {
                 return Err(format!(
                     "{}: a name that ends in .npy, .csv or .png is needed",

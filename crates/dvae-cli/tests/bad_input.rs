@@ -289,18 +289,11 @@ fn columns_are_found_by_name_and_rows_are_not_taken_for_names() {
             .collect()
     };
     fs::write(at("t.csv"), format!("a,b,c\n{}", rows([0, 1, 2]))).unwrap();
-    fs::write(
-        at("turned.csv"),
-        format!(
-            "c,note,a,b\n{}",
-            rows([2, 0, 1])
-                .replace(',', ",")
-                .lines()
-                .map(|line| line.replacen(',', ",word,", 1) + "\n")
-                .collect::<String>()
-        ),
-    )
-    .unwrap();
+    let turned = rows([2, 0, 1])
+        .lines()
+        .map(|line| line.replacen(',', ",word,", 1) + "\n")
+        .collect::<String>();
+    fs::write(at("turned.csv"), format!("c,note,a,b\n{turned}")).unwrap();
     fs::write(at("bare.csv"), rows([0, 1, 2])).unwrap();
     train_table(folder.path(), "named", &[]);
     ok(folder.path(), &["denoise", "named", "t.csv", "-o", "one.csv"]);

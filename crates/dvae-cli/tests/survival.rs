@@ -143,8 +143,9 @@ fn a_second_ctrl_c_ends_at_once() {
     command.args(["train", "small.toml", "--out", "run", "--quiet"]).args(long).args(more);
     let mut process = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     wait_for(&folder.path().join("run/log.txt"));
+    let id = process.id().to_string();
     let interrupt = || {
-        Command::new("kill").args(["-INT", &process.id().to_string()]).status().unwrap();
+        Command::new("kill").args(["-INT", &id]).status().unwrap();
     };
     interrupt();
     let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();

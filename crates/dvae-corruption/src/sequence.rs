@@ -66,7 +66,7 @@ impl<const D: usize, K: Basic + 'static> Corruption<D, K> for Sequence<D, K> {
     }
 
     fn schedule_end(&self) -> f64 {
-        self.processes.iter().map(|process| process.schedule_end()).fold(0.0, f64::max)
+        self.processes.iter().map(Corruption::schedule_end).fold(0.0, f64::max)
     }
 
     fn check(&self, event: &[usize]) -> Result<(), CorruptionError> {
