@@ -41,7 +41,7 @@ fn the_gallery_draws_every_process_and_lists_it() {
     );
     fs::write(folder.path().join("no.png"), "no").unwrap();
     let arguments = ["--image", "no.png"];
-    assert_refused("corruption_gallery", folder.path(), &arguments, "no.png is no PNG picture");
+    assert_refused("corruption_gallery", folder.path(), &arguments, "no.png is no picture");
     let arguments = ["--out", "own"];
     assert_refused("corruption_gallery", folder.path(), &arguments, "own exists and is not empty");
 }

@@ -41,7 +41,7 @@ fn a_run_leaves_all_that_it_promises() {
             "denoised.png",
             "samples.png",
             "results.json",
-            "checkpoints/step-00000010/manifest.json",
+            "checkpoints/step-00000002/manifest.json",
             "plain-vae/metrics.jsonl",
         ] {
             assert!(run.join(file).is_file(), "{file} is missing");
@@ -70,7 +70,7 @@ fn the_run_folder_is_enough_to_build_the_model_again() {
     let device = "flex".parse::<Backend>().unwrap().device().unwrap();
     let model = model.init(Key::new(99), &device).unwrap();
     let checkpoints = folder.path().join("run/checkpoints");
-    let model = dvae::train::load_weights(&checkpoints, model).unwrap();
+    let model = dvae::train::load_checkpoint(&checkpoints, model).unwrap();
     let dark = Tensor::<4>::full([1, 1, 6, 5], 30.0 / 255.0, &device);
     assert_eq!(model.denoise(dark).dims(), [1, 1, 6, 5]);
 }

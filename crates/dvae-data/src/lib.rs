@@ -29,24 +29,28 @@
 //! - Batches hold clean rows only; damage is the business of `dvae-corruption`.
 
 mod batch;
+mod beside;
 mod binarise;
 mod dataset;
 mod error;
 mod fashion;
 mod idx;
 mod npy;
+mod npy_writer;
 mod picture;
 mod rows;
 mod scaling;
 mod table;
 
 pub use batch::{Batch, Order};
+pub use beside::write_file;
 pub use binarise::Binarisation;
 pub use dataset::{Dataset, Sets};
 pub use error::DataError;
 pub use fashion::fashion_mnist;
 pub use idx::{Idx, read_idx, read_idx_folder};
-pub use npy::{NpyWriter, read_npy_rows, write_file};
+pub use npy::read_npy_rows;
+pub use npy_writer::NpyWriter;
 pub use picture::{picture_row, picture_rows, picture_rows_in, read_picture, write_picture};
 pub use rows::{FileKind, ReadOptions, Rows, pictures_in, read_rows};
 pub use scaling::{Scaler, Scaling};

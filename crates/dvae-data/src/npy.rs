@@ -7,14 +7,14 @@
 //! length, nor about the shape, nor about how deep it nests.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use zip::CompressionMethod;
 
 use crate::{DataError, Rows};
 
-const MAGIC: &[u8] = b"\x93NUMPY";
+pub(crate) const MAGIC: &[u8] = b"\x93NUMPY";
 /// NumPy itself refuses longer headers.
 const LONGEST_HEADER: usize = 10_000;
 
@@ -301,119 +301,6 @@ impl Kind {
     }
 }
 
-/// Writes rows to an NPY file one by one: beside its place, where it comes to when it is finished.
-#[derive(Debug)]
-pub struct NpyWriter {
-    place: Beside,
-    file: BufWriter<File>,
-    event: Vec<usize>,
-    rows: usize,
-    bytes: bool,
-}
-
-impl NpyWriter {
-    /// A file of rows of this shape, `f4`, or `u1` with `[0, 1]` as 0 to 255.
-    pub fn create(path: &Path, event: &[usize], bytes: bool) -> Result<Self, DataError> {
-        let (place, file) = Beside::create(path)?;
-        let mut writer =
-            Self { place, file: BufWriter::new(file), event: event.into(), rows: 0, bytes };
-        writer.header().map_err(write_at(path))?;
-        Ok(writer)
-    }
-
-    /// Appends a row.
-    pub fn write(&mut self, row: &[f32]) -> Result<(), DataError> {
-        self.rows += 1;
-        let written = if self.bytes {
-            let bytes: Vec<u8> = row.iter().map(|&value| grey(value)).collect();
-            self.file.write_all(&bytes)
-        } else {
-            row.iter().try_for_each(|value| self.file.write_all(&value.to_le_bytes()))
-        };
-        written.map_err(write_at(self.place.path()))
-    }
-
-    /// Writes how many rows there are, and puts the file in its place.
-    pub fn finish(mut self) -> Result<(), DataError> {
-        let path = self.place.path().to_owned();
-        let finished = self.file.seek(SeekFrom::Start(0)).and_then(|_| self.header());
-        finished
-            .and_then(|()| self.file.flush())
-            .and_then(|()| self.place.finish())
-            .map_err(write_at(&path))
-    }
-
-    /// As long whatever the number of rows.
-    fn header(&mut self) -> io::Result<()> {
-        let (rows, descr) = (self.rows, if self.bytes { "|u1" } else { "<f4" });
-        let axes: String = self.event.iter().map(|axis| format!(" {axis},")).collect();
-        let text =
-            format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({rows},{axes}), }}");
-        const UNPADDED: usize = MAGIC.len() + 2 + 2;
-        let room = 20 - rows.to_string().len(); // The longest number has 20 digits.
-        let length = (UNPADDED + text.len() + room + 1).next_multiple_of(64) - UNPADDED;
-        self.file.write_all(MAGIC)?;
-        self.file.write_all(&[1, 0])?;
-        self.file.write_all(&(length as u16).to_le_bytes())?;
-        writeln!(self.file, "{text:<width$}", width = length - 1)
-    }
-}
-
-/// A grey value as a byte.
-pub(crate) fn grey(value: f32) -> u8 {
-    (value.clamp(0.0, 1.0) * 255.0).round() as u8
-}
-
-pub(crate) fn beside(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".dvae-tmp");
-    name.into()
-}
-
-/// Writes beside `path` and renames: the file is the old one or the new one, never a part.
-pub fn write_file(path: &Path, contents: &[u8]) -> Result<(), DataError> {
-    let beside = beside(path);
-    std::fs::write(&beside, contents).and_then(|()| std::fs::rename(&beside, path)).map_err(
-        |error| {
-            let _ = std::fs::remove_file(&beside);
-            write_at(path)(error)
-        },
-    )
-}
-
-/// A file beside its place, which goes if it never comes there.
-#[derive(Debug)]
-pub(crate) struct Beside {
-    path: PathBuf,
-    beside: PathBuf,
-}
-
-impl Beside {
-    pub(crate) fn create(path: &Path) -> Result<(Self, File), DataError> {
-        let beside = beside(path);
-        let file = File::create(&beside).map_err(write_at(path))?;
-        Ok((Self { path: path.into(), beside }, file))
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    pub(crate) fn finish(self) -> io::Result<()> {
-        std::fs::rename(&self.beside, &self.path)
-    }
-}
-
-impl Drop for Beside {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.beside);
-    }
-}
-
-pub(crate) fn write_at(path: &Path) -> impl Fn(io::Error) -> DataError {
-    move |source| DataError::Write { path: path.into(), source }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -458,28 +345,5 @@ mod tests {
         assert!(read(b"PK").unwrap_err().contains("no NPY file"));
         let long = [MAGIC, &[2, 0], &u32::MAX.to_le_bytes(), b"{"].concat();
         assert!(read(&long).unwrap_err().contains("too long"));
-    }
-
-    #[test]
-    fn what_is_written_is_read_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("ä z.npy");
-        for (bytes, expected) in [(false, [0.25f32, -2.0]), (true, [64.0 / 255.0, 0.0])] {
-            let mut writer = NpyWriter::create(&path, &[1, 2], bytes).unwrap();
-            for _ in 0..11 {
-                writer.write(&[0.25, -2.0]).unwrap();
-            }
-            writer.finish().unwrap();
-            assert!(std::fs::read(&path).unwrap().len().is_multiple_of(if bytes { 2 } else { 8 }));
-            let rows = read_npy_rows(&path, None).unwrap();
-            assert_eq!((rows.event.clone(), rows.count), (vec![1, 2], Some(11)));
-            assert!(rows.map(Result::unwrap).all(|row| row == expected));
-        }
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-        // One that is never finished leaves nothing, and what was there.
-        let before = std::fs::read(&path).unwrap();
-        NpyWriter::create(&path, &[2], false).unwrap().write(&[1.0, 2.0]).unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), before);
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

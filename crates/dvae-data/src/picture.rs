@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use image::{DynamicImage, ImageFormat, ImageReader, Limits};
 
-use crate::npy::{grey, write_at, write_file};
+use crate::beside::{grey, write_at, write_file};
 use crate::{DataError, Dataset, Rows};
 
 /// The most that a byte of a compressed picture can become: that of Deflate.

@@ -120,7 +120,7 @@ impl Dataset {
         let (mut bytes_of_rows, mut floats) = (vec![], vec![]);
         for row in rows {
             match bytes {
-                true => bytes_of_rows.extend(row?.into_iter().map(crate::npy::grey)),
+                true => bytes_of_rows.extend(row?.into_iter().map(crate::beside::grey)),
                 false => floats.extend(row?),
             }
         }

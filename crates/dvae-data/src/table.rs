@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use crate::npy::{Beside, write_at};
+use crate::beside::{Beside, write_at};
 use crate::{DataError, Rows};
 
 /// What stands for a missing cell, whatever its case.

@@ -7,6 +7,7 @@ mod network;
 mod pretrained;
 mod schema;
 mod train;
+mod typed;
 
 use std::path::Path;
 

@@ -1,31 +1,26 @@
 //! The loop around the step.
 
+mod report;
+mod step;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
+use burn::optim::ModuleOptimizer;
 use burn::tensor::Device;
 use dvae_corruption::Corruption;
-use dvae_data::{Dataset, Order};
-use dvae_kernels::{GlobalNormClip, gradient_norm};
-use dvae_losses::LossContext;
+use dvae_data::Dataset;
+use dvae_kernels::GlobalNormClip;
 use dvae_models::Vae;
-use dvae_random::{Draws, Key, Purpose};
+use dvae_random::Key;
 
 use crate::ahead::ahead;
-use crate::checkpoint::{Identity, Snapshot, State};
-use crate::evaluate::measure;
+use crate::checkpoint::{Identity, State};
 use crate::fit::check_fit;
 use crate::pending::{PendingStep, Read, read};
-use crate::step::Damaged;
-use crate::terms::PendingTerms;
-use crate::weights::save_weights;
-use crate::{
-    End, Event, Every, Interrupt, Observer, Report, Streams, TrainConfig, TrainError, Training,
-    Validation, average, checkpoint,
-};
+use crate::{End, Event, Every, Interrupt, Observer, TrainConfig, TrainError, checkpoint};
 
 /// Steps between two looks at the terms: reading them waits for the device.
 const STEPS_PER_READ: usize = 10;
@@ -93,13 +88,6 @@ struct Run<'a> {
     identity: Identity,
     train: &'a Dataset,
     validation: &'a Dataset,
-}
-
-/// A batch with its noise.
-struct Prepared<const D: usize> {
-    ids: Vec<u64>,
-    damaged: Damaged<D>,
-    latent: Draws,
 }
 
 impl<const D: usize, V: Vae<D>> Trainer<D, V> {
@@ -325,76 +313,6 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         })
     }
 
-    /// The batches of an epoch that are still to come, with their noise.
-    fn batches(
-        &self,
-        run: &Run,
-        epoch: usize,
-    ) -> Result<impl Iterator<Item = Prepared<D>> + Send + use<D, V>, TrainError> {
-        let (root, progress) = (self.root(), self.progress(epoch));
-        let order = root.purpose(Purpose::Shuffle).epoch(epoch as u64);
-        let rows = run.train.at_epoch(epoch as u64);
-        let batches =
-            rows.batches::<D>(self.config.batch_size, Order::Shuffled(order), &self.device)?;
-        let behind = self.state.steps % run.plan.per_epoch * self.config.accumulate;
-        let corruption = Arc::clone(&self.corruption);
-        let corruptions = self.config.objective.corruptions;
-        Ok(batches.skip(behind).map(move |batch| {
-            let mut streams = Streams::training(root, epoch, &batch.ids).at_progress(progress);
-            let draws = &mut streams.corruption;
-            let damaged =
-                Damaged::new(batch.clean, batch.observed, &*corruption, corruptions, draws);
-            let damaged = damaged.showing_holes(&*corruption);
-            Prepared { ids: batch.ids, damaged, latent: streams.latent }
-        }))
-    }
-
-    /// One step of the optimiser, from as many batches as it takes; none if they ended too early. The model goes
-    /// through by value, so that weights change in place.
-    fn step(
-        mut self,
-        batches: &mut impl Iterator<Item = Prepared<D>>,
-        run: &Run,
-        pending: &mut Vec<PendingStep>,
-    ) -> Self {
-        let (plan, step) = (&run.plan, self.state.steps);
-        let (batch_size, accumulate) = (self.config.batch_size, self.config.accumulate);
-        let first = step % plan.per_epoch * accumulate;
-        let wanted = (plan.batches - first).min(accumulate);
-        let in_step = (plan.rows - first * batch_size).min(wanted * batch_size);
-        let progress = plan.share_done(step);
-        let objective = &self.config.objective;
-        let mut sum = GradientsAccumulator::new();
-        let (mut rows, mut terms) = (vec![], vec![]);
-        for Prepared { ids, damaged, mut latent } in batches.take(wanted) {
-            let sampled = damaged.score(&self.model, objective, &mut latent);
-            let noise = &mut latent;
-            let context = &mut LossContext { progress, rows: plan.rows, noise };
-            let loss = objective.loss(&sampled, context);
-            terms.push(PendingTerms::new(&sampled, loss.clone()));
-            let share = ids.len() as f64 / in_step as f64;
-            let loss = if wanted == 1 { loss } else { loss * share };
-            sum.accumulate(&self.model, GradientsParams::from_grads(loss.backward(), &self.model));
-            rows.extend(ids);
-        }
-        if rows.len() < in_step {
-            return self;
-        }
-        let gradients = sum.grads();
-        let gradient_norm = gradient_norm(&self.model, &gradients, &self.device);
-        if let Some(clip) = &self.clip {
-            clip.measure(&self.model, &gradients);
-        }
-        let rate = self.learning_rate(step, plan);
-        self.model = self.optimizer.step(rate, self.model, gradients);
-        if let (Some(average), Some(decay)) = (self.average.take(), self.config.ema) {
-            self.average = Some(average::update(average, &self.model.valid(), decay, step));
-        }
-        self.state.steps += 1;
-        pending.push(PendingStep { step, rows, terms, gradient_norm });
-        self
-    }
-
     /// Reads, measures and saves what is due; says how the sitting ends, if it does.
     fn after_step(
         &mut self,
@@ -425,84 +343,6 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
             self.save(run, observers)?;
         }
         Ok(end)
-    }
-
-    /// Measures the bound on the held-out rows, and keeps the best weights.
-    fn measured(&mut self, run: &Run) -> Result<Report, TrainError> {
-        let model = self.usable();
-        let mut report = self.report(run, &model)?;
-        let last = self.state.steps - 1;
-        let warming_up = run.plan.share_done(last) < self.config.objective.kl.warm_up_end()
-            || self.progress(last / run.plan.per_epoch) < self.corruption.schedule_end();
-        let improvement = self.config.early_stopping.map_or(0.0, |early| early.improvement);
-        let bound = report.validation.corrupted.bound;
-        report.best = self.state.measured.take(bound, improvement, warming_up);
-        (self.state.terms, self.state.gradient_norm, self.seconds) = Default::default();
-        if report.best
-            && let Some(folder) = &self.weights
-        {
-            self.save_weights(folder, "best.safetensors", &model)?;
-        }
-        Ok(report)
-    }
-
-    fn report(&self, run: &Run, model: &V) -> Result<Report, TrainError> {
-        let plan = &run.plan;
-        let last = self.state.steps - 1;
-        let epoch = last / plan.per_epoch + 1;
-        let objective = &self.config.objective;
-        let on = |corruption: &dyn Corruption<D>| {
-            let (rows, key) = (self.config.batch_size, self.root());
-            let evaluation =
-                measure(model, run.validation, corruption, objective, key, rows, &self.device)?;
-            for value in [evaluation.mean.elbo, evaluation.bound] {
-                if !value.is_finite() {
-                    let term = "bound on held-out rows".to_owned();
-                    let (step, rows) = (last % plan.per_epoch + 1, vec![]);
-                    return Err(TrainError::NonFinite { term, value, epoch, step, rows });
-                }
-            }
-            Ok(evaluation)
-        };
-        let undamaged = self.corruption.at_null()?;
-        let terms = &self.state.terms;
-        Ok(Report {
-            epoch,
-            step: self.state.steps,
-            beta: objective.kl.beta(plan.share_done(last)),
-            learning_rate: self.learning_rate(last, plan),
-            gradient_norm: f64::from_bits(self.state.gradient_norm),
-            train: Training {
-                loss: terms.objective(),
-                mean: terms.mean(),
-                kl_per_latent: terms.kl_per_latent(),
-            },
-            validation: Validation { clean: on(&*undamaged)?, corrupted: on(&*self.corruption)? },
-            best: false,
-            seconds: self.seconds,
-        })
-    }
-
-    fn save(&self, run: &Run, observers: &mut [Box<dyn Observer>]) -> Result<(), TrainError> {
-        let Some(folder) = &self.checkpoints else { return Ok(()) };
-        let snapshot = Snapshot {
-            state: &self.state,
-            model: &self.model,
-            average: self.average.as_ref(),
-            optimizer: &self.optimizer,
-            run: &run.identity,
-        };
-        let saved = checkpoint::save(folder, &snapshot, self.config.keep)?;
-        tell(observers, &Event::Saved(&saved))
-    }
-
-    fn save_weights(&self, folder: &Path, name: &str, model: &V) -> Result<(), TrainError> {
-        save_weights(&folder.join(name), model, &self.description)
-    }
-
-    /// The model as it is measured and used.
-    fn usable(&self) -> V {
-        self.average.clone().unwrap_or_else(|| self.model.valid())
     }
 
     fn learning_rate(&self, step: usize, plan: &Plan) -> f64 {

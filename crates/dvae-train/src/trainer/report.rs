@@ -1,0 +1,101 @@
+//! What is measured and saved on the way.
+
+use std::path::Path;
+
+use dvae_corruption::Corruption;
+use dvae_models::Vae;
+
+use super::{Run, Trainer, tell};
+use crate::checkpoint::Snapshot;
+use crate::evaluate::measure;
+use crate::weights::save_weights;
+use crate::{Event, Observer, Report, TrainError, Training, Validation, checkpoint};
+
+impl<const D: usize, V: Vae<D>> Trainer<D, V> {
+    /// Measures the bound on the held-out rows, and keeps the best weights.
+    pub(super) fn measured(&mut self, run: &Run) -> Result<Report, TrainError> {
+        let model = self.usable();
+        let mut report = self.report(run, &model)?;
+        let last = self.state.steps - 1;
+        let warming_up = run.plan.share_done(last) < self.config.objective.kl.warm_up_end()
+            || self.progress(last / run.plan.per_epoch) < self.corruption.schedule_end();
+        let improvement = self.config.early_stopping.map_or(0.0, |early| early.improvement);
+        let bound = report.validation.corrupted.bound;
+        report.best = self.state.measured.take(bound, improvement, warming_up);
+        (self.state.terms, self.state.gradient_norm, self.seconds) = Default::default();
+        if report.best
+            && let Some(folder) = &self.weights
+        {
+            self.save_weights(folder, "best.safetensors", &model)?;
+        }
+        Ok(report)
+    }
+
+    fn report(&self, run: &Run, model: &V) -> Result<Report, TrainError> {
+        let plan = &run.plan;
+        let last = self.state.steps - 1;
+        let epoch = last / plan.per_epoch + 1;
+        let objective = &self.config.objective;
+        let on = |corruption: &dyn Corruption<D>| {
+            let (rows, key) = (self.config.batch_size, self.root());
+            let evaluation =
+                measure(model, run.validation, corruption, objective, key, rows, &self.device)?;
+            for value in [evaluation.mean.elbo, evaluation.bound] {
+                if !value.is_finite() {
+                    let term = "bound on held-out rows".to_owned();
+                    let (step, rows) = (last % plan.per_epoch + 1, vec![]);
+                    return Err(TrainError::NonFinite { term, value, epoch, step, rows });
+                }
+            }
+            Ok(evaluation)
+        };
+        let undamaged = self.corruption.at_null()?;
+        let terms = &self.state.terms;
+        Ok(Report {
+            epoch,
+            step: self.state.steps,
+            beta: objective.kl.beta(plan.share_done(last)),
+            learning_rate: self.learning_rate(last, plan),
+            gradient_norm: f64::from_bits(self.state.gradient_norm),
+            train: Training {
+                loss: terms.objective(),
+                mean: terms.mean(),
+                kl_per_latent: terms.kl_per_latent(),
+            },
+            validation: Validation { clean: on(&*undamaged)?, corrupted: on(&*self.corruption)? },
+            best: false,
+            seconds: self.seconds,
+        })
+    }
+
+    pub(super) fn save(
+        &self,
+        run: &Run,
+        observers: &mut [Box<dyn Observer>],
+    ) -> Result<(), TrainError> {
+        let Some(folder) = &self.checkpoints else { return Ok(()) };
+        let snapshot = Snapshot {
+            state: &self.state,
+            model: &self.model,
+            average: self.average.as_ref(),
+            optimizer: &self.optimizer,
+            run: &run.identity,
+        };
+        let saved = checkpoint::save(folder, &snapshot, self.config.keep)?;
+        tell(observers, &Event::Saved(&saved))
+    }
+
+    pub(super) fn save_weights(
+        &self,
+        folder: &Path,
+        name: &str,
+        model: &V,
+    ) -> Result<(), TrainError> {
+        save_weights(&folder.join(name), model, &self.description)
+    }
+
+    /// The model as it is measured and used.
+    pub(super) fn usable(&self) -> V {
+        self.average.clone().unwrap_or_else(|| self.model.valid())
+    }
+}

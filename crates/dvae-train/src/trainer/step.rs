@@ -1,0 +1,95 @@
+//! One step: batches with their noise, gradients, weights.
+
+use std::sync::Arc;
+
+use burn::optim::{GradientsAccumulator, GradientsParams};
+use dvae_data::Order;
+use dvae_kernels::gradient_norm;
+use dvae_losses::LossContext;
+use dvae_models::Vae;
+use dvae_random::{Draws, Purpose};
+
+use super::{Run, Trainer};
+use crate::pending::PendingStep;
+use crate::step::Damaged;
+use crate::terms::PendingTerms;
+use crate::{Streams, TrainError, average};
+
+/// A batch with its noise.
+pub(super) struct Prepared<const D: usize> {
+    ids: Vec<u64>,
+    damaged: Damaged<D>,
+    latent: Draws,
+}
+
+impl<const D: usize, V: Vae<D>> Trainer<D, V> {
+    /// The batches of an epoch that are still to come, with their noise.
+    pub(super) fn batches(
+        &self,
+        run: &Run,
+        epoch: usize,
+    ) -> Result<impl Iterator<Item = Prepared<D>> + Send + use<D, V>, TrainError> {
+        let (root, progress) = (self.root(), self.progress(epoch));
+        let order = root.purpose(Purpose::Shuffle).epoch(epoch as u64);
+        let rows = run.train.at_epoch(epoch as u64);
+        let batches =
+            rows.batches::<D>(self.config.batch_size, Order::Shuffled(order), &self.device)?;
+        let behind = self.state.steps % run.plan.per_epoch * self.config.accumulate;
+        let corruption = Arc::clone(&self.corruption);
+        let corruptions = self.config.objective.corruptions;
+        Ok(batches.skip(behind).map(move |batch| {
+            let mut streams = Streams::training(root, epoch, &batch.ids).at_progress(progress);
+            let draws = &mut streams.corruption;
+            let damaged =
+                Damaged::new(batch.clean, batch.observed, &*corruption, corruptions, draws);
+            let damaged = damaged.showing_holes(&*corruption);
+            Prepared { ids: batch.ids, damaged, latent: streams.latent }
+        }))
+    }
+
+    /// One step of the optimiser, from as many batches as it takes; none if they ended too early. The model goes
+    /// through by value, so that weights change in place.
+    pub(super) fn step(
+        mut self,
+        batches: &mut impl Iterator<Item = Prepared<D>>,
+        run: &Run,
+        pending: &mut Vec<PendingStep>,
+    ) -> Self {
+        let (plan, step) = (&run.plan, self.state.steps);
+        let (batch_size, accumulate) = (self.config.batch_size, self.config.accumulate);
+        let first = step % plan.per_epoch * accumulate;
+        let wanted = (plan.batches - first).min(accumulate);
+        let in_step = (plan.rows - first * batch_size).min(wanted * batch_size);
+        let progress = plan.share_done(step);
+        let objective = &self.config.objective;
+        let mut sum = GradientsAccumulator::new();
+        let (mut rows, mut terms) = (vec![], vec![]);
+        for Prepared { ids, damaged, mut latent } in batches.take(wanted) {
+            let sampled = damaged.score(&self.model, objective, &mut latent);
+            let noise = &mut latent;
+            let context = &mut LossContext { progress, rows: plan.rows, noise };
+            let loss = objective.loss(&sampled, context);
+            terms.push(PendingTerms::new(&sampled, loss.clone()));
+            let share = ids.len() as f64 / in_step as f64;
+            let loss = if wanted == 1 { loss } else { loss * share };
+            sum.accumulate(&self.model, GradientsParams::from_grads(loss.backward(), &self.model));
+            rows.extend(ids);
+        }
+        if rows.len() < in_step {
+            return self;
+        }
+        let gradients = sum.grads();
+        let gradient_norm = gradient_norm(&self.model, &gradients, &self.device);
+        if let Some(clip) = &self.clip {
+            clip.measure(&self.model, &gradients);
+        }
+        let rate = self.learning_rate(step, plan);
+        self.model = self.optimizer.step(rate, self.model, gradients);
+        if let (Some(average), Some(decay)) = (self.average.take(), self.config.ema) {
+            self.average = Some(average::update(average, &self.model.valid(), decay, step));
+        }
+        self.state.steps += 1;
+        pending.push(PendingStep { step, rows, terms, gradient_norm });
+        self
+    }
+}
