@@ -77,9 +77,9 @@ fn run(args: &Args) -> Result<(), Error> {
         sheet = sheet.captioned(names, Tensor::cat(images, 0));
     }
     folder.write("contact_sheet.png", &sheet.png())?;
-    let catalogue = CorruptionConfig::catalogue();
-    folder.write("catalogue.txt", catalogue.as_bytes())?;
-    println!("{catalogue}");
+    let catalog = CorruptionConfig::catalog();
+    folder.write("catalog.txt", catalog.as_bytes())?;
+    println!("{catalog}");
     println!("A picture of each is in {}", folder.path().display());
     Ok(())
 }

@@ -16,7 +16,7 @@ const SCALE: Scale = Scale {
 };
 
 impl Corruption<4> for LostLines {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut Draws) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
         let [rows, _, height, _] = clean.dims();
         let device = clean.device();
         let rates = Tensor::<1>::from_data(self.strength().of_rows(draws).as_slice(), &device);

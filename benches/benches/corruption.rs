@@ -7,7 +7,7 @@
 
 use divan::Bencher;
 use dvae::prelude::*;
-use dvae::random::Draws;
+use dvae::random::RowStreams;
 use dvae_benches::{BATCH, backends, device};
 
 #[global_allocator]
@@ -35,7 +35,7 @@ const PROCESSES: [&str; 13] = [
 ];
 
 /// Every draw of a step of training.
-fn draws(epoch: u64) -> Draws {
+fn draws(epoch: u64) -> RowStreams {
     let ids: Vec<u64> = (0..BATCH as u64).collect();
     Key::new(1).purpose(Purpose::Corruption).epoch(epoch).rows(&ids)
 }

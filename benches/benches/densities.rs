@@ -24,7 +24,7 @@ const LAWS: [&str; 11] = [
     "learned-normal",
     "learned-laplace",
     "student-t",
-    "discretised-logistic",
+    "discretized-logistic",
     "mixture-of-5",
     "categorical",
     "poisson",
@@ -39,7 +39,7 @@ fn config(name: &str) -> LikelihoodConfig {
         "learned-normal" => LikelihoodConfig::LearnedNormal { min_scale: 1e-3 },
         "learned-laplace" => LikelihoodConfig::LearnedLaplace { min_scale: 1e-3 },
         "student-t" => LikelihoodConfig::StudentT { min_scale: 1e-3, min_degrees: 3.0 },
-        "discretised-logistic" | "mixture-of-5" => LikelihoodConfig::DiscretisedLogistic {
+        "discretized-logistic" | "mixture-of-5" => LikelihoodConfig::DiscretizedLogistic {
             levels: 256,
             components: if name == "mixture-of-5" { 5 } else { 1 },
             min_scale: 1e-3,
@@ -65,7 +65,7 @@ fn of_128x784(bencher: Bencher, name: &str) {
         | "learned-normal"
         | "learned-laplace"
         | "student-t" => u,
-        "discretised-logistic" | "mixture-of-5" => (u * 255.0).round() / 255.0,
+        "discretized-logistic" | "mixture-of-5" => (u * 255.0).round() / 255.0,
         _ => (u * 9.0).round(),
     };
     bencher.bench_local(|| {

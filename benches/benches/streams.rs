@@ -23,7 +23,7 @@ const WIDTHS: [usize; 2] = [784, 12_288];
 fn fill(
     bencher: Bencher,
     width: usize,
-    draw: impl Fn(&mut dvae::random::Draws, [usize; 2], &Device),
+    draw: impl Fn(&mut dvae::random::RowStreams, [usize; 2], &Device),
 ) {
     let device = device(backends()[0]);
     let ids: Vec<u64> = (0..ROWS as u64).collect();

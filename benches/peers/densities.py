@@ -5,7 +5,7 @@
 
 Runs the benchmark `densities`, then the same on as many threads in PyTorch, eager and compiled, and prints
 milliseconds and how many times as long PyTorch takes. Links are the same: ln(1 + eʳ) above the same floors. PyTorch
-has no discretised logistic law: it is written out as PixelCNN++ does.
+has no discretized logistic law: it is written out as PixelCNN++ does.
 """
 
 import time
@@ -54,7 +54,7 @@ LAWS = {
     "learned-laplace": (2, unit, lambda x, o: D.Laplace(o[:, 0], FLOOR + F.softplus(o[:, 1]), **options).log_prob(x)),
     "student-t": (3, unit, lambda x, o: D.StudentT(
         3 + F.softplus(o[:, 2]), o[:, 0], FLOOR + F.softplus(o[:, 1]), **options).log_prob(x)),
-    "discretised-logistic": (2, level, lambda x, o: logistic(x, o[:, 0], FLOOR + F.softplus(o[:, 1]))),
+    "discretized-logistic": (2, level, lambda x, o: logistic(x, o[:, 0], FLOOR + F.softplus(o[:, 1]))),
     "mixture-of-5": (15, level, mixture),
     "categorical": (10, count, lambda x, o: -F.cross_entropy(o, x.long(), reduction="none")),
     "poisson": (1, count, lambda x, o: D.Poisson(F.softplus(o[:, 0]), **options).log_prob(x)),

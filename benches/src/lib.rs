@@ -4,7 +4,7 @@ use dvae::burn::optim::{GradientsParams, ModuleOptimizer};
 use dvae::burn::tensor::Device;
 use dvae::kernels::Adam;
 use dvae::prelude::*;
-use dvae::train::{Streams, denoising_elbo};
+use dvae::train::{BatchNoise, denoising_elbo};
 
 /// Rows a step, where nothing else is said.
 pub const BATCH: usize = 128;
@@ -38,11 +38,11 @@ pub fn conv(device: &Device) -> dvae::models::ConvVae {
 }
 
 /// Training steps on the same rows, each with noise of its own.
-#[allow(missing_debug_implementations)] // Burn's optimiser has none.
+#[allow(missing_debug_implementations)] // Burn's optimizer has none.
 pub struct Steps<V> {
     /// Taken out while a step is under way, so that weights change in place.
     model: Option<V>,
-    optimiser: ModuleOptimizer,
+    optimizer: ModuleOptimizer,
     clean: Tensor<4>,
     ids: Vec<u64>,
     taken: usize,
@@ -53,19 +53,19 @@ impl<V: Vae<4>> Steps<V> {
     /// Of a model on `rows` images.
     pub fn new(model: V, rows: usize, device: &Device) -> Self {
         let (clean, ids) = images(rows, device);
-        let (model, optimiser) = (Some(model.train()), Adam::default().init());
-        Self { model, optimiser, clean, ids, taken: 0, device: device.clone() }
+        let (model, optimizer) = (Some(model.train()), Adam::default().init());
+        Self { model, optimizer, clean, ids, taken: 0, device: device.clone() }
     }
 
     /// Corrupts, infers, decodes, scores, differentiates and steps; waits for the device.
     pub fn step(&mut self) {
         let process = Gaussian::new(0.3).expect("a scale");
         let model = self.model.take().expect("a model between steps");
-        let mut streams = Streams::training(Key::new(1), self.taken, &self.ids);
+        let mut streams = BatchNoise::training(Key::new(1), self.taken, &self.ids);
         self.taken += 1;
         let elbo = denoising_elbo(&model, self.clean.clone(), &process, &mut streams);
         let gradients = GradientsParams::from_grads(elbo.loss().backward(), &model);
-        self.model = Some(self.optimiser.step(1e-3, model, gradients));
+        self.model = Some(self.optimizer.step(1e-3, model, gradients));
         self.device.sync().expect("a device that works");
     }
 }

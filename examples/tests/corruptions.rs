@@ -19,8 +19,8 @@ fn page(name: &str) -> String {
 fn the_gallery_draws_every_process_and_lists_it() {
     let folder = tempfile::tempdir().unwrap();
     let text = printed(&run("corruption_gallery", folder.path(), &["--out", "gallery"]));
-    let catalogue = CorruptionConfig::catalogue();
-    assert!(text.contains(&catalogue));
+    let catalog = CorruptionConfig::catalog();
+    assert!(text.contains(&catalog));
     let gallery = folder.path().join("gallery");
     for config in CorruptionConfig::all() {
         let file = gallery.join(format!("{}.png", config.name()));
@@ -28,7 +28,7 @@ fn the_gallery_draws_every_process_and_lists_it() {
         assert!(picture.event()[2] > 5 * 124, "{}", file.display());
     }
     assert!(gallery.join("contact_sheet.png").is_file());
-    assert_eq!(fs::read_to_string(gallery.join("catalogue.txt")).unwrap(), catalogue);
+    assert_eq!(fs::read_to_string(gallery.join("catalog.txt")).unwrap(), catalog);
 
     // A picture of the user's own, one that is none, and a folder that is not empty.
     let device = Backend::first().unwrap().device().unwrap();
@@ -84,7 +84,7 @@ fn a_corruption_of_ones_own_trains_a_model_that_mends_it() {
 #[test]
 fn the_pages_show_what_there_is() {
     let corruptions = page("docs/corruptions.md");
-    assert!(corruptions.contains(&CorruptionConfig::catalogue()), "the catalogue has changed");
+    assert!(corruptions.contains(&CorruptionConfig::catalog()), "the catalog has changed");
     for config in CorruptionConfig::all() {
         let section = format!("\n### {}\n", config.name());
         assert!(corruptions.contains(&section), "{} has no section", config.name());

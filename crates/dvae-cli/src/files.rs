@@ -161,7 +161,7 @@ fn check_output(input: &Path, output: &Path) -> Result<(), Error> {
 
 /// The rows of a file for a model; an error if they are not what it is for.
 ///
-/// A grey model sees colours as grey, and the other way round. An array may have another shape: see
+/// A gray model sees colors as gray, and the other way round. An array may have another shape: see
 /// [`Pretrained::fits`].
 pub(crate) fn rows_for(
     model: &Pretrained,
@@ -169,7 +169,7 @@ pub(crate) fn rows_for(
     options: &ReadOptions,
 ) -> Result<Rows, Error> {
     let kind = FileKind::of(path)?;
-    // A picture of another kind of colour is changed, and its sides stay what they are.
+    // A picture of another kind of color is changed, and its sides stay what they are.
     let rows = match (kind, model.event()) {
         (FileKind::Picture, &[channels @ (1 | 3), ..]) => {
             picture_rows_in(vec![path.into()], channels)?
@@ -283,7 +283,7 @@ pub(crate) fn grid(rows: &[(String, Vec<Vec<f32>>)], event: &[usize]) -> Result<
 /// Writes what a command made to the file that was asked for: pictures as one, or rows of an array or a table.
 pub(crate) fn write_rows(
     path: &Path,
-    labelled: &[(String, Vec<Vec<f32>>)],
+    labeled: &[(String, Vec<Vec<f32>>)],
     event: &[usize],
 ) -> Result<(), Error> {
     if FileKind::by_name(path) == Some(FileKind::Picture) {
@@ -294,10 +294,10 @@ pub(crate) fn write_rows(
             )
             .into());
         }
-        return Ok(write_file(path, &grid(labelled, event)?.png())?);
+        return Ok(write_file(path, &grid(labeled, event)?.png())?);
     }
     let mut writer = RowWriter::create(path, event, None, false)?;
-    for row in labelled.iter().flat_map(|(_, rows)| rows) {
+    for row in labeled.iter().flat_map(|(_, rows)| rows) {
         writer.write(row)?;
     }
     writer.finish()

@@ -34,14 +34,14 @@ fn a_model_trains_and_denoises_on_every_back_end_and_its_weights_go_everywhere()
         ok(folder.path(), &["train", "--resume", backend, "--backend", backend, "--quiet"]);
         let cleaned = format!("{backend}.png");
         ok(folder.path(), &["denoise", backend, "a.png", "-o", &cleaned, "--backend", backend]);
-        // What one back end trained, another one uses, to the same grey values or nearly.
+        // What one back end trained, another one uses, to the same gray values or nearly.
         ok(folder.path(), &["denoise", backend, "a.png", "-o", "flex.png"]);
-        let grey = |name: &str| {
+        let gray = |name: &str| {
             let row =
                 dvae::data::picture_row(&fs::read(folder.path().join(name)).unwrap()).unwrap();
             row.mean()
         };
-        let pairs = grey(&cleaned).into_iter().zip(grey("flex.png"));
+        let pairs = gray(&cleaned).into_iter().zip(gray("flex.png"));
         assert!(pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) < 1.5 / 255.0, "{backend}");
     }
 }

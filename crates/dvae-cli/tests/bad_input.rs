@@ -40,7 +40,7 @@ fn experiments_with_mistakes_are_refused_before_anything_is_written() {
             &[
                 "small.toml",
                 "--set",
-                "data.binarisation=dynamic",
+                "data.binarization=dynamic",
                 "--set",
                 "model.likelihood={ law = \"categorical\", classes = 1 }",
             ],
@@ -120,10 +120,10 @@ fn files_that_a_model_is_not_for_are_refused_by_name() {
         let error = refused(folder.path(), arguments);
         assert!(error.contains(expected), "{arguments:?}: {error}");
     }
-    // A colour picture of the right sides is seen as grey.
-    let colour = vec![0.25; 3 * 28 * 28];
-    dvae::data::write_picture(&at("colour.png"), &colour, &[3, 28, 28]).unwrap();
-    ok(folder.path(), &["denoise", "run", "colour.png", "-o", "grey.png"]);
+    // A color picture of the right sides is seen as gray.
+    let color = vec![0.25; 3 * 28 * 28];
+    dvae::data::write_picture(&at("color.png"), &color, &[3, 28, 28]).unwrap();
+    ok(folder.path(), &["denoise", "run", "color.png", "-o", "gray.png"]);
 }
 
 #[test]

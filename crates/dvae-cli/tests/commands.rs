@@ -161,7 +161,7 @@ test = 0.1
 network = "mlp"
 latent = 2
 hidden = [32]
-likelihood = { law = "normal", scale = 0.1 }
+likelihood = { type = "normal", scale = 0.1 }
 [train]
 epochs = 60
 batch_size = 32

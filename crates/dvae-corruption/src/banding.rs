@@ -1,7 +1,7 @@
 //! Banding: every line of pixels has an offset of its own, as in a sensor that is read out line by line.
 
 use burn::tensor::Tensor;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::rows::{clip, each_image};
 use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
@@ -44,7 +44,7 @@ fn shift(pixels: &mut [f32], width: usize, offsets: &[f32], sigma: f32) {
 }
 
 impl Corruption<4> for Banding {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut Draws) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
         each_image(self.strength(), clean, draws, |image, out, sigma, draws| {
             let mut offsets = vec![0.0; image.height];
             draws.normal(&mut offsets);

@@ -1,7 +1,7 @@
 //! Brightness: everything lighter or darker by the same amount.
 
 use burn::tensor::Tensor;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::entries::{Law, Noise, Value, each_entry};
 use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
@@ -49,7 +49,7 @@ impl Law for Shift {
 }
 
 impl<const D: usize> Corruption<D> for Brightness {
-    fn corrupt(&self, clean: Tensor<D>, draws: &mut Draws) -> Corrupted<D> {
+    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> Corrupted<D> {
         each_entry(Shift, Corruption::<D>::strength(self), clean, draws)
     }
 

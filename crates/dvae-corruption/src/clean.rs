@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::kind::Basic;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 
@@ -11,7 +11,7 @@ use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 pub struct Clean;
 
 impl<const D: usize, K: Basic> Corruption<D, K> for Clean {
-    fn corrupt(&self, clean: Tensor<D, K>, _draws: &mut Draws) -> Corrupted<D, K> {
+    fn corrupt(&self, clean: Tensor<D, K>, _draws: &mut RowStreams) -> Corrupted<D, K> {
         Corrupted::unchanged(clean)
     }
 

@@ -1,7 +1,7 @@
 //! Clipping: what is too high or too low is cut off, as by a sensor that saturates.
 
 use burn::tensor::Tensor;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::entries::{Law, Noise, Value, each_entry};
 use crate::error::range;
@@ -62,7 +62,7 @@ impl Law for Cut {
 }
 
 impl<const D: usize> Corruption<D> for Clipping {
-    fn corrupt(&self, clean: Tensor<D>, draws: &mut Draws) -> Corrupted<D> {
+    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> Corrupted<D> {
         each_entry(Cut { range: self.range }, Corruption::<D>::strength(self), clean, draws)
     }
 

@@ -7,7 +7,7 @@ use strum::{IntoStaticStr, VariantNames};
 use crate::{
     Banding, Brightness, Clean, Clipping, Contrast, Corruption, CorruptionError, DeadLines,
     DeadPixels, Defocus, Dropout, Gamma, Gaussian, GaussianBlur, Haze, Impulse, Jpeg, Laplace,
-    Level, Masking, MotionBlur, Occlusion, OneOf, Part, Pixelate, Quantisation, Rotation,
+    Level, Masking, MotionBlur, Occlusion, OneOf, Part, Pixelate, Quantization, Rotation,
     SaltAndPepper, SaltLaw, Saturation, Sequence, Shape, Shear, Shot, ShowMask, Sometimes, Spatter,
     Speckle, Strength, Translation, Uniform, Zigzag, Zoom,
 };
@@ -24,7 +24,7 @@ use crate::{
 /// ```
 ///
 /// A level that is left out is severity 3. What a level means is the process's own `SCALE`;
-/// [`CorruptionConfig::catalogue`] lists them all.
+/// [`CorruptionConfig::catalog`] lists them all.
 ///
 /// As text, for command lines: `gaussian`, `gaussian:0.3`, `gaussian:0.1..0.5` (uniform for each row),
 /// `gaussian@4` (a severity), several joined by `+` (one after the other); `mixed` is one of none and
@@ -103,8 +103,8 @@ pub enum CorruptionConfig {
         #[serde(default)]
         level: Level,
     },
-    /// [`Quantisation`].
-    Quantisation {
+    /// [`Quantization`].
+    Quantization {
         #[serde(default)]
         level: Level,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -343,8 +343,8 @@ impl CorruptionConfig {
                     Box::new(Impulse::new(*level)?.values(*low, *high)?)
                 }
                 Self::Shot { level } => Box::new(Shot::new(*level)?),
-                Self::Quantisation { level, clip } => {
-                    clipped(Quantisation::new(*level)?, *clip, Quantisation::clipped)?
+                Self::Quantization { level, clip } => {
+                    clipped(Quantization::new(*level)?, *clip, Quantization::clipped)?
                 }
                 Self::Clipping { level, range: [low, high] } => {
                     Box::new(Clipping::new(*level)?.of_range(*low, *high)?)

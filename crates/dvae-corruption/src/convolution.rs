@@ -18,7 +18,7 @@ pub(crate) struct Kernel(Vec<Tap>);
 
 impl Kernel {
     /// Of taps with weights of at least 0, not all 0.
-    pub(crate) fn normalised(mut taps: Vec<Tap>) -> Self {
+    pub(crate) fn normalized(mut taps: Vec<Tap>) -> Self {
         taps.retain(|tap| tap.weight > 0.0);
         let sum: f32 = taps.iter().map(|tap| tap.weight).sum();
         taps.iter_mut().for_each(|tap| tap.weight /= sum);
@@ -106,10 +106,10 @@ impl WithSimd for Sum<'_> {
                     *sum += tap.weight * value;
                 }
             }
-            let centre = i * CHUNK + above * stride + beside;
-            let centre = &values[centre..centre + CHUNK];
-            for ((out, sum), &centre) in out.iter_mut().zip(sums).zip(centre) {
-                *out = if (sum - centre).abs() <= ROUNDING * centre.abs() { centre } else { sum };
+            let center = i * CHUNK + above * stride + beside;
+            let center = &values[center..center + CHUNK];
+            for ((out, sum), &center) in out.iter_mut().zip(sums).zip(center) {
+                *out = if (sum - center).abs() <= ROUNDING * center.abs() { center } else { sum };
             }
         }
     }
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn a_mean_of_equal_values_is_that_value() {
         let taps = (0..31).map(|i| Tap { dy: 0, dx: i - 15, weight: 1.0 + i as f32 });
-        let kernel = Kernel::normalised(taps.collect());
+        let kernel = Kernel::normalized(taps.collect());
         for value in [1.0, 0.3, 0.0] {
             let pixels = [value; 12];
             let mut out = [9.0; 12];
@@ -133,14 +133,14 @@ mod tests {
     }
 
     #[test]
-    fn a_tap_reads_its_neighbour_and_the_edge_counts_beyond() {
+    fn a_tap_reads_its_neighbor_and_the_edge_counts_beyond() {
         let pixels = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
         let image = Image { pixels: &pixels, channels: 1, height: 2, width: 3 };
         let mut out = [0.0; 6];
-        Kernel::normalised(vec![Tap { dy: 1, dx: -1, weight: 5.0 }]).convolve(image, &mut out);
+        Kernel::normalized(vec![Tap { dy: 1, dx: -1, weight: 5.0 }]).convolve(image, &mut out);
         assert_eq!(out, [4.0, 4.0, 5.0, 4.0, 4.0, 5.0]);
         let both = [Tap { dy: 0, dx: 0, weight: 1.0 }, Tap { dy: 0, dx: 2, weight: 3.0 }];
-        Kernel::normalised(both.into()).convolve(image, &mut out);
+        Kernel::normalized(both.into()).convolve(image, &mut out);
         assert_eq!(out, [2.5, 2.75, 3.0, 5.5, 5.75, 6.0]);
     }
 }

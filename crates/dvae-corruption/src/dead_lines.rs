@@ -1,7 +1,7 @@
 //! Dead lines: a fixed pattern of columns that are stuck, as one sensor has.
 
 use burn::tensor::Tensor;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::rows::each_image;
 use crate::sensor::{Part, pattern, stick};
@@ -45,7 +45,7 @@ impl DeadLines {
 }
 
 impl Corruption<4> for DeadLines {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut Draws) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
         let [.., width] = clean.dims();
         let pattern = pattern(self.sensor, Part::Line, width);
         each_image(self.strength(), clean, draws, |_, out, rate, _| stick(out, &pattern, rate))

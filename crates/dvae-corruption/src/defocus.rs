@@ -1,7 +1,7 @@
 //! Defocus: every point becomes a disc, as behind a lens that is out of focus.
 
 use burn::tensor::Tensor;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::convolution::{Kernel, Tap};
 use crate::rows::{clip, each_image};
@@ -45,11 +45,11 @@ fn disc(radius: f32) -> Kernel {
         let distance = ((dy * dy + dx * dx) as f32).sqrt();
         Tap { dy, dx, weight: (radius + 1.0 - distance).clamp(0.0, 1.0) }
     };
-    Kernel::normalised(taps.map(inside).collect())
+    Kernel::normalized(taps.map(inside).collect())
 }
 
 impl Corruption<4> for Defocus {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut Draws) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
         each_image(self.strength(), clean, draws, |image, out, radius, _| {
             disc(radius).convolve(image, out);
             clip(out);
@@ -69,7 +69,7 @@ impl Corruption<4> for Defocus {
 mod tests {
     use super::*;
 
-    // Radius 0.5: the middle counts whole, its 4 neighbours half, the corners (at √2) 1.5 − √2.
+    // Radius 0.5: the middle counts whole, its 4 neighbors half, the corners (at √2) 1.5 − √2.
     #[test]
     fn weighs_a_pixel_by_how_far_it_is_inside() {
         let kernel = disc(0.5);

@@ -1,7 +1,7 @@
 //! Dropout `Drop(ν)`: entries are erased with probability `ν`, and the others grow to make up for it.
 
 use burn::tensor::Tensor;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::entries::{Law, Noise, Value, each_entry};
 use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
@@ -53,7 +53,7 @@ impl Law for Drop {
 }
 
 impl<const D: usize> Corruption<D> for Dropout {
-    fn corrupt(&self, clean: Tensor<D>, draws: &mut Draws) -> Corrupted<D> {
+    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> Corrupted<D> {
         each_entry(Drop, Corruption::<D>::strength(self), clean, draws)
     }
 

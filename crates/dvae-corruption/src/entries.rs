@@ -1,14 +1,14 @@
 //! Processes that look at one entry at a time, whatever the rank.
 //!
 //! A law is written once, over [`Value`]. Where tensors lie in the host's memory it runs number by
-//! number, in one vectorised pass that makes the noise, applies it and notes what changed; anywhere
+//! number, in one vectorized pass that makes the noise, applies it and notes what changed; anywhere
 //! else it runs tensor by tensor, in Burn's operations on the device.
 
 use std::ops::{Add, Mul, Sub};
 
 use burn::tensor::{Bool, Tensor};
 use dvae_kernels::{math, on_host};
-use dvae_random::{Draws, Pieces};
+use dvae_random::{Pieces, RowStreams};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -190,7 +190,7 @@ pub(crate) fn each_entry<const D: usize, L: Law>(
     law: L,
     strength: Strength,
     clean: Tensor<D>,
-    draws: &mut Draws,
+    draws: &mut RowStreams,
 ) -> Corrupted<D> {
     let levels = levels(strength, clean.dims()[0], draws);
     let null = strength.scale.null as f32;
@@ -207,7 +207,7 @@ pub(crate) fn each_entry<const D: usize, L: Law>(
 /// # Panics
 ///
 /// If there are more rows or fewer than streams.
-pub(crate) fn levels(strength: Strength, rows: usize, draws: &mut Draws) -> Vec<f32> {
+pub(crate) fn levels(strength: Strength, rows: usize, draws: &mut RowStreams) -> Vec<f32> {
     let streams = draws.ids().len();
     assert_eq!(rows, streams, "{rows} rows cannot be damaged with the noise of {streams}");
     strength.of_rows(draws)
@@ -218,7 +218,7 @@ fn on_the_device<const D: usize, L: Law>(
     null: f32,
     levels: &[f32],
     clean: Tensor<D>,
-    draws: &mut Draws,
+    draws: &mut RowStreams,
 ) -> Corrupted<D> {
     let (shape, device) = (clean.shape(), clean.device());
     let noise = match L::NOISE {

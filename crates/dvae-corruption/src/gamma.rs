@@ -1,7 +1,7 @@
 //! Gamma: a power law between the values, as of a wrongly calibrated display.
 
 use burn::tensor::Tensor;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::entries::{Law, Noise, Value, each_entry};
 use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
@@ -53,7 +53,7 @@ impl Law for Power {
 }
 
 impl<const D: usize> Corruption<D> for Gamma {
-    fn corrupt(&self, clean: Tensor<D>, draws: &mut Draws) -> Corrupted<D> {
+    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> Corrupted<D> {
         each_entry(Power, Corruption::<D>::strength(self), clean, draws)
     }
 

@@ -1,7 +1,7 @@
 //! Additive Gaussian noise `N(0, σ²)`, clipped to a range if asked.
 
 use burn::tensor::Tensor;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::clip::Clip;
 use crate::entries::{Law, Noise, Value, each_entry};
@@ -61,7 +61,7 @@ impl Law for Add {
 }
 
 impl<const D: usize> Corruption<D> for Gaussian {
-    fn corrupt(&self, clean: Tensor<D>, draws: &mut Draws) -> Corrupted<D> {
+    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> Corrupted<D> {
         each_entry(Add { clip: self.clip }, Corruption::<D>::strength(self), clean, draws)
     }
 

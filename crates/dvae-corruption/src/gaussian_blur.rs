@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use dvae_kernels::math::exp;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::convolution::{Kernel, Tap};
 use crate::error::count;
@@ -55,7 +55,7 @@ pub(crate) fn blur(image: Image, sigma: f32, reach: Option<usize>, out: &mut [f3
     let reach = reach.unwrap_or((3.0 * sigma).ceil() as usize) as isize;
     let weight = |d: isize| exp(-0.5 * (d as f32 / sigma).powi(2));
     let along = |tap: fn(isize, f32) -> Tap| {
-        Kernel::normalised((-reach..=reach).map(|d| tap(d, weight(d))).collect())
+        Kernel::normalized((-reach..=reach).map(|d| tap(d, weight(d))).collect())
     };
     let mut across = vec![0.0; out.len()];
     along(|dx, weight| Tap { dy: 0, dx, weight }).convolve(image, &mut across);
@@ -63,7 +63,7 @@ pub(crate) fn blur(image: Image, sigma: f32, reach: Option<usize>, out: &mut [f3
 }
 
 impl Corruption<4> for GaussianBlur {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut Draws) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
         each_image(self.strength(), clean, draws, |image, out, sigma, _| {
             blur(image, sigma, self.reach, out);
             clip(out);

@@ -1,7 +1,7 @@
 //! Haze: fog of low frequency before the scene.
 
 use burn::tensor::Tensor;
-use dvae_random::{Draws, RowDraws};
+use dvae_random::{RowStream, RowStreams};
 
 use crate::rows::{clip, each_image};
 use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
@@ -46,7 +46,7 @@ fn veil(plane: &mut [f32], field: &[f32], density: f32) {
 }
 
 /// Smooth noise that fills `[0, 1]`.
-fn field(height: usize, width: usize, draws: &mut RowDraws) -> Vec<f32> {
+fn field(height: usize, width: usize, draws: &mut RowStream) -> Vec<f32> {
     let mut field = vec![0.0; height * width];
     for (points, weight) in [(3, 4.0), (5, 2.0), (9, 1.0)] {
         let mut grid = vec![0.0; points * points];
@@ -76,7 +76,7 @@ fn field(height: usize, width: usize, draws: &mut RowDraws) -> Vec<f32> {
 }
 
 impl Corruption<4> for Haze {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut Draws) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
         each_image(self.strength(), clean, draws, |image, out, density, draws| {
             let field = field(image.height, image.width, draws);
             for out in out.chunks_exact_mut(image.area()) {

@@ -1,7 +1,7 @@
 //! Random-valued impulse noise: entries replaced by anything within a range.
 
 use burn::tensor::Tensor;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::entries::{Law, Noise, Value, each_entry};
 use crate::error::range;
@@ -63,7 +63,7 @@ impl Law for Replace {
 
 impl<const D: usize> Corruption<D> for Impulse {
     /// `changed`: the replaced entries.
-    fn corrupt(&self, clean: Tensor<D>, draws: &mut Draws) -> Corrupted<D> {
+    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> Corrupted<D> {
         each_entry(Replace { values: self.values }, Corruption::<D>::strength(self), clean, draws)
     }
 

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use burn::tensor::Tensor;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::rows::{Image, clip, each_image};
@@ -15,8 +15,8 @@ use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 /// x̃ = clip(DCT⁻¹(Q s ⌊DCT(x) / (Q s)⌉)), to [0, 1],   on the scale 0 to 255, block by block
 /// ```
 ///
-/// `Q` are the tables of ITU-T T.81, Annex K.1, for brightness and for colour; three channels are
-/// rounded as brightness and two colour differences (ITU-R BT.601), all at full resolution, any other
+/// `Q` are the tables of ITU-T T.81, Annex K.1, for brightness and for color; three channels are
+/// rounded as brightness and two color differences (ITU-R BT.601), all at full resolution, any other
 /// number as brightness each. What does not fill a block is continued by its last pixel. The coarseness
 /// `s` multiplies the tables: the quality `q` that encoders name is `s = 50 / q` below 50, and
 /// `2 − q / 50` above (the Independent JPEG Group's rule). Nothing is drawn but the level.
@@ -29,7 +29,7 @@ impl Jpeg {
     /// What the level means.
     pub const SCALE: Scale = Scale {
         name: "coarseness",
-        meaning: "factor of the quantisation tables; 1 is a quality of 50",
+        meaning: "factor of the quantization tables; 1 is a quality of 50",
         range: [0.0, 100.0],
         null: 0.0,
         severities: [1.0, 2.0, 3.5, 6.0, 10.0],
@@ -57,7 +57,7 @@ const BRIGHTNESS: Block = [
 ];
 
 #[rustfmt::skip]
-const COLOUR: Block = [
+const COLOR: Block = [
     17.0, 18.0, 24.0, 47.0, 99.0, 99.0, 99.0, 99.0,
     18.0, 21.0, 26.0, 66.0, 99.0, 99.0, 99.0, 99.0,
     24.0, 26.0, 56.0, 99.0, 99.0, 99.0, 99.0, 99.0,
@@ -166,7 +166,7 @@ fn compress(image: Image, coarseness: f32, out: &mut [f32]) {
         });
     }
     for (channel, plane) in out.chunks_exact_mut(height * width).enumerate() {
-        let table = if channels == 3 && channel > 0 { &COLOUR } else { &BRIGHTNESS };
+        let table = if channels == 3 && channel > 0 { &COLOR } else { &BRIGHTNESS };
         Arch::new().dispatch(RoundPlane { plane, height, width, table, coarseness });
     }
     if channels == 3 {
@@ -189,7 +189,7 @@ fn each_pixel(planes: &mut [f32], f: impl Fn([f32; 3]) -> [f32; 3]) {
 }
 
 impl Corruption<4> for Jpeg {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut Draws) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
         each_image(self.strength(), clean, draws, |image, out, coarseness, _| {
             compress(image, coarseness, out);
         })
@@ -238,10 +238,10 @@ mod tests {
         }
     }
 
-    // A grey plane of 0.5 is half a step of the mean's coefficient away from 128 / 255: at quality 50,
+    // A gray plane of 0.5 is half a step of the mean's coefficient away from 128 / 255: at quality 50,
     // 8 · (127.5 − 128) = −4 rounds to 0 of 16, which is 128.
     #[test]
-    fn rounds_a_grey_image_to_the_nearest_step() {
+    fn rounds_a_gray_image_to_the_nearest_step() {
         for (channels, height, width) in [(1, 8, 8), (1, 3, 11), (3, 1, 1)] {
             let pixels = vec![0.5; channels * height * width];
             let mut out = pixels.clone();

@@ -1,7 +1,7 @@
 //! Additive Laplace noise, clipped to a range if asked: heavier tails than Gaussian noise.
 
 use burn::tensor::Tensor;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::clip::Clip;
 use crate::entries::{Law, Noise, Value, each_entry};
@@ -56,9 +56,9 @@ impl Law for Add {
 
     #[inline(always)]
     fn apply<V: Value>(self, x: V, scale: V, u: V) -> (V, V::Mask) {
-        let centred = u.plus(-0.5).plus(HALF_STEP);
-        let size = centred.clone().magnitude().times(-2.0).plus(1.0).logarithm().times(-1.0);
-        let negative = centred.clone().below(centred.times(0.0));
+        let centered = u.plus(-0.5).plus(HALF_STEP);
+        let size = centered.clone().magnitude().times(-2.0).plus(1.0).logarithm().times(-1.0);
+        let negative = centered.clone().below(centered.times(0.0));
         let noise = size.clone().choose(negative, size.times(-1.0));
         let noisy = x.clone() + noise * scale;
         let out = self.clip.of(noisy);
@@ -67,7 +67,7 @@ impl Law for Add {
 }
 
 impl<const D: usize> Corruption<D> for Laplace {
-    fn corrupt(&self, clean: Tensor<D>, draws: &mut Draws) -> Corrupted<D> {
+    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> Corrupted<D> {
         each_entry(Add { clip: self.clip }, Corruption::<D>::strength(self), clean, draws)
     }
 

@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -180,7 +180,7 @@ impl Strength {
     /// The level of each row of `draws`. Only a level that is drawn takes a draw.
     ///
     /// What is closer to the null level than 10⁻³⁰ counts as it.
-    pub fn of_rows(&self, draws: &mut Draws) -> Vec<f32> {
+    pub fn of_rows(&self, draws: &mut RowStreams) -> Vec<f32> {
         let between = |[low, high]: [f64; 2], u: f64| low + (high - low) * u;
         let null = self.scale.null;
         let settle = |level: f64| (if (level - null).abs() < 1e-30 { null } else { level }) as f32;
@@ -204,7 +204,7 @@ impl Strength {
     /// two may vary, not both.
     pub(crate) fn share(self, share: Level) -> Result<Level, CorruptionError> {
         let Scale { name, null, .. } = self.scale;
-        let towards = |level: f64, share: f64| null + share * (level - null);
+        let toward = |level: f64, share: f64| null + share * (level - null);
         let log = |level| matches!(level, Level::LogUniform(_)) && null != 0.0;
         match (self.scale.resolve(self.level)?, share) {
             (_, Level::Fixed(0.0)) => Ok(Level::Fixed(null)),
@@ -212,8 +212,8 @@ impl Strength {
             (level, share) if log(level) || log(share) => {
                 Err(CorruptionError::LogAbout { name, null })
             }
-            (level, Level::Fixed(share)) => Ok(level.map(|level| towards(level, share))),
-            (Level::Fixed(level), share) => Ok(share.map(|share| towards(level, share))),
+            (level, Level::Fixed(share)) => Ok(level.map(|level| toward(level, share))),
+            (Level::Fixed(level), share) => Ok(share.map(|share| toward(level, share))),
             _ => Err(CorruptionError::VariesTwice { name }),
         }
     }

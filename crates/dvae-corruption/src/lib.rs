@@ -14,7 +14,7 @@
 //! | [`SaltAndPepper`] | `x̃ᵢ` is 0 or 1 with probability `ν`                        | yes              |
 //! | [`Impulse`]       | `x̃ᵢ` is anything in a range with probability `ν`           | if the range does |
 //! | [`Shot`]          | `x̃ᵢ = g nᵢ`, `nᵢ ~ Poisson(xᵢ / g)`                        | yes              |
-//! | [`Quantisation`]  | `x̃ᵢ` is the nearest multiple of `δ`                        | if clipped       |
+//! | [`Quantization`]  | `x̃ᵢ` is the nearest multiple of `δ`                        | if clipped       |
 //! | [`Clipping`]      | what is too high or too low is cut off                    | yes              |
 //! | [`Brightness`]    | `x̃ᵢ = xᵢ + b`                                              | yes              |
 //! | [`Gamma`]         | `x̃ᵢ = xᵢ^γ`                                                | yes              |
@@ -33,7 +33,7 @@
 //! encoder.
 //!
 //! A process is a plain value behind one trait, [`Corruption`]. It takes the clean rows by value,
-//! draws its noise from the rows' own streams ([`dvae_random::Draws`]) and returns the damaged rows
+//! draws its noise from the rows' own streams ([`dvae_random::RowStreams`]) and returns the damaged rows
 //! with the mask of what it touched. Its strength is a [`Level`]: fixed, drawn for each row, or
 //! scheduled over training; its [`Scale`] says what that means, and [`Corruption::at_level`] makes the
 //! same process at another. [`CorruptionConfig`] names a process in a file or on a command line.
@@ -92,7 +92,7 @@ mod one_of;
 mod part;
 mod pixelate;
 mod process;
-mod quantisation;
+mod quantization;
 mod rotation;
 mod rows;
 mod salt_and_pepper;
@@ -136,7 +136,7 @@ pub use one_of::OneOf;
 pub use part::Part;
 pub use pixelate::Pixelate;
 pub use process::{Corrupted, Corruption};
-pub use quantisation::Quantisation;
+pub use quantization::Quantization;
 pub use rotation::Rotation;
 pub use salt_and_pepper::{SaltAndPepper, SaltLaw};
 pub use saturation::Saturation;

@@ -1,7 +1,7 @@
 //! Masking noise `Mask(ν)`: each entry is erased with probability `ν`.
 
 use burn::tensor::Tensor;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::entries::{Law, Noise, Value, each_entry};
 use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
@@ -82,7 +82,7 @@ impl<const D: usize> Corruption<D> for Masking {
     /// # Panics
     ///
     /// If there is a filling for each entry, of another number of entries: see [`Corruption::check`].
-    fn corrupt(&self, clean: Tensor<D>, draws: &mut Draws) -> Corrupted<D> {
+    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> Corrupted<D> {
         let strength = Corruption::<D>::strength(self);
         match &self.filling {
             Filling::Constant(filling) => {

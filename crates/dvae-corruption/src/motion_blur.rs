@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use dvae_kernels::math::sin_cos_of_turn;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::convolution::{Kernel, Tap};
 use crate::rows::{clip, each_image};
@@ -16,7 +16,7 @@ use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 ///
 /// The length `ℓ` is in pixels. The line is sampled four times a pixel, bilinearly; beyond the edges the
 /// nearest pixel counts. As in Hendrycks & Dietterich (2019), section 4.1, but of even weight along the
-/// line, and centred.
+/// line, and centered.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MotionBlur {
     level: Level,
@@ -62,11 +62,11 @@ fn line(length: f32, turn: f32) -> Kernel {
         let (y, x) = (place / side, place % side);
         Tap { dy: y as isize - reach, dx: x as isize - reach, weight }
     };
-    Kernel::normalised(weights.into_iter().enumerate().map(tap).collect())
+    Kernel::normalized(weights.into_iter().enumerate().map(tap).collect())
 }
 
 impl Corruption<4> for MotionBlur {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut Draws) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
         each_image(self.strength(), clean, draws, |image, out, length, draws| {
             let [turn] = draws.uniforms();
             line(length, 0.5 * turn).convolve(image, out);

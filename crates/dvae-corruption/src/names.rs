@@ -24,7 +24,7 @@ impl CorruptionConfig {
             | Self::Uniform { .. }
             | Self::Laplace { .. }
             | Self::Speckle { .. }
-            | Self::Quantisation { .. } => "clip",
+            | Self::Quantization { .. } => "clip",
             Self::Masking { .. } => "fill",
             Self::Impulse { .. } => "values",
             Self::Clipping { .. } => "range",
@@ -37,7 +37,7 @@ impl CorruptionConfig {
 
     /// A table of every process that stands alone: its name, its parameters, and what its level means; and
     /// a line for each combination.
-    pub fn catalogue() -> String {
+    pub fn catalog() -> String {
         let mut table = format!(
             "{:16} {:11} {:>5} {:>12}  {:29} {:17} {}\n",
             "process", "level", "null", "range", "severities 1 to 5", "more", "the level's meaning"
@@ -84,13 +84,13 @@ fn parts(text: &str) -> Vec<&str> {
 fn simple(name: &str, level: Option<&str>) -> Result<CorruptionConfig, TextError> {
     let entries = [("process", name)].into_iter().chain(level.map(|level| ("level", level)));
     let mut config = CorruptionConfig::deserialize(MapDeserializer::new(entries))?;
-    use CorruptionConfig::{Gaussian, Laplace, Quantisation, Speckle, Uniform};
+    use CorruptionConfig::{Gaussian, Laplace, Quantization, Speckle, Uniform};
     match &mut config {
         Gaussian { clip, .. }
         | Uniform { clip, .. }
         | Laplace { clip, .. }
         | Speckle { clip, .. }
-        | Quantisation { clip, .. } => *clip = Some(unit()),
+        | Quantization { clip, .. } => *clip = Some(unit()),
         _ => {}
     }
     Ok(config)

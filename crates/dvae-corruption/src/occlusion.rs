@@ -1,7 +1,7 @@
 //! Occlusion: blocks or stripes in front of the image.
 
 use burn::tensor::Tensor;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -110,7 +110,7 @@ fn hide(image: Image, [lines, columns]: Rectangle, fill: f32, out: &mut [f32]) {
 }
 
 impl Corruption<4> for Occlusion {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut Draws) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
         each_image(self.strength(), clean, draws, |image, out, share, draws| {
             for i in 0..self.count {
                 let place = self.rectangle(image, share, i, draws.uniforms());

@@ -2,7 +2,7 @@
 
 use burn::tensor::kind::Basic;
 use burn::tensor::{Device, Int, Tensor};
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::sequence::{WHOLE, no_mask, shares};
 use crate::{Corrupted, Corruption, CorruptionError, Level, Strength};
@@ -49,7 +49,7 @@ impl<const D: usize, K: Basic> OneOf<D, K> {
     }
 
     /// The places on axis 0 that meet each process.
-    fn choose(&self, draws: &mut Draws) -> Vec<Vec<usize>> {
+    fn choose(&self, draws: &mut RowStreams) -> Vec<Vec<usize>> {
         let mut places = vec![Vec::new(); self.processes.len()];
         let last = self.up_to.partition_point(|&up_to| up_to < 1.0);
         for (place, u) in draws.uniform_host(1).into_iter().enumerate() {
@@ -67,7 +67,7 @@ fn indices(places: impl IntoIterator<Item = usize>, like: &Device) -> Tensor<1, 
 
 impl<const D: usize, K: Basic + 'static> Corruption<D, K> for OneOf<D, K> {
     /// `changed`: as the row's own process says.
-    fn corrupt(&self, clean: Tensor<D, K>, draws: &mut Draws) -> Corrupted<D, K> {
+    fn corrupt(&self, clean: Tensor<D, K>, draws: &mut RowStreams) -> Corrupted<D, K> {
         let device = clean.device();
         let chosen = self.choose(draws);
         let (mut inputs, mut changes) = (Vec::new(), Vec::new());

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use burn::tensor::{Bool, Tensor};
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::sequence::no_mask;
 use crate::{Corrupted, Corruption, CorruptionError, Level, Strength};
@@ -80,7 +80,7 @@ impl Part {
 impl Corruption<4> for Part {
     /// `changed`: as the process says, within the part; false elsewhere. What of the part lies outside
     /// the image is left out: [`Corruption::check`] tells beforehand.
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut Draws) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
         let rows = clean.dims()[0];
         let (channels, [lines, columns]) = self.of(clean.dims());
         let mut whole = Corrupted::unchanged(clean.clone());

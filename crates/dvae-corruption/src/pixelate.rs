@@ -1,7 +1,7 @@
 //! Pixelation: the image seen through large pixels.
 
 use burn::tensor::Tensor;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::rows::{Image, each_image};
 use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
@@ -9,7 +9,7 @@ use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 /// Averaging over square blocks.
 ///
 /// ```text
-/// x̃(p) = mean of x over the pixels whose centres lie in the same s × s square as p
+/// x̃(p) = mean of x over the pixels whose centers lie in the same s × s square as p
 /// ```
 ///
 /// The side `s` is in pixels and need not be whole: blocks then differ by one pixel. Nothing is drawn but
@@ -65,7 +65,7 @@ fn pixelate(image: Image, side: f32, out: &mut [f32]) {
 }
 
 impl Corruption<4> for Pixelate {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut Draws) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
         each_image(self.strength(), clean, draws, |image, out, side, _| pixelate(image, side, out))
     }
 

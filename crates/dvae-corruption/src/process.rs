@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use burn::tensor::kind::Basic;
 use burn::tensor::{Bool, Float, Tensor};
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::{CorruptionError, Level, Strength};
 
@@ -38,7 +38,7 @@ pub trait Corruption<const D: usize, K: Basic = Float>: Debug + Send + Sync {
     /// # Panics
     ///
     /// If `draws` has another number of rows than `clean`.
-    fn corrupt(&self, clean: Tensor<D, K>, draws: &mut Draws) -> Corrupted<D, K>;
+    fn corrupt(&self, clean: Tensor<D, K>, draws: &mut RowStreams) -> Corrupted<D, K>;
 
     /// How strong the process is, what that means, and which level changes nothing.
     fn strength(&self) -> Strength;
@@ -74,7 +74,7 @@ pub trait Corruption<const D: usize, K: Basic = Float>: Debug + Send + Sync {
 }
 
 impl<const D: usize, K: Basic, C: Corruption<D, K> + ?Sized> Corruption<D, K> for Box<C> {
-    fn corrupt(&self, clean: Tensor<D, K>, draws: &mut Draws) -> Corrupted<D, K> {
+    fn corrupt(&self, clean: Tensor<D, K>, draws: &mut RowStreams) -> Corrupted<D, K> {
         (**self).corrupt(clean, draws)
     }
 

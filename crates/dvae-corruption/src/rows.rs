@@ -6,7 +6,7 @@
 
 use burn::tensor::{Tensor, TensorData};
 use dvae_kernels::with_values;
-use dvae_random::{Draws, RowDraws};
+use dvae_random::{RowStream, RowStreams};
 use rayon::prelude::*;
 
 use crate::entries::levels;
@@ -19,8 +19,8 @@ use crate::{Corrupted, Strength};
 pub(crate) fn each_row<const D: usize>(
     strength: Strength,
     clean: Tensor<D>,
-    draws: &mut Draws,
-    damage: impl Fn(&[f32], &mut [f32], f32, &mut RowDraws) + Sync,
+    draws: &mut RowStreams,
+    damage: impl Fn(&[f32], &mut [f32], f32, &mut RowStream) + Sync,
 ) -> Corrupted<D> {
     let levels = levels(strength, clean.dims()[0], draws);
     let null = strength.scale.null as f32;
@@ -110,8 +110,8 @@ impl Image<'_> {
 pub(crate) fn each_image(
     strength: Strength,
     clean: Tensor<4>,
-    draws: &mut Draws,
-    damage: impl Fn(Image, &mut [f32], f32, &mut RowDraws) + Sync,
+    draws: &mut RowStreams,
+    damage: impl Fn(Image, &mut [f32], f32, &mut RowStream) + Sync,
 ) -> Corrupted<4> {
     let [_, channels, height, width] = clean.dims();
     each_row(strength, clean, draws, |clean, damaged, level, draws| {

@@ -1,7 +1,7 @@
 //! Salt-and-pepper noise: entries replaced by the ends of the range.
 
 use burn::tensor::Tensor;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::entries::{Law, Noise, Value, each_entry};
 use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
@@ -66,7 +66,7 @@ impl Law for Replace {
 
 impl<const D: usize> Corruption<D> for SaltAndPepper {
     /// `changed`: the replaced entries, those that had the new value already among them.
-    fn corrupt(&self, clean: Tensor<D>, draws: &mut Draws) -> Corrupted<D> {
+    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> Corrupted<D> {
         each_entry(Replace { salt: self.salt }, Corruption::<D>::strength(self), clean, draws)
     }
 

@@ -1,18 +1,18 @@
-//! Saturation: colours paler or stronger; grey images stay.
+//! Saturation: colors paler or stronger; gray images stay.
 
 use burn::tensor::Tensor;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::rows::{Image, clip, each_image};
 use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 
-/// A change of colour about each pixel's grey.
+/// A change of color about each pixel's gray.
 ///
 /// ```text
 /// x̃ = clip(g + c (x − g)), to [0, 1],   g = 0.299 R + 0.587 G + 0.114 B
 /// ```
 ///
-/// Images of other than three channels have no colour: they stay, and
+/// Images of other than three channels have no color: they stay, and
 /// [`Corruption::check`] refuses them. The weights are those of ITU-R BT.601.
 /// Nothing is drawn but the level. Hendrycks & Dietterich (2019) change the saturation of HSV.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,36 +24,36 @@ impl Saturation {
     /// What the level means.
     pub const SCALE: Scale = Scale {
         name: "factor",
-        meaning: "what distances from grey are multiplied by",
+        meaning: "what distances from gray are multiplied by",
         range: [0.0, 20.0],
         null: 1.0,
         severities: [0.6, 0.4, 0.2, 0.1, 0.0],
     };
 
-    /// Multiplies distances from grey by `factor`, in `[0, 20]`; 1 changes nothing.
+    /// Multiplies distances from gray by `factor`, in `[0, 20]`; 1 changes nothing.
     pub fn new(factor: impl Into<Level>) -> Result<Self, CorruptionError> {
         Ok(Self { level: Self::SCALE.resolve(factor)? })
     }
 }
 
 /// The deterministic half of [`Saturation`], of three channels.
-fn colour(image: Image, factor: f32, out: &mut [f32]) {
+fn color(image: Image, factor: f32, out: &mut [f32]) {
     let area = image.area();
     for i in 0..area {
         let [red, green, blue] = [0, 1, 2].map(|channel| image.pixels[channel * area + i]);
-        let grey = 0.299 * red + 0.587 * green + 0.114 * blue;
+        let gray = 0.299 * red + 0.587 * green + 0.114 * blue;
         for (channel, value) in [red, green, blue].into_iter().enumerate() {
-            out[channel * area + i] = grey + factor * (value - grey);
+            out[channel * area + i] = gray + factor * (value - gray);
         }
     }
     clip(out);
 }
 
 impl Corruption<4> for Saturation {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut Draws) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
         each_image(self.strength(), clean, draws, |image, out, factor, _| {
             if image.channels == 3 {
-                colour(image, factor, out);
+                color(image, factor, out);
             }
         })
     }
@@ -70,7 +70,7 @@ impl Corruption<4> for Saturation {
         if event.first() == Some(&3) {
             return Ok(());
         }
-        let why = "only three channels have a colour".into();
+        let why = "only three channels have a color".into();
         Err(CorruptionError::Shape { name: "saturation", event: event.into(), why })
     }
 }
@@ -80,13 +80,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn changes_the_distance_from_grey() {
+    fn changes_the_distance_from_gray() {
         let image = Image { pixels: &[1.0, 0.5, 0.0], channels: 3, height: 1, width: 1 };
         let mut out = [0.0; 3];
-        colour(image, 0.0, &mut out);
-        let grey = 0.299 + 0.2935;
-        assert!(out.iter().all(|v| (v - grey).abs() < 1e-6), "{out:?}");
-        colour(image, 0.5, &mut out);
-        assert!((out[0] - (1.0 + grey) / 2.0).abs() < 1e-6, "{out:?}");
+        color(image, 0.0, &mut out);
+        let gray = 0.299 + 0.2935;
+        assert!(out.iter().all(|v| (v - gray).abs() < 1e-6), "{out:?}");
+        color(image, 0.5, &mut out);
+        assert!((out[0] - (1.0 + gray) / 2.0).abs() < 1e-6, "{out:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::kind::Basic;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 
@@ -48,7 +48,7 @@ pub(crate) const WHOLE: Strength = Strength { level: Level::Fixed(1.0), scale: S
 
 impl<const D: usize, K: Basic + 'static> Corruption<D, K> for Sequence<D, K> {
     /// `changed`: what any of the processes touched.
-    fn corrupt(&self, clean: Tensor<D, K>, draws: &mut Draws) -> Corrupted<D, K> {
+    fn corrupt(&self, clean: Tensor<D, K>, draws: &mut RowStreams) -> Corrupted<D, K> {
         let mut whole = Corrupted::unchanged(clean);
         for process in &self.processes {
             let part = process.corrupt(whole.input, &mut draws.branch());

@@ -1,7 +1,7 @@
 //! Shear along the lines, of each row's own strength and direction.
 
 use burn::tensor::Tensor;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::rows::{Image, each_image, warp};
 use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
@@ -43,7 +43,7 @@ fn shear(image: Image, slope: f32, out: &mut [f32]) {
 }
 
 impl Corruption<4> for Shear {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut Draws) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
         each_image(self.strength(), clean, draws, |image, out, slope, draws| {
             let [u] = draws.uniforms();
             shear(image, slope * (2.0 * u - 1.0), out);

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use dvae_kernels::math::exp;
-use dvae_random::{Draws, RowDraws};
+use dvae_random::{RowStream, RowStreams};
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::rows::{clip, each_row};
@@ -131,9 +131,9 @@ fn counts(means: &[f32; LANES], uniforms: &[f32; LANES]) -> [f32; LANES] {
 }
 
 impl<const D: usize> Corruption<D> for Shot {
-    fn corrupt(&self, clean: Tensor<D>, draws: &mut Draws) -> Corrupted<D> {
+    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> Corrupted<D> {
         let strength = Corruption::<D>::strength(self);
-        each_row(strength, clean, draws, |clean, out, gain, draws: &mut RowDraws| {
+        each_row(strength, clean, draws, |clean, out, gain, draws: &mut RowStream| {
             let mut uniforms = vec![0.0; clean.len()];
             draws.uniform(&mut uniforms);
             let normals = || {

@@ -1,7 +1,7 @@
 //! Telling the encoder what was damaged.
 
 use burn::tensor::Tensor;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::sequence::no_mask;
 use crate::{Corrupted, Corruption, CorruptionError, Level, Strength};
@@ -36,7 +36,7 @@ impl<const D: usize> ShowMask<D> {
 
 impl<const D: usize> Corruption<D> for ShowMask<D> {
     /// `input`: `[batch, 2 n, …]` of clean rows `[batch, n, …]`; `changed`: `[batch, n, …]`.
-    fn corrupt(&self, clean: Tensor<D>, draws: &mut Draws) -> Corrupted<D> {
+    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> Corrupted<D> {
         let Corrupted { input, changed } = self.process.corrupt(clean, draws);
         let mask = changed.clone().float();
         Corrupted { input: Tensor::cat(vec![input, mask], 1), changed }

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::kind::Basic;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::error::within;
 use crate::{Clean, Corrupted, Corruption, CorruptionError, Level, OneOf, Strength};
@@ -26,7 +26,7 @@ impl<const D: usize, K: Basic> Sometimes<D, K> {
 
 impl<const D: usize, K: Basic + 'static> Corruption<D, K> for Sometimes<D, K> {
     /// `changed`: as the process says, where a row meets it.
-    fn corrupt(&self, clean: Tensor<D, K>, draws: &mut Draws) -> Corrupted<D, K> {
+    fn corrupt(&self, clean: Tensor<D, K>, draws: &mut RowStreams) -> Corrupted<D, K> {
         self.mixture.corrupt(clean, draws)
     }
 

@@ -1,7 +1,7 @@
 //! Spatter: drops on the lens.
 
 use burn::tensor::Tensor;
-use dvae_random::{Draws, RowDraws};
+use dvae_random::{RowStream, RowStreams};
 
 use crate::gaussian_blur::blur;
 use crate::rows::{Image, each_image};
@@ -53,7 +53,7 @@ fn splash(pixels: &mut [f32], field: &[f32], share: f32) {
 }
 
 /// Smooth noise of an area that is larger than the image, so that its edges are like its middle.
-fn field(image: Image, draws: &mut RowDraws) -> Vec<f32> {
+fn field(image: Image, draws: &mut RowStream) -> Vec<f32> {
     let Image { height, width, .. } = image;
     let sigma = image.side() / 20.0;
     let margin = (3.0 * sigma).ceil() as usize;
@@ -68,7 +68,7 @@ fn field(image: Image, draws: &mut RowDraws) -> Vec<f32> {
 }
 
 impl Corruption<4> for Spatter {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut Draws) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
         each_image(self.strength(), clean, draws, |image, out, share, draws| {
             let field = field(image, draws);
             splash(out, &field, share);

@@ -1,7 +1,7 @@
 //! Multiplicative Gaussian noise, clipped to a range if asked: bright entries suffer most.
 
 use burn::tensor::Tensor;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::clip::Clip;
 use crate::entries::{Law, Noise, Value, each_entry};
@@ -59,7 +59,7 @@ impl Law for Multiply {
 }
 
 impl<const D: usize> Corruption<D> for Speckle {
-    fn corrupt(&self, clean: Tensor<D>, draws: &mut Draws) -> Corrupted<D> {
+    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> Corrupted<D> {
         each_entry(Multiply { clip: self.clip }, Corruption::<D>::strength(self), clean, draws)
     }
 

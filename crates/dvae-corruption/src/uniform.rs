@@ -1,7 +1,7 @@
 //! Additive uniform noise, clipped to a range if asked.
 
 use burn::tensor::Tensor;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::clip::Clip;
 use crate::entries::{Law, Noise, Value, each_entry};
@@ -14,7 +14,7 @@ use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 /// ```
 ///
 /// The half width `a` is in units of the data; the standard deviation is `a / √3`. The noise of an
-/// ideal quantiser of step `2a` (Widrow & Kollár 2008, "Quantization Noise").
+/// ideal quantizer of step `2a` (Widrow & Kollár 2008, "Quantization Noise").
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Uniform {
     level: Level,
@@ -59,7 +59,7 @@ impl Law for Add {
 }
 
 impl<const D: usize> Corruption<D> for Uniform {
-    fn corrupt(&self, clean: Tensor<D>, draws: &mut Draws) -> Corrupted<D> {
+    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> Corrupted<D> {
         each_entry(Add { clip: self.clip }, Corruption::<D>::strength(self), clean, draws)
     }
 

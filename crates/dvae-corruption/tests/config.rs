@@ -159,14 +159,14 @@ fn parameters_out_of_range_are_named() {
 }
 
 #[test]
-fn the_catalogue_lists_every_process_with_its_level() {
-    let catalogue = CorruptionConfig::catalogue();
+fn the_catalog_lists_every_process_with_its_level() {
+    let catalog = CorruptionConfig::catalog();
     let all = CorruptionConfig::all();
     // A heading, a line for each, an empty one, and one for the combinations.
-    assert_eq!(catalogue.lines().count(), all.len() + 3);
+    assert_eq!(catalog.lines().count(), all.len() + 3);
     for config in all {
         let scale = config.strength().unwrap().scale;
-        let line = catalogue.lines().find(|line| line.starts_with(&format!("{} ", config.name())));
+        let line = catalog.lines().find(|line| line.starts_with(&format!("{} ", config.name())));
         let line = line.unwrap_or_else(|| panic!("{} is missing", config.name()));
         assert!(line.contains(scale.name) && line.contains(scale.meaning), "{line}");
         assert_eq!(line.contains("images only"), config.build::<2>().is_err(), "{line}");

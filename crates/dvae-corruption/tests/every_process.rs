@@ -4,7 +4,7 @@
 
 use burn::tensor::{Bool, Device, Tensor};
 use dvae_corruption::{Corrupted, Corruption, CorruptionConfig, Fill, Level, Shape, Strength};
-use dvae_random::{Draws, Key, Purpose};
+use dvae_random::{Key, Purpose, RowStreams};
 use proptest::prelude::*;
 
 /// Processes whose input leaves `[0, 1]`: dropout rescales.
@@ -14,7 +14,7 @@ const TOUCHES_WITHOUT_CHANGING: [&str; 4] =
     ["masking", "salt-and-pepper", "mostly-pepper", "impulse"];
 /// Processes that draw nothing of a row's own: it meets the same damage in every epoch.
 const SAME_EVERY_TIME: [&str; 14] = [
-    "quantisation",
+    "quantization",
     "clipping",
     "brightness",
     "gamma",
@@ -30,11 +30,11 @@ const SAME_EVERY_TIME: [&str; 14] = [
     "clean",
 ];
 
-fn draws(ids: &[u64], epoch: u64) -> Draws {
+fn draws(ids: &[u64], epoch: u64) -> RowStreams {
     Key::new(11).purpose(Purpose::Corruption).epoch(epoch).rows(ids)
 }
 
-/// Smooth pictures in colour, one for each id.
+/// Smooth pictures in color, one for each id.
 fn pictures(ids: &[u64], [channels, height, width]: [usize; 3]) -> Tensor<4> {
     let mut pixels = Vec::new();
     for &id in ids {
@@ -325,7 +325,7 @@ fn config() -> impl Strategy<Value = CorruptionConfig> {
         (level(), prop::option::of(range())).prop_map(|(level, clip)| C::Gaussian { level, clip }),
         (level(), prop::option::of(range())).prop_map(|(level, clip)| C::Laplace { level, clip }),
         (level(), prop::option::of(range()))
-            .prop_map(|(level, clip)| C::Quantisation { level, clip }),
+            .prop_map(|(level, clip)| C::Quantization { level, clip }),
         (level(), -1.0..2.0f64)
             .prop_map(|(level, f)| C::Masking { level, fill: Some(Fill::Constant(f)) }),
         (level(), prop::collection::vec(0.0..1.0f32, 0..9))

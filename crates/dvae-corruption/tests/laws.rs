@@ -21,8 +21,8 @@ fn corrupt_rows(process: &dyn Corruption<2>, clean: Tensor<2>, ids: &[u64]) -> C
     process.corrupt(clean, &mut Key::new(11).purpose(Purpose::Corruption).epoch(2).rows(ids))
 }
 
-/// Rows of one grey value each, `0.25 + id / 256`.
-fn grey(ids: &[u64]) -> Tensor<2> {
+/// Rows of one gray value each, `0.25 + id / 256`.
+fn gray(ids: &[u64]) -> Tensor<2> {
     let levels: Vec<f32> = ids.iter().map(|&id| 0.25 + id as f32 / 256.0).collect();
     Tensor::<1>::from_data(levels.as_slice(), &Device::flex())
         .reshape([ids.len(), 1])
@@ -31,7 +31,7 @@ fn grey(ids: &[u64]) -> Tensor<2> {
 
 fn corrupt(text: &str) -> (Tensor<2>, Corrupted<2>) {
     let ids: Vec<u64> = (0..ROWS).collect();
-    (grey(&ids), corrupt_rows(&*build(text), grey(&ids), &ids))
+    (gray(&ids), corrupt_rows(&*build(text), gray(&ids), &ids))
 }
 
 fn rate(mask: Tensor<2, Bool>) -> f64 {
@@ -49,8 +49,8 @@ const ENTRIES: f64 = (ROWS as usize * WIDTH) as f64;
 fn unclipped_gaussian_noise_has_mean_zero_and_variance_sigma_squared() {
     let ids: Vec<u64> = (0..ROWS).collect();
     let config = CorruptionConfig::Gaussian { level: 0.3.into(), clip: None };
-    let noisy = corrupt_rows(&*config.build::<2>().unwrap(), grey(&ids), &ids);
-    let noise = noisy.input - grey(&ids);
+    let noisy = corrupt_rows(&*config.build::<2>().unwrap(), gray(&ids), &ids);
+    let noise = noisy.input - gray(&ids);
     let mean = f64::from(noise.clone().mean().into_scalar::<f32>());
     let variance = f64::from(noise.square().mean().into_scalar::<f32>());
     assert!(mean.abs() < 6.0 * 0.3 / ENTRIES.sqrt(), "mean {mean}");
@@ -80,7 +80,7 @@ fn salt_follows_its_law_among_the_replaced() {
     }
 }
 
-// Each process leaves its mark on a row of one grey value: none, few zeros and ones, many zeros, or
+// Each process leaves its mark on a row of one gray value: none, few zeros and ones, many zeros, or
 // a new value in every entry.
 #[test]
 fn a_mixture_damages_each_row_by_one_process_and_uses_all() {
@@ -112,7 +112,7 @@ fn a_mixture_meets_new_noise_each_time() {
     let one = OneOf::<2>::new(vec![build("masking:0.5")]).unwrap();
     let ids: Vec<u64> = (0..ROWS).collect();
     let mut draws = Key::new(1).rows(&ids);
-    let [first, second] = [0, 1].map(|_| one.corrupt(grey(&ids), &mut draws).changed);
+    let [first, second] = [0, 1].map(|_| one.corrupt(gray(&ids), &mut draws).changed);
     let both = rate(first.bool_and(second));
     assert!((both - 0.25).abs() < six_sigma(0.25, ENTRIES), "{both}");
 }
@@ -121,10 +121,10 @@ fn a_mixture_meets_new_noise_each_time() {
 fn a_mixture_of_one_is_that_process_on_its_own_stream() {
     let one = OneOf::<2>::new(vec![build("masking:0.5")]).unwrap();
     let ids = [1, 2, 3];
-    let mixed = corrupt_rows(&one, grey(&ids), &ids);
+    let mixed = corrupt_rows(&one, gray(&ids), &ids);
     let mut draws = Key::new(11).purpose(Purpose::Corruption).epoch(2).rows(&ids);
     let _ = draws.uniform_host(1); // the choice
-    let plain = build("masking:0.5").corrupt(grey(&ids), &mut draws.branch());
+    let plain = build("masking:0.5").corrupt(gray(&ids), &mut draws.branch());
     assert_eq!(mixed.input.into_data(), plain.input.into_data());
     assert!(OneOf::<2>::new(vec![]).is_err());
 }
@@ -243,10 +243,10 @@ fn directions_and_places_are_uniform() {
 #[test]
 fn a_sensor_has_its_own_pattern() {
     let ids: Vec<u64> = (0..3).collect();
-    let grey = Tensor::<4>::full([3, 2, 40, 40], 0.5, &Device::flex());
+    let gray = Tensor::<4>::full([3, 2, 40, 40], 0.5, &Device::flex());
     let on = |process: &dyn Corruption<4>, epoch| {
         let mut draws = Key::new(1).epoch(epoch).rows(&ids);
-        process.corrupt(grey.clone(), &mut draws).input.into_data().try_to_vec::<f32>().unwrap()
+        process.corrupt(gray.clone(), &mut draws).input.into_data().try_to_vec::<f32>().unwrap()
     };
     let sensor = DeadPixels::new(0.1).unwrap();
     let pattern = on(&sensor, 0);
@@ -342,17 +342,17 @@ fn a_part_is_damaged_and_the_rest_stays() {
 fn a_mask_stands_beside_what_it_is_the_mask_of() {
     let ids: Vec<u64> = (0..ROWS).collect();
     let masking = Masking::new(0.3).unwrap().fill(0.5).unwrap();
-    let plain = corrupt_rows(&masking, grey(&ids), &ids);
+    let plain = corrupt_rows(&masking, gray(&ids), &ids);
     let shown = ShowMask::new(Box::new(masking)).unwrap();
-    let Corrupted { input, changed } = corrupt_rows(&shown, grey(&ids), &ids);
+    let Corrupted { input, changed } = corrupt_rows(&shown, gray(&ids), &ids);
     assert_eq!(input.dims(), [ROWS as usize, 2 * WIDTH]);
     let [values, mask] = [0, WIDTH].map(|start| input.clone().narrow(1, start, WIDTH).into_data());
     assert_eq!(values, plain.input.into_data());
     assert_eq!(mask, plain.changed.clone().float().into_data());
     assert_eq!(changed.into_data(), plain.changed.into_data());
     let undamaged = shown.at_level(Level::Fixed(0.0)).unwrap();
-    let input = corrupt_rows(&*undamaged, grey(&ids), &ids).input;
-    assert_eq!(input.clone().narrow(1, 0, WIDTH).into_data(), grey(&ids).into_data());
+    let input = corrupt_rows(&*undamaged, gray(&ids), &ids).input;
+    assert_eq!(input.clone().narrow(1, 0, WIDTH).into_data(), gray(&ids).into_data());
     assert_eq!(input.narrow(1, WIDTH, WIDTH).max().into_scalar::<f32>(), 0.0);
     assert!(ShowMask::<1>::new(Box::new(Clean)).is_err());
 }
@@ -377,7 +377,7 @@ fn a_mask_is_shown_by_the_outermost_process() {
 #[test]
 #[should_panic(expected = "2 rows cannot be damaged with the noise of 3")]
 fn rows_without_a_stream_of_their_own_are_refused() {
-    corrupt_rows(&Masking::new(0.5).unwrap(), grey(&[1, 2]), &[1, 2, 3]);
+    corrupt_rows(&Masking::new(0.5).unwrap(), gray(&[1, 2]), &[1, 2, 3]);
 }
 
 // On a ramp from left to right a pixel tells the column that it was read from, and on one from top to
@@ -413,8 +413,8 @@ fn geometry_moves_by_its_law() {
 #[test]
 fn lines_have_normal_offsets_and_motion_any_direction() {
     let ids: Vec<u64> = (0..4000).collect();
-    let grey = Tensor::<4>::full([4000, 2, 3, 2], 0.5, &Device::flex());
-    let banded = Banding::new(0.05).unwrap().corrupt(grey, &mut Key::new(9).rows(&ids)).input;
+    let gray = Tensor::<4>::full([4000, 2, 3, 2], 0.5, &Device::flex());
+    let banded = Banding::new(0.05).unwrap().corrupt(gray, &mut Key::new(9).rows(&ids)).input;
     let line = |channel: usize, line: usize, column: usize| -> Vec<f64> {
         let place = [0..4000, channel..channel + 1, line..line + 1, column..column + 1];
         banded.clone().slice(place).into_data().iter::<f64>().map(|v| (v - 0.5) / 0.05).collect()

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::DataError;
 
-/// A grey value as a byte.
-pub(crate) fn grey(value: f32) -> u8 {
+/// A gray value as a byte.
+pub(crate) fn gray(value: f32) -> u8 {
     (value.clamp(0.0, 1.0) * 255.0).round() as u8
 }
 

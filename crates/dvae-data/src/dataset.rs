@@ -34,7 +34,7 @@ struct Drawn {
 
 #[derive(Debug)]
 enum Values {
-    /// Grey values 0 to 255, which become `[0, 1]` when a batch is made.
+    /// Gray values 0 to 255, which become `[0, 1]` when a batch is made.
     Bytes(Vec<u8>),
     /// Values that batches hold as they are.
     Floats(Vec<f32>),
@@ -101,7 +101,7 @@ impl Dataset {
         Self { drawn: Some(Drawn { root: key, now: key }), ..self }
     }
 
-    /// The rows as they are in this epoch, from 0: the same, unless they are binarised anew in each.
+    /// The rows as they are in this epoch, from 0: the same, unless they are binarized anew in each.
     pub fn at_epoch(&self, epoch: u64) -> Self {
         let drawn = self.drawn.map(|drawn| Drawn { now: drawn.root.epoch(epoch), ..drawn });
         Self { drawn, ..self.clone() }
@@ -134,7 +134,7 @@ impl Dataset {
     }
 
     /// The same rows with a class label each; as many labels as the buffer has rows.
-    pub(crate) fn labelled(self, labels: Vec<u8>) -> Self {
+    pub(crate) fn labeled(self, labels: Vec<u8>) -> Self {
         Self { labels: Some(labels.into()), ..self }
     }
 
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_become_grey_values_and_floats_stay() {
+    fn bytes_become_gray_values_and_floats_stay() {
         let device = Device::flex();
         let bytes = Dataset::from_bytes(vec![0, 255, 51, 102], &[2]).unwrap();
         let values = |t: Tensor<2>| t.into_data().try_to_vec::<f32>().unwrap();

@@ -127,8 +127,8 @@ pub enum DataError {
         /// The value.
         value: f32,
     },
-    /// A value that cannot be binarised.
-    #[error("row {row} holds {value}: only values in [0, 1] can be binarised")]
+    /// A value that cannot be binarized.
+    #[error("row {row} holds {value}: only values in [0, 1] can be binarized")]
     NotAChance {
         /// The row's id.
         row: u64,

@@ -8,11 +8,11 @@ const TEST: &[u8] = include_bytes!("../assets/fashion-mnist/test.png");
 const TRAIN_LABELS: &[u8] = include_bytes!("../assets/fashion-mnist/train-labels.bin");
 const TEST_LABELS: &[u8] = include_bytes!("../assets/fashion-mnist/test-labels.bin");
 
-/// 5,000 training and 1,000 test images of Fashion-MNIST, 28×28 grey values, 10 classes.
+/// 5,000 training and 1,000 test images of Fashion-MNIST, 28×28 gray values, 10 classes.
 ///
 /// The first 500 and 100 images of each class, in the original order. Xiao, Rasul and Vollgraf
 /// (2017), "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms";
-/// MIT licence, © 2017 Zalando SE. Each part is stored as one PNG picture, 28 wide, its images
+/// MIT license, © 2017 Zalando SE. Each part is stored as one PNG picture, 28 wide, its images
 /// one below the other; `cargo run --release --example embed_fashion_mnist -- DIR` makes them again
 /// from the full IDX files.
 pub fn fashion_mnist() -> Sets {
@@ -21,7 +21,7 @@ pub fn fashion_mnist() -> Sets {
 
 fn strip(picture: &[u8], labels: &[u8]) -> Dataset {
     let strip = crate::picture_row(picture).expect("an embedded picture");
-    strip.cut(&[1, SIDE, SIDE]).expect("whole images").labelled(labels.into())
+    strip.cut(&[1, SIDE, SIDE]).expect("whole images").labeled(labels.into())
 }
 
 #[cfg(test)]
@@ -40,7 +40,7 @@ mod tests {
         }
     }
 
-    // The mean grey value of the full training set is 0.2860 (72.94 of 255); a subset of 5,000
+    // The mean gray value of the full training set is 0.2860 (72.94 of 255); a subset of 5,000
     // differs by chance, and by far less than a wrong decoding would.
     #[test]
     fn has_the_brightness_of_the_full_set() {

@@ -91,7 +91,7 @@ fn read_images(
     if labels.len() != images {
         return Err(DataError::Labels { path, images, labels: labels.len() });
     }
-    Ok(dataset.labelled(labels))
+    Ok(dataset.labeled(labels))
 }
 
 fn find(folder: &Path, prefixes: &[&str], what: &str) -> Option<PathBuf> {

@@ -8,7 +8,7 @@
 //! | [`Dataset::read`]   | a picture or a folder of them (PNG, JPEG), an array (NPY, NPZ), a table (CSV) |
 //! | [`read_rows`]       | the same row by row, for what does not fit in memory                  |
 //! | [`Scaler`]          | scaling by what the training rows look like                           |
-//! | [`Binarisation`]    | grey values as zeros and ones: by a threshold, drawn once, or in each epoch |
+//! | [`Binarization`]    | gray values as zeros and ones: by a threshold, drawn once, or in each epoch |
 //! | [`fashion_mnist`]   | an embedded real set: 5,000 + 1,000 images of Fashion-MNIST            |
 //!
 //! ```
@@ -17,7 +17,7 @@
 //!
 //! let sets = dvae_data::fashion_mnist();
 //! let first = sets.test.batches::<4>(64, Order::Stored, &Device::flex())?.next().unwrap();
-//! assert_eq!(first.clean.dims(), [64, 1, 28, 28]); // grey values in [0, 1]
+//! assert_eq!(first.clean.dims(), [64, 1, 28, 28]); // gray values in [0, 1]
 //! # Ok::<(), dvae_data::DataError>(())
 //! ```
 //!
@@ -30,7 +30,7 @@
 
 mod batch;
 mod beside;
-mod binarise;
+mod binarize;
 mod dataset;
 mod error;
 mod fashion;
@@ -44,7 +44,7 @@ mod table;
 
 pub use batch::{Batch, Order};
 pub use beside::write_file;
-pub use binarise::Binarisation;
+pub use binarize::Binarization;
 pub use dataset::{Dataset, Sets};
 pub use error::DataError;
 pub use fashion::fashion_mnist;

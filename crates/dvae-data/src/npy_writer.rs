@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use crate::DataError;
-use crate::beside::{Beside, grey, write_at};
+use crate::beside::{Beside, gray, write_at};
 use crate::npy::MAGIC;
 
 /// Writes rows to an NPY file one by one: beside its place, where it comes to when it is finished.
@@ -32,7 +32,7 @@ impl NpyWriter {
     pub fn write(&mut self, row: &[f32]) -> Result<(), DataError> {
         self.rows += 1;
         let written = if self.bytes {
-            let bytes: Vec<u8> = row.iter().map(|&value| grey(value)).collect();
+            let bytes: Vec<u8> = row.iter().map(|&value| gray(value)).collect();
             self.file.write_all(&bytes)
         } else {
             row.iter().try_for_each(|value| self.file.write_all(&value.to_le_bytes()))

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use image::{DynamicImage, ImageFormat, ImageReader, Limits};
 
-use crate::beside::{grey, write_at, write_file};
+use crate::beside::{gray, write_at, write_file};
 use crate::{DataError, Dataset, Rows};
 
 /// The most that a byte of a compressed picture can become: that of Deflate.
 const EXPANSION: u64 = 1032;
 
-/// One row `[channels, height, width]` from a PNG or JPEG file: 3 channels of a colour picture, 1 of a grey
+/// One row `[channels, height, width]` from a PNG or JPEG file: 3 channels of a color picture, 1 of a gray
 /// one; 16 bits become 8, and transparency is dropped.
 ///
 /// An error names a file that cannot be read or is no such picture.
@@ -79,7 +79,7 @@ pub fn picture_rows(paths: Vec<PathBuf>, shape: Option<[usize; 3]>) -> Result<Ro
     Ok(Rows { event: event.into(), names: None, bytes: true, count, rows: Box::new(rows) })
 }
 
-/// One row for each of these pictures, in grey (1 channel) or colours (3); all must have the sides of the first.
+/// One row for each of these pictures, in gray (1 channel) or colors (3); all must have the sides of the first.
 pub fn picture_rows_in(paths: Vec<PathBuf>, channels: usize) -> Result<Rows, DataError> {
     let first = paths.first().ok_or_else(|| DataError::NoPicture { path: PathBuf::new() })?;
     let [_, height, width] = planes(&open(first)?).1;
@@ -127,7 +127,7 @@ pub fn write_picture(path: &Path, row: &[f32], event: &[usize]) -> Result<(), Da
     let area = height * width;
     let pixels =
         (0..area).flat_map(|at| (0..channels).map(move |channel| row[channel * area + at]));
-    let bytes: Vec<u8> = pixels.map(grey).collect();
+    let bytes: Vec<u8> = pixels.map(gray).collect();
     let (width, height) = (width as u32, height as u32);
     let picture = match channels {
         1 => image::GrayImage::from_raw(width, height, bytes).map(DynamicImage::ImageLuma8),
@@ -158,7 +158,7 @@ mod tests {
         bytes.into_inner()
     }
 
-    fn colour() -> DynamicImage {
+    fn color() -> DynamicImage {
         let pixels = vec![1, 2, 3, 9, 4, 5, 6, 9];
         DynamicImage::ImageRgba8(image::RgbaImage::from_raw(2, 1, pixels).unwrap())
     }
@@ -169,12 +169,12 @@ mod tests {
     }
 
     #[test]
-    fn colours_become_planes_and_transparency_goes() {
-        let row = picture_row(&png(&colour())).unwrap();
+    fn colors_become_planes_and_transparency_goes() {
+        let row = picture_row(&png(&color())).unwrap();
         assert_eq!(row.event(), [3, 1, 2]);
         assert_eq!(values(&row), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
-        let grey = image::GrayImage::from_raw(2, 1, vec![7, 8]).unwrap();
-        let row = picture_row(&png(&DynamicImage::ImageLuma8(grey))).unwrap();
+        let gray = image::GrayImage::from_raw(2, 1, vec![7, 8]).unwrap();
+        let row = picture_row(&png(&DynamicImage::ImageLuma8(gray))).unwrap();
         assert_eq!((row.event(), values(&row)), (&[1, 1, 2][..], vec![7.0, 8.0]));
     }
 
@@ -183,7 +183,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.png");
         assert!(read_picture(&path).unwrap_err().to_string().contains("cannot read"));
-        let whole = png(&colour());
+        let whole = png(&color());
         for bytes in [&b"P5 2 2 255"[..], &whole[..whole.len() / 2], b""] {
             std::fs::write(&path, bytes).unwrap();
             let error = read_picture(&path).unwrap_err().to_string();
@@ -194,7 +194,7 @@ mod tests {
     // A header of 60,000 × 60,000 pixels before a few bytes.
     #[test]
     fn a_picture_larger_than_its_file_allows_is_refused() {
-        let mut bytes = png(&colour());
+        let mut bytes = png(&color());
         bytes[16..24].copy_from_slice(&[0, 0, 0xea, 0x60, 0, 0, 0xea, 0x60]);
         let crc = crc32fast::hash(&bytes[12..29]);
         bytes[29..33].copy_from_slice(&crc.to_be_bytes());

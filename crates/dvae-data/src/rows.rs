@@ -120,7 +120,7 @@ impl Dataset {
         let (mut bytes_of_rows, mut floats) = (vec![], vec![]);
         for row in rows {
             match bytes {
-                true => bytes_of_rows.extend(row?.into_iter().map(crate::beside::grey)),
+                true => bytes_of_rows.extend(row?.into_iter().map(crate::beside::gray)),
                 false => floats.extend(row?),
             }
         }

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use dvae_kernels::Density;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::{Likelihood, Support};
 
@@ -12,8 +12,8 @@ use crate::{Likelihood, Support};
 /// log p(x | l) = x · log σ(l) + (1 − x) · log σ(−l) = log σ(l) − (1 − x) · l
 /// ```
 ///
-/// Stable for any finite logit: no sigmoid is taken before the logarithm. For grey values in
-/// `(0, 1)` this is the cross-entropy in wide use, which is at most 0 but is not a normalised
+/// Stable for any finite logit: no sigmoid is taken before the logarithm. For gray values in
+/// `(0, 1)` this is the cross-entropy in wide use, which is at most 0 but is not a normalized
 /// density (Loaiza-Ganem & Cunningham 2019, "The continuous Bernoulli"): compare such figures only
 /// among themselves.
 #[derive(Clone, Debug)]
@@ -55,7 +55,7 @@ impl<const D: usize> Likelihood<D> for Bernoulli<D> {
     }
 
     /// Entries 0 or 1.
-    fn sample(&self, draws: &mut Draws) -> Tensor<D> {
+    fn sample(&self, draws: &mut RowStreams) -> Tensor<D> {
         let mean = self.mean().detach();
         let uniform = draws.uniform(mean.shape(), &mean.device());
         uniform.lower(mean).float()

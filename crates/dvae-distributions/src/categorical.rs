@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 use dvae_kernels::log_sum_exp;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::error::{DistributionError, at_least};
 use crate::sampling::choose;
@@ -57,7 +57,7 @@ impl<const D: usize> Likelihood<D> for Categorical<D> {
         self.logits.clone().argmax(1).float().reshape(self.shape)
     }
 
-    fn sample(&self, draws: &mut Draws) -> Tensor<D> {
+    fn sample(&self, draws: &mut RowStreams) -> Tensor<D> {
         choose(softmax(self.logits.clone().detach(), 1), draws).reshape(self.shape)
     }
 

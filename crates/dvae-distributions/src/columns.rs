@@ -1,7 +1,7 @@
 //! One likelihood for each group of columns.
 
 use burn::tensor::Tensor;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::{Likelihood, Support};
 
@@ -45,7 +45,7 @@ impl<const D: usize> Likelihood<D> for Columns<D> {
         self.beside(|law, _, _| law.mean())
     }
 
-    fn sample(&self, draws: &mut Draws) -> Tensor<D> {
+    fn sample(&self, draws: &mut RowStreams) -> Tensor<D> {
         let parts = self.groups.iter().map(|(_, law)| law.sample(&mut draws.branch()));
         Tensor::cat(parts.collect(), 1)
     }

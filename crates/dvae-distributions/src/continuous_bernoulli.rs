@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use dvae_kernels::Law;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::formula::{Formula, by_formula};
 use crate::stable::log_decay;
@@ -62,7 +62,7 @@ impl<const D: usize> Likelihood<D> for ContinuousBernoulli<D> {
     }
 
     /// By inversion of the distribution function, to 2 · 10⁻⁴ of it.
-    fn sample(&self, draws: &mut Draws) -> Tensor<D> {
+    fn sample(&self, draws: &mut RowStreams) -> Tensor<D> {
         let u = draws.uniform::<D>(self.logits.shape(), &self.logits.device());
         let rate = self.logits.clone().detach().abs().clamp_min(1e-3);
         // An exponential law cut off at 1, which falls from 0 on; for positive logits its mirror image.

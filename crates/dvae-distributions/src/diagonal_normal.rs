@@ -1,7 +1,7 @@
 //! The diagonal normal posterior.
 
 use burn::tensor::Tensor;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::LN_TAU;
 
@@ -31,18 +31,18 @@ impl DiagonalNormal {
         self.log_variance.clone()
     }
 
-    /// A reparameterised draw `z = μ + σ ε`, shape `[batch, latent]`; gradients flow to `μ` and `σ`.
-    pub fn sample(&self, draws: &mut Draws) -> Tensor<2> {
+    /// A reparameterized draw `z = μ + σ ε`, shape `[batch, latent]`; gradients flow to `μ` and `σ`.
+    pub fn sample(&self, draws: &mut RowStreams) -> Tensor<2> {
         self.at(self.noise(draws))
     }
 
-    fn noise(&self, draws: &mut Draws) -> Tensor<2> {
+    fn noise(&self, draws: &mut RowStreams) -> Tensor<2> {
         draws.normal(self.mean.shape(), &self.mean.device())
     }
 
     /// `μ + σ ε`.
     fn at(&self, noise: Tensor<2>) -> Tensor<2> {
-        dvae_kernels::reparameterise(self.mean(), self.log_variance(), noise)
+        dvae_kernels::reparameterize(self.mean(), self.log_variance(), noise)
     }
 
     /// `log q(z)` of each row of `latent` `[batch, latent]`, summed over latents: `[batch]`, nats.
@@ -68,11 +68,11 @@ impl DiagonalNormal {
         Self::new(self.mean().detach(), self.log_variance().detach())
     }
 
-    /// A reparameterised draw `[batch, latent]`, and `log q(z)` `[batch]`.
+    /// A reparameterized draw `[batch, latent]`, and `log q(z)` `[batch]`.
     ///
     /// `log q(z)` is taken from the noise, `−½ Σ (ε² + ln σ² + ln 2π)`: exact for any variance, where
     /// [`DiagonalNormal::log_prob`] of the rounded `z` is not.
-    pub fn draw(&self, draws: &mut Draws) -> (Tensor<2>, Tensor<1>) {
+    pub fn draw(&self, draws: &mut RowStreams) -> (Tensor<2>, Tensor<1>) {
         let noise = self.noise(draws);
         let [rows, _] = noise.dims();
         let log_density = (noise.clone().square() + self.log_variance.clone() + LN_TAU) * -0.5;
@@ -133,7 +133,7 @@ mod tests {
 
     // At z = μ the density is 1/√(2πσ²) with σ² = e: −½ (1 + ln 2π).
     #[test]
-    fn log_prob_at_the_mean_is_the_normaliser() {
+    fn log_prob_at_the_mean_is_the_normalizer() {
         let q = posterior(2.0, 1.0, 1);
         let peak = q.log_prob(q.mean()).into_scalar::<f32>();
         assert!((f64::from(peak) + 0.5 * (1.0 + LN_TAU)).abs() < 1e-6, "{peak}");

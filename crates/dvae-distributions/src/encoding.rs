@@ -1,7 +1,7 @@
 //! A posterior and the prior that it is held against.
 
 use burn::tensor::{Device, Tensor};
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::{
     DiagonalNormal, FlowPosterior, FlowPrior, FullNormal, Inference, Kl, MixtureNormal,
@@ -44,7 +44,7 @@ pub enum Prior {
 impl Encoding {
     /// Draws `z` and gathers what a bound needs. The KL is in closed form for a normal posterior and the
     /// standard normal prior, else that of the one draw.
-    pub fn infer(&self, draws: &mut Draws) -> Inference {
+    pub fn infer(&self, draws: &mut RowStreams) -> Inference {
         let (latent, log_posterior) = match &self.posterior {
             Posterior::Diagonal(normal) => normal.draw(draws),
             Posterior::Full(normal) => normal.draw(draws),
@@ -95,7 +95,7 @@ impl Posterior {
         match self {
             Self::Diagonal(normal) => normal.mean(),
             Self::Full(normal) => normal.mean(),
-            Self::Flow(flow) => flow.centre(),
+            Self::Flow(flow) => flow.center(),
         }
     }
 
@@ -147,7 +147,7 @@ impl Prior {
     }
 
     /// One draw for each row of `draws`: `[rows, latent]`.
-    pub fn sample(&self, latent: usize, draws: &mut Draws, device: &Device) -> Tensor<2> {
+    pub fn sample(&self, latent: usize, draws: &mut RowStreams, device: &Device) -> Tensor<2> {
         match self {
             Self::Standard => StandardNormal.sample(latent, draws, device),
             Self::Mixture(mixture) => mixture.sample(draws),

@@ -1,28 +1,28 @@
-//! Normalising flows: a simple law, carried through invertible maps.
+//! Normalizing flows: a simple law, carried through invertible maps.
 
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::{DiagonalNormal, StandardNormal};
 
 /// An invertible map of latents.
 pub trait Flow: Debug {
     /// Where each row of `z` `[batch, latent]` goes.
-    fn forward(&self, z: Tensor<2>) -> Carried;
+    fn forward(&self, z: Tensor<2>) -> FlowOutput;
 }
 
 /// A flow whose inverse can be computed.
 pub trait Bijection: Flow {
     /// Where each row of `z` `[batch, latent]` came from.
-    fn inverse(&self, z: Tensor<2>) -> Carried;
+    fn inverse(&self, z: Tensor<2>) -> FlowOutput;
 }
 
 /// Points that a map carried somewhere.
 #[derive(Clone, Debug)]
-pub struct Carried {
+pub struct FlowOutput {
     /// Where they are now: `[batch, latent]`.
     pub point: Tensor<2>,
     /// `ln |det ∂point/∂z|` of each: `[batch]`.
@@ -50,14 +50,14 @@ impl FlowPosterior {
     }
 
     /// Where the mean of `z₀` goes, `[batch, latent]`: a point of high density, not the mean of `z`.
-    pub fn centre(&self) -> Tensor<2> {
+    pub fn center(&self) -> Tensor<2> {
         self.flow.forward(self.base.mean()).point
     }
 
-    /// A reparameterised draw `[batch, latent]`, and its `log q(z)` `[batch]`.
-    pub fn draw(&self, draws: &mut Draws) -> (Tensor<2>, Tensor<1>) {
+    /// A reparameterized draw `[batch, latent]`, and its `log q(z)` `[batch]`.
+    pub fn draw(&self, draws: &mut RowStreams) -> (Tensor<2>, Tensor<1>) {
         let (first, log_density) = self.base.draw(draws);
-        let Carried { point, log_determinant } = self.flow.forward(first);
+        let FlowOutput { point, log_determinant } = self.flow.forward(first);
         (point, log_density - log_determinant)
     }
 }
@@ -77,7 +77,7 @@ impl FlowPrior {
     /// `log p(z) = log N(f⁻¹(z); 0, I) + ln |det ∂f⁻¹/∂z|` of each row of `z` `[batch, latent]`: `[batch]`,
     /// nats.
     pub fn log_prob(&self, z: Tensor<2>) -> Tensor<1> {
-        let Carried { point, log_determinant } = self.flow.inverse(z);
+        let FlowOutput { point, log_determinant } = self.flow.inverse(z);
         StandardNormal.log_prob(point) + log_determinant
     }
 
@@ -92,12 +92,12 @@ impl FlowPrior {
 pub struct Chain<F>(pub Vec<F>);
 
 impl<F: Flow> Flow for Chain<F> {
-    fn forward(&self, z: Tensor<2>) -> Carried {
+    fn forward(&self, z: Tensor<2>) -> FlowOutput {
         let start =
-            Carried { log_determinant: Tensor::zeros([z.dims()[0]], &z.device()), point: z };
+            FlowOutput { log_determinant: Tensor::zeros([z.dims()[0]], &z.device()), point: z };
         self.0.iter().fold(start, |before, map| {
-            let Carried { point, log_determinant } = map.forward(before.point);
-            Carried { point, log_determinant: before.log_determinant + log_determinant }
+            let FlowOutput { point, log_determinant } = map.forward(before.point);
+            FlowOutput { point, log_determinant: before.log_determinant + log_determinant }
         })
     }
 }

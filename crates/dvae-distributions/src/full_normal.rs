@@ -1,7 +1,7 @@
 //! The normal posterior of full covariance.
 
 use burn::tensor::{Int, Tensor, TensorData};
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::stable::HALF_LN_TAU;
 
@@ -64,8 +64,8 @@ impl FullNormal {
         }
     }
 
-    /// A reparameterised draw `z = μ + L ε` `[batch, latent]`, and `log q(z)` `[batch]` from its noise.
-    pub fn draw(&self, draws: &mut Draws) -> (Tensor<2>, Tensor<1>) {
+    /// A reparameterized draw `z = μ + L ε` `[batch, latent]`, and `log q(z)` `[batch]` from its noise.
+    pub fn draw(&self, draws: &mut RowStreams) -> (Tensor<2>, Tensor<1>) {
         let noise = draws.normal::<2>(self.mean.shape(), &self.mean.device());
         let step = self.factor.clone().matmul(noise.clone().unsqueeze_dim(2)).squeeze_dim(2);
         (self.mean.clone() + step, self.log_density(noise))

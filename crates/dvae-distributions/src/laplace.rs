@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use dvae_kernels::Law;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::Likelihood;
 use crate::error::{DistributionError, scale};
@@ -68,7 +68,7 @@ impl<const D: usize> Likelihood<D> for Laplace<D> {
         self.location.clone()
     }
 
-    fn sample(&self, draws: &mut Draws) -> Tensor<D> {
+    fn sample(&self, draws: &mut RowStreams) -> Tensor<D> {
         let location = self.location.clone().detach();
         // Uniform on [−½, ½) by sign and size; the size is at most 1 − 2⁻²³.
         let u = draws.uniform::<D>(location.shape(), &location.device()) - 0.5;

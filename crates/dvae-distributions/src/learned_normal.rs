@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use dvae_kernels::Law;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::Likelihood;
 use crate::error::{DistributionError, scale};
@@ -63,7 +63,7 @@ impl<const D: usize> Likelihood<D> for LearnedNormal<D> {
         self.mean.clone()
     }
 
-    fn sample(&self, draws: &mut Draws) -> Tensor<D> {
+    fn sample(&self, draws: &mut RowStreams) -> Tensor<D> {
         let mean = self.mean.clone().detach();
         let noise = draws.normal(mean.shape(), &mean.device());
         mean + noise * self.scale().detach()

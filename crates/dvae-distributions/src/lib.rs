@@ -3,13 +3,13 @@
 //! | Likelihood                       | Law of an entry                                                |
 //! |----------------------------------|----------------------------------------------------------------|
 //! | [`Bernoulli`]                    | `Bernoulli(sigmoid(logits))`                                   |
-//! | [`ContinuousBernoulli`]          | its normalised form on `[0, 1]`                                |
+//! | [`ContinuousBernoulli`]          | its normalized form on `[0, 1]`                                |
 //! | [`Normal`]                       | `N(mean, σ²)`, one fixed σ                                     |
 //! | [`LearnedNormal`]                | `N(mean, σᵢ²)`, σ from the network (or shared), with a floor   |
 //! | [`OptimalNormal`]                | `N(mean, σ*²)`, the best σ for the batch                       |
 //! | [`Laplace`]                      | `Laplace(location, scale)`, the scale fixed or learned         |
 //! | [`StudentT`]                     | Student's t, with learned scale and degrees of freedom         |
-//! | [`DiscretisedLogistic`]          | a mixture of logistic laws, gathered about equal levels        |
+//! | [`DiscretizedLogistic`]          | a mixture of logistic laws, gathered about equal levels        |
 //! | [`Categorical`]                  | one of several classes                                         |
 //! | [`Poisson`]                      | counts                                                         |
 //! | [`NegativeBinomial`]             | overdispersed counts                                           |
@@ -43,8 +43,8 @@
 //!
 //! # What this gives up
 //!
-//! - Every normaliser is kept: a log-density is a density's, never "up to a constant".
-//! - Distributions hold tensors and are not serialised; their configuration is.
+//! - Every normalizer is kept: a log-density is a density's, never "up to a constant".
+//! - Distributions hold tensors and are not serialized; their configuration is.
 //! - Values outside a law's [`Support`] are not refused here: the trainer checks its data once.
 //! - The density of a flow posterior is known at its own draws only.
 
@@ -53,7 +53,7 @@ mod categorical;
 mod columns;
 mod continuous_bernoulli;
 mod diagonal_normal;
-mod discretised_logistic;
+mod discretized_logistic;
 mod encoding;
 mod error;
 mod flow;
@@ -81,10 +81,10 @@ pub use categorical::Categorical;
 pub use columns::Columns;
 pub use continuous_bernoulli::ContinuousBernoulli;
 pub use diagonal_normal::DiagonalNormal;
-pub use discretised_logistic::DiscretisedLogistic;
+pub use discretized_logistic::DiscretizedLogistic;
 pub use encoding::{Encoding, Posterior, Prior};
 pub use error::DistributionError;
-pub use flow::{Bijection, Carried, Chain, Flow, FlowPosterior, FlowPrior};
+pub use flow::{Bijection, Chain, Flow, FlowOutput, FlowPosterior, FlowPrior};
 pub use full_normal::FullNormal;
 pub use inference::{Inference, Kl};
 pub use laplace::Laplace;
@@ -101,5 +101,5 @@ pub use standard_normal::StandardNormal;
 pub use student_t::StudentT;
 pub use support::Support;
 
-/// `ln 2π`, twice the normaliser of a unit normal.
+/// `ln 2π`, twice the normalizer of a unit normal.
 pub(crate) const LN_TAU: f64 = 1.837_877_066_409_345_3;

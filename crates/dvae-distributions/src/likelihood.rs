@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use burn::tensor::kind::Basic;
 use burn::tensor::{Float, Tensor};
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::Support;
 
@@ -30,7 +30,7 @@ pub trait Likelihood<const D: usize, K: Basic = Float>: Debug {
 
     /// `Σᵢ wᵢ log p(xᵢ | z)` of every row, with a weight for each entry: `[batch]`, in nats.
     ///
-    /// Weights above 1 emphasise entries (Vincent et al. 2010, "Stacked Denoising Autoencoders",
+    /// Weights above 1 emphasize entries (Vincent et al. 2010, "Stacked Denoising Autoencoders",
     /// section 3.4, weighs changed entries by α and the others by β); weights of 0 leave out what was
     /// not observed.
     ///
@@ -45,7 +45,7 @@ pub trait Likelihood<const D: usize, K: Basic = Float>: Debug {
     fn mean(&self) -> Tensor<D>;
 
     /// One draw of every entry, each row from its own stream. No gradient flows through it.
-    fn sample(&self, draws: &mut Draws) -> Tensor<D, K>;
+    fn sample(&self, draws: &mut RowStreams) -> Tensor<D, K>;
 
     /// The parameters by name, as the density uses them: each of `x`'s shape, or several of them side by
     /// side on axis 1.
@@ -74,7 +74,7 @@ impl<const D: usize, K: Basic> Likelihood<D, K> for Box<dyn Likelihood<D, K>> {
         (**self).mean()
     }
 
-    fn sample(&self, draws: &mut Draws) -> Tensor<D, K> {
+    fn sample(&self, draws: &mut RowStreams) -> Tensor<D, K> {
         (**self).sample(draws)
     }
 

@@ -6,16 +6,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{DistributionError, at_least, scale};
 use crate::{
-    Bernoulli, Categorical, Columns, ContinuousBernoulli, DiscretisedLogistic, Laplace,
+    Bernoulli, Categorical, Columns, ContinuousBernoulli, DiscretizedLogistic, Laplace,
     LearnedNormal, Likelihood, NegativeBinomial, Normal, OptimalNormal, Poisson, StudentT,
     ZeroInflatedNegativeBinomial,
 };
 
 /// Which likelihood a decoder's outputs are the parameters of.
 ///
-/// In a file: `likelihood = { law = "normal", scale = 0.1 }`.
+/// In a file: `likelihood = { type = "normal", scale = 0.1 }`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "law", rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum LikelihoodConfig {
     /// [`Bernoulli`], for data in `[0, 1]`.
     Bernoulli {},
@@ -64,8 +64,8 @@ pub enum LikelihoodConfig {
         #[serde(default = "three")]
         min_degrees: f64,
     },
-    /// [`DiscretisedLogistic`], for data with so many levels between 0 and 1.
-    DiscretisedLogistic {
+    /// [`DiscretizedLogistic`], for data with so many levels between 0 and 1.
+    DiscretizedLogistic {
         /// The number of levels: 256 for bytes.
         #[serde(default = "bytes")]
         levels: usize,
@@ -102,7 +102,7 @@ pub enum LikelihoodConfig {
     },
 }
 
-/// Some neighbouring columns of one law.
+/// Some neighboring columns of one law.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ColumnGroup {
@@ -154,7 +154,7 @@ impl LikelihoodConfig {
                 scale("min_scale", *min_scale)?;
                 scale("min_degrees", *min_degrees)?;
             }
-            Self::DiscretisedLogistic { levels, components, min_scale } => {
+            Self::DiscretizedLogistic { levels, components, min_scale } => {
                 at_least("levels", *levels, 2)?;
                 at_least("components", *components, 1)?;
                 scale("min_scale", *min_scale)?;
@@ -192,8 +192,8 @@ impl LikelihoodConfig {
             | Self::LearnedLaplace { .. }
             | Self::NegativeBinomial { .. } => 2,
             Self::StudentT { .. } | Self::ZeroInflatedNegativeBinomial { .. } => 3,
-            Self::DiscretisedLogistic { components, .. } => {
-                DiscretisedLogistic::<2>::outputs_per_entry(*components)
+            Self::DiscretizedLogistic { components, .. } => {
+                DiscretizedLogistic::<2>::outputs_per_entry(*components)
             }
             Self::Categorical { classes } => *classes,
             Self::Columns { groups } => {
@@ -249,8 +249,8 @@ impl LikelihoodConfig {
             Self::StudentT { min_scale, min_degrees } => {
                 Box::new(StudentT::new(split(outputs), *min_scale, *min_degrees)?)
             }
-            Self::DiscretisedLogistic { levels, components, min_scale } => {
-                Box::new(DiscretisedLogistic::new(outputs, *components, *levels, *min_scale)?)
+            Self::DiscretizedLogistic { levels, components, min_scale } => {
+                Box::new(DiscretizedLogistic::new(outputs, *components, *levels, *min_scale)?)
             }
             Self::Categorical { classes } => Box::new(Categorical::new(outputs, *classes)?),
             Self::Poisson {} => Box::new(Poisson::new(outputs)),

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
 use dvae_kernels::log_sum_exp;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::sampling::choose;
 use crate::stable::HALF_LN_TAU;
@@ -43,7 +43,7 @@ impl MixtureNormal {
     }
 
     /// One draw for each row of `draws`: `[rows, latent]`.
-    pub fn sample(&self, draws: &mut Draws) -> Tensor<2> {
+    pub fn sample(&self, draws: &mut RowStreams) -> Tensor<2> {
         let rows = draws.ids().len();
         let [components, latent] = self.mean.dims();
         let weights = self.log_weights.clone().detach().exp();
@@ -51,7 +51,7 @@ impl MixtureNormal {
         let chosen = choose(weights, draws).reshape([rows]).int();
         let pick = |t: &Tensor<2>| t.clone().detach().select(0, chosen.clone());
         let noise = draws.normal::<2>([rows, latent], &self.mean.device());
-        dvae_kernels::reparameterise(pick(&self.mean), pick(&self.log_variance), noise)
+        dvae_kernels::reparameterize(pick(&self.mean), pick(&self.log_variance), noise)
     }
 }
 

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::{log_sigmoid, softplus};
 use dvae_kernels::Law;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 use rand_distr::{Distribution, Gamma};
 
 use crate::error::{DistributionError, scale};
@@ -82,7 +82,7 @@ impl<const D: usize> Likelihood<D> for NegativeBinomial<D> {
         softplus(self.raw_mean.clone(), 1.0)
     }
 
-    fn sample(&self, draws: &mut Draws) -> Tensor<D> {
+    fn sample(&self, draws: &mut RowStreams) -> Tensor<D> {
         let parameters = [self.mean().detach(), self.inverse_dispersion().detach()];
         each_entry(parameters, draws, |[mean, theta], rng| {
             let rate = Gamma::new(theta, mean / theta).map_or(0.0, |law| law.sample(rng));
@@ -145,7 +145,7 @@ impl<const D: usize> Likelihood<D> for ZeroInflatedNegativeBinomial<D> {
         self.counts.mean() * dvae_kernels::sigmoid(self.gate.clone().neg())
     }
 
-    fn sample(&self, draws: &mut Draws) -> Tensor<D> {
+    fn sample(&self, draws: &mut RowStreams) -> Tensor<D> {
         let counted = self.counts.sample(draws);
         let u = draws.uniform::<D>(counted.shape(), &counted.device());
         counted.mask_fill(u.lower(dvae_kernels::sigmoid(self.gate.clone()).detach()), 0.0)

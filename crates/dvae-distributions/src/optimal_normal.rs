@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use dvae_kernels::Density;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::Likelihood;
 use crate::error::{DistributionError, scale};
@@ -71,7 +71,7 @@ impl<const D: usize> Likelihood<D> for OptimalNormal<D> {
     }
 
     /// At the floor of the scale: which scale is the best only data can say.
-    fn sample(&self, draws: &mut Draws) -> Tensor<D> {
+    fn sample(&self, draws: &mut RowStreams) -> Tensor<D> {
         let mean = self.mean.clone().detach();
         let noise = draws.normal(mean.shape(), &mean.device());
         mean + noise * self.min_scale

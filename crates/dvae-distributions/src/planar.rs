@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::softplus;
 
-use crate::flow::{Carried, Flow};
+use crate::flow::{Flow, FlowOutput};
 
 /// A planar map, with parameters of each row's own.
 ///
@@ -29,7 +29,7 @@ impl Planar {
 }
 
 impl Flow for Planar {
-    fn forward(&self, z: Tensor<2>) -> Carried {
+    fn forward(&self, z: Tensor<2>) -> FlowOutput {
         let dot = |a: &Tensor<2>, b: &Tensor<2>| (a.clone() * b.clone()).sum_dim(1);
         const TINY: f64 = 1e-12;
         let along = dot(&self.w, &self.u);
@@ -44,7 +44,7 @@ impl Flow for Planar {
         let square = bent.clone().square();
         let determinant = square.clone() + (square.neg() + 1.0) * above;
         let log_determinant = determinant.log().squeeze_dim(1);
-        Carried { point: z + u * bent, log_determinant }
+        FlowOutput { point: z + u * bent, log_determinant }
     }
 }
 

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::softplus;
 use dvae_kernels::Law;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 use rand_distr::{Distribution, Poisson as Draw};
 
 use crate::formula::{Formula, by_formula};
@@ -59,7 +59,7 @@ impl<const D: usize> Likelihood<D> for Poisson<D> {
         softplus(self.raw_rate.clone(), 1.0)
     }
 
-    fn sample(&self, draws: &mut Draws) -> Tensor<D> {
+    fn sample(&self, draws: &mut RowStreams) -> Tensor<D> {
         each_entry([self.mean().detach()], draws, |[rate], rng| count(rate, rng))
     }
 

@@ -1,13 +1,13 @@
 //! Draws that take a random number of random numbers, on the host.
 
 use burn::tensor::{Tensor, TensorData};
-use dvae_random::{Draws, RowRng};
+use dvae_random::{RowRng, RowStreams};
 use rayon::prelude::*;
 
 /// A draw for each entry from its parameters, which are of one shape; each row from its own stream.
 pub(crate) fn each_entry<const D: usize, const N: usize>(
     parameters: [Tensor<D>; N],
-    draws: &mut Draws,
+    draws: &mut RowStreams,
     law: impl Fn([f64; N], &mut RowRng) -> f64 + Sync,
 ) -> Tensor<D> {
     let (shape, device) = (parameters[0].shape(), parameters[0].device());
@@ -26,7 +26,7 @@ pub(crate) fn each_entry<const D: usize, const N: usize>(
 
 /// Which of `n` alternatives on axis 1 of `probabilities` `[batch, n, features]` each feature gets:
 /// `[batch, 1, features]`, whole numbers as floats.
-pub(crate) fn choose(probabilities: Tensor<3>, draws: &mut Draws) -> Tensor<3> {
+pub(crate) fn choose(probabilities: Tensor<3>, draws: &mut RowStreams) -> Tensor<3> {
     let [rows, n, features] = probabilities.dims();
     if n == 1 {
         return probabilities.zeros_like();

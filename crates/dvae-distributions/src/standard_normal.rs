@@ -1,7 +1,7 @@
 //! The standard normal prior.
 
 use burn::tensor::{Device, Tensor};
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::LN_TAU;
 
@@ -18,7 +18,7 @@ impl StandardNormal {
     }
 
     /// One draw `z ~ p(z)` for each row of `draws`: `[rows, latent]`.
-    pub fn sample(&self, latent: usize, draws: &mut Draws, device: &Device) -> Tensor<2> {
+    pub fn sample(&self, latent: usize, draws: &mut RowStreams, device: &Device) -> Tensor<2> {
         draws.normal([draws.ids().len(), latent], device)
     }
 }

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use dvae_kernels::Law;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 use rand_distr::{Distribution, StudentT as Draw};
 
 use crate::Likelihood;
@@ -83,7 +83,7 @@ impl<const D: usize> Likelihood<D> for StudentT<D> {
         self.location.clone()
     }
 
-    fn sample(&self, draws: &mut Draws) -> Tensor<D> {
+    fn sample(&self, draws: &mut RowStreams) -> Tensor<D> {
         let parameters = [self.location.clone(), self.scale(), self.degrees()];
         each_entry(parameters.map(Tensor::detach), draws, |[location, scale, degrees], rng| {
             let t = Draw::new(degrees).map_or(0.0, |law| law.sample(rng));

@@ -71,7 +71,7 @@ fn laws() -> impl Strategy<Value = LikelihoodConfig> {
         (0.05..2.0).prop_map(|scale| L::Laplace { scale }),
         Just(L::LearnedLaplace { min_scale: 0.05 }),
         Just(L::StudentT { min_scale: 0.05, min_degrees: 2.0 }),
-        (2usize..300, 1usize..4).prop_map(|(levels, components)| L::DiscretisedLogistic {
+        (2usize..300, 1usize..4).prop_map(|(levels, components)| L::DiscretizedLogistic {
             levels,
             components,
             min_scale: 1e-3
@@ -178,7 +178,7 @@ fn a_rows_sample_is_the_same_in_any_batch() {
         LikelihoodConfig::Poisson {},
         LikelihoodConfig::StudentT { min_scale: 0.1, min_degrees: 3.0 },
         LikelihoodConfig::Categorical { classes: 3 },
-        LikelihoodConfig::DiscretisedLogistic { levels: 256, components: 2, min_scale: 0.01 },
+        LikelihoodConfig::DiscretizedLogistic { levels: 256, components: 2, min_scale: 0.01 },
         LikelihoodConfig::ZeroInflatedNegativeBinomial { min_inverse_dispersion: 0.1 },
     ];
     for config in configs {
@@ -262,10 +262,10 @@ fn what_is_out_of_range_is_named() {
         (L::LearnedNormal { min_scale: f64::NAN }, "`min_scale`"),
         (L::StudentT { min_scale: 0.1, min_degrees: 0.0 }, "`min_degrees`"),
         (
-            L::DiscretisedLogistic { levels: 1, components: 1, min_scale: 0.1 },
+            L::DiscretizedLogistic { levels: 1, components: 1, min_scale: 0.1 },
             "`levels` must lie in [2,",
         ),
-        (L::DiscretisedLogistic { levels: 8, components: 0, min_scale: 0.1 }, "`components`"),
+        (L::DiscretizedLogistic { levels: 8, components: 0, min_scale: 0.1 }, "`components`"),
         (L::Categorical { classes: 1 }, "`classes`"),
         (L::NegativeBinomial { min_inverse_dispersion: 0.0 }, "`min_inverse_dispersion`"),
     ] {

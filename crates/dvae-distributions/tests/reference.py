@@ -98,81 +98,81 @@ def zero_inflated(x, mean, theta, gate):
 thousandth = mpf("0.001")
 LAWS = {
     "bernoulli": (
-        {"law": "bernoulli"},
+        {"type": "bernoulli"},
         lambda x, o: x * log_sigmoid(o[0]) + (1 - x) * log_sigmoid(-o[0]),
         lambda x, o: scipy.stats.bernoulli(float(sigmoid(o[0]))).logpmf(float(x)),
         lambda o: sigmoid(o[0]),
     ),
     "continuous-bernoulli": (
-        {"law": "continuous-bernoulli"},
+        {"type": "continuous-bernoulli"},
         lambda x, o: continuous_bernoulli(x, o[0]),
         None,
         lambda o: mpf(1) / 2 if o[0] == 0 else 1 / (1 - exp(-o[0])) - 1 / o[0],
     ),
     "normal": (
-        {"law": "normal", "scale": 0.5},
+        {"type": "normal", "scale": 0.5},
         lambda x, o: normal(x, o[0], mpf("0.5")),
         lambda x, o: scipy.stats.norm(float(o[0]), 0.5).logpdf(float(x)),
         lambda o: o[0],
     ),
     "learned-normal": (
-        {"law": "learned-normal", "min_scale": 0.001},
+        {"type": "learned-normal", "min_scale": 0.001},
         lambda x, o: normal(x, o[0], thousandth + softplus(o[1])),
         lambda x, o: scipy.stats.norm(float(o[0]), float(thousandth + softplus(o[1]))).logpdf(float(x)),
         lambda o: o[0],
     ),
     "laplace": (
-        {"law": "laplace", "scale": 0.25},
+        {"type": "laplace", "scale": 0.25},
         lambda x, o: -fabs(x - o[0]) * 4 - log(mpf("0.5")),
         lambda x, o: scipy.stats.laplace(float(o[0]), 0.25).logpdf(float(x)),
         lambda o: o[0],
     ),
     "learned-laplace": (
-        {"law": "learned-laplace", "min_scale": 0.001},
+        {"type": "learned-laplace", "min_scale": 0.001},
         lambda x, o: -fabs(x - o[0]) / (thousandth + softplus(o[1])) - log(2 * (thousandth + softplus(o[1]))),
         lambda x, o: scipy.stats.laplace(float(o[0]), float(thousandth + softplus(o[1]))).logpdf(float(x)),
         lambda o: o[0],
     ),
     "student-t": (
-        {"law": "student-t"},
+        {"type": "student-t"},
         lambda x, o: student(x, o[0], thousandth + softplus(o[1]), 3 + softplus(o[2])),
         lambda x, o: scipy.stats.t(
             float(3 + softplus(o[2])), float(o[0]), float(thousandth + softplus(o[1]))
         ).logpdf(float(x)),
         lambda o: o[0],
     ),
-    "discretised-logistic": (
-        {"law": "discretised-logistic"},
+    "discretized-logistic": (
+        {"type": "discretized-logistic"},
         lambda x, o: log(bin_mass(x, o[0], thousandth + softplus(o[1]), 256)),
         None,
         None,
     ),
     "two-levels": (
-        {"law": "discretised-logistic", "levels": 2, "min_scale": 0.001},
+        {"type": "discretized-logistic", "levels": 2, "min_scale": 0.001},
         lambda x, o: log(bin_mass(x, o[0], thousandth + softplus(o[1]), 2)),
         None,
         None,
     ),
     "mixture": (
-        {"law": "discretised-logistic", "levels": 256, "components": 2, "min_scale": 0.001},
+        {"type": "discretized-logistic", "levels": 256, "components": 2, "min_scale": 0.001},
         lambda x, o: mixture(x, o, 2, 256, thousandth),
         None,
         None,
     ),
     "categorical": (
-        {"law": "categorical", "classes": 3},
+        {"type": "categorical", "classes": 3},
         lambda x, o: o[int(x)] - max(o) - log(sum(exp(l - max(o)) for l in o)),
         None,
         None,
     ),
     "poisson": (
-        {"law": "poisson"},
+        {"type": "poisson"},
         lambda x, o: poisson(x, softplus(o[0])),
         lambda x, o: scipy.stats.poisson(float(softplus(o[0]))).logpmf(float(x)),
         lambda o: softplus(o[0]),
     ),
     "negative-binomial": (
-        {"law": "negative-binomial"},
+        {"type": "negative-binomial"},
         lambda x, o: negative_binomial(x, softplus(o[0]), thousandth + softplus(o[1])),
         # SciPy counts failures before n successes of probability n / (n + mean).
         lambda x, o: scipy.stats.nbinom(
@@ -182,7 +182,7 @@ LAWS = {
         lambda o: softplus(o[0]),
     ),
     "zero-inflated-negative-binomial": (
-        {"law": "zero-inflated-negative-binomial"},
+        {"type": "zero-inflated-negative-binomial"},
         lambda x, o: zero_inflated(x, softplus(o[0]), thousandth + softplus(o[1]), o[2]),
         None,
         lambda o: softplus(o[0]) * sigmoid(-o[2]),
@@ -204,7 +204,7 @@ CASES = {
         for r, q in ((-1e4, -1e4), (-1e4, 2), (0, -1e4), (0, 0), (-2, 5), (1, 50), (0, 1e3), (0, 1e4), (1e4, 2))
         for x in (0.625, 3, -100, 1e4)
     ],
-    "discretised-logistic": [
+    "discretized-logistic": [
         (x, [m, r])
         for m, r in ((0.5, -1e4), (0.5, -6), (0.25, -3), (-1, -2), (2, 0), (0.5, 4), (0.5, 1e4), (1e4, 0))
         for x in (0, level(17), level(128), level(254), 1)

@@ -5,7 +5,7 @@ use dvae_corruption::Corruption;
 use dvae_data::{Dataset, Order};
 use dvae_models::Vae;
 use dvae_random::Key;
-use dvae_train::{Streams, TrainError, show_holes};
+use dvae_train::{BatchNoise, TrainError, show_holes};
 
 /// The variance over rows above which a latent counts as active.
 const ACTIVE: f64 = 0.01;
@@ -28,7 +28,7 @@ pub fn latent_activity<const D: usize, V: Vae<D>>(
     corruption.check(dataset.event())?;
     let (mut sums, mut squares) = (Vec::new(), Vec::new());
     for batch in dataset.batches::<D>(batch_size, Order::Stored, device)? {
-        let mut streams = Streams::evaluation(key, &batch.ids);
+        let mut streams = BatchNoise::evaluation(key, &batch.ids);
         let mut input = corruption.corrupt(batch.clean, &mut streams.corruption).input;
         if let Some(observed) = batch.observed.filter(|_| corruption.shows_mask()) {
             input = show_holes(input, observed);

@@ -1,4 +1,4 @@
-//! A picture to draw on: coloured rectangles, text, PNG.
+//! A picture to draw on: colored rectangles, text, PNG.
 
 use font8x8::UnicodeFonts;
 
@@ -10,9 +10,9 @@ pub(crate) const GAP: usize = 4;
 /// Bytes from which on a picture is compressed quickly.
 const LARGE: usize = 1_500_000;
 
-pub(crate) type Colour = [u8; 3];
-pub(crate) const PAPER: Colour = [255; 3];
-pub(crate) const INK: Colour = [40; 3];
+pub(crate) type Color = [u8; 3];
+pub(crate) const PAPER: Color = [255; 3];
+pub(crate) const INK: Color = [40; 3];
 
 #[derive(Debug)]
 pub(crate) struct Canvas {
@@ -26,20 +26,20 @@ impl Canvas {
         Self { width, height, pixels: PAPER.repeat(width * height) }
     }
 
-    pub(crate) fn set(&mut self, x: usize, y: usize, colour: Colour) {
+    pub(crate) fn set(&mut self, x: usize, y: usize, color: Color) {
         let start = 3 * (y * self.width + x);
-        self.pixels[start..start + 3].copy_from_slice(&colour);
+        self.pixels[start..start + 3].copy_from_slice(&color);
     }
 
-    pub(crate) fn fill(&mut self, left: usize, top: usize, [w, h]: [usize; 2], colour: Colour) {
+    pub(crate) fn fill(&mut self, left: usize, top: usize, [w, h]: [usize; 2], color: Color) {
         for y in top..top + h {
             for x in left..left + w {
-                self.set(x, y, colour);
+                self.set(x, y, color);
             }
         }
     }
 
-    pub(crate) fn text(&mut self, left: usize, top: usize, text: &str, colour: Colour) {
+    pub(crate) fn text(&mut self, left: usize, top: usize, text: &str, color: Color) {
         for (i, character) in text.chars().enumerate() {
             let glyph = font8x8::BASIC_FONTS
                 .get(character)
@@ -48,7 +48,7 @@ impl Canvas {
                 .unwrap_or([0; GLYPH]);
             for (y, bits) in glyph.iter().enumerate() {
                 for x in (0..GLYPH).filter(|x| bits >> x & 1 == 1) {
-                    self.set(left + i * GLYPH + x, top + y, colour);
+                    self.set(left + i * GLYPH + x, top + y, color);
                 }
             }
         }

@@ -7,7 +7,7 @@ use dvae_corruption::CorruptionConfig;
 use dvae_data::Dataset;
 use dvae_models::Vae;
 use dvae_random::{Key, Purpose};
-use dvae_train::{Streams, TrainError};
+use dvae_train::{BatchNoise, TrainError};
 use serde::Serialize;
 
 use crate::{Denoising, Grid, denoising};
@@ -78,7 +78,7 @@ impl<V: Vae<4>> Comparison<'_, V> {
         let clean = rows.gather::<4>(rows.ids(), self.device);
         let mut grid = Grid::new();
         for corruption in self.corruptions {
-            let mut streams = Streams::evaluation(self.key, rows.ids());
+            let mut streams = BatchNoise::evaluation(self.key, rows.ids());
             let process = corruption.build()?;
             let input = process.corrupt(clean.clone(), &mut streams.corruption).input;
             grid = grid

@@ -6,7 +6,7 @@ use dvae_data::{Dataset, Order};
 use dvae_losses::Objective;
 use dvae_models::Vae;
 use dvae_random::Key;
-use dvae_train::{MeanElbo, Streams, TrainError, evaluate, show_holes};
+use dvae_train::{BatchNoise, MeanElbo, TrainError, evaluate, show_holes};
 use serde::Serialize;
 
 use crate::psnr;
@@ -43,7 +43,7 @@ pub fn denoising<const D: usize, V: Vae<D>>(
     let (clean, corrupted) = (bound(&*corruption.at_null()?)?, bound(corruption)?);
     let (mut input, mut output) = (0.0, 0.0);
     for batch in dataset.batches::<D>(batch_size, Order::Stored, device)? {
-        let mut streams = Streams::evaluation(key, &batch.ids);
+        let mut streams = BatchNoise::evaluation(key, &batch.ids);
         let damaged = corruption.corrupt(batch.clean.clone(), &mut streams.corruption).input;
         let damaged = match batch.observed.clone().filter(|_| corruption.shows_mask()) {
             Some(observed) => show_holes(damaged, observed),

@@ -39,7 +39,7 @@ impl Grid {
     }
 
     /// Adds a row: `[images, channels, height, width]` with values in `[0, 1]` (others are clipped),
-    /// grey for 1 or 2 channels, the first three as colours otherwise.
+    /// gray for 1 or 2 channels, the first three as colors otherwise.
     pub fn row(mut self, label: impl Into<String>, images: Tensor<4>) -> Self {
         let shape = images.dims();
         let pixels = images.into_data().iter::<f32>().collect();
@@ -110,13 +110,13 @@ impl Row {
         let [_, _, height, width] = self.shape;
         for y in 0..height {
             for x in 0..width {
-                let colour = self.colour(image, y, x);
-                canvas.fill(left + x * zoom, top + y * zoom, [zoom, zoom], colour);
+                let color = self.color(image, y, x);
+                canvas.fill(left + x * zoom, top + y * zoom, [zoom, zoom], color);
             }
         }
     }
 
-    fn colour(&self, image: usize, y: usize, x: usize) -> [u8; 3] {
+    fn color(&self, image: usize, y: usize, x: usize) -> [u8; 3] {
         let [_, channels, height, width] = self.shape;
         let value = |channel: usize| {
             let index = ((image * channels + channel) * height + y) * width + x;
@@ -141,11 +141,11 @@ mod tests {
     const ZOOM: usize = 2;
 
     #[test]
-    fn a_picture_has_its_rows_below_each_other_in_its_colours() {
+    fn a_picture_has_its_rows_below_each_other_in_its_colors() {
         let device = Device::flex();
-        let grey = Tensor::<4>::from_data([[[[0.0, f32::NAN]]], [[[2.0, -1.0]]]], &device);
+        let gray = Tensor::<4>::from_data([[[[0.0, f32::NAN]]], [[[2.0, -1.0]]]], &device);
         let red = Tensor::<4>::from_data([[[[1.0]], [[0.0]], [[0.0]]]], &device);
-        let canvas = Grid::new().row("a", grey).row("", red).draw();
+        let canvas = Grid::new().row("a", gray).row("", red).draw();
         let left = 2 * GAP + GLYPH;
         let at = |x: usize, y: usize| canvas.pixels[3 * (y * canvas.width + x)..][..3].to_vec();
         assert_eq!(canvas.width, left + 2 * (2 * ZOOM + GAP));

@@ -1,6 +1,6 @@
-//! A table of figures as coloured cells.
+//! A table of figures as colored cells.
 
-use crate::canvas::{Canvas, Colour, GAP, GLYPH, INK, PAPER};
+use crate::canvas::{Canvas, Color, GAP, GLYPH, INK, PAPER};
 
 /// Figures in rows and columns, drawn as one picture: the higher, the brighter.
 ///
@@ -45,7 +45,7 @@ impl Heatmap {
         self
     }
 
-    /// The picture as the bytes of a PNG file. Figures that are not finite are grey.
+    /// The picture as the bytes of a PNG file. Figures that are not finite are gray.
     pub fn png(&self) -> Vec<u8> {
         self.draw().png()
     }
@@ -61,7 +61,7 @@ impl Heatmap {
         canvas.text(left, GAP, &self.title, INK);
         canvas.text(left, 2 * GAP + GLYPH, &self.axis, INK);
         for (i, name) in self.columns.iter().enumerate() {
-            centred(&mut canvas, left + i * CELL[0], top - GLYPH - GAP, name, INK);
+            centered(&mut canvas, left + i * CELL[0], top - GLYPH - GAP, name, INK);
         }
         let (low, high) = self.range();
         for (y, (name, values)) in self.rows.iter().enumerate() {
@@ -70,11 +70,11 @@ impl Heatmap {
             for (x, &value) in values.iter().enumerate() {
                 let share = if high > low { (value - low) / (high - low) } else { 0.5 };
                 let column = left + x * CELL[0];
-                canvas.fill(column, line, [CELL[0] - 1, CELL[1] - 1], colour(share));
+                canvas.fill(column, line, [CELL[0] - 1, CELL[1] - 1], color(share));
                 // Dark text on the bright half.
                 let ink = if share > 0.55 { INK } else { PAPER };
                 let text = format!("{value:.1}");
-                centred(&mut canvas, column, line + (CELL[1] - GLYPH) / 2, &text, ink);
+                centered(&mut canvas, column, line + (CELL[1] - GLYPH) / 2, &text, ink);
             }
         }
         canvas
@@ -87,15 +87,15 @@ impl Heatmap {
 }
 
 /// Text in the middle of a cell, as much of it as fits.
-fn centred(canvas: &mut Canvas, left: usize, top: usize, text: &str, colour: Colour) {
+fn centered(canvas: &mut Canvas, left: usize, top: usize, text: &str, color: Color) {
     let text: String = text.chars().take(CELL[0] / GLYPH).collect();
     let space = CELL[0] - text.chars().count() * GLYPH;
-    canvas.text(left + space / 2, top, &text, colour);
+    canvas.text(left + space / 2, top, &text, color);
 }
 
 /// From dark blue over green to yellow, ever brighter: five points of the viridis map (Smith & van der
 /// Walt 2015), joined by straight lines.
-fn colour(share: f64) -> Colour {
+fn color(share: f64) -> Color {
     const POINTS: [[f64; 3]; 5] = [
         [68.0, 1.0, 84.0],
         [59.0, 82.0, 139.0],
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_highest_figure_is_the_brightest_and_no_figure_is_grey() {
+    fn the_highest_figure_is_the_brightest_and_no_figure_is_gray() {
         let map = Heatmap::new("a").columns("b", ["1", "2"]).row("row", [3.0, f64::NAN]);
         let canvas = map.row("other", [5.0, 4.0]).draw();
         let (left, top) = (2 * GAP + 5 * GLYPH, 3 * (GLYPH + GAP) + 2 * GAP);

@@ -62,14 +62,14 @@ impl Default for AdamW {
 }
 
 impl Adam {
-    /// An optimiser of whole models.
+    /// An optimizer of whole models.
     pub fn init(self) -> ModuleOptimizer {
         ModuleOptimizer::from(self)
     }
 }
 
 impl AdamW {
-    /// An optimiser of whole models.
+    /// An optimizer of whole models.
     pub fn init(self) -> ModuleOptimizer {
         ModuleOptimizer::from(self)
     }

@@ -10,7 +10,7 @@ use crate::flex::{FixedNormal, Function, FusedEntries, Inputs};
 #[cfg(feature = "flex")]
 use burn::backend::Dispatch;
 
-/// `ln 2π`, twice the normaliser of a unit normal.
+/// `ln 2π`, twice the normalizer of a unit normal.
 const LN_TAU: f64 = 1.837_877_066_409_345_3;
 
 /// A density of independent entries, by its parameters: tensors of one shape, `[batch, …]`.
@@ -110,8 +110,8 @@ impl<const D: usize> Density<D> {
         let (function, first, second) = match self {
             Self::Bernoulli { logits } => (Function::Bernoulli, logits, None),
             &Self::Normal { ref mean, scale } => {
-                let normaliser = (scale.ln() + 0.5 * LN_TAU) as f32;
-                let law = FixedNormal { scale: scale as f32, normaliser };
+                let normalizer = (scale.ln() + 0.5 * LN_TAU) as f32;
+                let law = FixedNormal { scale: scale as f32, normalizer };
                 (Function::FixedNormal(law), mean, None)
             }
             Self::ScaledNormal { mean, scale } => (Function::Normal, mean, Some(scale)),

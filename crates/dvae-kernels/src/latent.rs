@@ -14,7 +14,7 @@ use burn::backend::Dispatch;
 /// # Panics
 ///
 /// If the shapes differ (where one is 1, Burn's operations broadcast it).
-pub fn reparameterise<const D: usize>(
+pub fn reparameterize<const D: usize>(
     mean: Tensor<D>,
     log_variance: Tensor<D>,
     noise: Tensor<D>,
@@ -27,7 +27,7 @@ pub fn reparameterise<const D: usize>(
     {
         let (mean, log_variance) = (mean.into_dispatch(), log_variance.into_dispatch());
         let inputs = Inputs::Three(mean, log_variance, noise.into_dispatch());
-        let latent = Dispatch::fused_entries(inputs, Function::Reparameterise, false);
+        let latent = Dispatch::fused_entries(inputs, Function::Reparameterize, false);
         return Tensor::from_dispatch(latent);
     }
     mean + (log_variance * 0.5).exp() * noise

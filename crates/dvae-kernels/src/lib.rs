@@ -1,4 +1,4 @@
-//! Fused, vectorised operations under Burn's CPU back end; ordinary Burn operations elsewhere.
+//! Fused, vectorized operations under Burn's CPU back end; ordinary Burn operations elsewhere.
 //!
 //! A function here is called like any tensor function and differentiates like one. It asks whether
 //! a fused operation covers the device, the element type and the shape; if not, the same is composed
@@ -14,7 +14,7 @@
 //! | [`log_sum_exp`]                 | its derivative                       | flex, `f32`, along axis 1           |
 //! | [`sigmoid`]                     | its derivative                       | flex, `f32`                         |
 //! | [`ln_gamma`], [`digamma`]       | their derivatives                    | flex, `f32`                         |
-//! | [`reparameterise`]              | its derivatives                      | flex, `f32`                         |
+//! | [`reparameterize`]              | its derivatives                      | flex, `f32`                         |
 //! | [`kl_to_standard_normal`]       | its derivatives                      | flex, `f32`                         |
 //! | [`Adam`], [`AdamW`]             | moments, step, decay, clipping       | flex, `f32`                         |
 //! | [`streams`]                     | Philox, law                          | wgpu, CUDA, ROCm (see below)        |
@@ -75,7 +75,7 @@ pub use adam::{Adam, AdamW};
 pub use classes::log_sum_exp;
 pub use density::{Density, sigmoid};
 pub use host::{on_host, with_values};
-pub use latent::{kl_to_standard_normal, reparameterise};
+pub use latent::{kl_to_standard_normal, reparameterize};
 pub use laws::Law;
 pub use layers::{Activation, conv_transpose2d, conv2d, linear};
 pub use norm::{ClipError, GlobalNormClip, gradient_norm, weight_norm};

@@ -17,22 +17,22 @@ pub(crate) fn is_fused<const D: usize>(parameter: &Tensor<D>, gradient: &Tensor<
 /// Clipping of all gradients of a model together, by their Euclidean norm (Pascanu, Mikolov & Bengio
 /// 2013, "On the difficulty of training Recurrent Neural Networks", algorithm 1).
 ///
-/// Give one to the optimiser and [`measure`](Self::measure) before each step: the optimiser's own pass
+/// Give one to the optimizer and [`measure`](Self::measure) before each step: the optimizer's own pass
 /// multiplies the gradients by `max_norm / norm` if the norm is larger.
 ///
 /// ```
 /// use dvae_kernels::{Adam, GlobalNormClip};
 ///
 /// let clip = GlobalNormClip::new(1.0)?;
-/// let optimiser = Adam { clip: Some(clip.clone()), ..Adam::default() }.init();
-/// // In the loop: clip.measure(&model, &gradients); model = optimiser.step(rate, model, gradients);
-/// # _ = optimiser;
+/// let optimizer = Adam { clip: Some(clip.clone()), ..Adam::default() }.init();
+/// // In the loop: clip.measure(&model, &gradients); model = optimizer.step(rate, model, gradients);
+/// # _ = optimizer;
 /// # Ok::<(), dvae_kernels::ClipError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct GlobalNormClip {
     max_norm: f64,
-    /// Bits of the factor, shared with the optimiser.
+    /// Bits of the factor, shared with the optimizer.
     factor: Arc<AtomicU32>,
 }
 
@@ -58,7 +58,7 @@ impl GlobalNormClip {
     }
 }
 
-/// A gradient as its optimiser sees it.
+/// A gradient as its optimizer sees it.
 pub(crate) fn clipped<const D: usize>(
     gradient: Tensor<D>,
     clip: &Option<GlobalNormClip>,

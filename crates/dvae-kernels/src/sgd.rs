@@ -24,7 +24,7 @@ pub struct Sgd {
 }
 
 impl Sgd {
-    /// An optimiser of whole models.
+    /// An optimizer of whole models.
     pub fn init(self) -> ModuleOptimizer {
         ModuleOptimizer::from(self)
     }

@@ -8,7 +8,7 @@ use burn::tensor::{Bool, Device, Shape, Tensor};
 
 /// One draw of some rows.
 #[derive(Clone, Copy, Debug)]
-pub struct Stream<'a> {
+pub struct KeyedDraw<'a> {
     /// The rows, in the order of axis 0.
     pub ids: &'a [u64],
     /// The key of Philox 4×32-10.
@@ -20,7 +20,7 @@ pub struct Stream<'a> {
 /// # Panics
 ///
 /// Every function panics if the first axis of `shape` is not the number of rows.
-impl Stream<'_> {
+impl KeyedDraw<'_> {
     /// Uniforms on `[0, 1)`, shape `[rows, …]`, if the device can make them.
     pub fn uniform<const D: usize>(&self, shape: &Shape, device: &Device) -> Option<Tensor<D>> {
         #[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]

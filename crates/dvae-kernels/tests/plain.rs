@@ -219,7 +219,7 @@ proptest! {
         for (i, what) in names.into_iter().enumerate().filter(|(i, _)| *i != 3) {
             assert_close(what, &results[0][i], &results[1][i])?;
         }
-        // A row's entries may cancel, and an entry its own normaliser, about 1: to 1e-6 of their sizes.
+        // A row's entries may cancel, and an entry its own normalizer, about 1: to 1e-6 of their sizes.
         let sizes = results[1][0].chunks(features).map(|row| row.iter().map(|x| x.abs() + 1.0));
         for ((fused, exact), size) in results[0][3].iter().zip(&results[1][3]).zip(sizes) {
             let size: f64 = size.sum();
@@ -242,7 +242,7 @@ proptest! {
                     .map(read)
             };
             let latent = run(&|mean, log_variance| {
-                dvae_kernels::reparameterise(mean, log_variance, noise.clone())
+                dvae_kernels::reparameterize(mean, log_variance, noise.clone())
             });
             [latent, run(&dvae_kernels::kl_to_standard_normal)].concat()
         });
@@ -450,11 +450,11 @@ fn gradients_are_those_of_finite_differences() {
     });
     assert_slope("latent, mean", shape, 1, |mean| {
         let (log_variance, noise) = (like(shape, 2, &mean), like(shape, 3, &mean));
-        dvae_kernels::reparameterise(mean, log_variance, noise)
+        dvae_kernels::reparameterize(mean, log_variance, noise)
     });
     assert_slope("latent, log-variance", shape, 1, |log_variance| {
         let (mean, noise) = (like(shape, 2, &log_variance), like(shape, 3, &log_variance));
-        dvae_kernels::reparameterise(mean, log_variance, noise)
+        dvae_kernels::reparameterize(mean, log_variance, noise)
     });
     assert_slope("KL, log-variance", shape, 1, |log_variance| {
         dvae_kernels::kl_to_standard_normal(like(shape, 2, &log_variance), log_variance)
@@ -557,7 +557,7 @@ fn extremes_are_those_of_the_ordinary_path() {
         dvae_kernels::sigmoid,
         |x| dvae_kernels::kl_to_standard_normal(x.clone(), half(&x)),
         |x| dvae_kernels::kl_to_standard_normal(half(&x), x),
-        |x| dvae_kernels::reparameterise(x.clone(), half(&x), half(&x)),
+        |x| dvae_kernels::reparameterize(x.clone(), half(&x), half(&x)),
         |x| Density::Normal { mean: x.clone(), scale: 0.5 }.log_prob(x.ones_like(), None),
         |x| {
             let density = Density::ScaledNormal { mean: x.clone(), scale: half(&x) };

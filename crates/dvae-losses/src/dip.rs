@@ -22,8 +22,8 @@ pub enum DipType {
 pub fn dip(posterior: &DiagonalNormal, form: DipType, [off, on]: [f64; 2]) -> Tensor<1> {
     let mean = posterior.mean();
     let [rows, latents] = mean.dims();
-    let centred = mean.clone() - mean.mean_dim(0);
-    let mut covariance = centred.clone().transpose().matmul(centred) / rows as f64;
+    let centered = mean.clone() - mean.mean_dim(0);
+    let mut covariance = centered.clone().transpose().matmul(centered) / rows as f64;
     let diagonal = Tensor::<2>::eye(latents, &covariance.device());
     if form == DipType::Ii {
         let variance = posterior.log_variance().exp().mean_dim(0);

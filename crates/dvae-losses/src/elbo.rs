@@ -11,7 +11,7 @@ use dvae_distributions::{Inference, sum_features};
 #[derive(Clone, Debug)]
 pub struct Elbo {
     log_likelihood: Tensor<1>,
-    emphasised: Option<Tensor<1>>,
+    emphasized: Option<Tensor<1>>,
     inference: Inference,
 }
 
@@ -23,13 +23,13 @@ impl Elbo {
 
     /// From `log p(x | z)` `[batch]`, summed over features, and the inference that gave `z`.
     pub fn from_rows(log_likelihood: Tensor<1>, inference: Inference) -> Self {
-        Self { log_likelihood, emphasised: None, inference }
+        Self { log_likelihood, emphasized: None, inference }
     }
 
     /// With a sum over features `[batch]` in which entries have weights: what a loss takes as the
     /// reconstruction, and no figure of the bound.
-    pub fn emphasising(self, weighted: Tensor<1>) -> Self {
-        Self { emphasised: Some(weighted), ..self }
+    pub fn emphasizing(self, weighted: Tensor<1>) -> Self {
+        Self { emphasized: Some(weighted), ..self }
     }
 
     /// `log p(x | z)` of each row, summed over features: `[batch]`.
@@ -39,7 +39,7 @@ impl Elbo {
 
     /// What a loss takes as the reconstruction: `[batch]`.
     pub(crate) fn reconstruction(&self) -> Tensor<1> {
-        self.emphasised.clone().unwrap_or_else(|| self.log_likelihood())
+        self.emphasized.clone().unwrap_or_else(|| self.log_likelihood())
     }
 
     /// The draw of `z` and its densities.
@@ -62,7 +62,7 @@ impl Elbo {
         self.log_likelihood() - self.kl()
     }
 
-    /// The negative bound, a mean over rows: `[1]`. What [`Objective::default`](crate::Objective) minimises.
+    /// The negative bound, a mean over rows: `[1]`. What [`Objective::default`](crate::Objective) minimizes.
     pub fn loss(&self) -> Tensor<1> {
         (self.kl() - self.log_likelihood()).mean()
     }

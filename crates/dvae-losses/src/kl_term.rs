@@ -10,7 +10,7 @@ use crate::error::{count, weight};
 use crate::mmd::{MmdKernel, mmd};
 use crate::objective::mean_over_draws;
 use crate::total_correlation::KlDecomposition;
-use crate::{LossContext, LossError, Sampled, Schedule};
+use crate::{BoundTerms, LossContext, LossError, Schedule};
 
 /// What stands in the loss for the KL from posterior to prior.
 ///
@@ -184,7 +184,7 @@ impl KlTerm {
     /// The term, a mean over rows: `[1]`. With `sampled_kl` the KL is that of the draws.
     pub(crate) fn loss(
         &self,
-        sampled: &[Sampled],
+        sampled: &[BoundTerms],
         sampled_kl: bool,
         context: &mut LossContext,
     ) -> Tensor<1> {
@@ -230,7 +230,7 @@ impl KlTerm {
 }
 
 /// `Σ max(λ, mean KL of a group)`.
-fn free_bits(sampled: &[Sampled], nats: f64, group: usize) -> Tensor<1> {
+fn free_bits(sampled: &[BoundTerms], nats: f64, group: usize) -> Tensor<1> {
     let kl =
         sampled.iter().flat_map(|sampled| &sampled.draws).map(|elbo| match &elbo.inference().kl {
             Kl::ClosedForm(each) => each.clone().mean_dim(0),
@@ -245,11 +245,11 @@ fn free_bits(sampled: &[Sampled], nats: f64, group: usize) -> Tensor<1> {
 
 /// The mean over all draws of a figure of the batch.
 fn over_draws(
-    sampled: &[Sampled],
+    sampled: &[BoundTerms],
     mut figure: impl FnMut(&Encoding, Tensor<2>) -> Tensor<1>,
 ) -> Tensor<1> {
     let mut figures = Vec::new();
-    for Sampled { encoding, draws } in sampled {
+    for BoundTerms { encoding, draws } in sampled {
         for elbo in draws {
             figures.push(figure(encoding, elbo.inference().latent.clone()));
         }

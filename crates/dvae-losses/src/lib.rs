@@ -1,4 +1,4 @@
-//! Bounds and regularisers over what a model infers, in nats, term by term.
+//! Bounds and regularizers over what a model infers, in nats, term by term.
 //!
 //! ```text
 //! ELBO(x, x̃) = E_{q(z|x̃)} log p(x | z) − KL( q(z | x̃) ‖ p(z) )
@@ -9,7 +9,7 @@
 //! | [`Elbo`]          | the terms of the bound of each row, for one draw of the latent                      |
 //! | [`Objective`]     | a configuration of all below, checked; turns draws into a loss                      |
 //! | [`Bound`]         | the DVAE bound, or the importance-weighted one through the corruption (DIWAE, IWAE)  |
-//! | [`Estimator`]     | reparameterised, sticking the landing, doubly reparameterised                       |
+//! | [`Estimator`]     | reparameterized, sticking the landing, doubly reparameterized                       |
 //! | [`KlTerm`]        | weighted with a [`Schedule`], free bits, capacity, total correlation, MMD, DIP-VAE   |
 //! | [`Emphasis`]      | weights of changed and of unchanged entries                                         |
 //!
@@ -20,7 +20,7 @@
 //! ```
 //! use burn::tensor::{Device, Tensor};
 //! use dvae_distributions::{DiagonalNormal, Encoding};
-//! use dvae_losses::{LossContext, Elbo, KlTerm, Objective, Sampled};
+//! use dvae_losses::{LossContext, Elbo, KlTerm, Objective, BoundTerms};
 //! use dvae_random::Key;
 //!
 //! let device = Device::flex();
@@ -32,7 +32,7 @@
 //!
 //! let free = Objective { kl: KlTerm::FreeBits { nats: 0.75, group: 1 }, ..Objective::default() };
 //! let context = &mut LossContext { progress: 1.0, rows: 1, noise: &mut Key::new(2).rows(&[0]) };
-//! let loss = free.loss(&[Sampled { encoding, draws: vec![elbo] }], context);
+//! let loss = free.loss(&[BoundTerms { encoding, draws: vec![elbo] }], context);
 //! assert_eq!(loss.into_scalar::<f32>(), 3.0 + 2.0 * 0.75);
 //! # Ok::<(), dvae_losses::LossError>(())
 //! ```
@@ -41,7 +41,7 @@
 //!
 //! - Nothing is averaged over features: figures grow with the size of a row, as the bound does.
 //! - A weighted loss is not called a bound: only [`Elbo::bound`] and [`Objective::bound_of`] are.
-//! - Regularisers that look at a whole batch (total correlation, MMD, DIP-VAE) depend on its size.
+//! - Regularizers that look at a whole batch (total correlation, MMD, DIP-VAE) depend on its size.
 
 mod dip;
 mod elbo;
@@ -58,7 +58,7 @@ pub use error::LossError;
 pub use kl_term::KlTerm;
 pub use mmd::{MmdKernel, mmd};
 pub use objective::{
-    Bound, Denominator, Emphasis, Estimator, LossContext, Objective, Sampled, importance_shares,
+    Bound, BoundTerms, Denominator, Emphasis, Estimator, LossContext, Objective, importance_shares,
     mean_over_draws,
 };
 pub use schedule::{Schedule, WarmUp};

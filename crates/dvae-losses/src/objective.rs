@@ -1,9 +1,9 @@
-//! What training maximises, and how.
+//! What training maximizes, and how.
 
 use burn::tensor::Tensor;
 use dvae_distributions::Encoding;
 use dvae_kernels::log_sum_exp;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ use crate::{Elbo, KlTerm, LossError};
 /// corruptions = 1                 # M, draws of x̃ for each row
 /// latents = 1                     # K, draws of z for each x̃
 /// denominator = "own"             # or "mixture"
-/// estimator = "reparameterised"   # or "sticking-the-landing", "doubly-reparameterised"
+/// estimator = "reparameterized"   # or "sticking-the-landing", "doubly-reparameterized"
 /// kl = { rule = "weighted", beta = 1.0 }
 /// emphasis = { changed = 1.0, unchanged = 1.0 }
 /// ```
@@ -75,16 +75,16 @@ pub enum Denominator {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Estimator {
-    /// Through the reparameterised draw, and through the KL in closed form if there is one.
+    /// Through the reparameterized draw, and through the KL in closed form if there is one.
     #[default]
-    Reparameterised,
+    Reparameterized,
     /// Through the draw alone, with the KL of the draw: Roeder, Wu & Duvenaud (2017), "Sticking the Landing",
     /// equation 8. Its variance goes to 0 where the posterior is exact.
     StickingTheLanding,
     /// Through the draw, weighted by the squares of the importance weights: Tucker et al. (2019), "Doubly
     /// Reparameterized Gradient Estimators for Monte Carlo Objectives", equation 8. Its signal does not vanish
     /// with many draws. It takes one more pass through the decoder.
-    DoublyReparameterised,
+    DoublyReparameterized,
 }
 
 /// How much entries count in the reconstruction: Vincent et al. (2010), "Stacked Denoising Autoencoders",
@@ -100,7 +100,7 @@ pub struct Emphasis {
 
 /// One draw of `x̃` for each row: its encoding, and what `K` draws of `z` say.
 #[derive(Clone, Debug)]
-pub struct Sampled {
+pub struct BoundTerms {
     /// `q(z | x̃)`, and the prior.
     pub encoding: Encoding,
     /// One for each draw of `z`.
@@ -115,7 +115,7 @@ pub struct LossContext<'a> {
     /// Rows of the training set.
     pub rows: usize,
     /// Where further randomness comes from: draws from the prior.
-    pub noise: &'a mut Draws,
+    pub noise: &'a mut RowStreams,
 }
 
 impl Default for Objective {
@@ -166,7 +166,7 @@ impl Objective {
         const DIWAE: &str = "`bound = \"diwae\"`";
         const MIXTURE: &str = "`denominator = \"mixture\"`";
         const STL: &str = "`estimator = \"sticking-the-landing\"`";
-        const DREG: &str = "`estimator = \"doubly-reparameterised\"`";
+        const DREG: &str = "`estimator = \"doubly-reparameterized\"`";
         let importance = self.bound == Bound::Diwae;
         let mixture = self.denominator == Denominator::Mixture;
         let refusal = match self.estimator {
@@ -185,15 +185,15 @@ impl Objective {
             Estimator::StickingTheLanding if importance => (
                 STL,
                 DIWAE,
-                "its gradient is biased there (Tucker et al. 2019): take \"doubly-reparameterised\"",
+                "its gradient is biased there (Tucker et al. 2019): take \"doubly-reparameterized\"",
             ),
             Estimator::StickingTheLanding if !matches!(self.kl, KlTerm::Weighted { .. }) => {
                 (STL, "a `kl` other than weighted", "it estimates the KL from the draw")
             }
-            Estimator::DoublyReparameterised if !importance => {
+            Estimator::DoublyReparameterized if !importance => {
                 (DREG, DVAE, "there are no importance weights: take \"sticking-the-landing\"")
             }
-            Estimator::DoublyReparameterised if mixture => {
+            Estimator::DoublyReparameterized if mixture => {
                 (DREG, MIXTURE, "it is derived for a draw divided by its own density")
             }
             _ => return None,
@@ -205,8 +205,8 @@ impl Objective {
     pub fn check_encoding(&self, encoding: &Encoding) -> Result<(), LossError> {
         let needs_density = match (self.estimator, self.denominator) {
             (Estimator::StickingTheLanding, _) => Some("the estimator \"sticking-the-landing\""),
-            (Estimator::DoublyReparameterised, _) => {
-                Some("the estimator \"doubly-reparameterised\"")
+            (Estimator::DoublyReparameterized, _) => {
+                Some("the estimator \"doubly-reparameterized\"")
             }
             (_, Denominator::Mixture) => Some("the denominator \"mixture\""),
             _ => None,
@@ -226,7 +226,7 @@ impl Objective {
     /// # Panics
     ///
     /// If there is no draw.
-    pub fn bound_of(&self, sampled: &[Sampled]) -> Tensor<1> {
+    pub fn bound_of(&self, sampled: &[BoundTerms]) -> Tensor<1> {
         match self.bound {
             Bound::Dvae if self.samples_kl() => mean_over_draws(sampled, Elbo::log_weight),
             Bound::Dvae => mean_over_draws(sampled, Elbo::bound),
@@ -239,7 +239,7 @@ impl Objective {
         self.estimator == Estimator::StickingTheLanding || self.denominator == Denominator::Mixture
     }
 
-    /// What training minimises, a mean over rows, in nats: `[1]`.
+    /// What training minimizes, a mean over rows, in nats: `[1]`.
     ///
     /// Of an importance-weighted bound the value is the negative bound, whichever estimator its gradient comes
     /// from.
@@ -247,7 +247,7 @@ impl Objective {
     /// # Panics
     ///
     /// If there is no draw, or if the encodings are not what [`Objective::check_encoding`] asks for.
-    pub fn loss(&self, sampled: &[Sampled], context: &mut LossContext) -> Tensor<1> {
+    pub fn loss(&self, sampled: &[BoundTerms], context: &mut LossContext) -> Tensor<1> {
         match self.bound {
             Bound::Dvae => {
                 let reconstruction = mean_over_draws(sampled, Elbo::reconstruction).mean();
@@ -256,7 +256,7 @@ impl Objective {
             Bound::Diwae => {
                 let log_weights = log_weights(sampled);
                 let bound = log_mean_weight(&log_weights).mean();
-                if self.estimator == Estimator::Reparameterised {
+                if self.estimator == Estimator::Reparameterized {
                     return bound.neg();
                 }
                 let shares = importance_shares(log_weights.clone().detach());
@@ -273,7 +273,7 @@ impl Objective {
 /// # Panics
 ///
 /// If there is no draw.
-pub fn mean_over_draws(sampled: &[Sampled], term: impl Fn(&Elbo) -> Tensor<1>) -> Tensor<1> {
+pub fn mean_over_draws(sampled: &[BoundTerms], term: impl Fn(&Elbo) -> Tensor<1>) -> Tensor<1> {
     let all: Vec<&Elbo> = sampled.iter().flat_map(|sampled| &sampled.draws).collect();
     let sum = all.iter().map(|elbo| term(elbo)).reduce(|sum, term| sum + term);
     let sum = sum.expect("at least one draw");
@@ -281,7 +281,7 @@ pub fn mean_over_draws(sampled: &[Sampled], term: impl Fn(&Elbo) -> Tensor<1>) -
 }
 
 /// The logarithms of all importance weights: `[M · K, batch]`.
-fn log_weights(sampled: &[Sampled]) -> Tensor<2> {
+fn log_weights(sampled: &[BoundTerms]) -> Tensor<2> {
     let draws = sampled.iter().flat_map(|sampled| &sampled.draws);
     Tensor::stack(draws.map(Elbo::log_weight).collect(), 0)
 }

@@ -7,7 +7,7 @@ use dvae_kernels::log_sum_exp;
 /// `ln 2π`.
 const LN_TAU: f64 = 1.837_877_066_409_345_3;
 
-/// The three parts that the mean KL to a factorised prior is made of, each `[1]`, in nats:
+/// The three parts that the mean KL to a factorized prior is made of, each `[1]`, in nats:
 ///
 /// ```text
 /// E KL(q(z|x) ‖ p(z)) = I(x; z) + KL(q(z) ‖ Π q(zⱼ)) + Σ KL(q(zⱼ) ‖ p(zⱼ))

@@ -8,8 +8,8 @@ use dvae_distributions::{
     Planar, Posterior, Prior,
 };
 use dvae_losses::{
-    Bound, Denominator, DipType, Elbo, Emphasis, Estimator, KlTerm, LossContext, LossError,
-    MmdKernel, Objective, Sampled, Schedule, WarmUp,
+    Bound, BoundTerms, Denominator, DipType, Elbo, Emphasis, Estimator, KlTerm, LossContext,
+    LossError, MmdKernel, Objective, Schedule, WarmUp,
 };
 use dvae_random::Key;
 
@@ -22,7 +22,7 @@ fn encoding() -> Encoding {
 }
 
 /// Draws whose log-likelihoods are given, row by row, and whose KLs are ½ and 1½ for the two latents.
-fn sampled(log_likelihoods: &[[f32; 2]]) -> Vec<Sampled> {
+fn sampled(log_likelihoods: &[[f32; 2]]) -> Vec<BoundTerms> {
     let draws = log_likelihoods.iter().map(|log_likelihood| {
         let inference = Inference {
             latent: tensor([[0.0, 0.0], [1.0, 1.0]]),
@@ -32,10 +32,10 @@ fn sampled(log_likelihoods: &[[f32; 2]]) -> Vec<Sampled> {
         };
         Elbo::from_rows(tensor(*log_likelihood), inference)
     });
-    vec![Sampled { encoding: encoding(), draws: draws.collect() }]
+    vec![BoundTerms { encoding: encoding(), draws: draws.collect() }]
 }
 
-fn loss(objective: &Objective, sampled: &[Sampled], progress: f64) -> f64 {
+fn loss(objective: &Objective, sampled: &[BoundTerms], progress: f64) -> f64 {
     objective.check().unwrap();
     let context = &mut LossContext { progress, rows: 2, noise: &mut Key::new(1).rows(&[0, 1]) };
     objective.loss(sampled, context).into_scalar::<f64>()
@@ -74,7 +74,7 @@ fn losses_are_hand_worked() {
     assert!((loss(&two, &draws, 1.0) - (4.0 + 2.0)).abs() < 1e-6);
     let log_mean = |a: f64, b: f64| ((a.exp() + b.exp()) / 2.0).ln();
     let expected = -0.5 * (log_mean(-4.0, -2.0) + log_mean(-7.0, -9.0));
-    for estimator in [Estimator::Reparameterised, Estimator::DoublyReparameterised] {
+    for estimator in [Estimator::Reparameterized, Estimator::DoublyReparameterized] {
         let diwae = Objective { bound: Bound::Diwae, estimator, ..two.clone() };
         assert!((loss(&diwae, &draws, 1.0) - expected).abs() < 1e-5, "{estimator:?}");
     }
@@ -84,7 +84,7 @@ fn losses_are_hand_worked() {
 fn an_emphasis_is_in_the_loss_and_not_in_the_bound() {
     let mut draws = sampled(&[[-3.0, -5.0]]);
     let elbo = draws[0].draws.pop().unwrap();
-    draws[0].draws.push(elbo.emphasising(tensor([-1.0, -2.0])));
+    draws[0].draws.push(elbo.emphasizing(tensor([-1.0, -2.0])));
     let objective = Objective::default();
     assert_eq!(loss(&objective, &draws, 1.0), 1.5 + 2.0);
     assert_eq!(objective.bound_of(&draws).mean().into_scalar::<f64>(), -6.0);
@@ -97,7 +97,7 @@ fn a_file_says_it_all_and_an_unknown_key_is_an_error() {
         corruptions = 2
         latents = 3
         denominator = "own"
-        estimator = "reparameterised"
+        estimator = "reparameterized"
         kl = { rule = "weighted", beta = { cyclical = { from = 0, to = 1, cycles = 4 } } }
         emphasis = { changed = 2.0 }
     "#;
@@ -129,7 +129,7 @@ fn a_file_says_it_all_and_an_unknown_key_is_an_error() {
 #[test]
 fn what_cannot_be_combined_is_refused_with_the_reason() {
     use Denominator::Mixture;
-    use Estimator::{DoublyReparameterised, StickingTheLanding};
+    use Estimator::{DoublyReparameterized, StickingTheLanding};
     let plain = Objective::default();
     let diwae = Objective { bound: Bound::Diwae, ..plain.clone() };
     let free = KlTerm::FreeBits { nats: 0.1, group: 1 };
@@ -147,9 +147,9 @@ fn what_cannot_be_combined_is_refused_with_the_reason() {
             Objective { denominator: Mixture, estimator: StickingTheLanding, ..plain.clone() },
             "its own density",
         ),
-        (Objective { estimator: DoublyReparameterised, ..plain }, "no importance weights"),
+        (Objective { estimator: DoublyReparameterized, ..plain }, "no importance weights"),
         (
-            Objective { estimator: DoublyReparameterised, denominator: Mixture, ..diwae },
+            Objective { estimator: DoublyReparameterized, denominator: Mixture, ..diwae },
             "divided by its own density",
         ),
     ] {

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use dvae_distributions::{Encoding, Likelihood, LikelihoodConfig};
-use dvae_random::{Draws, Key};
+use dvae_random::{Key, RowStreams};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -63,13 +63,13 @@ impl ConvVaeConfig {
 
     /// The network with weights drawn from `key`; an error names what is out of range.
     pub fn init(&self, key: Key, device: &Device) -> Result<ConvVae, ModelError> {
-        let [colours, height, width] = self.image[..] else {
+        let [colors, height, width] = self.image[..] else {
             return Err(ModelError::Image { shape: self.image.clone() });
         };
         sizes("image", &self.image)?;
         sizes("channels", if self.channels.is_empty() { &[0] } else { &self.channels })?;
-        self.likelihood.check(colours)?;
-        let inputs = colours * (1 + usize::from(self.mask_input));
+        self.likelihood.check(colors)?;
+        let inputs = colors * (1 + usize::from(self.mask_input));
         let stages = [&[inputs], &self.channels[..]].concat();
         // Sides before each convolution, and after the last one.
         let halve = |&[h, w]: &[usize; 2]| Some([h.div_ceil(2), w.div_ceil(2)]);
@@ -90,7 +90,7 @@ impl ConvVaeConfig {
         let encoder = stages.windows(2).map(|pair| layers.halve(pair[0], pair[1], act)).collect();
         let latent = LatentSpace::new([features, seen], config, layers);
         let input = layers.dense(self.latent, features, act);
-        let outputs = [&[self.likelihood.outputs(colours)], &self.channels[..]].concat();
+        let outputs = [&[self.likelihood.outputs(colors)], &self.channels[..]].concat();
         weights(&[outputs[0].saturating_mul(16), outputs[1]])?;
         let decoder = (0..self.channels.len())
             .rev()
@@ -166,7 +166,7 @@ impl Vae<4> for ConvVae {
         self.output.of(x)
     }
 
-    fn prior_sample(&self, draws: &mut Draws) -> Tensor<2> {
+    fn prior_sample(&self, draws: &mut RowStreams) -> Tensor<2> {
         self.latent.prior_sample(draws, |input| self.flat_features(input))
     }
 }

@@ -14,7 +14,7 @@ pub enum ModelError {
         /// What it was given.
         value: usize,
     },
-    /// Two neighbouring layers that are too wide together.
+    /// Two neighboring layers that are too wide together.
     #[error("widths of {inputs} and {outputs} make more than {HEAVIEST} weights in one layer")]
     Weights {
         /// Inputs of the layer.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::activation::{log_sigmoid, sigmoid};
-use dvae_distributions::{Bijection, Carried, Flow};
+use dvae_distributions::{Bijection, Flow, FlowOutput};
 
 use crate::Activation;
 use crate::layers::{Dense, Layers};
@@ -56,12 +56,12 @@ pub(crate) struct AutoregressiveStep {
 }
 
 impl Flow for AutoregressiveStep {
-    fn forward(&self, z: Tensor<2>) -> Carried {
+    fn forward(&self, z: Tensor<2>) -> FlowOutput {
         let [mean, gate] = self.made.forward(z.clone(), self.context.clone());
         let gate = gate + 1.0;
         let open = sigmoid(gate.clone());
         let point = mean.clone() + open * (z - mean);
-        Carried { point: point.flip([1]), log_determinant: sum(log_sigmoid(gate)) }
+        FlowOutput { point: point.flip([1]), log_determinant: sum(log_sigmoid(gate)) }
     }
 }
 
@@ -115,7 +115,7 @@ fn halves(z: Tensor<2>) -> [Tensor<2>; 2] {
 /// Dinh, Sohl-Dickstein & Bengio (2017), "Density estimation using Real NVP", equations 7 and 8. The order of
 /// the latents is reversed after each layer.
 impl Flow for RealNvp {
-    fn forward(&self, z: Tensor<2>) -> Carried {
+    fn forward(&self, z: Tensor<2>) -> FlowOutput {
         let mut log_determinant = Tensor::zeros([z.dims()[0]], &z.device());
         let mut point = z;
         for coupling in &self.couplings {
@@ -125,12 +125,12 @@ impl Flow for RealNvp {
             point = Tensor::cat(vec![stay, went], 1).flip([1]);
             log_determinant = log_determinant + sum(log_scale);
         }
-        Carried { point, log_determinant }
+        FlowOutput { point, log_determinant }
     }
 }
 
 impl Bijection for RealNvp {
-    fn inverse(&self, z: Tensor<2>) -> Carried {
+    fn inverse(&self, z: Tensor<2>) -> FlowOutput {
         let mut log_determinant = Tensor::zeros([z.dims()[0]], &z.device());
         let mut point = z;
         for coupling in self.couplings.iter().rev() {
@@ -140,7 +140,7 @@ impl Bijection for RealNvp {
             point = Tensor::cat(vec![stay, go], 1);
             log_determinant = log_determinant - sum(log_scale);
         }
-        Carried { point, log_determinant }
+        FlowOutput { point, log_determinant }
     }
 }
 
@@ -153,11 +153,11 @@ mod tests {
     use super::*;
     use burn::tensor::Device;
     use dvae_distributions::{Chain, Planar};
-    use dvae_random::{Draws, Key};
+    use dvae_random::{Key, RowStreams};
 
     fn noise(rows: usize, columns: usize, seed: u64) -> Tensor<2> {
         let ids: Vec<u64> = (0..rows as u64).collect();
-        let mut draws: Draws = Key::new(seed).rows(&ids);
+        let mut draws: RowStreams = Key::new(seed).rows(&ids);
         draws.normal([rows, columns], &Device::flex())
     }
 

@@ -8,7 +8,7 @@ use dvae_distributions::{
     Chain, DiagonalNormal, FlowPosterior, FlowPrior, FullNormal, MixtureNormal, Planar, Posterior,
     Prior,
 };
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -19,9 +19,9 @@ use crate::{Activation, ModelError};
 
 /// The family of `q(z | x̃)`.
 ///
-/// In a file: `posterior = { law = "inverse-autoregressive", flows = 4, hidden = 64 }`.
+/// In a file: `posterior = { type = "inverse-autoregressive", flows = 4, hidden = 64 }`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "law", rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum PosteriorConfig {
     /// Normal, its latents independent.
     DiagonalNormal {},
@@ -50,9 +50,9 @@ impl Default for PosteriorConfig {
 
 /// The family of `p(z)`.
 ///
-/// In a file: `prior = { law = "vamp", components = 50 }`.
+/// In a file: `prior = { type = "vamp", components = 50 }`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "law", rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum PriorConfig {
     /// `N(0, I)`.
     StandardNormal {},
@@ -278,7 +278,7 @@ impl LatentSpace {
     /// A latent from the prior for each row of `draws`.
     pub(crate) fn prior_sample(
         &self,
-        draws: &mut Draws,
+        draws: &mut RowStreams,
         encode: impl FnOnce(Tensor<2>) -> Tensor<2>,
     ) -> Tensor<2> {
         self.prior(encode).sample(self.latent(), draws, &self.device())

@@ -66,7 +66,7 @@ impl Double {
     }
 }
 
-/// Group normalisation: Wu and He (2018), "Group Normalization", section 3.
+/// Group normalization: Wu and He (2018), "Group Normalization", section 3.
 ///
 /// Burn's own layer refuses inputs of fewer than three numbers, which small images come down to.
 #[derive(Module, Debug)]
@@ -87,10 +87,10 @@ impl Norm {
         let [rows, channels, height, width] = x.dims();
         let Some(groups) = self.groups else { return x };
         let grouped = x.reshape([rows, groups, channels / groups * height * width]);
-        let centred = grouped.clone() - grouped.mean_dim(2);
-        let variance = centred.clone().square().mean_dim(2);
+        let centered = grouped.clone() - grouped.mean_dim(2);
+        let variance = centered.clone().square().mean_dim(2);
         let normal =
-            (centred / (variance + Self::EPSILON).sqrt()).reshape([rows, channels, height, width]);
+            (centered / (variance + Self::EPSILON).sqrt()).reshape([rows, channels, height, width]);
         let by_channel = |values: &Param<Tensor<1>>| values.val().reshape([1, channels, 1, 1]);
         normal * by_channel(&self.scale) + by_channel(&self.shift)
     }
@@ -155,7 +155,7 @@ impl<'a> Layers<'a> {
         Conv { weight, bias: self.zeros(outputs), stride, activation }
     }
 
-    /// A normalisation over at most `groups` groups of channels of `area` pixels: as many as divide the
+    /// A normalization over at most `groups` groups of channels of `area` pixels: as many as divide the
     /// number of channels and have eight numbers each, or one. Of two numbers hardly more than which is
     /// the larger would be left.
     pub(crate) fn norm(&self, channels: usize, groups: usize, area: usize) -> Norm {

@@ -4,7 +4,7 @@
 //! |---------------|------------------------------------------------|---------------------------------------|
 //! | [`MlpVae`]    | fully connected layers                         | rows of any shape                     |
 //! | [`ConvVae`]   | convolutions of stride 2                       | images, any channels × height × width |
-//! | [`ResNetVae`] | residual blocks with group normalisation       | the same, where time matters less     |
+//! | [`ResNetVae`] | residual blocks with group normalization       | the same, where time matters less     |
 //!
 //! Each takes any likelihood of `dvae-distributions`, any family of posterior ([`PosteriorConfig`]) and of
 //! prior ([`PriorConfig`]).

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use dvae_distributions::{Encoding, Likelihood, LikelihoodConfig};
-use dvae_random::{Draws, Key};
+use dvae_random::{Key, RowStreams};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -151,7 +151,7 @@ impl<const D: usize> Vae<D> for MlpVae {
         self.output.of(outputs.reshape(shape))
     }
 
-    fn prior_sample(&self, draws: &mut Draws) -> Tensor<2> {
+    fn prior_sample(&self, draws: &mut RowStreams) -> Tensor<2> {
         self.latent.prior_sample(draws, |input| self.flat_features(input))
     }
 }

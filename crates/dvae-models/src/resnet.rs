@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use dvae_distributions::{Encoding, Likelihood, LikelihoodConfig};
-use dvae_random::{Draws, Key};
+use dvae_random::{Key, RowStreams};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +28,7 @@ pub struct ResNetVaeConfig {
     pub channels: Vec<usize>,
     /// Residual blocks of each stage, at least 1.
     pub blocks: usize,
-    /// Groups of channels that are normalised together, at least 1: at most so many, and as many as
+    /// Groups of channels that are normalized together, at least 1: at most so many, and as many as
     /// divide a stage's channels.
     pub groups: usize,
     /// The non-linearity before each convolution of a block.
@@ -71,7 +71,7 @@ impl ResNetVaeConfig {
 
     /// The network with weights drawn from `key`; an error names what is out of range.
     pub fn init(&self, key: Key, device: &Device) -> Result<ResNetVae, ModelError> {
-        let [colours, height, width] = self.image[..] else {
+        let [colors, height, width] = self.image[..] else {
             return Err(ModelError::Image { shape: self.image.clone() });
         };
         self.check()?;
@@ -82,7 +82,7 @@ impl ResNetVaeConfig {
             std::iter::successors(Some([height, width]), halve).take(widths.len() + 1).collect();
         let deepest = [last, sides[widths.len()][0], sides[widths.len()][1]];
         let features = deepest.iter().fold(1usize, |n, &size| n.saturating_mul(size));
-        let inputs = colours * (1 + usize::from(self.mask_input));
+        let inputs = colors * (1 + usize::from(self.mask_input));
         let seen = [inputs, height, width];
         let numbers = seen.iter().fold(1usize, |n, &size| n.saturating_mul(size));
         let config =
@@ -111,7 +111,7 @@ impl ResNetVaeConfig {
             })
             .collect();
         let norm = layers.norm(first, self.groups, area(0));
-        let outputs = self.likelihood.outputs(colours);
+        let outputs = self.likelihood.outputs(colors);
         let last = layers.keep(first, outputs, Activation::Identity);
         let output = Output::new(self.likelihood.clone(), layers);
         sides.pop();
@@ -152,9 +152,9 @@ impl ResNetVaeConfig {
 /// `x̃ → stages → (μ, ln σ²)`, `z → linear → stages → convolution → p(x | z)`. A stage of the encoder is a
 /// convolution of stride 2 and residual blocks; one of the decoder doubles the sides by repeating
 /// pixels (Odena et al. 2016, "Deconvolution and Checkerboard Artifacts"), crops what an odd side has
-/// too much, and then convolves. A block is `x + f(x)`, where `f` is twice normalisation,
+/// too much, and then convolves. A block is `x + f(x)`, where `f` is twice normalization,
 /// non-linearity and convolution (He et al. 2016, "Identity Mappings in Deep Residual Networks",
-/// section 4), with groups of channels normalised (Wu & He 2018, "Group Normalization"), so that rows
+/// section 4), with groups of channels normalized (Wu & He 2018, "Group Normalization"), so that rows
 /// stay independent of each other.
 #[derive(Module, Debug)]
 pub struct ResNetVae {
@@ -279,7 +279,7 @@ impl Vae<4> for ResNetVae {
         self.output.of(self.decoder.forward(latent))
     }
 
-    fn prior_sample(&self, draws: &mut Draws) -> Tensor<2> {
+    fn prior_sample(&self, draws: &mut RowStreams) -> Tensor<2> {
         self.latent.prior_sample(draws, |input| self.flat_features(input))
     }
 }

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::kind::Basic;
 use burn::tensor::{Float, Tensor};
 use dvae_distributions::{Encoding, Inference, Likelihood};
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 /// A variational autoencoder over rows of rank `D - 1` and kind `K`; axis 0 is the row.
 ///
@@ -28,11 +28,11 @@ pub trait Vae<const D: usize, K: Basic = Float>: Module {
     fn decode(&self, latent: Tensor<2>) -> Self::Likelihood;
 
     /// One latent from the prior for each row of `draws`: `[rows, latent]`.
-    fn prior_sample(&self, draws: &mut Draws) -> Tensor<2>;
+    fn prior_sample(&self, draws: &mut RowStreams) -> Tensor<2>;
 
     /// Draws `z ~ q(z | input)` for each row, with the densities that a bound needs; `draws` holds the
     /// streams of the batch's rows.
-    fn infer(&self, input: Tensor<D, K>, draws: &mut Draws) -> Inference {
+    fn infer(&self, input: Tensor<D, K>, draws: &mut RowStreams) -> Inference {
         self.encode(input).infer(draws)
     }
 

@@ -10,7 +10,7 @@ use dvae_models::{
     ConvVaeConfig, MlpVae, MlpVaeConfig, ModelError, PosteriorConfig, PriorConfig, ResNetVaeConfig,
     Vae,
 };
-use dvae_random::{Draws, Key};
+use dvae_random::{Key, RowStreams};
 
 const LATENT: usize = 2;
 
@@ -27,7 +27,7 @@ const PRIORS: [PriorConfig; 4] = [
     PriorConfig::RealNvp { couplings: 3, hidden: 8 },
 ];
 
-fn draws(rows: usize, seed: u64) -> Draws {
+fn draws(rows: usize, seed: u64) -> RowStreams {
     let ids: Vec<u64> = (0..rows as u64).collect();
     Key::new(seed).rows(&ids)
 }
@@ -56,9 +56,9 @@ fn input(rows: usize, device: &Device) -> Tensor<2> {
 
 /// The narrow normal about the mean of some points, as an encoding, and it at each of them.
 fn narrow_at(points: &Tensor<2>) -> Tensor<1> {
-    let centre = points.clone().mean_dim(0);
+    let center = points.clone().mean_dim(0);
     let log_variance = Tensor::full([1, LATENT], (0.3f64 * 0.3).ln(), &points.device());
-    DiagonalNormal::new(centre, log_variance).log_prob(points.clone())
+    DiagonalNormal::new(center, log_variance).log_prob(points.clone())
 }
 
 /// The mean of `e^log` is 1 within six of its own standard errors.
@@ -192,7 +192,7 @@ fn rows_are_independent_of_each_other() {
     let device = Device::flex();
     for (posterior, prior, model) in models() {
         let rows = draws(4, 8).uniform::<2>([4, 3], &device);
-        let log = |encoding: Encoding, draws: &mut Draws| {
+        let log = |encoding: Encoding, draws: &mut RowStreams| {
             let inference = encoding.infer(draws);
             (inference.log_posterior, inference.log_prior)
         };

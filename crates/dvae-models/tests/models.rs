@@ -5,10 +5,10 @@
 use burn::tensor::{Device, Tensor};
 use dvae_distributions::{Likelihood, LikelihoodConfig};
 use dvae_models::{Activation, ConvVaeConfig, MlpVaeConfig, ResNetVaeConfig, Vae};
-use dvae_random::{Draws, Key};
+use dvae_random::{Key, RowStreams};
 use proptest::prelude::*;
 
-fn draws(rows: usize) -> Draws {
+fn draws(rows: usize) -> RowStreams {
     let ids: Vec<u64> = (0..rows as u64).collect();
     Key::new(3).rows(&ids)
 }
@@ -40,7 +40,7 @@ fn likelihoods() -> impl Strategy<Value = LikelihoodConfig> {
         Just(LikelihoodConfig::SharedNormal { min_scale: 0.01 }),
         Just(LikelihoodConfig::StudentT { min_scale: 0.01, min_degrees: 3.0 }),
         Just(LikelihoodConfig::Categorical { classes: 3 }),
-        (1usize..4).prop_map(|components| LikelihoodConfig::DiscretisedLogistic {
+        (1usize..4).prop_map(|components| LikelihoodConfig::DiscretizedLogistic {
             levels: 5,
             components,
             min_scale: 0.01
@@ -136,7 +136,7 @@ fn the_bound_example_has_the_published_number_of_weights() {
     assert_eq!(conv.num_params(), 320 + 18_496 + 200_768 + 103_488 + 32_800 + 513);
 }
 
-// Down to one pixel, where a group of one channel would be one number, and a normalised one is 0.
+// Down to one pixel, where a group of one channel would be one number, and a normalized one is 0.
 #[test]
 fn a_residual_model_sees_its_input_and_its_latent_at_any_size() {
     let device = Device::flex();

@@ -1,4 +1,4 @@
-//! Filling of buffers: many rows at once, vectorised and over all threads.
+//! Filling of buffers: many rows at once, vectorized and over all threads.
 //!
 //! The layout is that of the crate's documentation: sixteen lanes, whatever the registers hold.
 
@@ -14,7 +14,7 @@ pub(crate) const BLOCK: usize = 4 * LANES;
 const GRAIN: usize = 128 * BLOCK;
 
 /// A rule that turns random words into values.
-pub(crate) trait Law: Copy + Send + Sync {
+pub(crate) trait Distribution: Copy + Send + Sync {
     type Item: Copy + Default + Send;
 
     /// The elements that a set of sixteen counters makes.
@@ -57,7 +57,7 @@ fn unit(word: u32) -> f32 {
     (word >> 8) as i32 as f32 * ULP
 }
 
-impl Law for Uniform {
+impl Distribution for Uniform {
     type Item = f32;
 
     #[inline(always)]
@@ -66,7 +66,7 @@ impl Law for Uniform {
     }
 }
 
-impl Law for Normal {
+impl Distribution for Normal {
     type Item = f32;
 
     #[inline(always)]
@@ -84,7 +84,7 @@ impl Law for Normal {
     }
 }
 
-impl Law for Bernoulli {
+impl Distribution for Bernoulli {
     type Item = bool;
 
     #[inline(always)]
@@ -100,7 +100,7 @@ impl Law for Bernoulli {
 #[derive(Clone, Copy)]
 pub(crate) struct Bits;
 
-impl Law for Bits {
+impl Distribution for Bits {
     type Item = u32;
 
     #[inline(always)]
@@ -117,7 +117,13 @@ pub(crate) struct Draw {
 }
 
 /// `out` holds one stretch of equal length for each row; each is filled from that row's stream.
-pub(crate) fn fill<L: Law>(arch: Arch, out: &mut [L::Item], rows: &[u64], draw: Draw, law: L) {
+pub(crate) fn fill<L: Distribution>(
+    arch: Arch,
+    out: &mut [L::Item],
+    rows: &[u64],
+    draw: Draw,
+    law: L,
+) {
     if out.is_empty() {
         return;
     }
@@ -136,13 +142,19 @@ pub(crate) fn fill<L: Law>(arch: Arch, out: &mut [L::Item], rows: &[u64], draw: 
 }
 
 /// Part of one row's stretch of a draw, from element `start` on, a multiple of [`BLOCK`].
-pub(crate) fn fill_row<L: Law>(out: &mut [L::Item], row: u64, start: usize, draw: Draw, law: L) {
+pub(crate) fn fill_row<L: Distribution>(
+    out: &mut [L::Item],
+    row: u64,
+    start: usize,
+    draw: Draw,
+    law: L,
+) {
     assert!(start.is_multiple_of(BLOCK), "a piece begins at a multiple of {BLOCK}, not at {start}");
     let first_counter = (start / BLOCK * LANES) as u32;
     Arch::new().dispatch(FillRow { out, row, first_counter, draw, law });
 }
 
-struct FillRow<'a, L: Law> {
+struct FillRow<'a, L: Distribution> {
     out: &'a mut [L::Item],
     row: u64,
     first_counter: u32,
@@ -150,7 +162,7 @@ struct FillRow<'a, L: Law> {
     law: L,
 }
 
-impl<L: Law> WithSimd for FillRow<'_, L> {
+impl<L: Distribution> WithSimd for FillRow<'_, L> {
     type Output = ();
 
     // Compiled once for each instruction set that `Arch` can choose.

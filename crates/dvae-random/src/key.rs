@@ -1,6 +1,6 @@
 //! Keys: 64 bits that name a family of random streams.
 
-use crate::{Draws, philox};
+use crate::{RowStreams, philox};
 
 /// What a stream of random numbers is for. Streams of different purposes are independent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,7 +15,7 @@ pub enum Purpose {
     Split = 3,
     /// Damage to the training input, `x̃ ~ p(x̃ | x)`.
     Corruption = 4,
-    /// Reparameterisation noise of the latent, `z ~ q(z | x̃)`.
+    /// Reparameterization noise of the latent, `z ~ q(z | x̃)`.
     Latent = 5,
     /// Damage to rows that a model is measured on.
     EvaluationCorruption = 6,
@@ -23,7 +23,7 @@ pub enum Purpose {
     EvaluationLatent = 7,
     /// Samples from a trained model's prior.
     Sampling = 8,
-    /// Draws of a value `x ~ p(x | z)`, binarisation of data among them.
+    /// Draws of a value `x ~ p(x | z)`, binarization of data among them.
     Data = 9,
     /// What one sensor has in all its images.
     Sensor = 10,
@@ -73,8 +73,8 @@ impl Key {
     }
 
     /// One stream for each of these data rows.
-    pub fn rows(self, ids: &[u64]) -> Draws {
-        Draws::new(self, ids.into())
+    pub fn rows(self, ids: &[u64]) -> RowStreams {
+        RowStreams::new(self, ids.into())
     }
 
     /// A random order of `0..n`.

@@ -20,8 +20,8 @@
 //! |-------------|--------------------------------------------------------------------------------|
 //! | [`philox`]  | Philox 4×32-10, the counter-based generator of Salmon et al. (2011)            |
 //! | [`Key`]     | 64 bits that name a family of streams, derived from seed, purpose and epoch    |
-//! | [`Draws`]   | one stream per data row, drawn from in order: uniform, normal, Bernoulli       |
-//! | [`RowDraws`], [`Pieces`] | the same numbers on the host: one row's stream, or part of a draw |
+//! | [`RowStreams`]   | one stream per data row, drawn from in order: uniform, normal, Bernoulli       |
+//! | [`RowStream`], [`Pieces`] | the same numbers on the host: one row's stream, or part of a draw |
 //! | [`RowRng`]  | one row's words as a generator of the `rand` family, for laws that reject       |
 //!
 //! # Layout
@@ -48,10 +48,10 @@
 //!   (a true normal exceeds that once in 1.2 · 10⁸ draws).
 //! - The generator is statistically strong, not cryptographic.
 
-mod draws;
 mod fill;
 mod key;
 pub mod philox;
+mod row_streams;
 
-pub use draws::{Draws, Pieces, RowDraws, RowRng};
 pub use key::{Key, Purpose};
+pub use row_streams::{Pieces, RowRng, RowStream, RowStreams};

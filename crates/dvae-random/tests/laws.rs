@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // A test may panic.
 
 use burn::tensor::{Device, Tensor};
-use dvae_random::{Draws, Key, Pieces};
+use dvae_random::{Key, Pieces, RowStreams};
 
 const N: usize = 200_000;
 
@@ -32,7 +32,7 @@ fn normal_cdf(x: f64) -> f64 {
     0.5 + h / 3.0 * (density(0.0) + inner + density(x))
 }
 
-fn draws(seed: u64) -> Draws {
+fn draws(seed: u64) -> RowStreams {
     let ids: Vec<u64> = (0..100).collect();
     Key::new(seed).rows(&ids)
 }
@@ -98,7 +98,7 @@ fn a_row_draws_the_same_in_any_batch_order_and_company() {
 #[test]
 fn rows_draws_keys_and_branches_are_uncorrelated() {
     let device = Device::flex();
-    let row = |mut draws: Draws| -> Vec<f32> { values(draws.normal::<2>([1, N], &device)) };
+    let row = |mut draws: RowStreams| -> Vec<f32> { values(draws.normal::<2>([1, N], &device)) };
     let base = row(Key::new(1).rows(&[0]));
     let second_draw = {
         let mut draws = Key::new(1).rows(&[0]);

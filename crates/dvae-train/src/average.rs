@@ -4,7 +4,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-/// Moves the weights of `average` towards those of `model`, both on plain devices: `θ̄ ← δ θ̄ + (1 − δ) θ`.
+/// Moves the weights of `average` toward those of `model`, both on plain devices: `θ̄ ← δ θ̄ + (1 − δ) θ`.
 ///
 /// After Polyak & Juditsky (1992), "Acceleration of Stochastic Approximation by Averaging", in the exponential
 /// form. At the step of index `steps`, from 0, `δ` is `min(decay, (1 + steps) / (10 + steps))`, so that the first weights are
@@ -13,7 +13,7 @@ pub(crate) fn update<M: Module>(average: M, model: &M, decay: f64, steps: usize)
     let decay = decay.min((1 + steps) as f64 / (10 + steps) as f64);
     let mut weights = Weights(GradientsParams::new());
     model.visit(&mut weights);
-    average.map(&mut Towards { weights: weights.0, decay })
+    average.map(&mut Toward { weights: weights.0, decay })
 }
 
 /// The weights of a model, by the ids of its parameters.
@@ -25,12 +25,12 @@ impl ModuleVisitor for Weights {
     }
 }
 
-struct Towards {
+struct Toward {
     weights: GradientsParams,
     decay: f64,
 }
 
-impl ModuleMapper for Towards {
+impl ModuleMapper for Toward {
     fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let weight = self.weights.remove::<D>(parameter.id).expect("the same model");
         parameter.map(|average| average * self.decay + weight * (1.0 - self.decay))
@@ -45,7 +45,7 @@ mod tests {
 
     use super::*;
 
-    // From weights a towards b with δ = ½ twice: ¼ a + ¾ b. Outputs of a linear decoder follow.
+    // From weights a toward b with δ = ½ twice: ¼ a + ¾ b. Outputs of a linear decoder follow.
     #[test]
     fn the_average_of_two_models_is_between_them() {
         let device = Device::flex();

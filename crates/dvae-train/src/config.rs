@@ -32,7 +32,7 @@ pub struct TrainConfig {
     pub batch_size: usize,
     /// Batches whose gradients make one step, at least 1; the last step of an epoch takes the rest.
     pub accumulate: usize,
-    /// The optimiser.
+    /// The optimizer.
     pub optimizer: OptimizerConfig,
     /// The learning rate, over the steps.
     pub learning_rate: LearningRate,
@@ -53,7 +53,7 @@ pub struct TrainConfig {
     pub keep: usize,
     /// What all randomness of the run comes from.
     pub seed: u64,
-    /// What is maximised.
+    /// What is maximized.
     pub objective: Objective,
 }
 

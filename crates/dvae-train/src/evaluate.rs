@@ -9,9 +9,9 @@ use dvae_random::Key;
 use serde::{Deserialize, Serialize};
 
 use crate::fit::check_fit;
-use crate::step::Damaged;
+use crate::step::CorruptedBatch;
 use crate::terms::{PendingTerms, TermSums};
-use crate::{MeanElbo, Streams, TrainError};
+use crate::{BatchNoise, MeanElbo, TrainError};
 
 /// The bound of a model on a set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,10 +69,15 @@ pub(crate) fn measure<const D: usize, V: Vae<D>>(
 ) -> Result<Evaluation, TrainError> {
     let mut sums = TermSums::default();
     for batch in dataset.batches::<D>(batch_size, Order::Stored, device)? {
-        let mut streams = Streams::evaluation(key, &batch.ids);
+        let mut streams = BatchNoise::evaluation(key, &batch.ids);
         let draws = &mut streams.corruption;
-        let damaged =
-            Damaged::new(batch.clean, batch.observed, corruption, objective.corruptions, draws);
+        let damaged = CorruptedBatch::new(
+            batch.clean,
+            batch.observed,
+            corruption,
+            objective.corruptions,
+            draws,
+        );
         let damaged = damaged.showing_holes(corruption);
         let sampled = damaged.score(model, objective, &mut streams.latent);
         let terms = PendingTerms::new(&sampled, objective.bound_of(&sampled).mean());

@@ -8,7 +8,7 @@ use dvae_losses::Objective;
 use dvae_models::Vae;
 use dvae_random::Key;
 
-use crate::{Streams, TrainError};
+use crate::{BatchNoise, TrainError};
 
 /// An error if the model's posterior and prior are not what the objective is for, or an entry of the sets not
 /// what the likelihood is for.
@@ -24,7 +24,7 @@ pub(crate) fn check_fit<const D: usize, V: Vae<D>>(
 ) -> Result<(), TrainError> {
     let one = sets[0].1;
     let id = &one.ids()[..1];
-    let mut streams = Streams::evaluation(key, id);
+    let mut streams = BatchNoise::evaluation(key, id);
     let clean = one.gather::<D>(id, device);
     let input = corruption.at_null()?.corrupt(clean, &mut streams.corruption).input;
     let encoding = model.encode(input);

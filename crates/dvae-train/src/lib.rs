@@ -1,7 +1,7 @@
 //! The training loop: corrupt, infer, decode, score the clean data, and survive interruption.
 //!
 //! [`denoising_draws`] is the whole DVAE and the only place where corruption, model and bound meet.
-//! [`Trainer`] is the loop around it: shuffling, noise, optimiser, learning rate, averaged weights,
+//! [`Trainer`] is the loop around it: shuffling, noise, optimizer, learning rate, averaged weights,
 //! validation, early stopping, checkpoints. Observers watch it ([`Progress`], [`JsonLines`],
 //! [`TensorBoard`], [`TextLog`]) and cannot change it.
 //!
@@ -9,7 +9,7 @@
 //! |--------------------|------------------------------------------------------------------------|
 //! | [`denoising_elbo`] | `x̃ ~ p(x̃ \| x)`, `z ~ q(z \| x̃)`, the terms of the bound on clean `x`   |
 //! | [`denoising_draws`] | the same with several draws of each, for any [`Objective`](dvae_losses::Objective) |
-//! | [`Trainer`]        | minimises it, epoch by epoch; resumes to the same bits                  |
+//! | [`Trainer`]        | minimizes it, epoch by epoch; resumes to the same bits                  |
 //! | [`evaluate`]       | the bound of a trained model, on clean or on corrupted input            |
 //! | [`RunFolder`]      | where a run keeps its configuration, metrics, checkpoints and pictures   |
 //! | [`save_weights`]   | weights for use elsewhere, as safetensors; [`load_weights`]              |
@@ -78,7 +78,7 @@ pub use observer::{End, Event, Observer, Report, Training, Validation};
 pub use optimizer::OptimizerConfig;
 pub use progress::Progress;
 pub use run_folder::RunFolder;
-pub use step::{Streams, denoising_draws, denoising_elbo, show_holes};
+pub use step::{BatchNoise, denoising_draws, denoising_elbo, show_holes};
 pub use tensor_board::TensorBoard;
 pub use terms::MeanElbo;
 pub use text_log::TextLog;

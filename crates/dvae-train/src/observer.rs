@@ -90,7 +90,7 @@ pub struct Report {
 /// What training saw.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Training {
-    /// What was minimised, in nats.
+    /// What was minimized, in nats.
     pub loss: f64,
     /// The unweighted bound and its terms.
     #[serde(flatten)]

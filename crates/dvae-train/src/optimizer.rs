@@ -1,4 +1,4 @@
-//! Which optimiser takes the steps.
+//! Which optimizer takes the steps.
 
 use burn::optim::ModuleOptimizer;
 use dvae_kernels::{Adam, AdamW, GlobalNormClip, Sgd};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::TrainError;
 use crate::config::{not_negative, positive};
 
-/// An optimiser, with PyTorch's defaults.
+/// An optimizer, with PyTorch's defaults.
 ///
 /// ```toml
 /// optimizer = { name = "adam", beta_1 = 0.9, beta_2 = 0.999, epsilon = 1e-8, weight_decay = 0.0 }
@@ -87,7 +87,7 @@ impl Default for OptimizerConfig {
 }
 
 impl OptimizerConfig {
-    /// The optimiser, which scales gradients by what `clip` measured before the step.
+    /// The optimizer, which scales gradients by what `clip` measured before the step.
     pub(crate) fn build(self, clip: Option<&GlobalNormClip>) -> ModuleOptimizer {
         let clip = clip.cloned();
         match self {
@@ -108,7 +108,7 @@ impl OptimizerConfig {
         }
     }
 
-    /// Looks at settings as the optimiser sees them: in single precision.
+    /// Looks at settings as the optimizer sees them: in single precision.
     pub(crate) fn check(self) -> Result<(), TrainError> {
         let single = |value: f64| f64::from(value as f32);
         let positive = |name, value| positive(name, single(value));

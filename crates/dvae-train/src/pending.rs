@@ -7,7 +7,7 @@ use dvae_kernels::weight_norm;
 use crate::TrainError;
 use crate::terms::{PendingTerms, TermSums};
 
-/// One step of the optimiser, its figures still on the device.
+/// One step of the optimizer, its figures still on the device.
 pub(crate) struct PendingStep {
     /// Its number, from the beginning of the training.
     pub(crate) step: usize,

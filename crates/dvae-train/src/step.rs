@@ -5,20 +5,22 @@ use burn::tensor::{Bool, Float, Tensor};
 use dvae_corruption::{Corrupted, Corruption};
 use dvae_distributions::{Encoding, Inference, Likelihood, Posterior};
 use dvae_kernels::log_sum_exp;
-use dvae_losses::{Denominator, Elbo, Emphasis, Estimator, Objective, Sampled, importance_shares};
+use dvae_losses::{
+    BoundTerms, Denominator, Elbo, Emphasis, Estimator, Objective, importance_shares,
+};
 use dvae_models::Vae;
-use dvae_random::{Draws, Key, Purpose};
+use dvae_random::{Key, Purpose, RowStreams};
 
 /// The noise of a batch: what its rows are damaged by, and what their latents are drawn with.
 #[derive(Clone, Debug)]
-pub struct Streams {
+pub struct BatchNoise {
     /// Randomness of `p(x̃ | x)`.
-    pub corruption: Draws,
+    pub corruption: RowStreams,
     /// Randomness of `q(z | x̃)`.
-    pub latent: Draws,
+    pub latent: RowStreams,
 }
 
-impl Streams {
+impl BatchNoise {
     /// Noise for training on these rows in this epoch: new in every epoch.
     pub fn training(root: Key, epoch: usize, ids: &[u64]) -> Self {
         let rows = |purpose| root.purpose(purpose).epoch(epoch as u64).rows(ids);
@@ -53,7 +55,7 @@ pub fn denoising_elbo<const D: usize, K: Basic, V: Vae<D, K>>(
     model: &V,
     clean: Tensor<D, K>,
     corruption: &dyn Corruption<D, K>,
-    streams: &mut Streams,
+    streams: &mut BatchNoise,
 ) -> Elbo {
     let objective = Objective::default();
     let mut sampled = denoising_draws(model, clean, None, corruption, &objective, streams);
@@ -75,16 +77,21 @@ pub fn denoising_draws<const D: usize, K: Basic, V: Vae<D, K>>(
     observed: Option<Tensor<D, Bool>>,
     corruption: &dyn Corruption<D, K>,
     objective: &Objective,
-    streams: &mut Streams,
-) -> Vec<Sampled> {
-    let damaged =
-        Damaged::new(clean, observed, corruption, objective.corruptions, &mut streams.corruption);
+    streams: &mut BatchNoise,
+) -> Vec<BoundTerms> {
+    let damaged = CorruptedBatch::new(
+        clean,
+        observed,
+        corruption,
+        objective.corruptions,
+        &mut streams.corruption,
+    );
     damaged.score(model, objective, &mut streams.latent)
 }
 
 /// Clean rows, and what an encoder is shown of them.
 #[derive(Clone, Debug)]
-pub(crate) struct Damaged<const D: usize, K: Basic = Float> {
+pub(crate) struct CorruptedBatch<const D: usize, K: Basic = Float> {
     clean: Tensor<D, K>,
     /// Which entries were observed; all, if nothing.
     observed: Option<Tensor<D, Bool>>,
@@ -92,14 +99,14 @@ pub(crate) struct Damaged<const D: usize, K: Basic = Float> {
     corrupted: Vec<Corrupted<D, K>>,
 }
 
-impl<const D: usize, K: Basic> Damaged<D, K> {
+impl<const D: usize, K: Basic> CorruptedBatch<D, K> {
     /// Draws `x̃` so many times.
     pub(crate) fn new(
         clean: Tensor<D, K>,
         observed: Option<Tensor<D, Bool>>,
         corruption: &dyn Corruption<D, K>,
         corruptions: usize,
-        draws: &mut Draws,
+        draws: &mut RowStreams,
     ) -> Self {
         let corrupted =
             (0..corruptions).map(|_| corruption.corrupt(clean.clone(), draws)).collect();
@@ -111,8 +118,8 @@ impl<const D: usize, K: Basic> Damaged<D, K> {
         self,
         model: &V,
         objective: &Objective,
-        latent: &mut Draws,
-    ) -> Vec<Sampled> {
+        latent: &mut RowStreams,
+    ) -> Vec<BoundTerms> {
         let Self { clean, observed, corrupted } = self;
         let observed = observed.map(Tensor::<D, Bool>::float);
         let mut targets = Vec::with_capacity(corrupted.len());
@@ -130,20 +137,20 @@ impl<const D: usize, K: Basic> Damaged<D, K> {
         let tracked = inferred[0].draws[0].latent.is_tracked();
         match objective.estimator {
             Estimator::StickingTheLanding if tracked => stick_the_landing(&mut inferred),
-            Estimator::DoublyReparameterised if tracked => {
-                reparameterise_twice(model, &targets[0], &mut inferred);
+            Estimator::DoublyReparameterized if tracked => {
+                reparameterize_twice(model, &targets[0], &mut inferred);
             }
             _ => {}
         }
         let score = |(target, Inferred { encoding, draws }): (&Target<D, K>, Inferred)| {
             let draws = draws.into_iter().map(|inference| target.score(model, inference)).collect();
-            Sampled { encoding, draws }
+            BoundTerms { encoding, draws }
         };
         targets.iter().zip(inferred).map(score).collect()
     }
 }
 
-impl<const D: usize> Damaged<D> {
+impl<const D: usize> CorruptedBatch<D> {
     /// The same with what was not observed in the mask, if the process shows one.
     pub(crate) fn showing_holes(mut self, corruption: &dyn Corruption<D>) -> Self {
         if let Some(observed) = self.observed.as_ref().filter(|_| corruption.shows_mask()) {
@@ -185,7 +192,7 @@ impl<const D: usize, K: Basic> Target<D, K> {
         match &self.emphasis {
             Some(weights) => {
                 let weights = weights.clone();
-                elbo.emphasising(likelihood.weighted_log_likelihood(self.clean.clone(), weights))
+                elbo.emphasizing(likelihood.weighted_log_likelihood(self.clean.clone(), weights))
             }
             None => elbo,
         }
@@ -250,7 +257,7 @@ fn stick_the_landing(inferred: &mut [Inferred]) {
 
 /// Sticks the landing, and scales the gradient that reaches each latent by its share of the importance weights,
 /// which the loss multiplies it with once more. For those shares the latents are decoded once without a graph.
-fn reparameterise_twice<const D: usize, K: Basic, V: Vae<D, K>>(
+fn reparameterize_twice<const D: usize, K: Basic, V: Vae<D, K>>(
     model: &V,
     target: &Target<D, K>,
     inferred: &mut [Inferred],

@@ -1,7 +1,7 @@
 //! Means of the bound's terms over rows.
 
 use burn::tensor::{Tensor, Transaction};
-use dvae_losses::{Elbo, Sampled, mean_over_draws};
+use dvae_losses::{BoundTerms, Elbo, mean_over_draws};
 use serde::{Deserialize, Serialize};
 
 /// The bound and its terms, as means over rows and draws, in nats.
@@ -100,7 +100,7 @@ pub(crate) struct PendingTerms {
 
 impl PendingTerms {
     /// From all draws for the rows, and the mean over rows of what the objective says of them.
-    pub(crate) fn new(sampled: &[Sampled], objective: Tensor<1>) -> Self {
+    pub(crate) fn new(sampled: &[BoundTerms], objective: Tensor<1>) -> Self {
         let sum = |term: fn(&Elbo) -> Tensor<1>| mean_over_draws(sampled, term).inner().sum();
         let rows = sampled[0].draws[0].log_likelihood().dims()[0];
         // Of all draws from one encoding the closed form is the same.

@@ -62,7 +62,7 @@ pub fn read_config(path: &Path) -> Result<Option<String>, TrainError> {
 /// whose parameters have the names that [`save_weights`] gives them here.
 ///
 /// PyTorch's conventions are known: matrices of linear layers are turned, as it keeps
-/// `[outputs, inputs]`, and the `weight` and `bias` of a normalisation are its `scale` and `shift`.
+/// `[outputs, inputs]`, and the `weight` and `bias` of a normalization are its `scale` and `shift`.
 pub fn import_state_dict<M: Module>(path: &Path, model: M) -> Result<M, TrainError> {
     fs::metadata(path).map_err(TrainError::io("read", path))?;
     let mut store = PytorchStore::from_file(path);

@@ -11,7 +11,7 @@ use dvae_distributions::Likelihood;
 use dvae_losses::{Bound, Denominator, Estimator, LossContext, Objective};
 use dvae_models::Vae;
 use dvae_random::Key;
-use dvae_train::{Streams, denoising_draws, denoising_elbo};
+use dvae_train::{BatchNoise, denoising_draws, denoising_elbo};
 use linear_gaussian::*;
 
 const SIGMA: f64 = 0.7;
@@ -29,7 +29,7 @@ fn bound(objective: &Objective, process: &dyn Corruption<2>, n: usize) -> Tensor
     objective.check().unwrap();
     let ids: Vec<u64> = (0..n as u64).collect();
     let clean = matrix([X]).expand([n, 3]);
-    let mut streams = Streams::training(Key::new(8), 0, &ids);
+    let mut streams = BatchNoise::training(Key::new(8), 0, &ids);
     let model = LinearGaussian::new();
     let draws = denoising_draws(&model, clean, None, process, objective, &mut streams);
     objective.bound_of(&draws)
@@ -101,7 +101,7 @@ fn the_mixture_goes_from_the_dvae_bound_to_that_of_the_averaged_posterior() {
         assert!(b < averaged + 6.0 * eb, "{values:?}, not below {averaged}");
     }
     let gap = |i: usize| averaged - values[i].0;
-    assert!(gap(4) < 0.1 * gap(0), "{values:?} towards {averaged}");
+    assert!(gap(4) < 0.1 * gap(0), "{values:?} toward {averaged}");
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn bits(values: &Tensor<1>) -> Vec<u32> {
 fn one_draw_of_each_is_the_dvae_bound_with_the_kl_of_the_draw_bit_for_bit() {
     let ids: Vec<u64> = (0..1000).collect();
     let clean = matrix([X]).expand([1000, 3]);
-    let mut streams = Streams::training(Key::new(8), 0, &ids);
+    let mut streams = BatchNoise::training(Key::new(8), 0, &ids);
     let elbo = denoising_elbo(&LinearGaussian::new(), clean, &corruption(SIGMA), &mut streams);
     for denominator in [Denominator::Own, Denominator::Mixture] {
         let one = Objective { denominator, ..objective(Bound::Diwae, 1, 1) };
@@ -140,7 +140,7 @@ fn without_corruption_it_is_the_iwae_bound() {
     let got = bound(&of, &corruption(0.0), n);
     assert_eq!(bits(&got), bits(&bound(&of, &Clean, n)));
     let ids: Vec<u64> = (0..n as u64).collect();
-    let mut latent = Streams::training(Key::new(8), 0, &ids).latent;
+    let mut latent = BatchNoise::training(Key::new(8), 0, &ids).latent;
     let model = LinearGaussian::new();
     let clean = matrix([X]).expand([n, 3]);
     let encoding = model.encode(clean.clone());
@@ -164,7 +164,7 @@ fn gradients(model: &LinearGaussian, objective: &Objective, n: usize, seed: u64)
     let ids: Vec<u64> = (0..n as u64).collect();
     let clean = matrix([X]).expand([n, 3]);
     let model = model.clone().train();
-    let mut streams = Streams::training(Key::new(seed), 0, &ids);
+    let mut streams = BatchNoise::training(Key::new(seed), 0, &ids);
     let process = corruption(SIGMA);
     let draws = denoising_draws(&model, clean, None, &process, objective, &mut streams);
     let noise = &mut streams.latent;
@@ -215,17 +215,17 @@ fn compare(model: &LinearGaussian, one: &Objective, other: &Objective) -> (f64, 
 fn estimators_have_the_same_mean_and_the_better_ones_less_variance() {
     let model = LinearGaussian::new();
     let with = |estimator, bound, m, k| Objective { estimator, ..objective(bound, m, k) };
-    use Estimator::{DoublyReparameterised, Reparameterised, StickingTheLanding};
+    use Estimator::{DoublyReparameterized, Reparameterized, StickingTheLanding};
     for (m, k) in [(1, 1), (2, 3)] {
-        let plain = with(Reparameterised, Bound::Dvae, m, k);
+        let plain = with(Reparameterized, Bound::Dvae, m, k);
         let landing = with(StickingTheLanding, Bound::Dvae, m, k);
         landing.check().unwrap();
         let (gap, _) = compare(&model, &landing, &plain);
         assert!(gap < 6.0, "{m} × {k}: {gap}");
     }
     for (m, k) in [(1, 1), (1, 16), (4, 8)] {
-        let plain = with(Reparameterised, Bound::Diwae, m, k);
-        let twice = with(DoublyReparameterised, Bound::Diwae, m, k);
+        let plain = with(Reparameterized, Bound::Diwae, m, k);
+        let twice = with(DoublyReparameterized, Bound::Diwae, m, k);
         twice.check().unwrap();
         let (gap, ratio) = compare(&model, &twice, &plain);
         assert!(gap < 6.0 && ratio < 0.8, "{m} × {k}: {gap}, {ratio}");
@@ -233,7 +233,7 @@ fn estimators_have_the_same_mean_and_the_better_ones_less_variance() {
     // What is refused because it is biased is seen to be.
     let biased = with(StickingTheLanding, Bound::Diwae, 1, 16);
     assert!(biased.check().is_err());
-    let (gap, _) = compare(&model, &biased, &with(Reparameterised, Bound::Diwae, 1, 16));
+    let (gap, _) = compare(&model, &biased, &with(Reparameterized, Bound::Diwae, 1, 16));
     assert!(gap > 6.0, "{gap}");
 }
 
@@ -265,7 +265,7 @@ fn at_an_exact_posterior_sticking_the_landing_has_no_variance() {
     let encoder = |estimator| {
         let objective = Objective { estimator, ..objective(Bound::Dvae, 1, 1) };
         let model = model.clone().train();
-        let mut streams = Streams::training(Key::new(5), 0, &ids);
+        let mut streams = BatchNoise::training(Key::new(5), 0, &ids);
         let clean = matrix([X]).expand([n, 3]);
         let draws = denoising_draws(&model, clean, None, &Clean, &objective, &mut streams);
         let mut noise = Key::new(1).rows(&ids);
@@ -277,21 +277,21 @@ fn at_an_exact_posterior_sticking_the_landing_has_no_variance() {
         of(&model.encoder).max(of(&model.shift)).max(of(&model.log_variance))
     };
     let weights = {
-        let mut streams = Streams::training(Key::new(5), 0, &ids);
+        let mut streams = BatchNoise::training(Key::new(5), 0, &ids);
         let clean = matrix([X]).expand([n, 3]);
         denoising_elbo(&model, clean, &Clean, &mut streams).log_weight()
     };
     let spread = (weights.clone().max() - weights.min()).into_scalar::<f64>();
     assert!(spread < 1e-4, "the posterior is not exact: {spread}");
     let stuck = encoder(Estimator::StickingTheLanding);
-    let plain = encoder(Estimator::Reparameterised);
+    let plain = encoder(Estimator::Reparameterized);
     assert!(stuck < 1e-5 && plain > 1e-2, "{stuck} and {plain}");
 }
 
 #[test]
 fn only_the_plain_device_is_needed_to_measure() {
     let of =
-        Objective { estimator: Estimator::DoublyReparameterised, ..objective(Bound::Diwae, 2, 3) };
+        Objective { estimator: Estimator::DoublyReparameterized, ..objective(Bound::Diwae, 2, 3) };
     assert!(!matrix([X]).device().is_autodiff());
     let plain = objective(Bound::Diwae, 2, 3);
     let process = corruption(SIGMA);

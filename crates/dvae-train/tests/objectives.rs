@@ -14,7 +14,9 @@ use dvae_losses::{
 };
 use dvae_models::{ConvVae, ConvVaeConfig, PosteriorConfig, PriorConfig, Vae};
 use dvae_random::{Key, Purpose};
-use dvae_train::{LearningRate, Report, Streams, TrainConfig, Trainer, denoising_draws, evaluate};
+use dvae_train::{
+    BatchNoise, LearningRate, Report, TrainConfig, Trainer, denoising_draws, evaluate,
+};
 use reports::Reports;
 
 const LATENT: usize = 12;
@@ -223,14 +225,14 @@ fn emphasis_explains_what_was_changed_better() {
         let objective = Objective { emphasis, ..Objective::default() };
         let run = run_for(20, &config, objective, upper(), &images());
         let clean = rows.gather::<4>(rows.ids(), &device());
-        let mut streams = Streams::evaluation(Key::new(5), rows.ids());
+        let mut streams = BatchNoise::evaluation(Key::new(5), rows.ids());
         let damaged = upper().corrupt(clean.clone(), &mut streams.corruption);
         let likelihood = run.model.decode(run.model.embed(damaged.input));
         number(likelihood.weighted_log_likelihood(clean, damaged.changed.float()).mean())
     };
     let even = of_changed(Emphasis::default());
-    let emphasised = of_changed(Emphasis { changed: 1.0, unchanged: 0.05 });
-    assert!(emphasised > even + 1.0);
+    let emphasized = of_changed(Emphasis { changed: 1.0, unchanged: 0.05 });
+    assert!(emphasized > even + 1.0);
 }
 
 #[test]
@@ -244,7 +246,7 @@ fn importance_weights_train_a_tighter_bound_by_every_estimator() {
         ..Objective::default()
     };
     let (_, rows) = images();
-    let measure = diwae(Denominator::Own, Estimator::Reparameterised, 1, 200);
+    let measure = diwae(Denominator::Own, Estimator::Reparameterized, 1, 200);
     let tight = |run: &Run| {
         let process = masking();
         evaluate(&run.model, &rows, &*process, &measure, Key::new(2), 100, &device()).unwrap().bound
@@ -252,9 +254,9 @@ fn importance_weights_train_a_tighter_bound_by_every_estimator() {
     let plain = trained(Objective::default());
     let reference = tight(&plain);
     for (denominator, estimator) in [
-        (Denominator::Own, Estimator::Reparameterised),
-        (Denominator::Own, Estimator::DoublyReparameterised),
-        (Denominator::Mixture, Estimator::Reparameterised),
+        (Denominator::Own, Estimator::Reparameterized),
+        (Denominator::Own, Estimator::DoublyReparameterized),
+        (Denominator::Mixture, Estimator::Reparameterized),
     ] {
         let run = trained(diwae(denominator, estimator, 2, 8));
         let last = run.last();
@@ -381,7 +383,7 @@ fn what_stands_in_place_of_an_entry_that_was_not_observed_is_not_scored() {
         let loss = |filler: f64| {
             let hidden: Tensor<4, Bool> = observed.clone();
             let clean = clean.clone().mask_fill(hidden.clone().bool_not(), filler);
-            let mut streams = Streams::evaluation(Key::new(5), rows.ids());
+            let mut streams = BatchNoise::evaluation(Key::new(5), rows.ids());
             let erase = Masking::new(1.0).unwrap();
             let seen = Some(hidden);
             let draws = denoising_draws(&model, clean, seen, &erase, &objective, &mut streams);

@@ -7,7 +7,7 @@ mod linear_gaussian;
 use dvae_corruption::{Clean, Corruption, Gaussian};
 use dvae_models::Vae;
 use dvae_random::Key;
-use dvae_train::Streams;
+use dvae_train::BatchNoise;
 use linear_gaussian::*;
 
 #[test]
@@ -73,12 +73,12 @@ fn the_bound_and_its_gap_add_up_to_the_evidence() {
 #[test]
 fn averaging_the_posterior_over_the_corruption_tightens_the_bound() {
     for sigma in [0.2, 0.7, 1.5] {
-        let marginalised = averaged_bound(sigma);
-        assert!(marginalised < log_evidence());
+        let marginalized = averaged_bound(sigma);
+        assert!(marginalized < log_evidence());
         // The simulated bound lies below it, by more than its standard error.
         let bound = simulate(&Gaussian::new(sigma).unwrap(), 200_000).bound();
         let bound = bound.mean().into_scalar::<f64>();
-        assert!(bound < marginalised - 0.01, "{bound} against {marginalised}");
+        assert!(bound < marginalized - 0.01, "{bound} against {marginalized}");
     }
 }
 
@@ -88,7 +88,7 @@ fn importance_weights_through_the_corruption_average_to_the_evidence() {
     let n = 400_000;
     let ids: Vec<u64> = (0..n).collect();
     let clean = matrix([X]).expand([n as usize, 3]);
-    let mut streams = Streams::training(Key::new(9), 0, &ids);
+    let mut streams = BatchNoise::training(Key::new(9), 0, &ids);
     let process = Gaussian::new(0.3).unwrap();
     let model = LinearGaussian::new();
     let input = process.corrupt(clean.clone(), &mut streams.corruption).input;

@@ -21,9 +21,9 @@ fn rows_that_the_likelihood_is_not_for_are_refused_before_anything_is_trained() 
             Trainer::<2, _>::new(model, Box::new(Clean), config_of_one(), &Device::flex());
         trainer.unwrap().fit(&rows, &rows, &mut []).map(|_| ()).map_err(|error| error.to_string())
     };
-    let grey = vec![0.0, 0.5, 1.0, 0.25];
-    train_on(LikelihoodConfig::Bernoulli {}, grey.clone()).unwrap();
-    let error = train_on(LikelihoodConfig::Poisson {}, grey.clone()).unwrap_err();
+    let gray = vec![0.0, 0.5, 1.0, 0.25];
+    train_on(LikelihoodConfig::Bernoulli {}, gray.clone()).unwrap();
+    let error = train_on(LikelihoodConfig::Poisson {}, gray.clone()).unwrap_err();
     assert!(error.starts_with("row 0 of the training set holds 0.5"), "{error}");
     assert!(error.contains("is for counts 0, 1, 2"), "{error}");
     let error = train_on(LikelihoodConfig::Categorical { classes: 3 }, vec![0.0, 2.0, 3.0, 1.0]);

@@ -14,7 +14,7 @@ use dvae_corruption::{Corrupted, Corruption, CorruptionConfig, CorruptionError, 
 use dvae_data::{Dataset, fashion_mnist};
 use dvae_losses::{KlTerm, Objective, Schedule, WarmUp};
 use dvae_models::{MlpVae, MlpVaeConfig};
-use dvae_random::{Draws, Key, Purpose};
+use dvae_random::{Key, Purpose, RowStreams};
 use dvae_train::{
     EarlyStopping, End, Event, Every, Interrupt, LearningRate, Observer, OptimizerConfig, Report,
     TrainConfig, TrainError, Trained, Trainer, load_checkpoint, load_weights, read_config,
@@ -170,7 +170,7 @@ impl fmt::Debug for AfterBatches {
 }
 
 impl Corruption<4> for AfterBatches {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut Draws) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
         if self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.interrupt.set();
         }

@@ -17,9 +17,9 @@ use dvae_corruption::{
 use dvae_data::{Dataset, fashion_mnist};
 use dvae_losses::Objective;
 use dvae_models::{MlpVae, MlpVaeConfig, Vae};
-use dvae_random::{Draws, Key, Purpose};
+use dvae_random::{Key, Purpose, RowStreams};
 use dvae_train::{
-    JsonLines, LearningRate, Observer, Report, Streams, TrainConfig, TrainError, Trainer,
+    BatchNoise, JsonLines, LearningRate, Observer, Report, TrainConfig, TrainError, Trainer,
     denoising_elbo, evaluate, load_checkpoint,
 };
 use reports::Reports;
@@ -83,7 +83,7 @@ fn training_raises_the_bound() {
 struct Vandal(Mutex<Option<Vec<f32>>>);
 
 impl Corruption<4> for Vandal {
-    fn corrupt(&self, clean: Tensor<4>, _draws: &mut Draws) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, _draws: &mut RowStreams) -> Corrupted<4> {
         *self.0.lock().unwrap() = Some(clean.to_data().try_to_vec().unwrap());
         let changed = clean.ones_like().bool();
         Corrupted { input: clean * 0.0 + 0.5, changed }
@@ -106,7 +106,7 @@ fn the_target_is_the_clean_row_whatever_the_corruption_does() {
     let (train, _) = rows();
     let clean = train.gather::<4>(&train.ids()[..8], &device);
     let before = clean.to_data();
-    let mut streams = Streams::training(Key::new(3), 0, &train.ids()[..8]);
+    let mut streams = BatchNoise::training(Key::new(3), 0, &train.ids()[..8]);
     let vandal = Vandal(Mutex::new(None));
     let elbo = denoising_elbo(&model(), clean.clone(), &vandal, &mut streams.clone());
 
@@ -312,7 +312,7 @@ fn sets_without_rows_and_bad_settings_are_refused() {
 struct Clock(std::sync::Arc<Mutex<Vec<f64>>>);
 
 impl Corruption<4> for Clock {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut Draws) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
         self.0.lock().unwrap().push(draws.progress());
         Corrupted::unchanged(clean)
     }

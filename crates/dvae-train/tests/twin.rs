@@ -13,7 +13,7 @@ use dvae_corruption::{Corruption, CorruptionConfig};
 use dvae_data::{Dataset, Order, fashion_mnist};
 use dvae_models::{ConvVaeConfig, MlpVaeConfig, Vae};
 use dvae_random::{Key, Purpose};
-use dvae_train::{Event, Observer, Streams, TrainConfig, TrainError, Trainer, denoising_elbo};
+use dvae_train::{BatchNoise, Event, Observer, TrainConfig, TrainError, Trainer, denoising_elbo};
 use serde::Deserialize;
 
 const TOLERANCE: f64 = 1e-4;
@@ -82,7 +82,7 @@ fn by_hand<V: Vae<4>>(model: V, fixture: &Fixture, twin: &Twin, rows: &Dataset) 
     let mut model = model.train();
     let mut losses = Vec::new();
     for batch in rows.batches::<4>(fixture.batch_size, order, &Device::flex()).unwrap() {
-        let mut streams = Streams::training(root, 0, &batch.ids);
+        let mut streams = BatchNoise::training(root, 0, &batch.ids);
         let elbo = denoising_elbo(&model, batch.clean, &*twin.process(), &mut streams);
         let loss = elbo.loss();
         losses.push(loss.clone().into_scalar::<f64>());

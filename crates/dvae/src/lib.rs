@@ -64,7 +64,7 @@ pub mod prelude {
     pub use crate::losses::{Bound, KlTerm, Objective, Schedule};
     pub use crate::models::{ConvVaeConfig, MlpVaeConfig, ResNetVaeConfig, Vae};
     pub use crate::models::{PosteriorConfig, PriorConfig};
-    pub use crate::random::{Draws, Key, Purpose};
+    pub use crate::random::{Key, Purpose, RowStreams};
     pub use crate::train::{JsonLines, LearningRate, Observer, Progress, RunFolder};
     pub use crate::train::{TrainConfig, Trainer};
     pub use crate::{Backend, BackendError};

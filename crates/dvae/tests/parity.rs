@@ -10,7 +10,7 @@ use burn::optim::GradientsParams;
 use dvae::losses::LossContext;
 use dvae::models::Activation;
 use dvae::prelude::*;
-use dvae::train::{Streams, denoising_draws, denoising_elbo};
+use dvae::train::{BatchNoise, denoising_draws, denoising_elbo};
 
 const TOLERANCE: f32 = 1e-4;
 const ROWS: usize = 24;
@@ -72,7 +72,7 @@ fn compute<V: Vae<4>>(
     let rows = fashion_mnist().test.take(ROWS);
     let clean = rows.gather::<4>(rows.ids(), device);
     let process = corruption.build::<4>().unwrap();
-    let mut streams = Streams::training(Key::new(5), 0, rows.ids());
+    let mut streams = BatchNoise::training(Key::new(5), 0, rows.ids());
     let training = model.clone().train();
     let elbo = denoising_elbo(&training, clean, &*process, &mut streams);
     let loss = elbo.loss();
@@ -198,7 +198,7 @@ fn every_likelihood_computes_the_same_everywhere() {
         L::LearnedNormal { min_scale: 0.1 },
         L::LearnedLaplace { min_scale: 0.1 },
         L::StudentT { min_scale: 0.1, min_degrees: 1.0 },
-        L::DiscretisedLogistic { levels: 5, components: 3, min_scale: 0.01 },
+        L::DiscretizedLogistic { levels: 5, components: 3, min_scale: 0.01 },
         L::Categorical { classes: 5 },
         L::Poisson {},
         L::NegativeBinomial { min_inverse_dispersion: 0.01 },
@@ -231,7 +231,7 @@ fn loss_and_gradients(
     let rows = fashion_mnist().test.take(ROWS);
     let clean = rows.gather::<4>(rows.ids(), device);
     let process = Masking::new(0.3).unwrap();
-    let mut streams = Streams::training(Key::new(5), 0, rows.ids());
+    let mut streams = BatchNoise::training(Key::new(5), 0, rows.ids());
     let draws = denoising_draws(&model, clean, None, &process, objective, &mut streams);
     let context = &mut LossContext { progress: 0.5, rows: 1000, noise: &mut streams.latent };
     let loss = objective.loss(&draws, context);
@@ -271,7 +271,7 @@ fn every_objective_computes_the_same_everywhere() {
         "estimator = 'sticking-the-landing'",
         "bound = 'diwae'\nlatents = 3",
         "bound = 'diwae'\ncorruptions = 2\ndenominator = 'mixture'",
-        "bound = 'diwae'\nlatents = 3\nestimator = 'doubly-reparameterised'",
+        "bound = 'diwae'\nlatents = 3\nestimator = 'doubly-reparameterized'",
         "kl = { rule = 'weighted', beta = { linear = { from = 0, to = 4 } } }",
         "kl = { rule = 'free-bits', nats = 0.2, group = 2 }",
         "kl = { rule = 'capacity', gamma = 3, nats = 5 }",
@@ -341,7 +341,7 @@ fn noise(shape: [usize; 3], device: &Device) -> [Vec<f32>; 3] {
 // Else the test below would compare the host with itself.
 #[test]
 fn a_gpu_makes_its_own_noise_unless_kernels_are_off() {
-    let stream = dvae::kernels::streams::Stream { ids: &[1, 2], key: [3, 4], draw: 0 };
+    let stream = dvae::kernels::streams::KeyedDraw { ids: &[1, 2], key: [3, 4], draw: 0 };
     for (backend, device) in devices() {
         let made = stream.normal::<2>(&[2, 5].into(), &device).is_some();
         assert_eq!(made, backend == Backend::Wgpu && dvae::kernels::enabled(), "{backend}");

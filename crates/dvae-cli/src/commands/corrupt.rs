@@ -125,7 +125,7 @@ impl Damage {
         &self,
         rows: &[Vec<f32>],
         shape: [usize; D],
-        mut draws: Draws,
+        mut draws: RowStreams,
         device: &Device,
     ) -> Result<Vec<Vec<f32>>, Error> {
         let process = self.config.build::<D>()?;

@@ -13,7 +13,7 @@ use crate::output::Output;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  dvae traverse runs/run-001 -o latents.png                  around the prior's centre
+  dvae traverse runs/run-001 -o latents.png                  around the prior's center
   dvae traverse runs/run-001 --input a.png --latents 3,17 -o two.png
 
 Each line of the picture is a latent, from -range to +range; those that vary most come first.")]
@@ -48,7 +48,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     if !(args.range > 0.0 && args.range.is_finite()) {
         return Err(format!("--range must be finite and above 0, but is {}", args.range).into());
     }
-    let centre = match &args.input {
+    let center = match &args.input {
         None => vec![0.0; model.latent()],
         Some(path) => {
             keep_inputs([&*args.out], [&**path])?;
@@ -77,7 +77,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     }
     let line = |&latent: &usize| {
         let at = |step: u32| {
-            let mut point = centre.clone();
+            let mut point = center.clone();
             point[latent] = args.range * (2.0 * step as f32 / (args.steps - 1) as f32 - 1.0);
             point
         };

@@ -67,7 +67,7 @@ pub(crate) fn trained() -> tempfile::TempDir {
     folder
 }
 
-/// A grey picture of these sides.
+/// A gray picture of these sides.
 pub(crate) fn picture(path: &Path, height: usize, width: usize) {
     let values: Vec<f32> = (0..height * width).map(|at| (at % 7) as f32 / 7.0).collect();
     dvae::data::write_picture(path, &values, &[1, height, width]).unwrap();

@@ -14,7 +14,7 @@ use burn_cubecl::cubecl::prelude::{CubeDim, CubeElement};
 use burn_cubecl::tensor::CubeTensor;
 use burn_cubecl::{Cube, CubeDevice};
 
-use crate::streams::Stream;
+use crate::streams::KeyedDraw;
 pub(crate) use philox::Variate;
 
 /// Burn's handle on a tensor of a CubeCL back end: one type for floats and bools.
@@ -22,7 +22,7 @@ type Primitive = <Cube as BackendTypes>::FloatTensorPrimitive;
 
 pub(crate) fn floats<const D: usize>(
     variate: Variate,
-    stream: &Stream,
+    stream: &KeyedDraw,
     shape: &Shape,
     device: &Device,
 ) -> Option<Tensor<D>> {
@@ -35,7 +35,7 @@ pub(crate) fn floats<const D: usize>(
 
 pub(crate) fn bernoulli<const D: usize>(
     threshold: u64,
-    stream: &Stream,
+    stream: &KeyedDraw,
     shape: &Shape,
     device: &Device,
 ) -> Option<Tensor<D, Bool>> {
@@ -54,7 +54,7 @@ fn fill(
     variate: Variate,
     limit: u32,
     dtype: DType,
-    stream: &Stream,
+    stream: &KeyedDraw,
     shape: &Shape,
     device: &Device,
 ) -> Option<Primitive> {

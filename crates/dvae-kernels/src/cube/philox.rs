@@ -2,7 +2,7 @@
 //!
 //! The functions are those of [`math`](crate::math), but for what a shader compiler may undo: the
 //! quadrant of an angle comes from integers, because adding and taking away a large number may be
-//! cancelled. Products and sums may be fused, so that normals differ in their last bits from those
+//! canceled. Products and sums may be fused, so that normals differ in their last bits from those
 //! made on the host; WGSL's own logarithm, sine and cosine would be off by up to 2⁻¹¹.
 
 use std::f32::consts::FRAC_PI_2;

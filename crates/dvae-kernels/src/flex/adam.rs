@@ -5,7 +5,7 @@ use burn::optim::AdaptiveMomentumState;
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use super::simd::vectorised;
+use super::simd::vectorized;
 use crate::GlobalNormClip;
 use crate::norm::factor;
 
@@ -21,7 +21,7 @@ pub(crate) struct Decay {
     pub(crate) step: f32,
 }
 
-/// What an optimiser is set to.
+/// What an optimizer is set to.
 pub(crate) struct Settings {
     beta_1: f32,
     beta_2: f32,
@@ -54,7 +54,7 @@ impl Step {
     }
 }
 
-vectorised! {
+vectorized! {
     fn update(parameter: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32], step: Step) {
         let Step { beta_1, beta_2, rate, correction, epsilon, decay, clip } = step;
         let moments = first.iter_mut().zip(second);

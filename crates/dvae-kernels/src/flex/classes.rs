@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::buffer::unwritten;
 use super::ops::{contiguous, tensor, values};
-use super::simd::vectorised;
+use super::simd::vectorized;
 use crate::math::{exp, ln};
 
 /// Entries that are computed side by side.
@@ -68,7 +68,7 @@ impl ClassGradients for Flex {
     }
 }
 
-vectorised! {
+vectorized! {
     /// The sums of one row, and the shares in them.
     fn row(x: &[f32], shares: &mut [f32], sums: &mut [f32]) {
         let entries = sums.len();
@@ -117,7 +117,7 @@ fn load(values: &[f32]) -> [f32; LANES] {
     }
 }
 
-vectorised! {
+vectorized! {
     /// Every class of one row times the factors of its entries.
     fn scale(shares: &mut [f32], factors: &[f32]) {
         for shares in shares.chunks_mut(factors.len()) {

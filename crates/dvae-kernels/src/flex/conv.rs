@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::buffer::unwritten;
 use super::geometry::{Geometry, runs};
 use super::layout::{LANES, from_lanes, to_lanes, to_rows};
-use super::simd::vectorised;
+use super::simd::vectorized;
 use super::sums::{Correlate, Gather, Packed};
 
 /// Shares of a batch that sum gradients of weights on their own.
@@ -114,7 +114,7 @@ pub(crate) fn forward(
     y
 }
 
-vectorised! {
+vectorized! {
     /// Sets the gradient to 0 where the activation cut off, and adds each channel's gradient to
     /// that of its bias.
     fn mask_and_sum(gradient: &mut [f32], output: &[f32], len: usize, relu: bool, bias: &mut [f32]) {

@@ -4,12 +4,12 @@ use rayon::prelude::*;
 
 use super::buffer::unwritten;
 use super::gemm::{Matrix, multiply};
-use super::simd::vectorised;
+use super::simd::vectorized;
 
 /// Shares of a batch that sum gradients of biases on their own.
 const SHARES: usize = 8;
 
-vectorised! {
+vectorized! {
     /// Adds a bias, and cuts off below 0 if asked; NaN stays NaN.
     fn add_bias(values: &mut [f32], bias: &[f32], relu: bool) {
         for (value, bias) in values.iter_mut().zip(bias) {
@@ -19,7 +19,7 @@ vectorised! {
     }
 }
 
-vectorised! {
+vectorized! {
     /// Sets the gradient to 0 where the activation cut off (NaN in the output lets it through), and
     /// adds its rows up.
     fn mask_and_sum(gradient: &mut [f32], output: &[f32], relu: bool, sum: &mut [f32]) {

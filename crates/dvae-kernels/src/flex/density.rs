@@ -4,13 +4,13 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::buffer::unwritten;
-use super::simd::{dispatch, vectorised};
+use super::simd::{dispatch, vectorized};
 use crate::math::{exp, ln, ln_1p_unit, sigmoid};
 use crate::special::{digamma_of, ln_gamma_of, trigamma_of};
 
 /// Entries that a thread takes at once.
 const GRAIN: usize = 1 << 13;
-/// `½ ln 2π`, the normaliser of a unit normal.
+/// `½ ln 2π`, the normalizer of a unit normal.
 const HALF_LN_TAU: f32 = 0.918_938_5;
 /// Entries that are computed side by side.
 const LANES: usize = 16;
@@ -41,14 +41,14 @@ impl Entry<2, 1> for Bernoulli {
 pub(crate) struct FixedNormal {
     pub(crate) scale: f32,
     /// `ln σ + ½ ln 2π`.
-    pub(crate) normaliser: f32,
+    pub(crate) normalizer: f32,
 }
 
 impl Entry<2, 1> for FixedNormal {
     #[inline(always)]
     fn at(self, [mean, x]: [f32; 2]) -> (f32, [f32; 1]) {
         let standard = (x - mean) / self.scale;
-        (-0.5 * standard * standard - self.normaliser, [standard / self.scale])
+        (-0.5 * standard * standard - self.normalizer, [standard / self.scale])
     }
 }
 
@@ -95,9 +95,9 @@ impl<E: Entry<2, 1>> Entry<3, 1> for Weighted<E> {
 
 /// `μ + σ ε`: mean, log-variance and noise; in the log-variance. In the mean it is 1.
 #[derive(Clone, Copy)]
-pub(crate) struct Reparameterise;
+pub(crate) struct Reparameterize;
 
-impl Entry<3, 1> for Reparameterise {
+impl Entry<3, 1> for Reparameterize {
     #[inline(always)]
     fn at(self, [mean, log_variance, noise]: [f32; 3]) -> (f32, [f32; 1]) {
         let step = exp(0.5 * log_variance) * noise;
@@ -271,7 +271,7 @@ pub(crate) fn run<E: Entry<I, N>, const I: usize, const N: usize>(
     (values, derivatives)
 }
 
-vectorised! {
+vectorized! {
     fn scale(values: &mut [f32], factor: f32) {
         for value in values {
             *value *= factor;

@@ -26,7 +26,7 @@ pub(crate) enum Function {
     /// Means and scales; then `x`, and weights if any.
     Normal,
     /// Means and log-variances; then noise.
-    Reparameterise,
+    Reparameterize,
     /// Means and log-variances.
     Kl,
     /// As many outputs as the law takes; then `x`, and weights if any.
@@ -46,7 +46,7 @@ impl Function {
             Self::Bernoulli | Self::FixedNormal(_) => 1,
             Self::Sigmoid | Self::LnGamma | Self::Digamma => 1,
             Self::Law(law) => law.outputs(),
-            Self::Normal | Self::Reparameterise | Self::Kl => 2,
+            Self::Normal | Self::Reparameterize | Self::Kl => 2,
         }
     }
 }
@@ -136,7 +136,7 @@ impl EntryGradients for Flex {
         // The derivative in the mean is the mean itself for the KL, and 1 for the latent draw.
         let first = match function {
             Function::Kl => Some(Derivative::Each(inputs[0].clone())),
-            Function::Reparameterise => Some(Derivative::One),
+            Function::Reparameterize => Some(Derivative::One),
             _ => None,
         };
         let (out, derivatives) = match (function, inputs.len()) {
@@ -146,7 +146,7 @@ impl EntryGradients for Flex {
             (Function::FixedNormal(law), _) => run(Weighted(law), inputs, by_row),
             (Function::Normal, 3) => run(density::Normal, inputs, by_row),
             (Function::Normal, _) => run(Weighted(density::Normal), inputs, by_row),
-            (Function::Reparameterise, _) => run(density::Reparameterise, inputs, by_row),
+            (Function::Reparameterize, _) => run(density::Reparameterize, inputs, by_row),
             (Function::Kl, _) => run(density::Kl, inputs, by_row),
             (Function::Law(law), _) => run_law(law, inputs, by_row),
             (Function::Sigmoid, _) => run(density::Sigmoid, inputs, by_row),

@@ -238,7 +238,7 @@ mod avx512 {
         }
     }
 
-    /// Single floats of neighbouring rows, then pairs of them, then quarters of vectors twice.
+    /// Single floats of neighboring rows, then pairs of them, then quarters of vectors twice.
     #[target_feature(enable = "avx512f")]
     #[inline]
     fn transposed(rows: [__m512; LANES]) -> [__m512; LANES] {

@@ -3,14 +3,14 @@
 //! The cap is the process's, and a test may run beside these: what it computes is right at any level.
 
 use super::conv::{self, Backward};
-use super::density::{self, Bernoulli, FixedNormal, Kl, Normal, Reparameterise, Sigmoid, Weighted};
+use super::density::{self, Bernoulli, FixedNormal, Kl, Normal, Reparameterize, Sigmoid, Weighted};
 use super::geometry::Geometry;
 use super::simd::{Level, cap};
 use super::{adam, dense};
 
 const LEVELS: [Level; 3] = [Level::Baseline, Level::Avx2, Level::Avx512];
 
-/// Serialises the tests that move the cap.
+/// Serializes the tests that move the cap.
 static CAP: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
 /// What `run` returns at each level, lowest first.
@@ -47,7 +47,7 @@ fn element_wise_code_gives_the_same_bits_at_every_level() {
         ) -> (Vec<f32>, Vec<Vec<f32>>) {
             (out, d.into())
         }
-        let fixed = FixedNormal { scale: 0.7, normaliser: 0.1 };
+        let fixed = FixedNormal { scale: 0.7, normalizer: 0.1 };
         for rows in [None, Some(3)] {
             keep(listed(density::run(Bernoulli, [&wide, &x], rows)));
             keep(listed(density::run(Weighted(Bernoulli), [&wide, &x, &scale], rows)));
@@ -55,7 +55,7 @@ fn element_wise_code_gives_the_same_bits_at_every_level() {
             keep(listed(density::run(Weighted(fixed), [&wide, &x, &scale], rows)));
             keep(listed(density::run(Normal, [&wide, &scale, &x], rows)));
             keep(listed(density::run(Weighted(Normal), [&wide, &scale, &x, &x], rows)));
-            keep(listed(density::run(Reparameterise, [&wide, &wide, &x], rows)));
+            keep(listed(density::run(Reparameterize, [&wide, &wide, &x], rows)));
             keep(listed(density::run(Kl, [&x, &wide], rows)));
             keep(listed(density::run(Sigmoid, [&wide], rows)));
         }

@@ -7,9 +7,9 @@ use pulp::{Scalar128b, Simd, WithSimd};
 /// Defines a function whose body is compiled for AVX-512, for AVX2 with FMA, and for the target's
 /// baseline (SSE2 on x86-64, NEON on aarch64), and runs the best that the machine has.
 ///
-/// The body is ordinary code for the compiler to vectorise. It holds no fused multiply-add, so all
+/// The body is ordinary code for the compiler to vectorize. It holds no fused multiply-add, so all
 /// versions compute the same bits.
-macro_rules! vectorised {
+macro_rules! vectorized {
     ($(#[$meta:meta])* fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block) => {
         $(#[$meta])*
         pub(crate) fn $name($($arg: $type),*) $(-> $result)? {
@@ -38,7 +38,7 @@ macro_rules! vectorised {
         }
     };
 }
-pub(crate) use vectorised;
+pub(crate) use vectorized;
 
 /// Runs an operation written for vectors of any length on the best that the machine has.
 pub(crate) fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {

@@ -37,7 +37,7 @@ const STEPS_PER_READ: usize = 10;
 ///
 /// With [`ema`](TrainConfig::ema) an average of the weights follows them: after the step of index `t`, from 0, it
 /// is `δ θ̄ + (1 − δ) θ`, `δ = min(ema, (1 + t) / (10 + t))`. Then the average is what is measured, saved for
-/// use, and returned; the optimiser never sees it.
+/// use, and returned; the optimizer never sees it.
 pub struct Trainer<const D: usize, V> {
     model: V,
     average: Option<V>,

@@ -7,19 +7,19 @@ use dvae_data::Order;
 use dvae_kernels::gradient_norm;
 use dvae_losses::LossContext;
 use dvae_models::Vae;
-use dvae_random::{Draws, Purpose};
+use dvae_random::{Purpose, RowStreams};
 
 use super::{Run, Trainer};
 use crate::pending::PendingStep;
-use crate::step::Damaged;
+use crate::step::CorruptedBatch;
 use crate::terms::PendingTerms;
-use crate::{Streams, TrainError, average};
+use crate::{BatchNoise, TrainError, average};
 
 /// A batch with its noise.
 pub(super) struct Prepared<const D: usize> {
     ids: Vec<u64>,
-    damaged: Damaged<D>,
-    latent: Draws,
+    damaged: CorruptedBatch<D>,
+    latent: RowStreams,
 }
 
 impl<const D: usize, V: Vae<D>> Trainer<D, V> {
@@ -38,16 +38,16 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         let corruption = Arc::clone(&self.corruption);
         let corruptions = self.config.objective.corruptions;
         Ok(batches.skip(behind).map(move |batch| {
-            let mut streams = Streams::training(root, epoch, &batch.ids).at_progress(progress);
+            let mut streams = BatchNoise::training(root, epoch, &batch.ids).at_progress(progress);
             let draws = &mut streams.corruption;
             let damaged =
-                Damaged::new(batch.clean, batch.observed, &*corruption, corruptions, draws);
+                CorruptedBatch::new(batch.clean, batch.observed, &*corruption, corruptions, draws);
             let damaged = damaged.showing_holes(&*corruption);
             Prepared { ids: batch.ids, damaged, latent: streams.latent }
         }))
     }
 
-    /// One step of the optimiser, from as many batches as it takes; none if they ended too early. The model goes
+    /// One step of the optimizer, from as many batches as it takes; none if they ended too early. The model goes
     /// through by value, so that weights change in place.
     pub(super) fn step(
         mut self,

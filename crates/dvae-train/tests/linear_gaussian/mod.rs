@@ -20,8 +20,8 @@ use dvae_corruption::Corruption;
 use dvae_distributions::{DiagonalNormal, Encoding, Normal, StandardNormal};
 use dvae_losses::Elbo;
 use dvae_models::Vae;
-use dvae_random::{Draws, Key};
-use dvae_train::{Streams, denoising_elbo};
+use dvae_random::{Key, RowStreams};
+use dvae_train::{BatchNoise, denoising_elbo};
 
 pub(crate) const W: [[f64; 2]; 3] = [[1.0, -0.5], [0.3, 0.8], [-0.7, 0.2]];
 pub(crate) const B: [f64; 3] = [0.1, -0.2, 0.3];
@@ -72,7 +72,7 @@ impl Vae<2> for LinearGaussian {
         Normal::new(latent.matmul(self.decoder.val()) + matrix([B]), S).unwrap()
     }
 
-    fn prior_sample(&self, draws: &mut Draws) -> Tensor<2> {
+    fn prior_sample(&self, draws: &mut RowStreams) -> Tensor<2> {
         StandardNormal.sample(2, draws, &Device::flex())
     }
 }
@@ -89,9 +89,9 @@ pub(crate) fn closed_form(sigma: f64) -> (f64, f64) {
         let spread = |i| (0..2).map(|j| W[d][i] * cov(i, j) * W[d][j]).sum::<f64>();
         expected_square += spread(0) + spread(1);
     }
-    let normaliser = 1.5 * (std::f64::consts::TAU * S * S).ln();
+    let normalizer = 1.5 * (std::f64::consts::TAU * S * S).ln();
     let kl = |j: usize| 0.5 * (m[j].powi(2) + cov(j, j) - 1.0 - V[j].ln());
-    (-expected_square / (2.0 * S * S) - normaliser, kl(0) + kl(1))
+    (-expected_square / (2.0 * S * S) - normalizer, kl(0) + kl(1))
 }
 
 /// `log p(x)` for `p(x) = N(b, W Wᵀ + s² I)`.
@@ -119,7 +119,7 @@ pub(crate) fn log_evidence() -> f64 {
 pub(crate) fn simulate(corruption: &dyn Corruption<2>, n: u64) -> Elbo {
     let ids: Vec<u64> = (0..n).collect();
     let clean = matrix([X]).expand([n as usize, 3]);
-    let mut streams = Streams::training(Key::new(8), 0, &ids);
+    let mut streams = BatchNoise::training(Key::new(8), 0, &ids);
     denoising_elbo(&LinearGaussian::new(), clean, corruption, &mut streams)
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use dvae_data::{
-    Binarisation, DataError, Dataset, ReadOptions, Scaler, Scaling, Sets, fashion_mnist,
+    Binarization, DataError, Dataset, ReadOptions, Scaler, Scaling, Sets, fashion_mnist,
     read_idx_folder, read_rows,
 };
 use dvae_random::{Key, Purpose};
@@ -60,7 +60,7 @@ pub struct DataConfig {
     pub scaling: Scaling,
     /// How entries in `[0, 1]` become zeros and ones; not at all if it is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub binarisation: Option<Binarisation>,
+    pub binarization: Option<Binarization>,
     /// The scaling as it was fitted; fitted on the training rows if it is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(skip)]
@@ -110,7 +110,7 @@ impl Default for DataConfig {
             test: 0.0,
             seed: 1,
             scaling: Scaling::default(),
-            binarisation: None,
+            binarization: None,
             scaler: None,
             bytes: None,
             checksum: None,
@@ -118,7 +118,7 @@ impl Default for DataConfig {
     }
 }
 
-/// The rows of an experiment, scaled and binarised as it says.
+/// The rows of an experiment, scaled and binarized as it says.
 #[derive(Clone, Debug)]
 pub struct LoadedData {
     /// Rows to train on.
@@ -136,7 +136,7 @@ pub struct LoadedData {
 }
 
 impl DataConfig {
-    /// Reads, splits, scales and binarises the rows.
+    /// Reads, splits, scales and binarizes the rows.
     pub fn load(&self) -> Result<LoadedData, ExperimentError> {
         self.check()?;
         let (columns, bytes) = self.kind()?;
@@ -231,9 +231,9 @@ impl DataConfig {
         if self.rows == Some(0) {
             return wrong("`data.rows` must be at least 1, but is 0".to_owned());
         }
-        if self.binarisation.is_some() && self.scaling != Scaling::None {
+        if self.binarization.is_some() && self.scaling != Scaling::None {
             return wrong(
-                "`data.binarisation` takes values in [0, 1] as they are: leave `data.scaling` out"
+                "`data.binarization` takes values in [0, 1] as they are: leave `data.scaling` out"
                     .into(),
             );
         }
@@ -318,8 +318,8 @@ impl DataConfig {
             Some(scaler) => rows.scaled(scaler)?,
             None => rows,
         };
-        Ok(match self.binarisation {
-            Some(how) => rows.binarised(how, key)?,
+        Ok(match self.binarization {
+            Some(how) => rows.binarized(how, key)?,
             None => rows,
         })
     }

@@ -12,10 +12,10 @@ pub(super) const PREFIX: &str = "DVAE__";
 /// How far a name may be from the one that was meant.
 const NEAR: f64 = 0.7;
 /// The keys that say which kind of table this is: of another kind nothing is kept.
-const KINDS: [&str; 5] = ["network", "process", "name", "law", "rule"];
+const KINDS: [&str; 5] = ["network", "process", "name", "type", "rule"];
 /// The kinds that hold where no layer says another; every other default is serde's.
 const DEFAULTS: &str = r#"
-model = { network = "conv", likelihood = { law = "bernoulli" }, posterior = { law = "diagonal-normal" }, prior = { law = "standard-normal" } }
+model = { network = "conv", likelihood = { type = "bernoulli" }, posterior = { type = "diagonal-normal" }, prior = { type = "standard-normal" } }
 train = { optimizer = { name = "adam" }, objective = { kl = { rule = "weighted", beta = 1.0 } } }
 "#;
 /// The longest list that a single setting can reach into.
@@ -236,7 +236,7 @@ fn explained(merged: &Value, path: &str, message: &str, file: Option<&Path>) -> 
             let found = find(merged, name, "");
             let under = found.into_iter().find(|found| found.starts_with(&path));
             path = under.unwrap_or_else(|| format!("{path}.{name}"));
-            reason = format!("`{path}` is no key{hint} ({list})");
+            reason = format!("unknown key `{path}`{hint} ({list})");
         } else {
             reason = format!("`{path}` cannot be `{name}`{hint} ({list})");
         }
@@ -384,11 +384,11 @@ mod tests {
     fn a_wrong_key_is_named_with_its_place_and_the_nearest_one() {
         let error = file("[train]\nepohs = 3\n").unwrap_err();
         assert!(
-            error.contains("experiment.toml: `train.epohs` is no key: did you mean `epochs`?"),
+            error.contains("experiment.toml: unknown key `train.epohs`: did you mean `epochs`?"),
             "{error}"
         );
         let error = file("[model]\nnetwork = \"mlp\"\nhiden = [3]\n").unwrap_err();
-        assert!(error.contains("`model.hiden` is no key: did you mean `hidden`?"), "{error}");
+        assert!(error.contains("unknown key `model.hiden`: did you mean `hidden`?"), "{error}");
         let error = file(
             "corruption = { process = \"sequence\", of = [{ process = \"masking\", levl = 1 }] }",
         );
@@ -396,7 +396,7 @@ mod tests {
         assert!(error.contains("corruption.of[0].levl") && error.contains("`level`"), "{error}");
         let error = settings(&["trian.epochs=3"]).unwrap_err();
         assert!(
-            error.starts_with("--set trian.epochs=3: `trian` is no key: did you mean `train`?"),
+            error.starts_with("--set trian.epochs=3: unknown key `trian`: did you mean `train`?"),
             "{error}"
         );
         let variable = ("DVAE__TRAIN__EPOHS".to_owned(), "5".to_owned());

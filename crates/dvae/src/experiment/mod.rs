@@ -54,7 +54,7 @@ use crate::Backend;
 /// let experiment = Experiment::layered(None, environment, &["model.latent=8".to_owned()])?;
 /// assert_eq!(experiment.train.epochs, 5);
 /// let error = Experiment::layered(None, [], &["train.epohs=5".to_owned()]).unwrap_err().to_string();
-/// assert!(error.contains("`train.epohs` is no key: did you mean `epochs`?"), "{error}");
+/// assert!(error.contains("unknown key `train.epohs`: did you mean `epochs`?"), "{error}");
 /// # Ok::<(), dvae::ExperimentError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

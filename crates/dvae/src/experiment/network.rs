@@ -108,7 +108,7 @@ impl NetworkConfig {
                     2 => work.call::<3, _>(model),
                     3 => work.call::<4, _>(model),
                     axes => Err(ExperimentError::Settings(format!(
-                        "rows of {axes} axes are not modelled: give them a shape of one to three by `data.shape`"
+                        "rows of {axes} axes are not modeled: give them a shape of one to three by `data.shape`"
                     ))),
                 }
             }

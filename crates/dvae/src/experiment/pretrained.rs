@@ -39,7 +39,7 @@ pub fn from_pretrained(run: impl AsRef<Path>) -> Result<Pretrained, ExperimentEr
 /// enough for.
 ///
 /// Rows go in and come out as they are in the user's files: the scaling of the experiment is done and undone
-/// here; binarisation is not: a model of zeros and ones is given them. A NaN in a row is an entry that was not observed: the model sees 0 there (and is told so, if its
+/// here; binarization is not: a model of zeros and ones is given them. A NaN in a row is an entry that was not observed: the model sees 0 there (and is told so, if its
 /// experiment shows it a mask), and what comes out is filled in.
 pub struct Pretrained {
     experiment: Experiment,

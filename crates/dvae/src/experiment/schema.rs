@@ -136,7 +136,7 @@ mod tests {
         };
         for experiment in [
             Experiment::default(),
-            settings(&["model.network=mlp", "train.ema=0.9", "data.binarisation=dynamic"]),
+            settings(&["model.network=mlp", "train.ema=0.9", "data.binarization=dynamic"]),
             settings(&["train.optimizer={ name = \"sgd\", momentum = 0.9 }", "corruption=none"]),
             settings(&["train.learning_rate={ rate = 0.1, decay = { cosine = { to = 0.01 } } }"]),
         ] {
@@ -150,7 +150,7 @@ mod tests {
                 let before = text.lines().zip(text.lines().skip(1)).find(|(_, own)| *own == line);
                 let explained = before.is_some_and(|(before, _)| before.starts_with("# "));
                 assert!(
-                    explained || ["name", "network", "law", "rule", "epochs"].contains(&key),
+                    explained || ["name", "network", "type", "rule", "epochs"].contains(&key),
                     "{line} in {text}"
                 );
             }

@@ -1,9 +1,9 @@
-//! Discretised logistic likelihood, and mixtures of it.
+//! Discretized logistic likelihood, and mixtures of it.
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::{log_sigmoid, softmax, softplus};
 use dvae_kernels::{Law, log_sum_exp};
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::error::{DistributionError, at_least, scale};
 use crate::formula::Formula;
@@ -19,13 +19,13 @@ use crate::{Likelihood, Support};
 /// ```
 ///
 /// The first bin begins at −∞ and the last ends at +∞. `s = s₀ + ln(1 + eʳ)`. One component is the
-/// discretised logistic law of Kingma et al. (2016), "Improved Variational Inference with Inverse
+/// discretized logistic law of Kingma et al. (2016), "Improved Variational Inference with Inverse
 /// Autoregressive Flow", section 5.2; several are that of Salimans et al. (2017), "PixelCNN++", section 2.1,
-/// here with each entry on its own: colours are not tied.
+/// here with each entry on its own: colors are not tied.
 ///
 /// A bin's mass is computed as `ln σ(a) + ln σ(−b) + ln(1 − e^{b − a})`, exact however small it is.
 #[derive(Clone, Debug)]
-pub struct DiscretisedLogistic<const D: usize> {
+pub struct DiscretizedLogistic<const D: usize> {
     /// `[batch, components, features]` each.
     logits: Tensor<3>,
     location: Tensor<3>,
@@ -35,7 +35,7 @@ pub struct DiscretisedLogistic<const D: usize> {
     shape: [usize; D],
 }
 
-impl<const D: usize> DiscretisedLogistic<D> {
+impl<const D: usize> DiscretizedLogistic<D> {
     /// From `outputs` `[batch, 3 components · c, …]` for rows `[batch, c, …]`: along axis 1 the logits of all
     /// components, then their locations, then their raw scales; of one component, no logit.
     ///
@@ -85,7 +85,7 @@ impl<const D: usize> DiscretisedLogistic<D> {
 }
 
 /// A component's log-mass of the bin about each `x` `[batch, components, features]`.
-impl<const D: usize> Formula<3> for DiscretisedLogistic<D> {
+impl<const D: usize> Formula<3> for DiscretizedLogistic<D> {
     fn law(&self) -> Law {
         Law::Logistic { width: self.width() as f32, min_scale: self.min_scale as f32 }
     }
@@ -109,7 +109,7 @@ impl<const D: usize> Formula<3> for DiscretisedLogistic<D> {
     }
 }
 
-impl<const D: usize> Likelihood<D> for DiscretisedLogistic<D> {
+impl<const D: usize> Likelihood<D> for DiscretizedLogistic<D> {
     fn log_prob(&self, x: Tensor<D>) -> Tensor<D> {
         let [rows, components, features] = self.location.dims();
         let x = x.reshape([rows, 1, features]).expand([rows, components, features]);
@@ -134,7 +134,7 @@ impl<const D: usize> Likelihood<D> for DiscretisedLogistic<D> {
         self.entries((softmax(self.logits.clone(), 1) * mean).sum_dim(1))
     }
 
-    fn sample(&self, draws: &mut Draws) -> Tensor<D> {
+    fn sample(&self, draws: &mut RowStreams) -> Tensor<D> {
         let chosen = choose(softmax(self.logits.clone().detach(), 1), draws).int();
         let pick = |t: &Tensor<3>| t.clone().detach().gather(1, chosen.clone());
         let (location, scale) = (pick(&self.location), pick(&self.scale()));

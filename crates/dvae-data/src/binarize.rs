@@ -1,4 +1,4 @@
-//! Grey values as zeros and ones.
+//! Gray values as zeros and ones.
 
 use dvae_random::Key;
 use schemars::JsonSchema;
@@ -8,10 +8,10 @@ use crate::{DataError, Dataset};
 
 /// How entries in `[0, 1]` become zeros and ones.
 ///
-/// Figures on data that was binarised in different ways cannot be compared.
+/// Figures on data that was binarized in different ways cannot be compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Binarisation {
+pub enum Binarization {
     /// 1 above one half, else 0.
     Threshold,
     /// Drawn once with the value as the chance of 1, and the same ever after: Salakhutdinov & Murray (2008),
@@ -23,24 +23,24 @@ pub enum Binarisation {
 }
 
 impl Dataset {
-    /// The same rows binarised, with draws by `key` and the rows' ids; an error names an entry that is not in
+    /// The same rows binarized, with draws by `key` and the rows' ids; an error names an entry that is not in
     /// `[0, 1]`, or not observed.
-    pub fn binarised(&self, how: Binarisation, key: Key) -> Result<Self, DataError> {
+    pub fn binarized(&self, how: Binarization, key: Key) -> Result<Self, DataError> {
         if let Some((row, _, value)) = self.find(|_, value| !(0.0..=1.0).contains(&value)) {
             return Err(DataError::NotAChance { row, value });
         }
         if self.is_incomplete() {
-            return Err(DataError::Incomplete { what: "binarisation" });
+            return Err(DataError::Incomplete { what: "binarization" });
         }
         Ok(match how {
-            Binarisation::Threshold => self.map_to_bytes(|_, row| {
+            Binarization::Threshold => self.map_to_bytes(|_, row| {
                 row.iter().map(|&value| if value > 0.5 { 255 } else { 0 }).collect()
             }),
-            Binarisation::Static => self.map_to_bytes(|id, row| {
+            Binarization::Static => self.map_to_bytes(|id, row| {
                 let uniform = key.rows(&[id]).uniform_host(row.len());
                 row.iter().zip(uniform).map(|(value, u)| if u < *value { 255 } else { 0 }).collect()
             }),
-            Binarisation::Dynamic => self.clone().drawn(key),
+            Binarization::Dynamic => self.clone().drawn(key),
         })
     }
 }
@@ -52,7 +52,7 @@ mod tests {
 
     use super::*;
 
-    fn grey() -> Dataset {
+    fn gray() -> Dataset {
         Dataset::from_bytes([0, 51, 102, 153, 204, 255].repeat(200), &[6]).unwrap()
     }
 
@@ -60,14 +60,14 @@ mod tests {
         rows.gather::<2>(rows.ids(), &Device::flex()).into_data().try_to_vec().unwrap()
     }
 
-    fn binarised(how: Binarisation) -> Dataset {
-        grey().binarised(how, Key::new(1).purpose(Purpose::Data)).unwrap()
+    fn binarized(how: Binarization) -> Dataset {
+        gray().binarized(how, Key::new(1).purpose(Purpose::Data)).unwrap()
     }
 
     #[test]
     fn a_threshold_cuts_at_one_half() {
         assert_eq!(
-            values(&binarised(Binarisation::Threshold))[..6],
+            values(&binarized(Binarization::Threshold))[..6],
             [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]
         );
     }
@@ -75,8 +75,8 @@ mod tests {
     // Five standard deviations of the mean of 200 draws of chance one fifth.
     #[test]
     fn draws_have_the_value_as_their_chance() {
-        for how in [Binarisation::Static, Binarisation::Dynamic] {
-            let drawn = values(&binarised(how));
+        for how in [Binarization::Static, Binarization::Dynamic] {
+            let drawn = values(&binarized(how));
             assert!(drawn.iter().all(|&v| v == 0.0 || v == 1.0));
             let ones = drawn.chunks(6).map(|row| row[1]).sum::<f32>() / 200.0;
             assert!((ones - 0.2).abs() < 5.0 * (0.2f32 * 0.8 / 200.0).sqrt(), "{how:?} {ones}");
@@ -85,19 +85,19 @@ mod tests {
 
     #[test]
     fn dynamic_draws_change_with_the_epoch_and_static_ones_never() {
-        let fixed = binarised(Binarisation::Static);
+        let fixed = binarized(Binarization::Static);
         assert_eq!(values(&fixed.at_epoch(3)), values(&fixed));
-        let dynamic = binarised(Binarisation::Dynamic);
+        let dynamic = binarized(Binarization::Dynamic);
         assert_eq!(values(&dynamic), values(&dynamic));
         assert_ne!(values(&dynamic.at_epoch(0)), values(&dynamic.at_epoch(1)));
         assert_eq!(values(&dynamic.at_epoch(1)), values(&dynamic.at_epoch(0).at_epoch(1)));
-        assert_ne!(dynamic.checksum(), grey().checksum());
+        assert_ne!(dynamic.checksum(), gray().checksum());
     }
 
     #[test]
     fn what_is_no_chance_is_refused_by_row() {
         let rows = Dataset::from_floats(vec![0.0, 1.0, 0.5, 1.5], &[2]).unwrap();
-        let error = rows.binarised(Binarisation::Static, Key::new(1)).unwrap_err().to_string();
-        assert_eq!(error, "row 1 holds 1.5: only values in [0, 1] can be binarised");
+        let error = rows.binarized(Binarization::Static, Key::new(1)).unwrap_err().to_string();
+        assert_eq!(error, "row 1 holds 1.5: only values in [0, 1] can be binarized");
     }
 }

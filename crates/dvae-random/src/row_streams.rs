@@ -1,15 +1,15 @@
-//! Draws: one random stream per data row, read in order.
+//! RowStreams: one random stream per data row, read in order.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 
 use burn::tensor::{Bool, Device, Shape, Tensor, TensorData};
-use dvae_kernels::streams::Stream;
+use dvae_kernels::streams::KeyedDraw;
 use pulp::Arch;
 use rand_core::TryRng;
 
 use crate::Key;
-use crate::fill::{self, Bernoulli, Draw, Law, Normal, Uniform};
+use crate::fill::{self, Bernoulli, Distribution, Draw, Normal, Uniform};
 use crate::key::DERIVATION;
 
 /// Random tensors whose rows come from the streams of given data rows.
@@ -17,14 +17,14 @@ use crate::key::DERIVATION;
 /// Axis 0 of every tensor drawn is the data row. What row `i` of a draw holds depends only on the
 /// key, on that row's id, on how many draws were made before, and on the place in the row.
 #[derive(Clone, Debug)]
-pub struct Draws {
+pub struct RowStreams {
     key: Key,
     ids: Arc<[u64]>,
     next: u32,
     progress: f64,
 }
 
-impl Draws {
+impl RowStreams {
     pub(crate) fn new(key: Key, ids: Arc<[u64]>) -> Self {
         Self { key, ids, next: 0, progress: 1.0 }
     }
@@ -130,13 +130,13 @@ impl Draws {
     }
 
     /// The stream of the row at `place` on axis 0, on the host, from its next draw on. What is drawn
-    /// there is not counted here: draw from rows or from all of them together, or [`Draws::branch`].
+    /// there is not counted here: draw from rows or from all of them together, or [`RowStreams::branch`].
     ///
     /// # Panics
     ///
     /// If there is no such row.
-    pub fn row(&self, place: usize) -> RowDraws {
-        RowDraws { key: self.key, row: self.ids[place], next: self.next }
+    pub fn row(&self, place: usize) -> RowStream {
+        RowStream { key: self.key, row: self.ids[place], next: self.next }
     }
 
     /// The next draw, of this shape.
@@ -148,12 +148,12 @@ impl Draws {
     }
 
     /// The draw as a device makes it.
-    fn stream(&self, draw: Draw) -> Stream<'_> {
-        Stream { ids: &self.ids, key: draw.key, draw: draw.index }
+    fn stream(&self, draw: Draw) -> KeyedDraw<'_> {
+        KeyedDraw { ids: &self.ids, key: draw.key, draw: draw.index }
     }
 
     /// The draw as the host makes it.
-    fn fill<L: Law>(&self, shape: &Shape, draw: Draw, law: L) -> Vec<L::Item> {
+    fn fill<L: Distribution>(&self, shape: &Shape, draw: Draw, law: L) -> Vec<L::Item> {
         let mut out = vec![L::Item::default(); shape.num_elements()];
         fill::fill(Arch::new(), &mut out, &self.ids, draw, law);
         out
@@ -201,13 +201,13 @@ impl Pieces {
 
 /// The stream of one row on the host, read in order.
 #[derive(Clone, Debug)]
-pub struct RowDraws {
+pub struct RowStream {
     key: Key,
     row: u64,
     next: u32,
 }
 
-impl RowDraws {
+impl RowStream {
     /// Fills with independent uniforms on `[0, 1)`: one draw.
     pub fn uniform(&mut self, out: &mut [f32]) {
         let draw = self.draw();

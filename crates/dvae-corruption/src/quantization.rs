@@ -1,7 +1,7 @@
-//! Quantisation: entries rounded to multiples of a step, clipped to a range if asked.
+//! Quantization: entries rounded to multiples of a step, clipped to a range if asked.
 
 use burn::tensor::Tensor;
-use dvae_random::Draws;
+use dvae_random::RowStreams;
 
 use crate::clip::Clip;
 use crate::entries::{Law, Noise, Value, each_entry};
@@ -14,14 +14,14 @@ use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 /// ```
 ///
 /// An image of `b` bits has `δ = 1 / (2ᵇ − 1)`. No noise is drawn: every row loses the same detail.
-/// Posterisation is its name where the steps are wide enough to be seen.
+/// Posterization is its name where the steps are wide enough to be seen.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Quantisation {
+pub struct Quantization {
     level: Level,
     clip: Clip,
 }
 
-impl Quantisation {
+impl Quantization {
     /// What the level means.
     pub const SCALE: Scale = Scale {
         name: "step",
@@ -60,8 +60,8 @@ impl Law for Round {
     }
 }
 
-impl<const D: usize> Corruption<D> for Quantisation {
-    fn corrupt(&self, clean: Tensor<D>, draws: &mut Draws) -> Corrupted<D> {
+impl<const D: usize> Corruption<D> for Quantization {
+    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> Corrupted<D> {
         each_entry(Round { clip: self.clip }, Corruption::<D>::strength(self), clean, draws)
     }
 
