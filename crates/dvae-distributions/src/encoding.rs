@@ -1,20 +1,38 @@
 //! A posterior and the prior that it is held against.
 
+use std::fmt::Debug;
+use std::sync::Arc;
+
 use burn::tensor::{Device, Tensor};
 use dvae_random::RowStreams;
 
 use crate::{
-    DiagonalNormal, FlowPosterior, FlowPrior, FullNormal, Inference, Kl, MixtureNormal,
-    StandardNormal,
+    DiagonalNormal, FlowPosterior, FlowPrior, FullNormal, Inference, Kl, Latent, LatentShape, Latents,
+    MixtureNormal, StandardNormal,
 };
 
-/// What an encoder makes of its input: `q(z | x̃)`, and `p(z)`.
+/// What an encoder makes of its input: `q(z | x̃)`, and the `p(z)` that it is held against.
+///
+/// Of a model with several levels it is that of the top one, and [`Encoding::below`] says what the level below it
+/// becomes, given a latent of this one:
+///
+/// ```text
+/// q(z | x̃) = q(z₁ | x̃) q(z₂ | z₁, x̃) …,   p(z) = p(z₁) p(z₂ | z₁) …
+/// ```
 #[derive(Clone, Debug)]
 pub struct Encoding {
-    /// `q(z | x̃)`.
+    /// `q(z₁ | x̃)`.
     pub posterior: Posterior,
-    /// `p(z)`.
+    /// `p(z₁)`.
     pub prior: Prior,
+    shape: LatentShape,
+    below: Option<Arc<dyn LevelBelow>>,
+}
+
+/// What a level of latents becomes, given the one above it.
+pub trait LevelBelow: Debug {
+    /// Its posterior and its prior, given the latent of the level above.
+    fn given(&self, above: &Latent) -> Encoding;
 }
 
 /// A posterior of one of the families.
@@ -35,6 +53,8 @@ pub enum Posterior {
 pub enum Prior {
     /// `N(0, I)`.
     Standard,
+    /// A diagonal normal for each row: that of a level, given the levels above.
+    Diagonal(DiagonalNormal),
     /// A mixture of diagonal normals.
     Mixture(MixtureNormal),
     /// `N(0, I)` carried through a flow.
@@ -42,9 +62,55 @@ pub enum Prior {
 }
 
 impl Encoding {
-    /// Draws `z` and gathers what a bound needs. The KL is in closed form for a normal posterior and the
-    /// standard normal prior, else that of the one draw.
+    /// One level, which is a vector.
+    pub fn new(posterior: Posterior, prior: Prior) -> Self {
+        let shape = LatentShape::Vector(posterior.len());
+        Self { posterior, prior, shape, below: None }
+    }
+
+    /// The same with latents of another shape.
+    ///
+    /// # Panics
+    ///
+    /// If it has another number of latents.
+    pub fn shaped(self, shape: LatentShape) -> Self {
+        assert_eq!(shape.len(), self.posterior.len(), "latents of the posterior, as {shape:?}");
+        Self { shape, ..self }
+    }
+
+    /// The same with a level below it.
+    pub fn above(self, below: Arc<dyn LevelBelow>) -> Self {
+        Self { below: Some(below), ..self }
+    }
+
+    /// What the latents of this level are.
+    pub fn shape(&self) -> LatentShape {
+        self.shape
+    }
+
+    /// The level below, given latents of this one `[batch, latent]`, if there is one.
+    pub fn below(&self, latent: &Latent) -> Option<Self> {
+        self.below.as_ref().map(|below| below.given(latent))
+    }
+
+    /// Whether there is one level alone.
+    pub fn is_flat(&self) -> bool {
+        self.below.is_none()
+    }
+
+    /// Draws `z`, level after level, and gathers what a bound needs. The KL of a level is in closed form between
+    /// normals ([`Encoding::closed_form_kl`]), else that of the one draw.
     pub fn infer(&self, draws: &mut RowStreams) -> Inference {
+        let mut inference = self.infer_level(draws);
+        let mut last = self.clone();
+        while let Some(below) = last.below(&inference.latents.levels()[inference.kl.len() - 1]) {
+            inference = inference.above(below.infer_level(draws));
+            last = below;
+        }
+        inference
+    }
+
+    fn infer_level(&self, draws: &mut RowStreams) -> Inference {
         let (latent, log_posterior) = match &self.posterior {
             Posterior::Diagonal(normal) => normal.draw(draws),
             Posterior::Full(normal) => normal.draw(draws),
@@ -55,7 +121,39 @@ impl Encoding {
             Some(per_latent) => Kl::ClosedForm(per_latent),
             None => Kl::OneSample(log_posterior.clone() - log_prior.clone()),
         };
-        Inference { latent, log_posterior, log_prior, kl }
+        let latents = vec![Latent::new(latent, self.shape)].into();
+        Inference { latents, log_posterior, log_prior, kl: vec![kl] }
+    }
+
+    /// The encodings of all levels, top first, each given the posterior's means ([`Posterior::mean`]) of those
+    /// above.
+    pub fn at_means(&self) -> Vec<Self> {
+        let mut levels = vec![self.clone()];
+        while let Some(below) = levels.last().and_then(|last| last.below(&last.mean())) {
+            levels.push(below);
+        }
+        levels
+    }
+
+    /// The posterior's mean of each level, given those of the levels above: [`Encoding::at_means`].
+    pub fn means(&self) -> Latents {
+        self.at_means().iter().map(Self::mean).collect::<Vec<_>>().into()
+    }
+
+    fn mean(&self) -> Latent {
+        Latent::new(self.posterior.mean(), self.shape)
+    }
+
+    /// `log q(z | x̃)` of all levels at given latents: `[batch]`, nats. Nothing if a level is a flow, whose density
+    /// is known at its own draws only.
+    pub fn log_posterior(&self, latents: &Latents) -> Option<Tensor<1>> {
+        let mut sum = self.posterior.log_prob(latents.levels()[0].values())?;
+        let mut last = self.clone();
+        for (above, latent) in latents.levels().iter().zip(&latents.levels()[1..]) {
+            last = last.below(above)?;
+            sum = sum + last.posterior.log_prob(latent.values())?;
+        }
+        Some(sum)
     }
 
     /// `KL(q ‖ p)`, the share of each latent, if it has a closed form: `[batch, latent]`, nats.
@@ -63,6 +161,7 @@ impl Encoding {
         match (&self.posterior, &self.prior) {
             (Posterior::Diagonal(q), Prior::Standard) => Some(q.kl_to_standard_normal()),
             (Posterior::Full(q), Prior::Standard) => Some(q.kl_to_standard_normal()),
+            (Posterior::Diagonal(q), Prior::Diagonal(p)) => Some(q.kl_to(p)),
             _ => None,
         }
     }
@@ -71,7 +170,7 @@ impl Encoding {
 impl From<DiagonalNormal> for Encoding {
     /// Under the standard normal prior.
     fn from(posterior: DiagonalNormal) -> Self {
-        Self { posterior: Posterior::Diagonal(posterior), prior: Prior::Standard }
+        Self::new(Posterior::Diagonal(posterior), Prior::Standard)
     }
 }
 
@@ -82,6 +181,16 @@ impl Posterior {
             Self::Diagonal(_) => "a diagonal normal posterior",
             Self::Full(_) => "a normal posterior of full covariance",
             Self::Flow(_) => "a posterior by a flow",
+        }
+    }
+
+    /// Number of latents.
+    #[allow(clippy::len_without_is_empty)] // A posterior of no latents is refused where a model is built.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Diagonal(normal) => normal.len(),
+            Self::Full(normal) => normal.len(),
+            Self::Flow(flow) => flow.len(),
         }
     }
 
@@ -132,6 +241,7 @@ impl Prior {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Standard => "a standard normal prior",
+            Self::Diagonal(_) => "a normal prior given the level above",
             Self::Mixture(_) => "a prior that is a mixture",
             Self::Flow(_) => "a prior by a flow",
         }
@@ -141,6 +251,7 @@ impl Prior {
     pub fn log_prob(&self, z: Tensor<2>) -> Tensor<1> {
         match self {
             Self::Standard => StandardNormal.log_prob(z),
+            Self::Diagonal(normal) => normal.log_prob(z),
             Self::Mixture(mixture) => mixture.log_prob(z),
             Self::Flow(flow) => flow.log_prob(z),
         }
@@ -150,8 +261,9 @@ impl Prior {
     pub fn sample(&self, latent: usize, draws: &mut RowStreams, device: &Device) -> Tensor<2> {
         match self {
             Self::Standard => StandardNormal.sample(latent, draws, device),
+            Self::Diagonal(normal) => normal.sample(draws),
             Self::Mixture(mixture) => mixture.sample(draws),
-            Self::Flow(flow) => flow.carry(StandardNormal.sample(latent, draws, device)),
+            Self::Flow(flow) => flow.transform(StandardNormal.sample(latent, draws, device)),
         }
     }
 }

@@ -49,6 +49,12 @@ impl FlowPosterior {
         Self { base, flow }
     }
 
+    /// Number of latents.
+    #[allow(clippy::len_without_is_empty)] // None has no latents.
+    pub fn len(&self) -> usize {
+        self.base.len()
+    }
+
     /// Where the mean of `z₀` goes, `[batch, latent]`: a point of high density, not the mean of `z`.
     pub fn center(&self) -> Tensor<2> {
         self.flow.forward(self.base.mean()).point
@@ -82,7 +88,7 @@ impl FlowPrior {
     }
 
     /// Where rows of noise `[rows, latent]` go.
-    pub fn carry(&self, noise: Tensor<2>) -> Tensor<2> {
+    pub fn transform(&self, noise: Tensor<2>) -> Tensor<2> {
         self.flow.forward(noise).point
     }
 }

@@ -45,6 +45,12 @@ impl FullNormal {
         Self { mean, log_diagonal, factor }
     }
 
+    /// Number of latents.
+    #[allow(clippy::len_without_is_empty)] // None has no latents.
+    pub fn len(&self) -> usize {
+        self.mean.dims()[1]
+    }
+
     /// `μ`, shape `[batch, latent]`.
     pub fn mean(&self) -> Tensor<2> {
         self.mean.clone()

@@ -2,29 +2,47 @@
 
 use burn::tensor::Tensor;
 
-use crate::sum_features;
+use crate::{Latents, sum_features};
 
-/// One latent draw per row, with the densities that a bound is made of.
+/// One draw of the latents of each row, with the densities that a bound is made of.
 #[derive(Clone, Debug)]
 pub struct Inference {
-    /// `z ~ q(z | x̃)`, shape `[batch, latent]`.
-    pub latent: Tensor<2>,
-    /// `log q(z | x̃)`, shape `[batch]`, nats.
+    /// `z ~ q(z | x̃)`, level by level.
+    pub latents: Latents,
+    /// `log q(z | x̃)` of all levels, shape `[batch]`, nats.
     pub log_posterior: Tensor<1>,
-    /// `log p(z)`, shape `[batch]`, nats.
+    /// `log p(z)` of all levels, shape `[batch]`, nats.
     pub log_prior: Tensor<1>,
-    /// `KL(q(z | x̃) ‖ p(z))`, in closed form or of the one draw.
-    pub kl: Kl,
+    /// `KL(q ‖ p)` of each level, top first, given the draw of those above: in closed form or of the one draw.
+    pub kl: Vec<Kl>,
 }
 
 impl Inference {
+    /// The draw with one of the levels below.
+    pub(crate) fn above(mut self, below: Self) -> Self {
+        self.kl.extend(below.kl);
+        let levels = [self.latents.levels(), below.latents.levels()].concat();
+        Self {
+            latents: levels.into(),
+            log_posterior: self.log_posterior + below.log_posterior,
+            log_prior: self.log_prior + below.log_prior,
+            kl: self.kl,
+        }
+    }
+
     /// `log q(z | x̃) − log p(z)` of the one draw: an unbiased estimate of the KL, `[batch]`, nats.
     pub fn sampled_kl(&self) -> Tensor<1> {
         self.log_posterior.clone() - self.log_prior.clone()
     }
+
+    /// `KL(q(z | x̃) ‖ p(z))` of each row, summed over levels and latents: `[batch]`, nats.
+    pub fn total_kl(&self) -> Tensor<1> {
+        let sum = self.kl.iter().map(Kl::total).reduce(|sum, kl| sum + kl);
+        sum.expect("a level at least")
+    }
 }
 
-/// `KL(q(z | x̃) ‖ p(z))` of each row, in nats, and how it was come by.
+/// `KL(q ‖ p)` of one level of latents, of each row, in nats, and how it was come by.
 #[derive(Clone, Debug)]
 #[allow(clippy::large_enum_variant)] // One lives for a step; a tensor's handle is large with wgpu.
 pub enum Kl {

@@ -29,7 +29,8 @@
 //!
 //! Likelihoods take their parameters as the network gives them and return the *element-wise*
 //! log-density in nats, so that weights and masks have one place to enter. An [`Encoding`] is a posterior and
-//! the prior that it is held against; [`Inference`] is what a bound needs to know of one draw from it.
+//! the prior that it is held against, of one level of [`Latents`] or of several; [`Inference`] is what a bound needs
+//! to know of one draw from it.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -61,6 +62,7 @@ mod formula;
 mod full_normal;
 mod inference;
 mod laplace;
+mod latents;
 mod learned_normal;
 mod likelihood;
 mod likelihood_config;
@@ -82,12 +84,13 @@ pub use columns::Columns;
 pub use continuous_bernoulli::ContinuousBernoulli;
 pub use diagonal_normal::DiagonalNormal;
 pub use discretized_logistic::DiscretizedLogistic;
-pub use encoding::{Encoding, Posterior, Prior};
+pub use encoding::{Encoding, LevelBelow, Posterior, Prior};
 pub use error::DistributionError;
 pub use flow::{Bijection, Chain, Flow, FlowOutput, FlowPosterior, FlowPrior};
 pub use full_normal::FullNormal;
 pub use inference::{Inference, Kl};
 pub use laplace::Laplace;
+pub use latents::{Latent, LatentShape, Latents};
 pub use learned_normal::LearnedNormal;
 pub use likelihood::{Likelihood, sum_features};
 pub use likelihood_config::{ColumnGroup, LikelihoodConfig};

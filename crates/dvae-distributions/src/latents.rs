@@ -1,0 +1,162 @@
+//! Latents of one or more levels.
+
+use burn::tensor::{Int, Tensor};
+
+/// What the latents of one level are, for each row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LatentShape {
+    /// So many numbers.
+    Vector(usize),
+    /// A map over the places of a picture.
+    Map {
+        /// Numbers at each place.
+        channels: usize,
+        /// Lines.
+        height: usize,
+        /// Columns.
+        width: usize,
+    },
+}
+
+impl LatentShape {
+    /// How many numbers these are.
+    #[allow(clippy::len_without_is_empty)] // A level without latents is refused where a model is built.
+    pub fn len(self) -> usize {
+        match self {
+            Self::Vector(len) => len,
+            Self::Map { channels, height, width } => channels * height * width,
+        }
+    }
+}
+
+/// The latents of one level, for each row of a batch.
+#[derive(Clone, Debug)]
+pub struct Latent {
+    values: Tensor<2>,
+    shape: LatentShape,
+}
+
+impl Latent {
+    /// From values `[batch, len]`; those of a map stand channel by channel, line by line.
+    ///
+    /// # Panics
+    ///
+    /// If a row has not as many values as the shape says.
+    pub fn new(values: Tensor<2>, shape: LatentShape) -> Self {
+        let found = values.dims()[1];
+        assert_eq!(found, shape.len(), "{found} latents for {shape:?}");
+        Self { values, shape }
+    }
+
+    /// `[batch, len]`.
+    pub fn values(&self) -> Tensor<2> {
+        self.values.clone()
+    }
+
+    /// What they are.
+    pub fn shape(&self) -> LatentShape {
+        self.shape
+    }
+
+    /// As a map `[batch, channels, height, width]`; a vector is a map of one place.
+    pub fn map(&self) -> Tensor<4> {
+        let rows = self.values.dims()[0];
+        let [channels, height, width] = match self.shape {
+            LatentShape::Vector(len) => [len, 1, 1],
+            LatentShape::Map { channels, height, width } => [channels, height, width],
+        };
+        self.values.clone().reshape([rows, channels, height, width])
+    }
+}
+
+/// The latents of all levels, top first: `z₁, …, z_L`.
+#[derive(Clone, Debug)]
+pub struct Latents(Vec<Latent>);
+
+impl From<Tensor<2>> for Latents {
+    /// One level that is a vector, `[batch, latent]`.
+    fn from(values: Tensor<2>) -> Self {
+        let shape = LatentShape::Vector(values.dims()[1]);
+        Self(vec![Latent { values, shape }])
+    }
+}
+
+impl From<Vec<Latent>> for Latents {
+    /// Top first.
+    fn from(levels: Vec<Latent>) -> Self {
+        Self(levels)
+    }
+}
+
+impl Latents {
+    /// From one row of numbers after another, level after level: what [`Latents::flat`] gives.
+    ///
+    /// # Panics
+    ///
+    /// If `values` `[batch, n]` are not as many as the levels have.
+    pub fn from_flat(values: Tensor<2>, shapes: &[LatentShape]) -> Self {
+        let total: usize = shapes.iter().map(|shape| shape.len()).sum();
+        assert_eq!(values.dims()[1], total, "latents of the levels {shapes:?}");
+        if let [shape] = *shapes {
+            return Self(vec![Latent { values, shape }]);
+        }
+        let mut start = 0;
+        let level = |&shape: &LatentShape| {
+            let values = values.clone().narrow(1, start, shape.len());
+            start += shape.len();
+            Latent { values, shape }
+        };
+        Self(shapes.iter().map(level).collect())
+    }
+
+    /// All of them side by side, top first: `[batch, latents]`.
+    pub fn flat(&self) -> Tensor<2> {
+        match &self.0[..] {
+            [one] => one.values(),
+            levels => Tensor::cat(levels.iter().map(Latent::values).collect(), 1),
+        }
+    }
+
+    /// The levels, top first.
+    pub fn levels(&self) -> &[Latent] {
+        &self.0
+    }
+
+    /// What the levels are, top first.
+    pub fn shapes(&self) -> Vec<LatentShape> {
+        self.0.iter().map(Latent::shape).collect()
+    }
+
+    /// The same for some rows, by their places `[n]`.
+    pub fn select(&self, places: Tensor<1, Int>) -> Self {
+        self.each(|values| values.select(0, places.clone()))
+    }
+
+    /// The same with values changed, `[batch, len]` of each level.
+    pub fn each(&self, mut change: impl FnMut(Tensor<2>) -> Tensor<2>) -> Self {
+        let level = |level: &Latent| Latent::new(change(level.values()), level.shape);
+        Self(self.0.iter().map(level).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    #[test]
+    fn levels_stand_side_by_side_and_come_apart_again() {
+        let values = Tensor::<2>::from_data(
+            [[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [7.0, 8.0, 9.0, 10.0, 11.0, 12.0]],
+            &Device::flex(),
+        );
+        let map = LatentShape::Map { channels: 2, height: 1, width: 2 };
+        let latents = Latents::from_flat(values.clone(), &[LatentShape::Vector(2), map]);
+        assert_eq!(latents.flat().into_data(), values.into_data());
+        assert_eq!(latents.shapes(), [LatentShape::Vector(2), map]);
+        let below = latents.levels()[1].map();
+        assert_eq!(below.dims(), [2, 2, 1, 2]);
+        let data: Vec<f32> = below.into_data().try_to_vec().unwrap();
+        assert_eq!(data, [3.0, 4.0, 5.0, 6.0, 9.0, 10.0, 11.0, 12.0]);
+    }
+}
