@@ -80,12 +80,3 @@ pub mod prelude {
     pub use crate::{Backend, BackendError};
     pub use burn::tensor::{Device, Tensor};
 }
-
-// The snippets of the README are run as tests, and those of a page are compiled.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
-
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/cli.md")]
-struct Program;
