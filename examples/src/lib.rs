@@ -106,3 +106,26 @@ pub fn exit(result: Result<(), Error>) -> ExitCode {
         _ => ExitCode::from(2),
     }
 }
+
+/// The Rust of the pages runs as documentation tests of this package, which is not published: there `../../` leads nowhere.
+#[cfg(doctest)]
+mod pages {
+    macro_rules! pages {
+        ($($page:literal $name:ident)*) => { $(#[doc = include_str!($page)] struct $name;)* };
+    }
+
+    pages! {
+        "../../README.md" Readme
+        "../../docs/cli.md" Program
+        "../../crates/dvae/README.md" Dvae
+        "../../crates/dvae-corruption/README.md" DvaeCorruption
+        "../../crates/dvae-data/README.md" DvaeData
+        "../../crates/dvae-distributions/README.md" DvaeDistributions
+        "../../crates/dvae-eval/README.md" DvaeEval
+        "../../crates/dvae-kernels/README.md" DvaeKernels
+        "../../crates/dvae-losses/README.md" DvaeLosses
+        "../../crates/dvae-models/README.md" DvaeModels
+        "../../crates/dvae-random/README.md" DvaeRandom
+        "../../crates/dvae-train/README.md" DvaeTrain
+    }
+}

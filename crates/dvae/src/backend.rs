@@ -205,6 +205,17 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "flex")]
+    fn the_packages_of_the_back_ends_are_those_that_burn_is_built_with() {
+        assert_eq!(Device::from(crate::burn_flex::FlexDevice), Device::flex());
+        #[cfg(feature = "ndarray")]
+        assert_eq!(
+            Device::from(crate::burn_ndarray::NdArrayDevice::Cpu),
+            Backend::NdArray.device().unwrap()
+        );
+    }
+
+    #[test]
     fn a_back_end_gives_a_device_or_says_why_not() {
         for backend in Backend::ALL {
             match backend.device() {

@@ -28,6 +28,9 @@
 //! features (`flex`, `ndarray`, `wgpu`, …) choose which are compiled in. So every model here runs on
 //! every back end, and one program can hold several.
 //!
+//! A program that needs a back end's own types finds Burn's packages here, at the version that everything else is built
+//! with: [`burn_autodiff`] always, `burn_flex`, `burn_ndarray` and `burn_wgpu` with the features of these names.
+//!
 //! [`Device`]: burn::tensor::Device
 //!
 //! # What this gives up
@@ -39,6 +42,13 @@ mod experiment;
 
 pub use backend::{Backend, BackendError};
 pub use burn;
+pub use burn_autodiff;
+#[cfg(feature = "flex")]
+pub use burn_flex;
+#[cfg(feature = "ndarray")]
+pub use burn_ndarray;
+#[cfg(feature = "wgpu")]
+pub use burn_wgpu;
 pub use dvae_corruption as corruption;
 pub use dvae_data as data;
 pub use dvae_distributions as distributions;
@@ -70,12 +80,3 @@ pub mod prelude {
     pub use crate::{Backend, BackendError};
     pub use burn::tensor::{Device, Tensor};
 }
-
-// The snippets of the README are run as tests, and those of a page are compiled.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
-
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/cli.md")]
-struct Program;
