@@ -2,10 +2,10 @@
 
 use burn::tensor::Tensor;
 use dvae_kernels::math::exp;
+use dvae_checks::within;
 use dvae_random::RowStreams;
 
 use crate::convolution::{Kernel, Tap};
-use crate::error::count;
 use crate::rows::{Image, clip, each_image};
 use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 
@@ -42,7 +42,7 @@ impl GaussianBlur {
 
     /// The same with a kernel of `size × size` taps, odd and at most 255, in place of 3σ either way.
     pub fn kernel(self, size: usize) -> Result<Self, CorruptionError> {
-        let size = count("kernel", size, [1, 255])?;
+        let size = within("kernel", size, 1..=255)?;
         if size.is_multiple_of(2) {
             return Err(CorruptionError::Even { name: "kernel", value: size });
         }

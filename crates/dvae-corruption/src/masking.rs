@@ -1,6 +1,7 @@
 //! Masking noise `Mask(ν)`: each entry is erased with probability `ν`.
 
 use burn::tensor::Tensor;
+use dvae_checks::within;
 use dvae_random::RowStreams;
 
 use crate::entries::{Law, Noise, Value, each_entry};
@@ -48,7 +49,7 @@ impl Masking {
 
     /// The same with another value in place of 0.
     pub fn fill(self, value: f64) -> Result<Self, CorruptionError> {
-        let value = crate::error::within("fill", value, [-Scale::LARGEST, Scale::LARGEST])? as f32;
+        let value = within("fill", value, -Scale::LARGEST..=Scale::LARGEST)? as f32;
         Ok(Self { filling: Filling::Constant(value), ..self })
     }
 
@@ -56,7 +57,7 @@ impl Masking {
     /// a data set tells (`Dataset::mean`).
     pub fn fill_features(self, values: Vec<f32>) -> Result<Self, CorruptionError> {
         for &value in &values {
-            crate::error::within("fill", value.into(), [-Scale::LARGEST, Scale::LARGEST])?;
+            within("fill", f64::from(value), -Scale::LARGEST..=Scale::LARGEST)?;
         }
         Ok(Self { filling: Filling::Features(values), ..self })
     }

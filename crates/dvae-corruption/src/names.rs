@@ -3,12 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use dvae_checks::Number;
 use serde::Deserialize;
 use serde::de::value::{Error as TextError, MapDeserializer};
 use strum::VariantNames;
 
 use crate::config::unit;
-use crate::error::Short;
 use crate::{CorruptionConfig, CorruptionError, Level, Strength};
 
 impl CorruptionConfig {
@@ -44,7 +44,7 @@ impl CorruptionConfig {
         );
         for config in Self::all() {
             let Some(Strength { scale, .. }) = config.strength() else { continue };
-            let [low, high] = scale.range.map(Short);
+            let [low, high] = scale.range.map(Number::show);
             let severities = scale.severities.map(|level| level.to_string()).join(" ");
             let range = format!("{low} to {high}");
             let images = if config.build::<2>().is_ok() { "" } else { " (images only)" };

@@ -2,9 +2,9 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::kind::Basic;
+use dvae_checks::within;
 use dvae_random::RowStreams;
 
-use crate::error::within;
 use crate::{Clean, Corrupted, Corruption, CorruptionError, Level, OneOf, Strength};
 
 /// Each row is damaged with probability `p`, independently, and else left as it is.
@@ -19,7 +19,7 @@ impl<const D: usize, K: Basic> Sometimes<D, K> {
         probability: f64,
         process: Box<dyn Corruption<D, K>>,
     ) -> Result<Self, CorruptionError> {
-        let p = within("probability", probability, [0.0, 1.0])?;
+        let p = within("probability", probability, 0.0..=1.0)?;
         Ok(Self { mixture: OneOf::weighted(vec![process, Box::new(Clean)], &[p, 1.0 - p])? })
     }
 }

@@ -11,6 +11,7 @@
 //!
 //! | Module            | What is in it                                                     |
 //! |-------------------|-------------------------------------------------------------------|
+//! | [`checks`]        | the error of a parameter out of its range                          |
 //! | [`random`]        | keyed random streams, equal on every back end                     |
 //! | [`corruption`]    | processes `p(x̃ \| x)`                                              |
 //! | [`distributions`] | `q(z \| ·)`, `p(x \| z)`, `p(z)`                                    |
@@ -39,6 +40,7 @@ mod experiment;
 
 pub use backend::{Backend, BackendError};
 pub use burn;
+pub use dvae_checks as checks;
 pub use dvae_corruption as corruption;
 pub use dvae_data as data;
 pub use dvae_distributions as distributions;

@@ -111,8 +111,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
                 return never("the strength of the corruption changes until its end");
             }
         }
-        let clip = config.max_gradient_norm.map(GlobalNormClip::new).transpose();
-        let clip = clip.expect("a norm that was checked");
+        let clip = config.max_gradient_norm.map(GlobalNormClip::new).transpose()?;
         Ok(Self {
             average: config.ema.map(|_| model.valid()),
             model: model.train(),
