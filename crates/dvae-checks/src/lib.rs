@@ -150,7 +150,9 @@ mod tests {
         assert_eq!(within("x", 1.0, 0.0..=1.0), Ok(1.0));
         assert!(within("x", 1.0, 0.0..1.0).is_err());
         assert!(within("x", 0.0, (Excluded(0.0), Included(1.0))).is_err());
-        assert!(within("x", f64::INFINITY, ..).is_err() && non_negative("x", f64::INFINITY).is_err());
+        assert!(
+            within("x", f64::INFINITY, ..).is_err() && non_negative("x", f64::INFINITY).is_err()
+        );
         assert_eq!((non_negative("x", 0.0), positive("x", 0.5)), (Ok(0.0), Ok(0.5)));
         let most = within("x", usize::MAX, 1..=9).unwrap_err().to_string();
         assert_eq!(most, "`x` must be between 1 and 9, but is 18446744073709551615");

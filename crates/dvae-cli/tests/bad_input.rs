@@ -24,7 +24,10 @@ fn experiments_with_mistakes_are_refused_before_anything_is_written() {
             &["small.toml", "--set", "train.learning_rate=nan"],
             "must be finite and above 0, but is NaN",
         ),
-        (&["small.toml", "--set", "train.learning_rate.warm_up=2"], "`learning_rate.warm_up` must be at least 0 and below 1"),
+        (
+            &["small.toml", "--set", "train.learning_rate.warm_up=2"],
+            "`learning_rate.warm_up` must be at least 0 and below 1",
+        ),
         (&["small.toml", "--set", "train.ema=1.5"], "`ema` must be above 0 and below 1"),
         (&["small.toml", "--set", "model.latent=0"], "`latent` must be between 1"),
         (&["small.toml", "--set", "model.network=transformer"], "cannot be `transformer`"),

@@ -1,8 +1,8 @@
 //! Gaussian blur: out of focus, softly.
 
 use burn::tensor::Tensor;
-use dvae_kernels::math::exp;
 use dvae_checks::within;
+use dvae_kernels::math::exp;
 use dvae_random::RowStreams;
 
 use crate::convolution::{Kernel, Tap};

@@ -30,7 +30,7 @@ fn texts_name_processes_or_say_what_is_wrong() {
         ("gauss:x", "`gauss:x` is no corruption"),
         ("gaussian:-1", "`sigma` must be between 0 and 1e30, but is -1"),
         ("gaussian@0", "`severity` must be between 1 and 5, but is 0"),
-        ("masking:nan", "[0, 1], but is NaN"),
+        ("masking:nan", "between 0 and 1, but is NaN"),
         ("masking:1.5", "`rate`"),
         (
             "masking:0.5..0.1",
@@ -126,9 +126,18 @@ fn parameters_out_of_range_are_named() {
             "gaussian: `clip` must be two finite numbers, the lower first, but is [1, 0]",
         ),
         (r#"{"process": "gaussian-blur", "kernel": 4}"#, "`kernel` must be odd"),
-        (r#"{"process": "gaussian-blur", "kernel": 0}"#, "`kernel` must be between 1 and 255, but is 0"),
-        (r#"{"process": "gaussian-blur", "level": 33}"#, "`sigma` must be between 0 and 32, but is 33"),
-        (r#"{"process": "occlusion", "level": 1.5}"#, "`share` must be between 0 and 1, but is 1.5"),
+        (
+            r#"{"process": "gaussian-blur", "kernel": 0}"#,
+            "`kernel` must be between 1 and 255, but is 0",
+        ),
+        (
+            r#"{"process": "gaussian-blur", "level": 33}"#,
+            "`sigma` must be between 0 and 32, but is 33",
+        ),
+        (
+            r#"{"process": "occlusion", "level": 1.5}"#,
+            "`share` must be between 0 and 1, but is 1.5",
+        ),
         (r#"{"process": "occlusion", "count": 0}"#, "`count` must be between 1 and 1000, but is 0"),
         (r#"{"process": "occlusion", "fill": 2}"#, "`fill` must be between 0 and 1, but is 2"),
         (r#"{"process": "zoom", "level": 0.5}"#, "`factor` must be between 1 and 8, but is 0.5"),

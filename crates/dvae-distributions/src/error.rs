@@ -30,6 +30,10 @@ pub(crate) fn scale(name: &'static str, value: f64) -> Result<f64, RangeError> {
 }
 
 /// `value` if it is from `least` up to what fits.
-pub(crate) fn at_least(name: &'static str, value: usize, least: usize) -> Result<usize, RangeError> {
+pub(crate) fn at_least(
+    name: &'static str,
+    value: usize,
+    least: usize,
+) -> Result<usize, RangeError> {
     within(name, value, least..=MOST)
 }

@@ -10,7 +10,6 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-
 /// A value over the steps of a training.
 ///
 /// In a file a constant is a number, and any other a table of one entry:
@@ -217,7 +216,10 @@ mod tests {
     #[test]
     fn what_is_out_of_range_is_named() {
         let error = |schedule: Schedule| schedule.check("beta").unwrap_err().to_string();
-        assert!(error(Schedule::Constant(f64::NAN)).contains("`beta` must be finite and at least 0, but is NaN"));
+        assert!(
+            error(Schedule::Constant(f64::NAN))
+                .contains("`beta` must be finite and at least 0, but is NaN")
+        );
         let warm_up = WarmUp { from: 0.0, to: 1.0, until: 1.5 };
         assert!(error(Schedule::Linear(warm_up)).contains("`until` must be above 0 and at most 1"));
         let cyclical = Schedule::Cyclical { from: 0.0, to: 1.0, cycles: 0, rise: 0.5 };

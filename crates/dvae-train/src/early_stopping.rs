@@ -4,7 +4,6 @@ use dvae_checks::{RangeError, non_negative, within};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-
 /// Ends training when the bound on held-out rows, with corrupted input, no longer improves.
 ///
 /// It never does so before the weight of the KL and the strength of the corruption have come to stay: what was

@@ -231,7 +231,10 @@ mod tests {
         let end = error(LearningRate::cosine(0.1, -0.1));
         assert!(end.starts_with("`learning_rate.decay.cosine.to`"), "{end}");
         let long = LearningRate { warm_up: 1.5, ..LearningRate::default() };
-        assert!(error(long).contains("`learning_rate.warm_up` must be at least 0 and below 1, but is 1.5"));
+        assert!(
+            error(long)
+                .contains("`learning_rate.warm_up` must be at least 0 and below 1, but is 1.5")
+        );
         let decay = Decay::Step { factor: 0.5, epochs: 0 };
         assert!(error(LearningRate { decay, ..LearningRate::default() }).contains("step.epochs"));
     }

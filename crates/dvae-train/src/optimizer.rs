@@ -3,7 +3,7 @@
 use std::ops::Bound::{Excluded, Unbounded};
 
 use burn::optim::ModuleOptimizer;
-use dvae_checks::{within, within_single};
+use dvae_checks::within_single;
 use dvae_kernels::{Adam, AdamW, GlobalNormClip, Sgd};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
