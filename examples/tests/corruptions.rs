@@ -89,10 +89,6 @@ fn the_pages_show_what_there_is() {
         let section = format!("\n### {}\n", config.name());
         assert!(corruptions.contains(&section), "{} has no section", config.name());
     }
-    assert_eq!(CorruptionConfig::all().len(), 32, "count them again, and on the pages");
-    for name in ["README.md", "CHANGELOG.md", "crates/dvae-corruption/README.md"] {
-        assert!(page(name).to_lowercase().contains("thirty-two"), "{name}");
-    }
     let extending = page("docs/extending.md");
     assert!(extending.contains(&page("examples/custom_corruption.rs")), "the example has changed");
 }

@@ -7,7 +7,7 @@ use dvae_random::RowStreams;
 
 use crate::convolution::{Kernel, Tap};
 use crate::rows::{Image, clip, each_image};
-use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Blur by a Gaussian kernel.
 ///
@@ -63,7 +63,7 @@ pub(crate) fn blur(image: Image, sigma: f32, reach: Option<usize>, out: &mut [f3
 }
 
 impl Corruption<4> for GaussianBlur {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> CorruptedInput<4> {
         each_image(self.strength(), clean, draws, |image, out, sigma, _| {
             blur(image, sigma, self.reach, out);
             clip(out);

@@ -57,8 +57,10 @@ pub use experiment::{
 
 /// What most programs use.
 pub mod prelude {
-    pub use crate::corruption::{Clean, Corrupted, Corruption, CorruptionConfig, CorruptionError};
-    pub use crate::corruption::{Gaussian, Level, Masking, OneOf, SaltAndPepper, SaltLaw, Scale};
+    pub use crate::corruption::{
+        Clean, CorruptedInput, Corruption, CorruptionConfig, CorruptionError,
+    };
+    pub use crate::corruption::{Gaussian, Level, Masking, OneOf, SaltAndPepper, Scale};
     pub use crate::corruption::{Sequence, Sometimes, Strength};
     pub use crate::data::{Dataset, Order, Sets, fashion_mnist, read_idx_folder};
     pub use crate::distributions::{Likelihood, LikelihoodConfig};
