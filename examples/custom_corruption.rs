@@ -16,13 +16,13 @@ const SCALE: Scale = Scale {
 };
 
 impl Corruption<4> for LostLines {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> CorruptedInput<4> {
         let [rows, _, height, _] = clean.dims();
         let device = clean.device();
         let rates = Tensor::<1>::from_data(self.strength().of_rows(draws).as_slice(), &device);
         let rates = rates.reshape([rows, 1, 1, 1]).expand([rows, 1, height, 1]);
         let lost = draws.uniform([rows, 1, height, 1], &device).lower(rates).expand(clean.shape());
-        Corrupted { input: clean.mask_fill(lost.clone(), 0.0), changed: lost }
+        CorruptedInput { input: clean.mask_fill(lost.clone(), 0.0), changed: lost }
     }
 
     fn strength(&self) -> Strength {
@@ -46,9 +46,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let lost = LostLines(SCALE.resolve(Level::Uniform([0.0, 0.5]))?);
     let measured = lost.at_level(Level::Fixed(0.3))?;
     let config = TrainConfig { epochs: 5, ..TrainConfig::default() };
-    let mut observers: [Box<dyn Observer>; 1] = [Box::new(Progress::new("lost lines"))];
-    let trainer = Trainer::new(model, Box::new(lost), config, &device)?;
-    let model = trainer.fit(&train, &held_out, &mut observers)?.model;
+    let trainer = Trainer::new(model, lost, config, &device)?.observe(Progress::new("lost lines"));
+    let model = trainer.fit(&train, &held_out)?.model;
     let figures = denoising(&model, &sets.test, &*measured, key, 64, &device)?;
     println!("PSNR: {:.1} dB damaged, {:.1} dB denoised", figures.psnr_input, figures.psnr_output);
     Ok(())

@@ -55,7 +55,7 @@ fn run(args: &Args) -> Result<(), Error> {
         let objective = Objective { kl, ..Objective::default() };
         let train = TrainConfig { objective, ..args.options.training() };
         let model = config.init(key.purpose(Purpose::Weights), &device)?;
-        let trainer = Trainer::new(model, Box::new(Gaussian::new(sigma)?), train, &device)?;
+        let trainer = Trainer::new(model, Gaussian::new(sigma)?, train, &device)?;
         trainers.push((sigma, beta, trainer));
     }
 

@@ -89,9 +89,9 @@ pub fn fit<V: Vae<4>>(
     (train, held_out): &(Dataset, Dataset),
     folder: &RunFolder,
 ) -> Result<V, TrainError> {
-    let observers: &mut [Box<dyn Observer>] =
-        &mut [Box::new(Progress::new(name)), Box::new(JsonLines::new(folder.metrics()))];
-    Ok(trainer.checkpoints(folder.checkpoints()).fit(train, held_out, observers)?.model)
+    let trainer = trainer.checkpoints(folder.checkpoints());
+    let trainer = trainer.observe(Progress::new(name)).observe(JsonLines::new(folder.metrics()));
+    Ok(trainer.fit(train, held_out)?.model)
 }
 
 /// Prints an error on one line. The exit code is 1 for training that went wrong on its own, and 2

@@ -78,10 +78,10 @@ fn epoch<V: Vae<4>>(model: V, batch: usize, epochs: usize, device: &Device) -> f
     let path = std::env::temp_dir().join(format!("dvae-peer-{}", std::process::id()));
     let folder = RunFolder::new(&path).expect("a new folder");
     let trainer = Trainer::new(model, corruption, config, device).expect("a right configuration");
-    let mut observers: Vec<Box<dyn Observer>> = vec![Box::new(JsonLines::new(folder.metrics()))];
-    let trainer = trainer.checkpoints(folder.checkpoints());
+    let metrics = JsonLines::new(folder.metrics());
+    let trainer = trainer.checkpoints(folder.checkpoints()).observe(metrics);
     let start = Instant::now();
-    trainer.fit(&train, &held_out, &mut observers).expect("a training that works");
+    trainer.fit(&train, &held_out).expect("a training that works");
     let seconds = start.elapsed().as_secs_f64();
     std::fs::remove_dir_all(&path).expect("a folder that was written");
     seconds / epochs as f64

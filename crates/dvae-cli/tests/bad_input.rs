@@ -24,13 +24,16 @@ fn experiments_with_mistakes_are_refused_before_anything_is_written() {
             &["small.toml", "--set", "train.learning_rate=nan"],
             "must be finite and above 0, but is NaN",
         ),
-        (&["small.toml", "--set", "train.learning_rate.warm_up=2"], "longer than the training"),
+        (
+            &["small.toml", "--set", "train.learning_rate.warm_up=2"],
+            "`learning_rate.warm_up` must be at least 0 and below 1",
+        ),
         (&["small.toml", "--set", "train.ema=1.5"], "`ema` must be above 0 and below 1"),
         (&["small.toml", "--set", "model.latent=0"], "`latent` must be between 1"),
         (&["small.toml", "--set", "model.network=transformer"], "cannot be `transformer`"),
         (&["small.toml", "--set", "model.event=[3]"], "leave the key out"),
         (&["small.toml", "--set", "corruption=gausian:0.3"], "`gausian:0.3` is no corruption"),
-        (&["small.toml", "--set", "corruption=masking:1.5"], "must lie in [0, 1]"),
+        (&["small.toml", "--set", "corruption=masking:1.5"], "must be between 0 and 1"),
         (&["small.toml", "--set", "data.source=csv"], "`data.path` is missing"),
         (&["small.toml", "--set", "data.path=x.csv"], "choose the kind of your data"),
         (&["small.toml", "--set", "data.validation=1"], "above 0 and below 1, but is 1"),
@@ -44,7 +47,7 @@ fn experiments_with_mistakes_are_refused_before_anything_is_written() {
                 "--set",
                 "model.likelihood={ type = \"categorical\", classes = 1 }",
             ],
-            "`classes` must lie in [2, 16777216]",
+            "`classes` must be between 2 and 16777216",
         ),
     ];
     for (arguments, expected) in cases {

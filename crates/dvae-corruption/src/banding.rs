@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use dvae_random::RowStreams;
 
 use crate::rows::{clip, each_image};
-use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Line noise.
 ///
@@ -44,7 +44,7 @@ fn shift(pixels: &mut [f32], width: usize, offsets: &[f32], sigma: f32) {
 }
 
 impl Corruption<4> for Banding {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> CorruptedInput<4> {
         each_image(self.strength(), clean, draws, |image, out, sigma, draws| {
             let mut offsets = vec![0.0; image.height];
             draws.normal(&mut offsets);

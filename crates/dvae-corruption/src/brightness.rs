@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use dvae_random::RowStreams;
 
 use crate::entries::{Law, Noise, Value, each_entry};
-use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// A shift of brightness.
 ///
@@ -49,7 +49,7 @@ impl Law for Shift {
 }
 
 impl<const D: usize> Corruption<D> for Brightness {
-    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> Corrupted<D> {
+    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> CorruptedInput<D> {
         each_entry(Shift, Corruption::<D>::strength(self), clean, draws)
     }
 

@@ -4,15 +4,15 @@ use burn::tensor::Tensor;
 use burn::tensor::kind::Basic;
 use dvae_random::RowStreams;
 
-use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// The process that changes nothing, `x̃ = x`: with it, a DVAE is a plain VAE.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Clean;
 
 impl<const D: usize, K: Basic> Corruption<D, K> for Clean {
-    fn corrupt(&self, clean: Tensor<D, K>, _draws: &mut RowStreams) -> Corrupted<D, K> {
-        Corrupted::unchanged(clean)
+    fn corrupt(&self, clean: Tensor<D, K>, _draws: &mut RowStreams) -> CorruptedInput<D, K> {
+        CorruptedInput::unchanged(clean)
     }
 
     fn strength(&self) -> Strength {

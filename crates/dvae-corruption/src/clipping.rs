@@ -5,7 +5,7 @@ use dvae_random::RowStreams;
 
 use crate::entries::{Law, Noise, Value, each_entry};
 use crate::error::range;
-use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Clipping of a range from both ends.
 ///
@@ -62,7 +62,7 @@ impl Law for Cut {
 }
 
 impl<const D: usize> Corruption<D> for Clipping {
-    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> Corrupted<D> {
+    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> CorruptedInput<D> {
         each_entry(Cut { range: self.range }, Corruption::<D>::strength(self), clean, draws)
     }
 

@@ -1,270 +1,210 @@
-//! Processes by name, for files and command lines.
+//! Processes by name, for files and command lines: one table.
+
+use std::any::Any;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantNames};
 
-use crate::{
-    Banding, Brightness, Clean, Clipping, Contrast, Corruption, CorruptionError, DeadLines,
-    DeadPixels, Defocus, Dropout, Gamma, Gaussian, GaussianBlur, Haze, Impulse, Jpeg, Laplace,
-    Level, Masking, MotionBlur, Occlusion, OneOf, Part, Pixelate, Quantization, Rotation,
-    SaltAndPepper, SaltLaw, Saturation, Sequence, Shape, Shear, Shot, ShowMask, Sometimes, Spatter,
-    Speckle, Strength, Translation, Uniform, Zigzag, Zoom,
-};
+use crate::masking::Fill;
+use crate::occlusion::Shape;
+use crate::table::processes;
+use crate::{Clean, Corruption, CorruptionError, Level, Strength};
 
-/// A corruption process as it stands in a configuration file.
-///
-/// ```toml
-/// process = "one-of"
-/// of = [
-///     { process = "gaussian", level = 0.3, clip = [0.0, 1.0] },
-///     { process = "motion-blur", level = { severity = 4 } },
-///     { process = "sequence", of = [{ process = "jpeg" }, { process = "masking", level = "0.1..0.5" }] },
-/// ]
-/// ```
-///
-/// A level that is left out is severity 3. What a level means is the process's own `SCALE`;
-/// [`CorruptionConfig::catalog`] lists them all.
-///
-/// As text, for command lines: `gaussian`, `gaussian:0.3`, `gaussian:0.1..0.5` (uniform for each row),
-/// `gaussian@4` (a severity), several joined by `+` (one after the other); `mixed` is one of none and
-/// [`CorruptionConfig::standard_three`]. Additive noise is then clipped to `[0, 1]`.
-#[derive(
-    Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, IntoStaticStr, VariantNames,
-)]
-#[serde(tag = "process", rename_all = "kebab-case", deny_unknown_fields)]
-#[strum(serialize_all = "kebab-case")]
-#[non_exhaustive]
-#[allow(missing_docs)] // A variant's fields are the parameters of the process that it names.
-pub enum CorruptionConfig {
-    /// [`Clean`].
-    None {},
+processes! {
+    /// A corruption process as it stands in a configuration file.
+    ///
+    /// ```toml
+    /// process = "one-of"
+    /// of = [
+    ///     { process = "gaussian", level = 0.3, clip = [0.0, 1.0] },
+    ///     { process = "motion-blur", level = { severity = 4 } },
+    ///     { process = "sequence", of = [{ process = "jpeg" }, { process = "masking", level = "0.1..0.5" }] },
+    /// ]
+    /// ```
+    ///
+    /// A level that is left out is severity 3. What a level means is the process's own `SCALE`;
+    /// [`CorruptionConfig::catalog`] lists them all.
+    ///
+    /// As text, for command lines: `gaussian`, `gaussian:0.3`, `gaussian:0.1..0.5` (uniform for each row),
+    /// `gaussian@4` (a severity), several joined by `+` (one after the other); `mixed` is one of none and
+    /// [`CorruptionConfig::standard_three`]. Additive noise is then clipped to `[0, 1]`.
+    #[derive(
+        Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, IntoStaticStr, VariantNames,
+    )]
+    #[serde(tag = "process", rename_all = "kebab-case", deny_unknown_fields)]
+    #[strum(serialize_all = "kebab-case")]
+    #[non_exhaustive]
+    processes {
+        // Any rank.
+        /// [`Gaussian`].
+        Gaussian(level) {
+            /// The range that values are clipped to afterwards.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            clip: Option<[f64; 2]>,
+        } from gaussian => any_rank(clipped(Gaussian::new(*level)?, *clip, Gaussian::clipped));
+        /// [`Uniform`].
+        Uniform(level) {
+            /// The range that values are clipped to afterwards.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            clip: Option<[f64; 2]>,
+        } from uniform => any_rank(clipped(Uniform::new(*level)?, *clip, Uniform::clipped));
+        /// [`Laplace`].
+        Laplace(level) {
+            /// The range that values are clipped to afterwards.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            clip: Option<[f64; 2]>,
+        } from laplace => any_rank(clipped(Laplace::new(*level)?, *clip, Laplace::clipped));
+        /// [`Speckle`].
+        Speckle(level) {
+            /// The range that values are clipped to afterwards.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            clip: Option<[f64; 2]>,
+        } from speckle => any_rank(clipped(Speckle::new(*level)?, *clip, Speckle::clipped));
+        /// [`Masking`].
+        Masking(level) {
+            /// What erased entries become; 0 if it is left out.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            fill: Option<Fill>,
+        } from masking => any_rank(Masking::new(*level)?.filled(fill.as_ref()));
+        /// [`Dropout`].
+        Dropout(level) from dropout => any_rank(Dropout::new(*level));
+        /// [`SaltAndPepper`].
+        SaltAndPepper(level) from salt_and_pepper => any_rank(SaltAndPepper::new(*level));
+        /// [`SaltAndPepper::mostly_pepper`].
+        MostlyPepper(level) => any_rank(SaltAndPepper::new(*level).map(SaltAndPepper::mostly_pepper));
+        /// [`Impulse`].
+        Impulse(level) {
+            /// The range of the values that entries are replaced by.
+            #[serde(default = "unit")]
+            values: [f64; 2],
+        } from impulse => any_rank(Impulse::new(*level)?.values(values[0], values[1]));
+        /// [`Shot`].
+        Shot(level) from shot => any_rank(Shot::new(*level));
+        /// [`Quantization`].
+        Quantization(level) {
+            /// The range that values are clipped to afterwards.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            clip: Option<[f64; 2]>,
+        } from quantization => any_rank(clipped(Quantization::new(*level)?, *clip, Quantization::clipped));
+        /// [`Clipping`].
+        Clipping(level) {
+            /// The range of the values before.
+            #[serde(default = "unit")]
+            range: [f64; 2],
+        } from clipping => any_rank(Clipping::new(*level)?.of_range(range[0], range[1]));
+        /// [`Brightness`].
+        Brightness(level) from brightness => any_rank(Brightness::new(*level));
+        /// [`Gamma`].
+        Gamma(level) from gamma => any_rank(Gamma::new(*level));
 
-    // Any rank.
-    /// [`Gaussian`].
-    Gaussian {
-        #[serde(default)]
-        level: Level,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        clip: Option<[f64; 2]>,
-    },
-    /// [`Uniform`].
-    Uniform {
-        #[serde(default)]
-        level: Level,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        clip: Option<[f64; 2]>,
-    },
-    /// [`Laplace`].
-    Laplace {
-        #[serde(default)]
-        level: Level,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        clip: Option<[f64; 2]>,
-    },
-    /// [`Speckle`].
-    Speckle {
-        #[serde(default)]
-        level: Level,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        clip: Option<[f64; 2]>,
-    },
-    /// [`Masking`].
-    Masking {
-        #[serde(default)]
-        level: Level,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        fill: Option<Fill>,
-    },
-    /// [`Dropout`].
-    Dropout {
-        #[serde(default)]
-        level: Level,
-    },
-    /// [`SaltAndPepper`] by [`SaltLaw::Symmetric`].
-    SaltAndPepper {
-        #[serde(default)]
-        level: Level,
-    },
-    /// [`SaltAndPepper`] by [`SaltLaw::MostlyPepper`].
-    MostlyPepper {
-        #[serde(default)]
-        level: Level,
-    },
-    /// [`Impulse`].
-    Impulse {
-        #[serde(default)]
-        level: Level,
-        #[serde(default = "unit")]
-        values: [f64; 2],
-    },
-    /// [`Shot`].
-    Shot {
-        #[serde(default)]
-        level: Level,
-    },
-    /// [`Quantization`].
-    Quantization {
-        #[serde(default)]
-        level: Level,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        clip: Option<[f64; 2]>,
-    },
-    /// [`Clipping`].
-    Clipping {
-        #[serde(default)]
-        level: Level,
-        #[serde(default = "unit")]
-        range: [f64; 2],
-    },
-    /// [`Brightness`].
-    Brightness {
-        #[serde(default)]
-        level: Level,
-    },
-    /// [`Gamma`].
-    Gamma {
-        #[serde(default)]
-        level: Level,
-    },
-
-    // Images.
-    /// [`Contrast`].
-    Contrast {
-        #[serde(default)]
-        level: Level,
-    },
-    /// [`Saturation`].
-    Saturation {
-        #[serde(default)]
-        level: Level,
-    },
-    /// [`GaussianBlur`].
-    GaussianBlur {
-        #[serde(default)]
-        level: Level,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        kernel: Option<usize>,
-    },
-    /// [`Defocus`].
-    Defocus {
-        #[serde(default)]
-        level: Level,
-    },
-    /// [`MotionBlur`].
-    MotionBlur {
-        #[serde(default)]
-        level: Level,
-    },
-    /// [`Pixelate`].
-    Pixelate {
-        #[serde(default)]
-        level: Level,
-    },
-    /// [`Jpeg`].
-    Jpeg {
-        #[serde(default)]
-        level: Level,
-    },
-    /// [`Haze`].
-    Haze {
-        #[serde(default)]
-        level: Level,
-    },
-    /// [`Occlusion`].
-    Occlusion {
-        #[serde(default)]
-        level: Level,
-        #[serde(default = "one")]
-        count: usize,
-        #[serde(default)]
-        shape: Shape,
-        #[serde(default)]
-        fill: f64,
-    },
-    /// [`DeadPixels`].
-    DeadPixels {
-        #[serde(default)]
-        level: Level,
-        #[serde(default)]
-        sensor: u64,
-    },
-    /// [`DeadLines`].
-    DeadLines {
-        #[serde(default)]
-        level: Level,
-        #[serde(default)]
-        sensor: u64,
-    },
-    /// [`Banding`].
-    Banding {
-        #[serde(default)]
-        level: Level,
-    },
-    /// [`Zigzag`].
-    Zigzag {
-        #[serde(default)]
-        level: Level,
-    },
-    /// [`Spatter`].
-    Spatter {
-        #[serde(default)]
-        level: Level,
-    },
-    /// [`Rotation`].
-    Rotation {
-        #[serde(default)]
-        level: Level,
-    },
-    /// [`Shear`].
-    Shear {
-        #[serde(default)]
-        level: Level,
-    },
-    /// [`Zoom`].
-    Zoom {
-        #[serde(default)]
-        level: Level,
-    },
-    /// [`Translation`].
-    Translation {
-        #[serde(default)]
-        level: Level,
-    },
-
-    // Combinations.
-    /// [`Sequence`].
-    Sequence { of: Vec<CorruptionConfig> },
-    /// [`OneOf`]; equal weights if none are given.
-    OneOf {
-        of: Vec<CorruptionConfig>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        weights: Option<Vec<f64>>,
-    },
-    /// [`Sometimes`].
-    Sometimes { probability: f64, of: Box<CorruptionConfig> },
-    /// [`Part`]; the ends of lines and columns are not part of it.
-    Part {
-        of: Box<CorruptionConfig>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        channels: Option<Vec<usize>>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        lines: Option<[usize; 2]>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        columns: Option<[usize; 2]>,
-    },
-    /// [`ShowMask`].
-    ShowMask { of: Box<CorruptionConfig> },
-}
-
-/// What masked entries become.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "`fill` must be a number, or a list of one number for each entry")]
-pub enum Fill {
-    /// The same value for all.
-    Constant(f64),
-    /// One for each entry of a row.
-    Features(Vec<f32>),
+        // Images.
+        /// [`Contrast`].
+        Contrast(level) from contrast => images(Contrast::new(*level));
+        /// [`Saturation`].
+        Saturation(level) from saturation => images(Saturation::new(*level));
+        /// [`GaussianBlur`].
+        GaussianBlur(level) {
+            /// The side of the kernel in pixels, odd; large enough for `σ` if it is left out.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            kernel: Option<usize>,
+        } from gaussian_blur => images(match kernel {
+            Some(size) => GaussianBlur::new(*level)?.kernel(*size),
+            None => GaussianBlur::new(*level),
+        });
+        /// [`Defocus`].
+        Defocus(level) from defocus => images(Defocus::new(*level));
+        /// [`MotionBlur`].
+        MotionBlur(level) from motion_blur => images(MotionBlur::new(*level));
+        /// [`Pixelate`].
+        Pixelate(level) from pixelate => images(Pixelate::new(*level));
+        /// [`Jpeg`].
+        Jpeg(level) from jpeg => images(Jpeg::new(*level));
+        /// [`Haze`].
+        Haze(level) from haze => images(Haze::new(*level));
+        /// [`Occlusion`].
+        Occlusion(level) {
+            /// How many shapes the hidden area is shared out to.
+            #[serde(default = "one")]
+            count: usize,
+            /// Which shapes.
+            #[serde(default)]
+            shape: Shape,
+            /// Their value.
+            #[serde(default)]
+            fill: f64,
+        } from occlusion => images(Occlusion::new(*level)?.count(*count)?.shape(*shape).fill(*fill));
+        /// [`DeadPixels`].
+        DeadPixels(level) {
+            /// Which sensor: what is dead is the same in every picture of one.
+            #[serde(default)]
+            sensor: u64,
+        } from dead_pixels => images(Ok(DeadPixels::new(*level)?.sensor(*sensor)));
+        /// [`DeadLines`].
+        DeadLines(level) {
+            /// Which sensor: what is dead is the same in every picture of one.
+            #[serde(default)]
+            sensor: u64,
+        } from dead_lines => images(Ok(DeadLines::new(*level)?.sensor(*sensor)));
+        /// [`Banding`].
+        Banding(level) from banding => images(Banding::new(*level));
+        /// [`Zigzag`].
+        Zigzag(level) from zigzag => images(Zigzag::new(*level));
+        /// [`Spatter`].
+        Spatter(level) from spatter => images(Spatter::new(*level));
+        /// [`Rotation`].
+        Rotation(level) from rotation => images(Rotation::new(*level));
+        /// [`Shear`].
+        Shear(level) from shear => images(Shear::new(*level));
+        /// [`Zoom`].
+        Zoom(level) from zoom => images(Zoom::new(*level));
+        /// [`Translation`].
+        Translation(level) from translation => images(Translation::new(*level));
+    }
+    combinations {
+        /// [`Sequence`].
+        Sequence {
+            /// The processes, the first one first.
+            of: Vec<CorruptionConfig>,
+        } from sequence => any_rank(Sequence::new(all(of)?));
+        /// [`OneOf`].
+        OneOf {
+            /// The processes.
+            of: Vec<CorruptionConfig>,
+            /// How often each is chosen; equally often if they are left out.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            weights: Option<Vec<f64>>,
+        } from one_of => any_rank(match weights {
+            Some(weights) => OneOf::weighted(all(of)?, weights),
+            None => OneOf::new(all(of)?),
+        });
+        /// [`Sometimes`].
+        Sometimes {
+            /// How often a row is damaged.
+            probability: f64,
+            /// The process.
+            of: Box<CorruptionConfig>,
+        } from sometimes => any_rank(Sometimes::new(*probability, of.build()?));
+        /// [`Part`]; the ends of lines and columns are not part of it.
+        Part {
+            /// The process.
+            of: Box<CorruptionConfig>,
+            /// The channels; all if they are left out.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            channels: Option<Vec<usize>>,
+            /// The first line and the one after the last; all if they are left out.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            lines: Option<[usize; 2]>,
+            /// The first column and the one after the last; all if they are left out.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            columns: Option<[usize; 2]>,
+        } from part => images(part(of, channels.as_deref(), [*lines, *columns]));
+        /// [`ShowMask`].
+        ShowMask {
+            /// The process.
+            of: Box<CorruptionConfig>,
+        } from show_mask => any_rank(ShowMask::new(of.build()?));
+    }
 }
 
 pub(crate) fn unit() -> [f64; 2] {
@@ -299,132 +239,59 @@ impl CorruptionConfig {
     /// The process, for tensors of rank `D`; an error names the process and the parameter that is out of
     /// range.
     pub fn build<const D: usize>(&self) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
-        self.of_any_rank().unwrap_or_else(|| self.of_images()).map_err(|source| {
-            CorruptionError::In { process: self.name(), source: Box::new(source) }
-        })
-    }
-
-    /// A process or a combination that takes any rank; nothing of the others.
-    fn of_any_rank<const D: usize>(
-        &self,
-    ) -> Option<Result<Box<dyn Corruption<D>>, CorruptionError>> {
-        // Each line may fail, and says so at the end.
-        let built = || -> Result<Option<Box<dyn Corruption<D>>>, CorruptionError> {
-            let all = |of: &[Self]| of.iter().map(Self::build).collect::<Result<Vec<_>, _>>();
-            Ok(Some(match self {
-                Self::None {} => Box::new(Clean),
-                Self::Gaussian { level, clip } => {
-                    clipped(Gaussian::new(*level)?, *clip, Gaussian::clipped)?
-                }
-                Self::Uniform { level, clip } => {
-                    clipped(Uniform::new(*level)?, *clip, Uniform::clipped)?
-                }
-                Self::Laplace { level, clip } => {
-                    clipped(Laplace::new(*level)?, *clip, Laplace::clipped)?
-                }
-                Self::Speckle { level, clip } => {
-                    clipped(Speckle::new(*level)?, *clip, Speckle::clipped)?
-                }
-                Self::Masking { level, fill } => Box::new(match fill {
-                    None => Masking::new(*level)?,
-                    Some(Fill::Constant(value)) => Masking::new(*level)?.fill(*value)?,
-                    Some(Fill::Features(values)) => {
-                        Masking::new(*level)?.fill_features(values.clone())?
-                    }
-                }),
-                Self::Dropout { level } => Box::new(Dropout::new(*level)?),
-                Self::SaltAndPepper { level } => {
-                    Box::new(SaltAndPepper::new(*level, SaltLaw::Symmetric)?)
-                }
-                Self::MostlyPepper { level } => {
-                    Box::new(SaltAndPepper::new(*level, SaltLaw::MostlyPepper)?)
-                }
-                Self::Impulse { level, values: [low, high] } => {
-                    Box::new(Impulse::new(*level)?.values(*low, *high)?)
-                }
-                Self::Shot { level } => Box::new(Shot::new(*level)?),
-                Self::Quantization { level, clip } => {
-                    clipped(Quantization::new(*level)?, *clip, Quantization::clipped)?
-                }
-                Self::Clipping { level, range: [low, high] } => {
-                    Box::new(Clipping::new(*level)?.of_range(*low, *high)?)
-                }
-                Self::Brightness { level } => Box::new(Brightness::new(*level)?),
-                Self::Gamma { level } => Box::new(Gamma::new(*level)?),
-                Self::Sequence { of } => Box::new(Sequence::new(all(of)?)?),
-                Self::OneOf { of, weights: None } => Box::new(OneOf::new(all(of)?)?),
-                Self::OneOf { of, weights: Some(weights) } => {
-                    Box::new(OneOf::weighted(all(of)?, weights)?)
-                }
-                Self::Sometimes { probability, of } => {
-                    Box::new(Sometimes::new(*probability, of.build()?)?)
-                }
-                Self::ShowMask { of } => Box::new(ShowMask::new(of.build()?)?),
-                _ => return Ok(None),
-            }))
-        };
-        built().transpose()
-    }
-
-    /// A process that knows lines and columns; an error if the rank is not that of images.
-    fn of_images<const D: usize>(&self) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
-        let process: Box<dyn std::any::Any> = Box::new(self.build_for_images()?);
-        // The same type if `D` is 4.
-        let process = process.downcast::<Box<dyn Corruption<D>>>();
-        process.map(|process| *process).map_err(|_| CorruptionError::Rank { rank: D })
-    }
-
-    fn build_for_images(&self) -> Result<Box<dyn Corruption<4>>, CorruptionError> {
-        Ok(match self {
-            Self::Contrast { level } => Box::new(Contrast::new(*level)?),
-            Self::Saturation { level } => Box::new(Saturation::new(*level)?),
-            Self::GaussianBlur { level, kernel } => {
-                let process = GaussianBlur::new(*level)?;
-                Box::new(kernel.map_or(Ok(process), |size| process.kernel(size))?)
-            }
-            Self::Defocus { level } => Box::new(Defocus::new(*level)?),
-            Self::MotionBlur { level } => Box::new(MotionBlur::new(*level)?),
-            Self::Pixelate { level } => Box::new(Pixelate::new(*level)?),
-            Self::Jpeg { level } => Box::new(Jpeg::new(*level)?),
-            Self::Haze { level } => Box::new(Haze::new(*level)?),
-            Self::Occlusion { level, count, shape, fill } => {
-                Box::new(Occlusion::new(*level)?.count(*count)?.shape(*shape).fill(*fill)?)
-            }
-            Self::DeadPixels { level, sensor } => {
-                Box::new(DeadPixels::new(*level)?.sensor(*sensor))
-            }
-            Self::DeadLines { level, sensor } => Box::new(DeadLines::new(*level)?.sensor(*sensor)),
-            Self::Banding { level } => Box::new(Banding::new(*level)?),
-            Self::Zigzag { level } => Box::new(Zigzag::new(*level)?),
-            Self::Spatter { level } => Box::new(Spatter::new(*level)?),
-            Self::Rotation { level } => Box::new(Rotation::new(*level)?),
-            Self::Shear { level } => Box::new(Shear::new(*level)?),
-            Self::Zoom { level } => Box::new(Zoom::new(*level)?),
-            Self::Translation { level } => Box::new(Translation::new(*level)?),
-            Self::Part { of, channels, lines, columns } => {
-                let mut part = Part::new(of.build()?)?;
-                if let Some(channels) = channels {
-                    part = part.channels(channels)?;
-                }
-                if lines.is_some() || columns.is_some() {
-                    let range = |ends: &Option<[usize; 2]>| ends.map(|[start, end]| start..end);
-                    part = part.region(range(lines), range(columns))?;
-                }
-                Box::new(part)
-            }
-            _ => unreachable!("every other process takes any rank"),
+        self.built().map_err(|source| CorruptionError::In {
+            process: self.name(),
+            source: Box::new(source),
         })
     }
 }
 
+/// A process that takes any rank.
+fn any_rank<const D: usize, P: Corruption<D> + 'static>(
+    process: Result<P, CorruptionError>,
+) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
+    Ok(Box::new(process?))
+}
+
+/// A process that knows lines and columns; an error if the rank is not that of images.
+fn images<const D: usize, P: Corruption<4> + 'static>(
+    process: Result<P, CorruptionError>,
+) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
+    let process: Box<dyn Corruption<4>> = Box::new(process?);
+    let process: Box<dyn Any> = Box::new(process);
+    // The same type if `D` is 4.
+    let process = process.downcast::<Box<dyn Corruption<D>>>();
+    process.map(|process| *process).map_err(|_| CorruptionError::Rank { rank: D })
+}
+
+fn all<const D: usize>(
+    of: &[CorruptionConfig],
+) -> Result<Vec<Box<dyn Corruption<D>>>, CorruptionError> {
+    of.iter().map(CorruptionConfig::build).collect()
+}
+
+fn part(
+    of: &CorruptionConfig,
+    channels: Option<&[usize]>,
+    [lines, columns]: [Option<[usize; 2]>; 2],
+) -> Result<Part, CorruptionError> {
+    let part = Part::new(of.build()?)?;
+    let part = match channels {
+        Some(channels) => part.channels(channels)?,
+        None => part,
+    };
+    let range = |ends: Option<[usize; 2]>| ends.map(|[start, end]| start..end);
+    part.region(range(lines), range(columns))
+}
+
 /// The process, clipped if a range is given.
-fn clipped<const D: usize, P: Corruption<D> + 'static>(
+fn clipped<P>(
     process: P,
     clip: Option<[f64; 2]>,
     to: fn(P, f64, f64) -> Result<P, CorruptionError>,
-) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
-    Ok(match clip {
-        Some([low, high]) => Box::new(to(process, low, high)?),
-        None => Box::new(process),
-    })
+) -> Result<P, CorruptionError> {
+    match clip {
+        Some([low, high]) => to(process, low, high),
+        None => Ok(process),
+    }
 }

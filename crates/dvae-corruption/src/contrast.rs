@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use dvae_random::RowStreams;
 
 use crate::rows::{clip, each_image};
-use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// A change of contrast about each image's mean.
 ///
@@ -50,7 +50,7 @@ fn stretch(pixels: &mut [f32], mean: f32, factor: f32) {
 }
 
 impl Corruption<4> for Contrast {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> CorruptedInput<4> {
         each_image(self.strength(), clean, draws, |image, out, factor, _| {
             stretch(out, mean(image.pixels), factor);
         })

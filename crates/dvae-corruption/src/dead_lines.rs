@@ -5,7 +5,7 @@ use dvae_random::RowStreams;
 
 use crate::rows::each_image;
 use crate::sensor::{Part, pattern, stick};
-use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Dead and bright columns of one sensor.
 ///
@@ -45,7 +45,7 @@ impl DeadLines {
 }
 
 impl Corruption<4> for DeadLines {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> CorruptedInput<4> {
         let [.., width] = clean.dims();
         let pattern = pattern(self.sensor, Part::Line, width);
         each_image(self.strength(), clean, draws, |_, out, rate, _| stick(out, &pattern, rate))

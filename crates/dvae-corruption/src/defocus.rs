@@ -5,7 +5,7 @@ use dvae_random::RowStreams;
 
 use crate::convolution::{Kernel, Tap};
 use crate::rows::{clip, each_image};
-use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Blur by a disc.
 ///
@@ -49,7 +49,7 @@ fn disc(radius: f32) -> Kernel {
 }
 
 impl Corruption<4> for Defocus {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> CorruptedInput<4> {
         each_image(self.strength(), clean, draws, |image, out, radius, _| {
             disc(radius).convolve(image, out);
             clip(out);

@@ -13,7 +13,7 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::rows::damaged_rows;
-use crate::{Corrupted, Strength};
+use crate::{CorruptedInput, Strength};
 
 /// A number, or a tensor of them.
 pub(crate) trait Value:
@@ -191,7 +191,7 @@ pub(crate) fn each_entry<const D: usize, L: Law>(
     strength: Strength,
     clean: Tensor<D>,
     draws: &mut RowStreams,
-) -> Corrupted<D> {
+) -> CorruptedInput<D> {
     let levels = levels(strength, clean.dims()[0], draws);
     let null = strength.scale.null as f32;
     if on_host(&clean) {
@@ -219,7 +219,7 @@ fn on_the_device<const D: usize, L: Law>(
     levels: &[f32],
     clean: Tensor<D>,
     draws: &mut RowStreams,
-) -> Corrupted<D> {
+) -> CorruptedInput<D> {
     let (shape, device) = (clean.shape(), clean.device());
     let noise = match L::NOISE {
         Noise::Nothing => clean.clone(),
@@ -231,10 +231,13 @@ fn on_the_device<const D: usize, L: Law>(
     let level = Tensor::<1>::from_data(levels, &device).reshape(per_row).expand(shape);
     let (input, changed) = law.apply(clean.clone(), level.clone(), noise);
     if levels.iter().all(|&level| level != null) {
-        return Corrupted { input, changed };
+        return CorruptedInput { input, changed };
     }
     let active = level.not_equal_elem(null);
-    Corrupted { input: clean.mask_where(active.clone(), input), changed: changed.bool_and(active) }
+    CorruptedInput {
+        input: clean.mask_where(active.clone(), input),
+        changed: changed.bool_and(active),
+    }
 }
 
 /// Entries whose noise is made at once: it stays in the nearest cache.
@@ -248,7 +251,7 @@ fn on_the_host<const D: usize, L: Law>(
     levels: &[f32],
     clean: Tensor<D>,
     noise: Option<&Pieces>,
-) -> Corrupted<D> {
+) -> CorruptedInput<D> {
     damaged_rows(levels, null, clean, GRAIN, |place, clean, input, changed, level| {
         let parts = input.par_chunks_mut(CHUNK).zip(changed.par_chunks_mut(CHUNK));
         let parts = parts.zip(clean.par_chunks(CHUNK)).with_min_len(GRAIN / CHUNK);

@@ -1,5 +1,7 @@
 //! What can be wrong with a process's parameters.
 
+use dvae_checks::{Number, RangeError, within};
+
 use crate::Scale;
 
 /// Why a corruption process could not be built, or does not fit the data.
@@ -7,19 +9,10 @@ use crate::Scale;
 #[non_exhaustive]
 pub enum CorruptionError {
     /// A number out of its range, or NaN.
-    #[error("`{name}` must lie in [{}, {}], but is {}", Short(*low), Short(*high), Short(*value))]
-    OutOfRange {
-        /// The parameter.
-        name: &'static str,
-        /// What it was given.
-        value: f64,
-        /// The least value that is allowed.
-        low: f64,
-        /// The largest value that is allowed.
-        high: f64,
-    },
+    #[error(transparent)]
+    Range(#[from] RangeError),
     /// Two ends that do not stand in ascending order.
-    #[error("`{name}` must be two finite numbers, the lower first, but is [{}, {}]", Short(*low), Short(*high))]
+    #[error("`{name}` must be two finite numbers, the lower first, but is [{}, {}]", low.show(), high.show())]
     Ends {
         /// The parameter.
         name: &'static str,
@@ -129,47 +122,13 @@ pub enum CorruptionError {
     },
 }
 
-/// A number, large ones as powers of ten.
-pub(crate) struct Short(pub(crate) f64);
-
-impl std::fmt::Display for Short {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self(value) = self;
-        if value.is_finite() && value.abs() >= 1e9 {
-            return write!(f, "{value:e}");
-        }
-        write!(f, "{value}")
-    }
-}
-
-/// `value` if it lies in `[low, high]`, finite; NaN lies nowhere.
-pub(crate) fn within(
-    name: &'static str,
-    value: f64,
-    [low, high]: [f64; 2],
-) -> Result<f64, CorruptionError> {
-    if !(low..=high).contains(&value) || !value.is_finite() {
-        return Err(CorruptionError::OutOfRange { name, value, low, high });
-    }
-    Ok(value)
-}
-
-/// `value` if it lies in `[low, high]`.
-pub(crate) fn count(
-    name: &'static str,
-    value: usize,
-    [low, high]: [usize; 2],
-) -> Result<usize, CorruptionError> {
-    within(name, value as f64, [low as f64, high as f64]).map(|_| value)
-}
-
 /// A range of values: two finite numbers, the lower first.
 pub(crate) fn range(
     name: &'static str,
     [low, high]: [f64; 2],
 ) -> Result<[f32; 2], CorruptionError> {
-    let allowed = [-Scale::LARGEST, Scale::LARGEST];
-    let ends = [within(name, low, allowed)? as f32, within(name, high, allowed)? as f32];
+    let end = |value| within(name, value, -Scale::LARGEST..=Scale::LARGEST).map(|end| end as f32);
+    let ends = [end(low)?, end(high)?];
     if ends[0] >= ends[1] {
         return Err(CorruptionError::Ends { name, low, high });
     }

@@ -5,7 +5,7 @@ use dvae_random::RowStreams;
 
 use crate::clip::Clip;
 use crate::entries::{Law, Noise, Value, each_entry};
-use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Additive isotropic Gaussian noise.
 ///
@@ -61,7 +61,7 @@ impl Law for Add {
 }
 
 impl<const D: usize> Corruption<D> for Gaussian {
-    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> Corrupted<D> {
+    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> CorruptedInput<D> {
         each_entry(Add { clip: self.clip }, Corruption::<D>::strength(self), clean, draws)
     }
 

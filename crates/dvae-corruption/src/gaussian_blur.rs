@@ -1,13 +1,13 @@
 //! Gaussian blur: out of focus, softly.
 
 use burn::tensor::Tensor;
+use dvae_checks::within;
 use dvae_kernels::math::exp;
 use dvae_random::RowStreams;
 
 use crate::convolution::{Kernel, Tap};
-use crate::error::count;
 use crate::rows::{Image, clip, each_image};
-use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Blur by a Gaussian kernel.
 ///
@@ -42,7 +42,7 @@ impl GaussianBlur {
 
     /// The same with a kernel of `size × size` taps, odd and at most 255, in place of 3σ either way.
     pub fn kernel(self, size: usize) -> Result<Self, CorruptionError> {
-        let size = count("kernel", size, [1, 255])?;
+        let size = within("kernel", size, 1..=255)?;
         if size.is_multiple_of(2) {
             return Err(CorruptionError::Even { name: "kernel", value: size });
         }
@@ -63,7 +63,7 @@ pub(crate) fn blur(image: Image, sigma: f32, reach: Option<usize>, out: &mut [f3
 }
 
 impl Corruption<4> for GaussianBlur {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> CorruptedInput<4> {
         each_image(self.strength(), clean, draws, |image, out, sigma, _| {
             blur(image, sigma, self.reach, out);
             clip(out);

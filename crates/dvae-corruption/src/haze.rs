@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use dvae_random::{RowStream, RowStreams};
 
 use crate::rows::{clip, each_image};
-use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Fog-like haze.
 ///
@@ -76,7 +76,7 @@ fn field(height: usize, width: usize, draws: &mut RowStream) -> Vec<f32> {
 }
 
 impl Corruption<4> for Haze {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> CorruptedInput<4> {
         each_image(self.strength(), clean, draws, |image, out, density, draws| {
             let field = field(image.height, image.width, draws);
             for out in out.chunks_exact_mut(image.area()) {

@@ -5,7 +5,7 @@ use dvae_random::RowStreams;
 
 use crate::entries::{Law, Noise, Value, each_entry};
 use crate::error::range;
-use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Random-valued impulse noise.
 ///
@@ -63,7 +63,7 @@ impl Law for Replace {
 
 impl<const D: usize> Corruption<D> for Impulse {
     /// `changed`: the replaced entries.
-    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> Corrupted<D> {
+    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> CorruptedInput<D> {
         each_entry(Replace { values: self.values }, Corruption::<D>::strength(self), clean, draws)
     }
 

@@ -7,19 +7,22 @@ use dvae_random::RowStreams;
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::rows::{Image, clip, each_image};
-use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Rounding of the cosine coefficients of 8 × 8 blocks, as JPEG does.
 ///
 /// ```text
-/// x̃ = clip(DCT⁻¹(Q s ⌊DCT(x) / (Q s)⌉)), to [0, 1],   on the scale 0 to 255, block by block
+/// x̃ = clip(DCT⁻¹(T ⌊DCT(x) / T⌉)), to [0, 1],   T = clip(Q s), to [1, 255]
 /// ```
+///
+/// on the scale 0 to 255, block by block.
 ///
 /// `Q` are the tables of ITU-T T.81, Annex K.1, for brightness and for color; three channels are
 /// rounded as brightness and two color differences (ITU-R BT.601), all at full resolution, any other
 /// number as brightness each. What does not fill a block is continued by its last pixel. The coarseness
-/// `s` multiplies the tables: the quality `q` that encoders name is `s = 50 / q` below 50, and
-/// `2 − q / 50` above (the Independent JPEG Group's rule). Nothing is drawn but the level.
+/// `s` multiplies the tables, whose entries stay between 1 and 255, as in a baseline file: the quality `q`
+/// that encoders name is `s = 50 / q` below 50, and `2 − q / 50` above (the Independent JPEG Group's rule,
+/// which also rounds entries to whole numbers). Nothing is drawn but the level.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Jpeg {
     level: Level,
@@ -67,6 +70,12 @@ const COLOR: Block = [
     99.0, 99.0, 99.0, 99.0, 99.0, 99.0, 99.0, 99.0,
     99.0, 99.0, 99.0, 99.0, 99.0, 99.0, 99.0, 99.0,
 ];
+
+/// An entry of a table at a coarseness: 8 bits in a baseline file, and never 0.
+#[inline(always)]
+fn step(entry: f32, coarseness: f32) -> f32 {
+    (entry * coarseness).clamp(1.0, 255.0)
+}
 
 /// The orthonormal cosine transform: row `k` holds `c_k cos((2 n + 1) k π / 16)`.
 static COSINES: LazyLock<Block> = LazyLock::new(|| {
@@ -132,7 +141,7 @@ impl WithSimd for RoundPlane<'_> {
     fn with_simd<S: Simd>(self, _simd: S) {
         let Self { plane, height, width, .. } = self;
         let cosines = &*COSINES;
-        let steps = transposed(self.table).map(|step| step * self.coarseness);
+        let steps = transposed(self.table).map(|entry| step(entry, self.coarseness));
         for top in (0..height).step_by(SIDE) {
             for left in (0..width).step_by(SIDE) {
                 let mut block = [0.0; SIDE * SIDE];
@@ -189,7 +198,7 @@ fn each_pixel(planes: &mut [f32], f: impl Fn([f32; 3]) -> [f32; 3]) {
 }
 
 impl Corruption<4> for Jpeg {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> CorruptedInput<4> {
         each_image(self.strength(), clean, draws, |image, out, coarseness, _| {
             compress(image, coarseness, out);
         })
@@ -236,6 +245,25 @@ mod tests {
                 assert!((got - first).abs() < 1e-3, "{block:?}");
             }
         }
+    }
+
+    // 121 · 2 = 242 fits in 8 bits and 121 · 3 does not; 10 · 0.01 would be less than the step of a pixel.
+    #[test]
+    fn entries_are_those_of_a_baseline_file() {
+        assert_eq!([step(121.0, 2.0), step(121.0, 3.0), step(10.0, 0.01)], [242.0, 255.0, 1.0]);
+    }
+
+    // At coarseness 10, a quality of 5, Pillow 13.0 reads back a checkerboard of single pixels with a
+    // root mean square error of 24.34 of 255.
+    #[test]
+    fn a_checkerboard_loses_what_it_loses_in_a_file() {
+        let (channels, height, width) = (1, 64, 64);
+        let pixels: Vec<f32> = (0..height * width).map(|i| ((i / width + i) % 2) as f32).collect();
+        let mut out = pixels.clone();
+        compress(Image { pixels: &pixels, channels, height, width }, 10.0, &mut out);
+        let squares = out.iter().zip(&pixels).map(|(a, b)| f64::from(255.0 * (a - b)).powi(2));
+        let error = (squares.sum::<f64>() / pixels.len() as f64).sqrt();
+        assert!((error - 24.34).abs() < 0.5, "{error}");
     }
 
     // A gray plane of 0.5 is half a step of the mean's coefficient away from 128 / 255: at quality 50,

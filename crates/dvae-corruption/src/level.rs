@@ -2,12 +2,12 @@
 
 use std::f64::consts::PI;
 
+use dvae_checks::within;
 use dvae_random::RowStreams;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::CorruptionError;
-use crate::error::{count, within};
 
 /// The strength of a process, in the unit that its [`Scale`] states.
 ///
@@ -237,13 +237,14 @@ impl Scale {
     /// not.
     pub fn resolve(&self, level: impl Into<Level>) -> Result<Level, CorruptionError> {
         let level = level.into();
-        let check = |value: f64| within(self.name, value, self.range);
+        let [low, high] = self.range;
+        let check = |value: f64| within(self.name, value, low..=high);
         match level {
             Level::Fixed(level) => {
                 check(level)?;
             }
             Level::Severity(severity) => {
-                let place = count("severity", severity.into(), [1, 5])? - 1;
+                let place = within("severity", usize::from(severity), 1..=5)? - 1;
                 return Ok(Level::Fixed(self.severities[place]));
             }
             Level::Uniform([low, high]) | Level::LogUniform([low, high]) => {
@@ -263,12 +264,12 @@ impl Scale {
             Level::Step { from, to, steps } => {
                 check(from)?;
                 check(to)?;
-                count("steps", steps as usize, [2, 1_000_000])?;
+                within("steps", steps as usize, 2..=1_000_000)?;
             }
             Level::Cyclical { from, to, cycles } => {
                 check(from)?;
                 check(to)?;
-                count("cycles", cycles as usize, [1, 1_000_000])?;
+                within("cycles", cycles as usize, 1..=1_000_000)?;
             }
         }
         Ok(level)
@@ -368,9 +369,9 @@ mod tests {
     #[test]
     fn what_is_out_of_range_is_named() {
         for (level, needle) in [
-            (Level::Fixed(f64::NAN), "`sigma` must lie in [0, 10], but is NaN"),
+            (Level::Fixed(f64::NAN), "`sigma` must be between 0 and 10, but is NaN"),
             (Level::Fixed(-1.0), "but is -1"),
-            (Level::Severity(0), "`severity` must lie in [1, 5], but is 0"),
+            (Level::Severity(0), "`severity` must be between 1 and 5, but is 0"),
             (Level::Severity(6), "but is 6"),
             (Level::Uniform([2.0, 1.0]), "two finite numbers, the lower first, but is [2, 1]"),
             (Level::Uniform([1.0, 11.0]), "but is 11"),

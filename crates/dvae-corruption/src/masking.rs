@@ -1,10 +1,13 @@
 //! Masking noise `Mask(ν)`: each entry is erased with probability `ν`.
 
 use burn::tensor::Tensor;
+use dvae_checks::within;
 use dvae_random::RowStreams;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::entries::{Law, Noise, Value, each_entry};
-use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Masking noise.
 ///
@@ -21,6 +24,17 @@ use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
 pub struct Masking {
     level: Level,
     filling: Filling,
+}
+
+/// What erased entries become, in a file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "`fill` must be a number, or a list of one number for each entry")]
+#[non_exhaustive]
+pub enum Fill {
+    /// The same value for all.
+    Constant(f64),
+    /// One for each entry of a row.
+    Features(Vec<f32>),
 }
 
 /// What erased entries become.
@@ -48,7 +62,7 @@ impl Masking {
 
     /// The same with another value in place of 0.
     pub fn fill(self, value: f64) -> Result<Self, CorruptionError> {
-        let value = crate::error::within("fill", value, [-Scale::LARGEST, Scale::LARGEST])? as f32;
+        let value = within("fill", value, -Scale::LARGEST..=Scale::LARGEST)? as f32;
         Ok(Self { filling: Filling::Constant(value), ..self })
     }
 
@@ -56,9 +70,18 @@ impl Masking {
     /// a data set tells (`Dataset::mean`).
     pub fn fill_features(self, values: Vec<f32>) -> Result<Self, CorruptionError> {
         for &value in &values {
-            crate::error::within("fill", value.into(), [-Scale::LARGEST, Scale::LARGEST])?;
+            within("fill", f64::from(value), -Scale::LARGEST..=Scale::LARGEST)?;
         }
         Ok(Self { filling: Filling::Features(values), ..self })
+    }
+
+    /// The same, filled as a file says.
+    pub(crate) fn filled(self, fill: Option<&Fill>) -> Result<Self, CorruptionError> {
+        match fill {
+            None => Ok(self),
+            Some(Fill::Constant(value)) => self.fill(*value),
+            Some(Fill::Features(values)) => self.fill_features(values.clone()),
+        }
     }
 }
 
@@ -82,7 +105,7 @@ impl<const D: usize> Corruption<D> for Masking {
     /// # Panics
     ///
     /// If there is a filling for each entry, of another number of entries: see [`Corruption::check`].
-    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> Corrupted<D> {
+    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> CorruptedInput<D> {
         let strength = Corruption::<D>::strength(self);
         match &self.filling {
             Filling::Constant(filling) => {
@@ -95,7 +118,7 @@ impl<const D: usize> Corruption<D> for Masking {
                 let filling = filling.reshape(shape).expand(clean.shape());
                 let erased = each_entry(Erase { filling: 0.0 }, strength, clean, draws);
                 let input = erased.input.mask_where(erased.changed.clone(), filling);
-                Corrupted { input, ..erased }
+                CorruptedInput { input, ..erased }
             }
         }
     }

@@ -6,7 +6,7 @@ use dvae_random::RowStreams;
 
 use crate::convolution::{Kernel, Tap};
 use crate::rows::{clip, each_image};
-use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Blur along a line.
 ///
@@ -66,7 +66,7 @@ fn line(length: f32, turn: f32) -> Kernel {
 }
 
 impl Corruption<4> for MotionBlur {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> CorruptedInput<4> {
         each_image(self.strength(), clean, draws, |image, out, length, draws| {
             let [turn] = draws.uniforms();
             line(length, 0.5 * turn).convolve(image, out);

@@ -3,36 +3,18 @@
 use std::fmt;
 use std::str::FromStr;
 
+use dvae_checks::Number;
 use serde::Deserialize;
 use serde::de::value::{Error as TextError, MapDeserializer};
-use strum::VariantNames;
 
 use crate::config::unit;
-use crate::error::Short;
 use crate::{CorruptionConfig, CorruptionError, Level, Strength};
 
 impl CorruptionConfig {
     /// Every process that stands alone, at severity 3 and for data in `[0, 1]`.
     pub fn all() -> Vec<Self> {
-        Self::VARIANTS.iter().skip(1).filter_map(|name| simple(name, None).ok()).collect()
-    }
-
-    /// The parameters that it has besides its level, as in a file.
-    fn parameters(&self) -> &'static str {
-        match self {
-            Self::Gaussian { .. }
-            | Self::Uniform { .. }
-            | Self::Laplace { .. }
-            | Self::Speckle { .. }
-            | Self::Quantization { .. } => "clip",
-            Self::Masking { .. } => "fill",
-            Self::Impulse { .. } => "values",
-            Self::Clipping { .. } => "range",
-            Self::GaussianBlur { .. } => "kernel",
-            Self::Occlusion { .. } => "count shape fill",
-            Self::DeadPixels { .. } | Self::DeadLines { .. } => "sensor",
-            _ => "",
-        }
+        let named = |name: &&str| simple(name, None).expect("a name of the table");
+        Self::standing_alone().iter().map(named).collect()
     }
 
     /// A table of every process that stands alone: its name, its parameters, and what its level means; and
@@ -44,7 +26,7 @@ impl CorruptionConfig {
         );
         for config in Self::all() {
             let Some(Strength { scale, .. }) = config.strength() else { continue };
-            let [low, high] = scale.range.map(Short);
+            let [low, high] = scale.range.map(Number::show);
             let severities = scale.severities.map(|level| level.to_string()).join(" ");
             let range = format!("{low} to {high}");
             let images = if config.build::<2>().is_ok() { "" } else { " (images only)" };
@@ -53,12 +35,13 @@ impl CorruptionConfig {
                 config.name(),
                 scale.name,
                 scale.null,
-                config.parameters(),
+                config.parameters().join(" "),
                 scale.meaning
             );
         }
-        table += "\nnone, and combinations: sequence (of), one-of (of weights), sometimes (probability of), \
-                  part (of channels lines columns), show-mask (of)\n";
+        let combinations = Self::combinations().map(|(name, parts)| format!("{name} ({parts})"));
+        let combinations = combinations.collect::<Vec<_>>().join(", ");
+        table += &format!("\nnone, and combinations: {combinations}\n");
         table
     }
 }
@@ -84,14 +67,8 @@ fn parts(text: &str) -> Vec<&str> {
 fn simple(name: &str, level: Option<&str>) -> Result<CorruptionConfig, TextError> {
     let entries = [("process", name)].into_iter().chain(level.map(|level| ("level", level)));
     let mut config = CorruptionConfig::deserialize(MapDeserializer::new(entries))?;
-    use CorruptionConfig::{Gaussian, Laplace, Quantization, Speckle, Uniform};
-    match &mut config {
-        Gaussian { clip, .. }
-        | Uniform { clip, .. }
-        | Laplace { clip, .. }
-        | Speckle { clip, .. }
-        | Quantization { clip, .. } => *clip = Some(unit()),
-        _ => {}
+    if let Some(clip) = config.parameter_mut("clip") {
+        *clip = Some(unit());
     }
     Ok(config)
 }

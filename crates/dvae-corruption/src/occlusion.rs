@@ -1,13 +1,13 @@
 //! Occlusion: blocks or stripes in front of the image.
 
 use burn::tensor::Tensor;
+use dvae_checks::within;
 use dvae_random::RowStreams;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::error::within;
 use crate::rows::{Image, each_image};
-use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// What stands in front of the image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -56,7 +56,7 @@ impl Occlusion {
 
     /// The same area in `count` shapes, 1 to 1000.
     pub fn count(self, count: usize) -> Result<Self, CorruptionError> {
-        Ok(Self { count: crate::error::count("count", count, [1, 1000])?, ..self })
+        Ok(Self { count: within("count", count, 1..=1000)?, ..self })
     }
 
     /// The same area in another shape.
@@ -66,7 +66,7 @@ impl Occlusion {
 
     /// The same with another value in place of 0, in `[0, 1]`.
     pub fn fill(self, value: f64) -> Result<Self, CorruptionError> {
-        Ok(Self { fill: within("fill", value, [0.0, 1.0])? as f32, ..self })
+        Ok(Self { fill: within("fill", value, 0.0..=1.0)? as f32, ..self })
     }
 
     /// Shape `i`, if it has a pixel; `[line, column, upright or level]` on `[0, 1)`.
@@ -110,7 +110,7 @@ fn hide(image: Image, [lines, columns]: Rectangle, fill: f32, out: &mut [f32]) {
 }
 
 impl Corruption<4> for Occlusion {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> CorruptedInput<4> {
         each_image(self.strength(), clean, draws, |image, out, share, draws| {
             for i in 0..self.count {
                 let place = self.rectangle(image, share, i, draws.uniforms());

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Int, Tensor};
 use dvae_random::RowStreams;
 
 use crate::sequence::{WHOLE, no_mask, shares};
-use crate::{Corrupted, Corruption, CorruptionError, Level, Strength};
+use crate::{CorruptedInput, Corruption, CorruptionError, Level, Strength};
 
 /// Each row is damaged by one of the processes, chosen independently per row.
 ///
@@ -67,7 +67,7 @@ fn indices(places: impl IntoIterator<Item = usize>, like: &Device) -> Tensor<1, 
 
 impl<const D: usize, K: Basic + 'static> Corruption<D, K> for OneOf<D, K> {
     /// `changed`: as the row's own process says.
-    fn corrupt(&self, clean: Tensor<D, K>, draws: &mut RowStreams) -> Corrupted<D, K> {
+    fn corrupt(&self, clean: Tensor<D, K>, draws: &mut RowStreams) -> CorruptedInput<D, K> {
         let device = clean.device();
         let chosen = self.choose(draws);
         let (mut inputs, mut changes) = (Vec::new(), Vec::new());
@@ -82,7 +82,7 @@ impl<const D: usize, K: Basic + 'static> Corruption<D, K> for OneOf<D, K> {
             changes.push(part.changed.int());
         }
         if inputs.is_empty() {
-            return Corrupted::unchanged(clean);
+            return CorruptedInput::unchanged(clean);
         }
         // Where each row went: the inverse of the order in which the parts stand.
         let mut back = vec![0; clean.dims()[0]];
@@ -90,7 +90,7 @@ impl<const D: usize, K: Basic + 'static> Corruption<D, K> for OneOf<D, K> {
             back[place] = stands;
         }
         let back = indices(back, &device);
-        Corrupted {
+        CorruptedInput {
             input: Tensor::cat(inputs, 0).select(0, back.clone()),
             changed: Tensor::cat(changes, 0).select(0, back).bool(),
         }

@@ -6,7 +6,7 @@ use burn::tensor::{Bool, Tensor};
 use dvae_random::RowStreams;
 
 use crate::sequence::no_mask;
-use crate::{Corrupted, Corruption, CorruptionError, Level, Strength};
+use crate::{CorruptedInput, Corruption, CorruptionError, Level, Strength};
 
 /// Damages some channels, or a rectangle, as if that part were the whole image.
 ///
@@ -14,7 +14,7 @@ use crate::{Corrupted, Corruption, CorruptionError, Level, Strength};
 /// use dvae_corruption::{Masking, Part};
 ///
 /// // The upper left quarter of the first channel of images of 28 × 28.
-/// let part = Part::new(Box::new(Masking::new(0.5)?))?.channels(&[0])?.region(0..14, 0..14)?;
+/// let part = Part::new(Masking::new(0.5)?)?.channels(&[0])?.region(0..14, 0..14)?;
 /// # Ok::<(), dvae_corruption::CorruptionError>(())
 /// ```
 #[derive(Debug)]
@@ -27,7 +27,8 @@ pub struct Part {
 
 impl Part {
     /// The process on the whole image, until a part is named; an error if it shows a mask.
-    pub fn new(process: Box<dyn Corruption<4>>) -> Result<Self, CorruptionError> {
+    pub fn new(process: impl Corruption<4> + 'static) -> Result<Self, CorruptionError> {
+        let process: Box<dyn Corruption<4>> = Box::new(process);
         no_mask("part", std::slice::from_ref(&process))?;
         Ok(Self { process, channels: None, region: [None, None] })
     }
@@ -80,10 +81,10 @@ impl Part {
 impl Corruption<4> for Part {
     /// `changed`: as the process says, within the part; false elsewhere. What of the part lies outside
     /// the image is left out: [`Corruption::check`] tells beforehand.
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> CorruptedInput<4> {
         let rows = clean.dims()[0];
         let (channels, [lines, columns]) = self.of(clean.dims());
-        let mut whole = Corrupted::unchanged(clean.clone());
+        let mut whole = CorruptedInput::unchanged(clean.clone());
         if channels.is_empty() || lines.is_empty() || columns.is_empty() {
             return whole;
         }
@@ -97,7 +98,7 @@ impl Corruption<4> for Part {
             touched = touched.slice_assign(place(c), changed.clone().narrow(1, i, 1));
         }
         let changed: Tensor<4, Bool> = touched.bool();
-        Corrupted { changed, ..whole }
+        CorruptedInput { changed, ..whole }
     }
 
     /// That of the process.

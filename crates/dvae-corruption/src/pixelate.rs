@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use dvae_random::RowStreams;
 
 use crate::rows::{Image, each_image};
-use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Averaging over square blocks.
 ///
@@ -65,7 +65,7 @@ fn pixelate(image: Image, side: f32, out: &mut [f32]) {
 }
 
 impl Corruption<4> for Pixelate {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> CorruptedInput<4> {
         each_image(self.strength(), clean, draws, |image, out, side, _| pixelate(image, side, out))
     }
 

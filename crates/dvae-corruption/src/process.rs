@@ -10,7 +10,7 @@ use crate::{CorruptionError, Level, Strength};
 
 /// Damaged rows, and what was done to them.
 #[derive(Clone, Debug)]
-pub struct Corrupted<const D: usize, K: Basic = Float> {
+pub struct CorruptedInput<const D: usize, K: Basic = Float> {
     /// What the encoder sees, `x̃`, of the clean rows' shape `[batch, …]`; with a mask beside it, if the
     /// process shows one ([`Corruption::shows_mask`]).
     pub input: Tensor<D, K>,
@@ -19,7 +19,7 @@ pub struct Corrupted<const D: usize, K: Basic = Float> {
     pub changed: Tensor<D, Bool>,
 }
 
-impl<const D: usize, K: Basic> Corrupted<D, K> {
+impl<const D: usize, K: Basic> CorruptedInput<D, K> {
     /// The clean rows as they are.
     pub fn unchanged(clean: Tensor<D, K>) -> Self {
         let changed = Tensor::<D>::zeros(clean.shape(), &clean.device()).bool();
@@ -38,7 +38,7 @@ pub trait Corruption<const D: usize, K: Basic = Float>: Debug + Send + Sync {
     /// # Panics
     ///
     /// If `draws` has another number of rows than `clean`.
-    fn corrupt(&self, clean: Tensor<D, K>, draws: &mut RowStreams) -> Corrupted<D, K>;
+    fn corrupt(&self, clean: Tensor<D, K>, draws: &mut RowStreams) -> CorruptedInput<D, K>;
 
     /// How strong the process is, what that means, and which level changes nothing.
     fn strength(&self) -> Strength;
@@ -74,7 +74,7 @@ pub trait Corruption<const D: usize, K: Basic = Float>: Debug + Send + Sync {
 }
 
 impl<const D: usize, K: Basic, C: Corruption<D, K> + ?Sized> Corruption<D, K> for Box<C> {
-    fn corrupt(&self, clean: Tensor<D, K>, draws: &mut RowStreams) -> Corrupted<D, K> {
+    fn corrupt(&self, clean: Tensor<D, K>, draws: &mut RowStreams) -> CorruptedInput<D, K> {
         (**self).corrupt(clean, draws)
     }
 
@@ -84,6 +84,10 @@ impl<const D: usize, K: Basic, C: Corruption<D, K> + ?Sized> Corruption<D, K> fo
 
     fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D, K>>, CorruptionError> {
         (**self).at_level(level)
+    }
+
+    fn at_null(&self) -> Result<Box<dyn Corruption<D, K>>, CorruptionError> {
+        (**self).at_null()
     }
 
     fn shows_mask(&self) -> bool {

@@ -5,7 +5,7 @@ use dvae_random::RowStreams;
 
 use crate::clip::Clip;
 use crate::entries::{Law, Noise, Value, each_entry};
-use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Rounding to multiples of a step `δ`.
 ///
@@ -61,7 +61,7 @@ impl Law for Round {
 }
 
 impl<const D: usize> Corruption<D> for Quantization {
-    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> Corrupted<D> {
+    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> CorruptedInput<D> {
         each_entry(Round { clip: self.clip }, Corruption::<D>::strength(self), clean, draws)
     }
 

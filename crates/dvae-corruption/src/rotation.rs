@@ -5,7 +5,7 @@ use dvae_kernels::math::sin_cos_of_turn;
 use dvae_random::RowStreams;
 
 use crate::rows::{Image, each_image, warp};
-use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Rotation.
 ///
@@ -45,7 +45,7 @@ fn rotate(image: Image, degrees: f32, out: &mut [f32]) {
 }
 
 impl Corruption<4> for Rotation {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> CorruptedInput<4> {
         each_image(self.strength(), clean, draws, |image, out, angle, draws| {
             let [u] = draws.uniforms();
             rotate(image, angle * (2.0 * u - 1.0), out);

@@ -10,7 +10,7 @@ use dvae_random::{RowStream, RowStreams};
 use rayon::prelude::*;
 
 use crate::entries::levels;
-use crate::{Corrupted, Strength};
+use crate::{CorruptedInput, Strength};
 
 /// Damages every row by `damage(clean, damaged, level, draws)`, whose `damaged` is a copy of `clean`
 /// when it is called. Rows at the level that changes nothing stay as they are.
@@ -21,7 +21,7 @@ pub(crate) fn each_row<const D: usize>(
     clean: Tensor<D>,
     draws: &mut RowStreams,
     damage: impl Fn(&[f32], &mut [f32], f32, &mut RowStream) + Sync,
-) -> Corrupted<D> {
+) -> CorruptedInput<D> {
     let levels = levels(strength, clean.dims()[0], draws);
     let null = strength.scale.null as f32;
     let own = draws.branch();
@@ -42,11 +42,11 @@ pub(crate) fn damaged_rows<const D: usize>(
     clean: Tensor<D>,
     grain: usize,
     damage: impl Fn(usize, &[f32], &mut [f32], &mut [bool], f32) + Sync,
-) -> Corrupted<D> {
+) -> CorruptedInput<D> {
     let (shape, device) = (clean.shape(), clean.device());
     let entries = shape.num_elements();
     if entries == 0 || levels.iter().all(|&level| level == null) {
-        return Corrupted::unchanged(clean);
+        return CorruptedInput::unchanged(clean);
     }
     let (mut input, mut changed) = (vec![0.0; entries], vec![false; entries]);
     let row_len = entries / levels.len();
@@ -63,7 +63,7 @@ pub(crate) fn damaged_rows<const D: usize>(
         });
     });
     let input = Tensor::from_data(TensorData::new(input, shape.clone()), &device);
-    Corrupted { input, changed: Tensor::from_data(TensorData::new(changed, shape), &device) }
+    CorruptedInput { input, changed: Tensor::from_data(TensorData::new(changed, shape), &device) }
 }
 
 /// One image: planes of `height × width`, one for each channel.
@@ -112,7 +112,7 @@ pub(crate) fn each_image(
     clean: Tensor<4>,
     draws: &mut RowStreams,
     damage: impl Fn(Image, &mut [f32], f32, &mut RowStream) + Sync,
-) -> Corrupted<4> {
+) -> CorruptedInput<4> {
     let [_, channels, height, width] = clean.dims();
     each_row(strength, clean, draws, |clean, damaged, level, draws| {
         damage(Image { pixels: clean, channels, height, width }, damaged, level, draws);

@@ -4,17 +4,7 @@ use burn::tensor::Tensor;
 use dvae_random::RowStreams;
 
 use crate::entries::{Law, Noise, Value, each_entry};
-use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
-
-/// How often a replacement is salt (1) rather than pepper (0).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SaltLaw {
-    /// Salt and pepper equally often: Vincent et al. (2010), section 3.3.
-    Symmetric,
-    /// Salt with probability `ν` only, so that pepper prevails at small rates: what the published
-    /// code of Im et al. (2017) does.
-    MostlyPepper,
-}
+use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Salt-and-pepper noise on data in `[0, 1]`.
 ///
@@ -22,11 +12,22 @@ pub enum SaltLaw {
 /// x̃ᵢ = (1 − mᵢ) xᵢ + mᵢ sᵢ,   mᵢ ~ Bernoulli(ν),   sᵢ ~ Bernoulli(½ or ν) independently
 /// ```
 ///
-/// Both come from one uniform: salt where it is below `P(s = 1) ν`, pepper up to `ν`.
+/// Both come from one uniform: salt where it is below `P(s = 1) ν`, pepper up to `ν`. Salt and pepper are
+/// equally frequent, as in Vincent et al. (2010), "Stacked Denoising Autoencoders", section 3.3, unless
+/// [`mostly_pepper`](Self::mostly_pepper) says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SaltAndPepper {
     level: Level,
-    salt: SaltLaw,
+    salt: SaltRate,
+}
+
+/// How often a replacement is salt (1) rather than pepper (0).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SaltRate {
+    /// Half of the time.
+    Half,
+    /// With the probability `ν` of a replacement.
+    Level,
 }
 
 impl SaltAndPepper {
@@ -40,14 +41,20 @@ impl SaltAndPepper {
     };
 
     /// Replaces each entry with probability `rate`, in `[0, 1]`.
-    pub fn new(rate: impl Into<Level>, salt: SaltLaw) -> Result<Self, CorruptionError> {
-        Ok(Self { level: Self::SCALE.resolve(rate)?, salt })
+    pub fn new(rate: impl Into<Level>) -> Result<Self, CorruptionError> {
+        Ok(Self { level: Self::SCALE.resolve(rate)?, salt: SaltRate::Half })
+    }
+
+    /// The same with salt in a share `ν` of the replacements only, so that pepper prevails at small rates: what
+    /// the published code of Im et al. (2017), "Denoising Criterion for Variational Auto-Encoding Framework", does.
+    pub fn mostly_pepper(self) -> Self {
+        Self { salt: SaltRate::Level, ..self }
     }
 }
 
 #[derive(Clone, Copy)]
 struct Replace {
-    salt: SaltLaw,
+    salt: SaltRate,
 }
 
 impl Law for Replace {
@@ -56,8 +63,8 @@ impl Law for Replace {
     #[inline(always)]
     fn apply<V: Value>(self, x: V, rate: V, u: V) -> (V, V::Mask) {
         let salted = match self.salt {
-            SaltLaw::Symmetric => rate.clone().times(0.5),
-            SaltLaw::MostlyPepper => rate.clone() * rate.clone(),
+            SaltRate::Half => rate.clone().times(0.5),
+            SaltRate::Level => rate.clone() * rate.clone(),
         };
         let peppered = x.put(u.clone().below(rate.clone()), 0.0);
         (peppered.put(u.clone().below(salted), 1.0), u.below(rate))
@@ -66,7 +73,7 @@ impl Law for Replace {
 
 impl<const D: usize> Corruption<D> for SaltAndPepper {
     /// `changed`: the replaced entries, those that had the new value already among them.
-    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> Corrupted<D> {
+    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> CorruptedInput<D> {
         each_entry(Replace { salt: self.salt }, Corruption::<D>::strength(self), clean, draws)
     }
 
@@ -89,14 +96,14 @@ mod tests {
     fn replaces_what_is_drawn_by_salt_or_pepper() {
         let (clean, u) = ([0.3; 4], [0.05, 0.1, 0.2, 0.25]);
         let by = |salt| by_hand(Replace { salt }, 0.25, &clean, &u);
-        assert_eq!(by(SaltLaw::Symmetric), [1.0, 1.0, 0.0, 0.3]);
-        assert_eq!(by(SaltLaw::MostlyPepper), [1.0, 0.0, 0.0, 0.3]);
+        assert_eq!(by(SaltRate::Half), [1.0, 1.0, 0.0, 0.3]);
+        assert_eq!(by(SaltRate::Level), [1.0, 0.0, 0.0, 0.3]);
     }
 
     #[test]
     fn refuses_what_is_no_probability() {
         for rate in [-0.1, 1.1, f64::NAN] {
-            let error = SaltAndPepper::new(rate, SaltLaw::Symmetric).unwrap_err().to_string();
+            let error = SaltAndPepper::new(rate).unwrap_err().to_string();
             assert!(error.contains("rate") && error.contains(&rate.to_string()), "{error}");
         }
     }

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use dvae_random::RowStreams;
 
 use crate::rows::{Image, clip, each_image};
-use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// A change of color about each pixel's gray.
 ///
@@ -50,7 +50,7 @@ fn color(image: Image, factor: f32, out: &mut [f32]) {
 }
 
 impl Corruption<4> for Saturation {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> CorruptedInput<4> {
         each_image(self.strength(), clean, draws, |image, out, factor, _| {
             if image.channels == 3 {
                 color(image, factor, out);

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use burn::tensor::kind::Basic;
 use dvae_random::RowStreams;
 
-use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Each row is damaged by every process in turn, each on a stream of its own.
 #[derive(Debug)]
@@ -48,11 +48,12 @@ pub(crate) const WHOLE: Strength = Strength { level: Level::Fixed(1.0), scale: S
 
 impl<const D: usize, K: Basic + 'static> Corruption<D, K> for Sequence<D, K> {
     /// `changed`: what any of the processes touched.
-    fn corrupt(&self, clean: Tensor<D, K>, draws: &mut RowStreams) -> Corrupted<D, K> {
-        let mut whole = Corrupted::unchanged(clean);
+    fn corrupt(&self, clean: Tensor<D, K>, draws: &mut RowStreams) -> CorruptedInput<D, K> {
+        let mut whole = CorruptedInput::unchanged(clean);
         for process in &self.processes {
             let part = process.corrupt(whole.input, &mut draws.branch());
-            whole = Corrupted { input: part.input, changed: whole.changed.bool_or(part.changed) };
+            whole =
+                CorruptedInput { input: part.input, changed: whole.changed.bool_or(part.changed) };
         }
         whole
     }

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use dvae_random::RowStreams;
 
 use crate::rows::{Image, each_image, warp};
-use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Shear.
 ///
@@ -43,7 +43,7 @@ fn shear(image: Image, slope: f32, out: &mut [f32]) {
 }
 
 impl Corruption<4> for Shear {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> CorruptedInput<4> {
         each_image(self.strength(), clean, draws, |image, out, slope, draws| {
             let [u] = draws.uniforms();
             shear(image, slope * (2.0 * u - 1.0), out);

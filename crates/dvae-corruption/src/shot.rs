@@ -6,7 +6,7 @@ use dvae_random::{RowStream, RowStreams};
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::rows::{clip, each_row};
-use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Shot (Poisson) noise, for data in `[0, 1]`.
 ///
@@ -131,7 +131,7 @@ fn counts(means: &[f32; LANES], uniforms: &[f32; LANES]) -> [f32; LANES] {
 }
 
 impl<const D: usize> Corruption<D> for Shot {
-    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> Corrupted<D> {
+    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> CorruptedInput<D> {
         let strength = Corruption::<D>::strength(self);
         each_row(strength, clean, draws, |clean, out, gain, draws: &mut RowStream| {
             let mut uniforms = vec![0.0; clean.len()];

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use dvae_random::RowStreams;
 
 use crate::sequence::no_mask;
-use crate::{Corrupted, Corruption, CorruptionError, Level, Strength};
+use crate::{CorruptedInput, Corruption, CorruptionError, Level, Strength};
 
 /// The damaged rows with a mask beside them: axis 1 is twice as long.
 ///
@@ -23,7 +23,8 @@ pub struct ShowMask<const D: usize> {
 
 impl<const D: usize> ShowMask<D> {
     /// Shows what `process` touches; an error if rows have no axis 1, or if it shows a mask already.
-    pub fn new(process: Box<dyn Corruption<D>>) -> Result<Self, CorruptionError> {
+    pub fn new(process: impl Corruption<D> + 'static) -> Result<Self, CorruptionError> {
+        let process: Box<dyn Corruption<D>> = Box::new(process);
         if D < 2 {
             let event = vec![];
             let why = "a mask stands beside the entries of axis 1".into();
@@ -36,10 +37,10 @@ impl<const D: usize> ShowMask<D> {
 
 impl<const D: usize> Corruption<D> for ShowMask<D> {
     /// `input`: `[batch, 2 n, …]` of clean rows `[batch, n, …]`; `changed`: `[batch, n, …]`.
-    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> Corrupted<D> {
-        let Corrupted { input, changed } = self.process.corrupt(clean, draws);
+    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> CorruptedInput<D> {
+        let CorruptedInput { input, changed } = self.process.corrupt(clean, draws);
         let mask = changed.clone().float();
-        Corrupted { input: Tensor::cat(vec![input, mask], 1), changed }
+        CorruptedInput { input: Tensor::cat(vec![input, mask], 1), changed }
     }
 
     fn shows_mask(&self) -> bool {

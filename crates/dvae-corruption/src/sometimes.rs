@@ -2,10 +2,10 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::kind::Basic;
+use dvae_checks::within;
 use dvae_random::RowStreams;
 
-use crate::error::within;
-use crate::{Clean, Corrupted, Corruption, CorruptionError, Level, OneOf, Strength};
+use crate::{Clean, CorruptedInput, Corruption, CorruptionError, Level, OneOf, Strength};
 
 /// Each row is damaged with probability `p`, independently, and else left as it is.
 #[derive(Debug)]
@@ -17,16 +17,17 @@ impl<const D: usize, K: Basic> Sometimes<D, K> {
     /// Damages a row by `process` with `probability`, in `[0, 1]`.
     pub fn new(
         probability: f64,
-        process: Box<dyn Corruption<D, K>>,
+        process: impl Corruption<D, K> + 'static,
     ) -> Result<Self, CorruptionError> {
-        let p = within("probability", probability, [0.0, 1.0])?;
-        Ok(Self { mixture: OneOf::weighted(vec![process, Box::new(Clean)], &[p, 1.0 - p])? })
+        let p = within("probability", probability, 0.0..=1.0)?;
+        let either: Vec<Box<dyn Corruption<D, K>>> = vec![Box::new(process), Box::new(Clean)];
+        Ok(Self { mixture: OneOf::weighted(either, &[p, 1.0 - p])? })
     }
 }
 
 impl<const D: usize, K: Basic + 'static> Corruption<D, K> for Sometimes<D, K> {
     /// `changed`: as the process says, where a row meets it.
-    fn corrupt(&self, clean: Tensor<D, K>, draws: &mut RowStreams) -> Corrupted<D, K> {
+    fn corrupt(&self, clean: Tensor<D, K>, draws: &mut RowStreams) -> CorruptedInput<D, K> {
         self.mixture.corrupt(clean, draws)
     }
 

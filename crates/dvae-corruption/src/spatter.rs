@@ -5,7 +5,7 @@ use dvae_random::{RowStream, RowStreams};
 
 use crate::gaussian_blur::blur;
 use crate::rows::{Image, each_image};
-use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Bright drops.
 ///
@@ -68,7 +68,7 @@ fn field(image: Image, draws: &mut RowStream) -> Vec<f32> {
 }
 
 impl Corruption<4> for Spatter {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> CorruptedInput<4> {
         each_image(self.strength(), clean, draws, |image, out, share, draws| {
             let field = field(image, draws);
             splash(out, &field, share);

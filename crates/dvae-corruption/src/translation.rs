@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use dvae_random::RowStreams;
 
 use crate::rows::{Image, each_image, warp};
-use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// A shift.
 ///
@@ -44,7 +44,7 @@ fn shift(image: Image, [down, right]: [f32; 2], out: &mut [f32]) {
 }
 
 impl Corruption<4> for Translation {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> CorruptedInput<4> {
         each_image(self.strength(), clean, draws, |image, out, distance, draws| {
             let [v, u] = draws.uniforms::<2>().map(|u| distance * (2.0 * u - 1.0));
             shift(image, [v * image.height as f32, u * image.width as f32], out);

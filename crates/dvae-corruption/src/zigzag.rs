@@ -5,7 +5,7 @@ use dvae_kernels::math::sin_cos_of_turn;
 use dvae_random::RowStreams;
 
 use crate::rows::{Image, each_image};
-use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// A zigzag line through the image.
 ///
@@ -62,7 +62,7 @@ fn line(image: Image, [y, x, turn]: [f32; 3]) -> Vec<f32> {
 }
 
 impl Corruption<4> for Zigzag {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> CorruptedInput<4> {
         each_image(self.strength(), clean, draws, |image, out, opacity, draws| {
             let line = line(image, draws.uniforms());
             for plane in out.chunks_exact_mut(image.area()) {

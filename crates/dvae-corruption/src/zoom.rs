@@ -5,7 +5,7 @@ use dvae_kernels::math::{exp, ln};
 use dvae_random::RowStreams;
 
 use crate::rows::{Image, each_image, warp};
-use crate::{Corrupted, Corruption, CorruptionError, Level, Scale, Strength};
+use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// A change of scale.
 ///
@@ -44,7 +44,7 @@ fn zoom(image: Image, factor: f32, out: &mut [f32]) {
 }
 
 impl Corruption<4> for Zoom {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> CorruptedInput<4> {
         each_image(self.strength(), clean, draws, |image, out, factor, draws| {
             let [u] = draws.uniforms();
             zoom(image, exp(ln(factor) * (2.0 * u - 1.0)), out);

@@ -4,9 +4,9 @@
 
 use burn::tensor::{Bool, Device, Tensor};
 use dvae_corruption::{
-    Banding, Clean, Corrupted, Corruption, CorruptionConfig, DeadLines, DeadPixels, Level, Masking,
-    MotionBlur, Occlusion, OneOf, Part, Rotation, Sequence, Shear, Shot, ShowMask, Sometimes,
-    Translation, Zoom,
+    Banding, Clean, CorruptedInput, Corruption, CorruptionConfig, DeadLines, DeadPixels, Level,
+    Masking, MotionBlur, Occlusion, OneOf, Part, Rotation, Sequence, Shear, Shot, ShowMask,
+    Sometimes, Translation, Zoom,
 };
 use dvae_random::{Key, Purpose};
 
@@ -17,7 +17,7 @@ fn build(text: &str) -> Box<dyn Corruption<2>> {
     text.parse::<CorruptionConfig>().unwrap().build().unwrap()
 }
 
-fn corrupt_rows(process: &dyn Corruption<2>, clean: Tensor<2>, ids: &[u64]) -> Corrupted<2> {
+fn corrupt_rows(process: &dyn Corruption<2>, clean: Tensor<2>, ids: &[u64]) -> CorruptedInput<2> {
     process.corrupt(clean, &mut Key::new(11).purpose(Purpose::Corruption).epoch(2).rows(ids))
 }
 
@@ -29,7 +29,7 @@ fn gray(ids: &[u64]) -> Tensor<2> {
         .repeat_dim(1, WIDTH)
 }
 
-fn corrupt(text: &str) -> (Tensor<2>, Corrupted<2>) {
+fn corrupt(text: &str) -> (Tensor<2>, CorruptedInput<2>) {
     let ids: Vec<u64> = (0..ROWS).collect();
     (gray(&ids), corrupt_rows(&*build(text), gray(&ids), &ids))
 }
@@ -60,7 +60,7 @@ fn unclipped_gaussian_noise_has_mean_zero_and_variance_sigma_squared() {
 
 #[test]
 fn masking_erases_a_fraction_nu() {
-    let (_, Corrupted { input, changed }) = corrupt("masking:0.3");
+    let (_, CorruptedInput { input, changed }) = corrupt("masking:0.3");
     let erased = rate(changed);
     assert!((erased - 0.3).abs() < six_sigma(0.3, ENTRIES), "erased {erased}");
     assert_eq!(erased, rate(input.equal_elem(0.0)));
@@ -71,7 +71,7 @@ fn salt_follows_its_law_among_the_replaced() {
     for (text, replaced, salt) in
         [("salt-and-pepper:0.2", 0.2, 0.5), ("mostly-pepper:0.1", 0.1, 0.1)]
     {
-        let (_, Corrupted { input, changed }) = corrupt(text);
+        let (_, CorruptedInput { input, changed }) = corrupt(text);
         let changed = rate(changed);
         assert!((changed - replaced).abs() < six_sigma(replaced, ENTRIES), "{text}: {changed}");
         let salted = rate(input.equal_elem(1.0)) / changed;
@@ -84,7 +84,7 @@ fn salt_follows_its_law_among_the_replaced() {
 // a new value in every entry.
 #[test]
 fn a_mixture_damages_each_row_by_one_process_and_uses_all() {
-    let (_, Corrupted { input, changed }) = corrupt("mixed");
+    let (_, CorruptedInput { input, changed }) = corrupt("mixed");
     let share = |mask: Tensor<2, Bool>| -> Vec<f32> {
         mask.float().mean_dim(1).into_data().try_to_vec().unwrap()
     };
@@ -186,7 +186,7 @@ fn additive_and_multiplicative_noise_follows_its_law() {
 
 #[test]
 fn dropout_keeps_the_mean() {
-    let (clean, Corrupted { input, .. }) = corrupt("dropout:0.3");
+    let (clean, CorruptedInput { input, .. }) = corrupt("dropout:0.3");
     let erased = rate(input.clone().equal_elem(0.0));
     assert!((erased - 0.3).abs() < six_sigma(0.3, ENTRIES), "erased {erased}");
     // Each entry is at most 0.5 / 0.7, or 0: six standard deviations of the mean.
@@ -299,7 +299,7 @@ fn a_sequence_damages_again_with_noise_of_its_own() {
     let sequence = Sequence::new(vec![part(0.125), part(0.75)]).unwrap();
     let ids: Vec<u64> = (0..ROWS).collect();
     let rows = Tensor::<2>::full([ROWS as usize, WIDTH], 0.5, &Device::flex());
-    let Corrupted { input, changed } = corrupt_rows(&sequence, rows, &ids);
+    let CorruptedInput { input, changed } = corrupt_rows(&sequence, rows, &ids);
     for (value, share) in [(0.5, 0.25), (0.125, 0.25), (0.75, 0.5)] {
         let got = rate(input.clone().equal_elem(value));
         assert!((got - share).abs() < six_sigma(share, ENTRIES), "{value}: {got}");
@@ -312,9 +312,9 @@ fn a_sequence_damages_again_with_noise_of_its_own() {
 fn a_part_is_damaged_and_the_rest_stays() {
     let ids = [3, 4];
     let clean = Tensor::<4>::full([2, 3, 4, 5], 0.5, &Device::flex());
-    let part = Part::new(Box::new(Masking::new(1.0).unwrap())).unwrap().channels(&[2, 0]).unwrap();
+    let part = Part::new(Masking::new(1.0).unwrap()).unwrap().channels(&[2, 0]).unwrap();
     let part = part.region(1..3, None).unwrap();
-    let Corrupted { input, changed } = part.corrupt(clean, &mut Key::new(1).rows(&ids));
+    let CorruptedInput { input, changed } = part.corrupt(clean, &mut Key::new(1).rows(&ids));
     let input: Vec<f32> = input.into_data().try_to_vec().unwrap();
     let changed: Vec<bool> = changed.into_data().iter::<bool>().collect();
     for (i, (value, changed)) in input.iter().zip(changed).enumerate() {
@@ -344,7 +344,7 @@ fn a_mask_stands_beside_what_it_is_the_mask_of() {
     let masking = Masking::new(0.3).unwrap().fill(0.5).unwrap();
     let plain = corrupt_rows(&masking, gray(&ids), &ids);
     let shown = ShowMask::new(Box::new(masking)).unwrap();
-    let Corrupted { input, changed } = corrupt_rows(&shown, gray(&ids), &ids);
+    let CorruptedInput { input, changed } = corrupt_rows(&shown, gray(&ids), &ids);
     assert_eq!(input.dims(), [ROWS as usize, 2 * WIDTH]);
     let [values, mask] = [0, WIDTH].map(|start| input.clone().narrow(1, start, WIDTH).into_data());
     assert_eq!(values, plain.input.into_data());
@@ -361,7 +361,7 @@ fn a_mask_stands_beside_what_it_is_the_mask_of() {
 #[test]
 fn a_mask_is_shown_by_the_outermost_process() {
     let shown = || -> Box<dyn Corruption<4>> {
-        Box::new(ShowMask::new(Box::new(Masking::new(0.3).unwrap())).unwrap())
+        Box::new(ShowMask::new(Masking::new(0.3).unwrap()).unwrap())
     };
     for error in [
         Sequence::new(vec![Box::new(Clean), shown()]).unwrap_err(),

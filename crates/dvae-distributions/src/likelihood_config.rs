@@ -159,7 +159,9 @@ impl LikelihoodConfig {
                 at_least("components", *components, 1)?;
                 scale("min_scale", *min_scale)?;
             }
-            Self::Categorical { classes } => at_least("classes", *classes, 2)?,
+            Self::Categorical { classes } => {
+                at_least("classes", *classes, 2)?;
+            }
             Self::NegativeBinomial { min_inverse_dispersion }
             | Self::ZeroInflatedNegativeBinomial { min_inverse_dispersion } => {
                 scale("min_inverse_dispersion", *min_inverse_dispersion)?;

@@ -263,7 +263,7 @@ fn what_is_out_of_range_is_named() {
         (L::StudentT { min_scale: 0.1, min_degrees: 0.0 }, "`min_degrees`"),
         (
             L::DiscretizedLogistic { levels: 1, components: 1, min_scale: 0.1 },
-            "`levels` must lie in [2,",
+            "`levels` must be between 2 and",
         ),
         (L::DiscretizedLogistic { levels: 8, components: 0, min_scale: 0.1 }, "`components`"),
         (L::Categorical { classes: 1 }, "`classes`"),

@@ -78,7 +78,7 @@ pub use host::{on_host, with_values};
 pub use latent::{kl_to_standard_normal, reparameterize};
 pub use laws::Law;
 pub use layers::{Activation, conv_transpose2d, conv2d, linear};
-pub use norm::{ClipError, GlobalNormClip, gradient_norm, weight_norm};
+pub use norm::{GlobalNormClip, gradient_norm, weight_norm};
 pub use sgd::Sgd;
 pub use special::{digamma, ln_gamma};
 pub use switch::{enabled, set_enabled};

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
+use dvae_checks::{RangeError, positive};
 
 /// Whether parameter and gradient are where the fused step runs: on the plain device.
 #[cfg(feature = "flex")]
@@ -27,7 +28,7 @@ pub(crate) fn is_fused<const D: usize>(parameter: &Tensor<D>, gradient: &Tensor<
 /// let optimizer = Adam { clip: Some(clip.clone()), ..Adam::default() }.init();
 /// // In the loop: clip.measure(&model, &gradients); model = optimizer.step(rate, model, gradients);
 /// # _ = optimizer;
-/// # Ok::<(), dvae_kernels::ClipError>(())
+/// # Ok::<(), dvae_checks::RangeError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct GlobalNormClip {
@@ -38,10 +39,8 @@ pub struct GlobalNormClip {
 
 impl GlobalNormClip {
     /// Lets no norm above `max_norm` through, which must be finite and above 0.
-    pub fn new(max_norm: f64) -> Result<Self, ClipError> {
-        if !(max_norm > 0.0 && max_norm.is_finite()) {
-            return Err(ClipError { max_norm });
-        }
+    pub fn new(max_norm: f64) -> Result<Self, RangeError> {
+        let max_norm = positive("max_norm", max_norm)?;
         Ok(Self { max_norm, factor: Arc::new(AtomicU32::new(1f32.to_bits())) })
     }
 
@@ -67,13 +66,6 @@ pub(crate) fn clipped<const D: usize>(
         Some(clip) => gradient * clip.factor(),
         None => gradient,
     }
-}
-
-/// A norm that gradients cannot be clipped to.
-#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-#[error("`max_norm` must be finite and above 0, but is {max_norm}")]
-pub struct ClipError {
-    max_norm: f64,
 }
 
 #[cfg(feature = "flex")]

@@ -1,12 +1,12 @@
 //! What becomes of the KL term.
 
 use burn::tensor::Tensor;
+use dvae_checks::{RangeError, non_negative, within};
 use dvae_distributions::{Encoding, Kl, Prior};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::dip::{DipType, dip};
-use crate::error::{count, weight};
 use crate::mmd::{MmdKernel, mmd};
 use crate::objective::mean_over_draws;
 use crate::total_correlation::KlDecomposition;
@@ -114,18 +114,18 @@ impl KlTerm {
         }
     }
 
-    pub(crate) fn check(&self) -> Result<(), LossError> {
+    pub(crate) fn check(&self) -> Result<(), RangeError> {
         let weights = |weights: &[(&'static str, f64)]| {
-            weights.iter().try_for_each(|(name, value)| weight(name, *value).map(|_| ()))
+            weights.iter().try_for_each(|&(name, value)| non_negative(name, value).map(|_| ()))
         };
         match self {
             Self::Weighted { beta } => beta.check("kl.beta"),
             Self::FreeBits { nats, group } => {
-                weight("kl.nats", *nats)?;
-                count("kl.group", *group, 1 << 24)
+                non_negative("kl.nats", *nats)?;
+                within("kl.group", *group, 1..=1 << 24).map(|_| ())
             }
             Self::Capacity { gamma, nats } => {
-                weight("kl.gamma", *gamma)?;
+                non_negative("kl.gamma", *gamma)?;
                 nats.check("kl.nats")
             }
             Self::TotalCorrelation { alpha, beta, gamma } => {
@@ -134,7 +134,7 @@ impl KlTerm {
             Self::Mmd { alpha, lambda, .. } => {
                 // 1 − α and α + λ − 1 are the weights.
                 weights(&[("1 - kl.alpha", 1.0 - alpha), ("kl.lambda", *lambda)])?;
-                weight("kl.alpha + kl.lambda - 1", alpha + lambda - 1.0).map(|_| ())
+                non_negative("kl.alpha + kl.lambda - 1", alpha + lambda - 1.0).map(|_| ())
             }
             Self::Dip { off_diagonal, diagonal, .. } => {
                 weights(&[("kl.off_diagonal", *off_diagonal), ("kl.diagonal", *diagonal)])

@@ -1,13 +1,13 @@
 //! What training maximizes, and how.
 
 use burn::tensor::Tensor;
+use dvae_checks::{non_negative, within};
 use dvae_distributions::Encoding;
 use dvae_kernels::log_sum_exp;
 use dvae_random::RowStreams;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{count, weight};
 use crate::{Elbo, KlTerm, LossError};
 
 /// An objective: a bound, how its gradient is estimated, and what is done to its terms.
@@ -150,10 +150,10 @@ impl Emphasis {
 impl Objective {
     /// An error naming what is out of range, or what cannot be combined and why.
     pub fn check(&self) -> Result<(), LossError> {
-        count("corruptions", self.corruptions, 1 << 16)?;
-        count("latents", self.latents, 1 << 20)?;
-        weight("emphasis.changed", self.emphasis.changed)?;
-        weight("emphasis.unchanged", self.emphasis.unchanged)?;
+        within("corruptions", self.corruptions, 1..=1 << 16)?;
+        within("latents", self.latents, 1..=1 << 20)?;
+        non_negative("emphasis.changed", self.emphasis.changed)?;
+        non_negative("emphasis.unchanged", self.emphasis.unchanged)?;
         self.kl.check()?;
         match self.refusal() {
             Some((first, second, reason)) => Err(LossError::Combination { first, second, reason }),

@@ -2,14 +2,13 @@
 
 use std::f64::consts::PI;
 use std::fmt;
+use std::ops::Bound::{Excluded, Included};
 
+use dvae_checks::{RangeError, non_negative, within};
 use schemars::JsonSchema;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-use crate::LossError;
-use crate::error::{count, weight};
 
 /// A value over the steps of a training.
 ///
@@ -111,27 +110,25 @@ impl Schedule {
     }
 
     /// An error naming what is out of range.
-    pub(crate) fn check(self, name: &'static str) -> Result<(), LossError> {
-        let share = |name, value: f64| {
-            if !(value > 0.0 && value <= 1.0) {
-                return Err(LossError::Share { name, value });
-            }
-            Ok(())
-        };
+    pub(crate) fn check(self, name: &'static str) -> Result<(), RangeError> {
+        let share = |name, value| within(name, value, (Excluded(0.0), Included(1.0)));
         match self {
-            Self::Constant(value) => weight(name, value).map(|_| ()),
+            Self::Constant(value) => {
+                non_negative(name, value)?;
+            }
             Self::Linear(WarmUp { from, to, until }) | Self::Cosine(WarmUp { from, to, until }) => {
-                weight(name, from)?;
-                weight(name, to)?;
-                share("until", until)
+                non_negative(name, from)?;
+                non_negative(name, to)?;
+                share("until", until)?;
             }
             Self::Cyclical { from, to, cycles, rise } => {
-                weight(name, from)?;
-                weight(name, to)?;
-                count("cycles", cycles, 1_000_000)?;
-                share("rise", rise)
+                non_negative(name, from)?;
+                non_negative(name, to)?;
+                within("cycles", cycles, 1..=1_000_000)?;
+                share("rise", rise)?;
             }
         }
+        Ok(())
     }
 }
 
@@ -219,9 +216,12 @@ mod tests {
     #[test]
     fn what_is_out_of_range_is_named() {
         let error = |schedule: Schedule| schedule.check("beta").unwrap_err().to_string();
-        assert!(error(Schedule::Constant(f64::NAN)).contains("`beta` is a weight"));
+        assert!(
+            error(Schedule::Constant(f64::NAN))
+                .contains("`beta` must be finite and at least 0, but is NaN")
+        );
         let warm_up = WarmUp { from: 0.0, to: 1.0, until: 1.5 };
-        assert!(error(Schedule::Linear(warm_up)).contains("`until` is a share of the training"));
+        assert!(error(Schedule::Linear(warm_up)).contains("`until` must be above 0 and at most 1"));
         let cyclical = Schedule::Cyclical { from: 0.0, to: 1.0, cycles: 0, rise: 0.5 };
         assert!(error(cyclical).contains("`cycles`"));
     }

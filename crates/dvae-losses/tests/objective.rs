@@ -182,7 +182,7 @@ fn what_is_out_of_range_is_named() {
     assert!(error.contains("`corruptions` must be between 1 and"), "{error}");
     let emphasis = Emphasis { changed: f64::NAN, unchanged: 1.0 };
     let error = Objective { emphasis, ..Objective::default() }.check().unwrap_err().to_string();
-    assert!(error.contains("`emphasis.changed` is a weight"), "{error}");
+    assert!(error.contains("`emphasis.changed` must be finite and at least 0"), "{error}");
 }
 
 #[test]

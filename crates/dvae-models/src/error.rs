@@ -1,19 +1,15 @@
 //! What can be wrong with a model's configuration.
 
+use dvae_checks::{RangeError, within};
 use dvae_distributions::DistributionError;
 
 /// Why a model could not be built.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
-    /// A size out of range.
-    #[error("`{name}` must be between 1 and {LARGEST}, but is {value}")]
-    Size {
-        /// The parameter.
-        name: &'static str,
-        /// What it was given.
-        value: usize,
-    },
+    /// A size out of its range.
+    #[error(transparent)]
+    Range(#[from] RangeError),
     /// Two neighboring layers that are too wide together.
     #[error("widths of {inputs} and {outputs} make more than {HEAVIEST} weights in one layer")]
     Weights {
@@ -47,11 +43,8 @@ const LARGEST: usize = 1 << 24;
 const HEAVIEST: usize = 1 << 30;
 
 /// An error naming `name` if one of `sizes` is out of range.
-pub(crate) fn sizes(name: &'static str, sizes: &[usize]) -> Result<(), ModelError> {
-    match sizes.iter().find(|size| !(1..=LARGEST).contains(*size)) {
-        Some(&value) => Err(ModelError::Size { name, value }),
-        None => Ok(()),
-    }
+pub(crate) fn sizes(name: &'static str, sizes: &[usize]) -> Result<(), RangeError> {
+    sizes.iter().try_for_each(|&size| within(name, size, 1..=LARGEST).map(|_| ()))
 }
 
 /// An error if fully connected layers of these widths would be too heavy.

@@ -1,5 +1,8 @@
 //! How a run is trained.
 
+use std::ops::Bound::Excluded;
+
+use dvae_checks::{positive, within};
 use dvae_losses::Objective;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -117,9 +120,7 @@ impl TrainConfig {
             ("checkpoint", self.checkpoint.count()),
             ("keep", self.keep),
         ] {
-            if value == 0 || value > u32::MAX as usize {
-                return Err(TrainError::Count { name, value });
-            }
+            within(name, value, 1..=u32::MAX as usize)?;
         }
         self.optimizer.check()?;
         self.learning_rate.check()?;
@@ -127,37 +128,13 @@ impl TrainConfig {
             positive("max_gradient_norm", value)?;
         }
         if let Some(decay) = self.ema {
-            share("ema", decay)?;
+            within("ema", decay, (Excluded(0.0), Excluded(1.0)))?;
         }
         if let Some(early_stopping) = self.early_stopping {
             early_stopping.check()?;
         }
         Ok(self.objective.check()?)
     }
-}
-
-/// An error unless `value` is finite and above 0; NaN is neither.
-pub(crate) fn positive(name: &'static str, value: f64) -> Result<(), TrainError> {
-    if !(value > 0.0 && value.is_finite()) {
-        return Err(TrainError::Positive { name, value });
-    }
-    Ok(())
-}
-
-/// An error unless `value` is finite and at least 0.
-pub(crate) fn not_negative(name: &'static str, value: f64) -> Result<(), TrainError> {
-    if !(value >= 0.0 && value.is_finite()) {
-        return Err(TrainError::NotNegative { name, value });
-    }
-    Ok(())
-}
-
-/// An error unless `value` is in `(0, 1)`.
-pub(crate) fn share(name: &'static str, value: f64) -> Result<(), TrainError> {
-    if !(value > 0.0 && value < 1.0) {
-        return Err(TrainError::Share { name, value });
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,10 +1,8 @@
 //! When training ends before its last epoch, and which weights were the best.
 
+use dvae_checks::{RangeError, non_negative, within};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use crate::TrainError;
-use crate::config::not_negative;
 
 /// Ends training when the bound on held-out rows, with corrupted input, no longer improves.
 ///
@@ -21,11 +19,10 @@ pub struct EarlyStopping {
 }
 
 impl EarlyStopping {
-    pub(crate) fn check(self) -> Result<(), TrainError> {
-        if self.patience == 0 {
-            return Err(TrainError::Count { name: "early_stopping.patience", value: 0 });
-        }
-        not_negative("early_stopping.improvement", self.improvement)
+    pub(crate) fn check(self) -> Result<(), RangeError> {
+        within("early_stopping.patience", self.patience, 1..)?;
+        non_negative("early_stopping.improvement", self.improvement)?;
+        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use dvae_checks::RangeError;
 use dvae_corruption::CorruptionError;
 use dvae_data::DataError;
 use dvae_distributions::Support;
@@ -11,55 +12,9 @@ use dvae_losses::LossError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
-    /// A count out of range.
-    #[error("`{name}` must be between 1 and {}, but is {value}", u32::MAX)]
-    Count {
-        /// The parameter.
-        name: &'static str,
-        /// What it was given.
-        value: usize,
-    },
-    /// A number that is negative, 0, infinite, or NaN.
-    #[error("`{name}` must be finite and above 0, but is {value}")]
-    Positive {
-        /// The parameter.
-        name: &'static str,
-        /// What it was given.
-        value: f64,
-    },
-    /// A number that is negative, infinite, or NaN.
-    #[error("`{name}` must be finite and at least 0, but is {value}")]
-    NotNegative {
-        /// The parameter.
-        name: &'static str,
-        /// What it was given.
-        value: f64,
-    },
-    /// A number that is not in `(0, 1)`.
-    #[error("`{name}` must be above 0 and below 1, but is {value}")]
-    Share {
-        /// The parameter.
-        name: &'static str,
-        /// What it was given.
-        value: f64,
-    },
-    /// The decay of a mean that is not in `[0, 1)`.
-    #[error("`{name}` must be at least 0 and below 1, but is {value}")]
-    Decay {
-        /// The parameter.
-        name: &'static str,
-        /// What it was given.
-        value: f64,
-    },
-    /// A warm-up that takes all of the training, or more.
-    #[error(
-        "`learning_rate.warm_up` is a share of the training, at least 0 and below 1, but is {value}: \
-         a warm-up longer than the training never ends"
-    )]
-    WarmUp {
-        /// What it was given.
-        value: f64,
-    },
+    /// A setting out of its range, or NaN.
+    #[error(transparent)]
+    Range(#[from] RangeError),
     /// Nesterov's step without momentum.
     #[error("`optimizer.nesterov` needs a momentum: set `optimizer.momentum` above 0, to 0.9 say")]
     Nesterov,

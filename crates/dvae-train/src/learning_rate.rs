@@ -2,14 +2,13 @@
 
 use std::f64::consts::PI;
 use std::fmt;
+use std::ops::Bound::{Excluded, Included};
 
+use dvae_checks::{RangeError, positive, within};
 use schemars::JsonSchema;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-
-use crate::TrainError;
-use crate::config::positive;
 
 /// A learning rate over the steps of a training.
 ///
@@ -109,27 +108,21 @@ impl LearningRate {
         }
     }
 
-    pub(crate) fn check(self) -> Result<(), TrainError> {
+    pub(crate) fn check(self) -> Result<(), RangeError> {
         positive("learning_rate.rate", self.rate)?;
-        if !(self.warm_up >= 0.0 && self.warm_up < 1.0) {
-            let value = self.warm_up;
-            return Err(TrainError::WarmUp { value });
-        }
+        within("learning_rate.warm_up", self.warm_up, 0.0..1.0)?;
         match self.decay {
-            Decay::Constant => Ok(()),
-            Decay::Cosine { to } => positive("learning_rate.decay.cosine.to", to),
+            Decay::Constant => {}
+            Decay::Cosine { to } => {
+                positive("learning_rate.decay.cosine.to", to)?;
+            }
             Decay::Step { factor, epochs } => {
-                if !(factor > 0.0 && factor <= 1.0) {
-                    let name = "learning_rate.decay.step.factor";
-                    return Err(TrainError::Share { name, value: factor });
-                }
-                if epochs == 0 {
-                    let name = "learning_rate.decay.step.epochs";
-                    return Err(TrainError::Count { name, value: epochs });
-                }
-                Ok(())
+                let share = (Excluded(0.0), Included(1.0));
+                within("learning_rate.decay.step.factor", factor, share)?;
+                within("learning_rate.decay.step.epochs", epochs, 1..)?;
             }
         }
+        Ok(())
     }
 }
 
@@ -238,7 +231,10 @@ mod tests {
         let end = error(LearningRate::cosine(0.1, -0.1));
         assert!(end.starts_with("`learning_rate.decay.cosine.to`"), "{end}");
         let long = LearningRate { warm_up: 1.5, ..LearningRate::default() };
-        assert!(error(long).contains("a warm-up longer than the training"));
+        assert!(
+            error(long)
+                .contains("`learning_rate.warm_up` must be at least 0 and below 1, but is 1.5")
+        );
         let decay = Decay::Step { factor: 0.5, epochs: 0 };
         assert!(error(LearningRate { decay, ..LearningRate::default() }).contains("step.epochs"));
     }

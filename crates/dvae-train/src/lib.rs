@@ -28,8 +28,8 @@
 //! let config = MlpVaeConfig { hidden: vec![32], ..MlpVaeConfig::new(train.event(), 4) };
 //! let model = config.init(Key::new(1).purpose(Purpose::Weights), &device)?;
 //! let training = TrainConfig { epochs: 1, ..TrainConfig::default() };
-//! let trainer = Trainer::<4, _>::new(model, Box::new(Masking::new(0.5)?), training, &device)?;
-//! let model = trainer.fit(&train, &held_out, &mut [])?.model;
+//! let trainer = Trainer::<4, _>::new(model, Masking::new(0.5)?, training, &device)?;
+//! let model = trainer.fit(&train, &held_out)?.model;
 //! let cleaned = model.denoise(held_out.gather::<4>(&held_out.ids()[..3], &device));
 //! assert_eq!(cleaned.dims(), [3, 1, 28, 28]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())

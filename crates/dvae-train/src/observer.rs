@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,20 @@ use crate::{Evaluation, MeanElbo, TrainError};
 pub trait Observer: Send {
     /// Called at each event, in order. An error stops the run after its last checkpoint.
     fn observe(&mut self, event: &Event) -> Result<(), TrainError>;
+}
+
+impl<O: Observer + ?Sized> Observer for Box<O> {
+    fn observe(&mut self, event: &Event) -> Result<(), TrainError> {
+        (**self).observe(event)
+    }
+}
+
+/// An observer that is read after the run.
+impl<O: Observer + ?Sized> Observer for Arc<Mutex<O>> {
+    fn observe(&mut self, event: &Event) -> Result<(), TrainError> {
+        // What a panic elsewhere left behind is still there to be read.
+        self.lock().unwrap_or_else(PoisonError::into_inner).observe(event)
+    }
 }
 
 /// What happens in a run.

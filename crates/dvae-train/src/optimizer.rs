@@ -1,12 +1,14 @@
 //! Which optimizer takes the steps.
 
+use std::ops::Bound::{Excluded, Unbounded};
+
 use burn::optim::ModuleOptimizer;
+use dvae_checks::within_single;
 use dvae_kernels::{Adam, AdamW, GlobalNormClip, Sgd};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
-use crate::config::{not_negative, positive};
 
 /// An optimizer, with PyTorch's defaults.
 ///
@@ -110,31 +112,25 @@ impl OptimizerConfig {
 
     /// Looks at settings as the optimizer sees them: in single precision.
     pub(crate) fn check(self) -> Result<(), TrainError> {
-        let single = |value: f64| f64::from(value as f32);
-        let positive = |name, value| positive(name, single(value));
-        let not_negative = |name, value| not_negative(name, single(value));
-        let below_one = |name, value: f64| {
-            if !(0.0..1.0).contains(&single(value)) {
-                return Err(TrainError::Decay { name, value });
-            }
-            Ok(())
-        };
+        let below_one = |name, value| within_single(name, value, 0.0..1.0);
+        let not_negative = |name, value| within_single(name, value, 0.0..);
         match self {
             Self::Adam { beta_1, beta_2, epsilon, weight_decay }
             | Self::AdamW { beta_1, beta_2, epsilon, weight_decay } => {
                 below_one("optimizer.beta_1", beta_1)?;
                 below_one("optimizer.beta_2", beta_2)?;
-                positive("optimizer.epsilon", epsilon)?;
-                not_negative("optimizer.weight_decay", weight_decay)
+                within_single("optimizer.epsilon", epsilon, (Excluded(0.0), Unbounded))?;
+                not_negative("optimizer.weight_decay", weight_decay)?;
             }
             Self::Sgd { momentum, nesterov, weight_decay } => {
                 below_one("optimizer.momentum", momentum)?;
                 if nesterov && momentum == 0.0 {
                     return Err(TrainError::Nesterov);
                 }
-                not_negative("optimizer.weight_decay", weight_decay)
+                not_negative("optimizer.weight_decay", weight_decay)?;
             }
         }
+        Ok(())
     }
 }
 

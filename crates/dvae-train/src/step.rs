@@ -2,7 +2,7 @@
 
 use burn::tensor::kind::Basic;
 use burn::tensor::{Bool, Float, Tensor};
-use dvae_corruption::{Corrupted, Corruption};
+use dvae_corruption::{CorruptedInput, Corruption};
 use dvae_distributions::{Encoding, Inference, Likelihood, Posterior};
 use dvae_kernels::log_sum_exp;
 use dvae_losses::{
@@ -96,7 +96,7 @@ pub(crate) struct CorruptedBatch<const D: usize, K: Basic = Float> {
     /// Which entries were observed; all, if nothing.
     observed: Option<Tensor<D, Bool>>,
     /// Draws of `x̃`.
-    corrupted: Vec<Corrupted<D, K>>,
+    corrupted: Vec<CorruptedInput<D, K>>,
 }
 
 impl<const D: usize, K: Basic> CorruptedBatch<D, K> {
@@ -124,7 +124,7 @@ impl<const D: usize, K: Basic> CorruptedBatch<D, K> {
         let observed = observed.map(Tensor::<D, Bool>::float);
         let mut targets = Vec::with_capacity(corrupted.len());
         let mut inferred = Vec::with_capacity(corrupted.len());
-        for Corrupted { input, changed } in corrupted {
+        for CorruptedInput { input, changed } in corrupted {
             let encoding = model.encode(input);
             let draws = (0..objective.latents).map(|_| encoding.infer(latent)).collect();
             let emphasis = emphasis(objective.emphasis, &changed, observed.as_ref());

@@ -27,7 +27,7 @@ static WHOLE: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
         TrainConfig { epochs: 1, batch_size: 10, ema: Some(0.9), ..TrainConfig::default() };
     let process = Box::new(Masking::new(0.5).unwrap());
     let trainer = Trainer::<2, _>::new(model(), process, config, &Device::flex()).unwrap();
-    trainer.checkpoints(folder.path()).fit(&rows, &rows, &mut []).unwrap();
+    trainer.checkpoints(folder.path()).fit(&rows, &rows).unwrap();
     let checkpoint = folder.path().join("step-00000001");
     let weights = folder.path().join("a.safetensors");
     save_weights(&weights, &model(), "a = 1").unwrap();

@@ -78,7 +78,7 @@ fn run_for(
     };
     let trainer = Trainer::new(model, corruption, training, &device()).unwrap();
     let reports = Reports::default();
-    let model = trainer.fit(train, held_out, &mut [Box::new(reports.clone())]).unwrap().model;
+    let model = trainer.observe(reports.clone()).fit(train, held_out).unwrap().model;
     let reports = reports.all();
     Run { model, reports }
 }

@@ -19,7 +19,7 @@ fn rows_that_the_likelihood_is_not_for_are_refused_before_anything_is_trained() 
         let model = config.init(Key::new(1), &Device::flex()).unwrap();
         let trainer =
             Trainer::<2, _>::new(model, Box::new(Clean), config_of_one(), &Device::flex());
-        trainer.unwrap().fit(&rows, &rows, &mut []).map(|_| ()).map_err(|error| error.to_string())
+        trainer.unwrap().fit(&rows, &rows).map(|_| ()).map_err(|error| error.to_string())
     };
     let gray = vec![0.0, 0.5, 1.0, 0.25];
     train_on(LikelihoodConfig::Bernoulli {}, gray.clone()).unwrap();
@@ -46,7 +46,7 @@ fn a_model_that_the_objective_is_not_for_is_refused_before_anything_is_trained()
         let config = TrainConfig { objective, ..config_of_one() };
         let trainer = Trainer::<4, _>::new(model, Box::new(Clean), config, &Device::flex());
         let trainer = trainer.map_err(|error| error.to_string())?;
-        trainer.fit(&rows, &rows, &mut []).map(|_| ()).map_err(|error| error.to_string())
+        trainer.fit(&rows, &rows).map(|_| ()).map_err(|error| error.to_string())
     };
     let flow = PosteriorConfig::Planar { flows: 1 };
     let landing = Objective { estimator: Estimator::StickingTheLanding, ..Objective::default() };

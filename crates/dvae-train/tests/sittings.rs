@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
-use dvae_corruption::{Corrupted, Corruption, CorruptionConfig, CorruptionError, Level, Strength};
+use dvae_corruption::{
+    CorruptedInput, Corruption, CorruptionConfig, CorruptionError, Level, Strength,
+};
 use dvae_data::{Dataset, fashion_mnist};
 use dvae_losses::{KlTerm, Objective, Schedule, WarmUp};
 use dvae_models::{MlpVae, MlpVaeConfig};
@@ -96,8 +98,8 @@ fn fit(
     let interrupt = Interrupt::new();
     let step = interrupt_after.unwrap_or(usize::MAX);
     let after = After { step, interrupt: interrupt.clone() };
-    let observers: &mut [Box<dyn Observer>] = &mut [Box::new(reports.clone()), Box::new(after)];
-    let trained = trainer.interrupt(interrupt).fit(&train, &validation, observers).unwrap();
+    let trainer = trainer.interrupt(interrupt).observe(reports.clone()).observe(after);
+    let trained = trainer.fit(&train, &validation).unwrap();
     let mut reports = reports.all();
     for report in &mut reports {
         report.seconds = 0.0;
@@ -170,7 +172,7 @@ impl fmt::Debug for AfterBatches {
 }
 
 impl Corruption<4> for AfterBatches {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> CorruptedInput<4> {
         if self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.interrupt.set();
         }
@@ -206,7 +208,7 @@ fn a_wish_to_stop_at_any_time_is_answered_with_a_checkpoint() {
             Trainer::new(model(), Box::new(process), config.clone(), &Device::flex()).unwrap();
         let (train, validation) = rows();
         let first = first.checkpoints(folder.path()).interrupt(interrupt);
-        let first = first.fit(&train, &validation, &mut []).unwrap();
+        let first = first.fit(&train, &validation).unwrap();
         assert_eq!(first.end, End::Interrupted, "{batches}");
         let (second, reports) = fit(trainer(&config).resume(folder.path()).unwrap(), None);
         assert_eq!(reports, expected, "{batches}");
@@ -331,7 +333,7 @@ fn a_resume_under_another_description_is_refused_with_the_line_that_differs() {
     fit(described("a = 1\nactivation = \"relu\"").checkpoints(folder.path()).until(1), None);
     let (train, validation) = rows();
     let other = described("a = 1\nactivation = \"silu\"").resume(folder.path()).unwrap();
-    let error = other.fit(&train, &validation, &mut []).unwrap_err().to_string();
+    let error = other.fit(&train, &validation).unwrap_err().to_string();
     let expected = "with configuration activation = \"relu\", not activation = \"silu\"";
     assert!(error.contains(expected), "{error}");
 }

@@ -11,7 +11,7 @@ use std::sync::Mutex;
 
 use burn::tensor::{Device, Tensor};
 use dvae_corruption::{
-    Clean, Corrupted, Corruption, CorruptionConfig, CorruptionError, Level, Masking, ShowMask,
+    Clean, CorruptedInput, Corruption, CorruptionConfig, CorruptionError, Level, Masking, ShowMask,
     Strength,
 };
 use dvae_data::{Dataset, fashion_mnist};
@@ -19,8 +19,8 @@ use dvae_losses::Objective;
 use dvae_models::{MlpVae, MlpVaeConfig, Vae};
 use dvae_random::{Key, Purpose, RowStreams};
 use dvae_train::{
-    BatchNoise, JsonLines, LearningRate, Observer, Report, TrainConfig, TrainError, Trainer,
-    denoising_elbo, evaluate, load_checkpoint,
+    BatchNoise, JsonLines, LearningRate, Report, TrainConfig, TrainError, Trainer, denoising_elbo,
+    evaluate, load_checkpoint,
 };
 use reports::Reports;
 
@@ -65,7 +65,7 @@ fn bits(model: &MlpVae) -> Vec<u8> {
 fn fit(trainer: Trainer<4, MlpVae>) -> (MlpVae, Vec<Report>) {
     let (train, validation) = rows();
     let reports = Reports::default();
-    let model = trainer.fit(&train, &validation, &mut [Box::new(reports.clone())]).unwrap().model;
+    let model = trainer.observe(reports.clone()).fit(&train, &validation).unwrap().model;
     let reports = reports.all();
     (model, reports)
 }
@@ -83,10 +83,10 @@ fn training_raises_the_bound() {
 struct Vandal(Mutex<Option<Vec<f32>>>);
 
 impl Corruption<4> for Vandal {
-    fn corrupt(&self, clean: Tensor<4>, _draws: &mut RowStreams) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, _draws: &mut RowStreams) -> CorruptedInput<4> {
         *self.0.lock().unwrap() = Some(clean.to_data().try_to_vec().unwrap());
         let changed = clean.ones_like().bool();
-        Corrupted { input: clean * 0.0 + 0.5, changed }
+        CorruptedInput { input: clean * 0.0 + 0.5, changed }
     }
 
     fn strength(&self) -> Strength {
@@ -188,13 +188,13 @@ fn metrics_have_each_epoch_once_after_a_resume() {
     let metrics = folder.path().join("metrics.jsonl");
     let checkpoints = folder.path().join("checkpoints");
     let (train, validation) = rows();
-    let log = || -> [Box<dyn Observer>; 1] { [Box::new(JsonLines::new(&metrics))] };
+    let log = || JsonLines::new(&metrics);
     let until_3 = trainer("masking").checkpoints(&checkpoints).until(3);
-    until_3.fit(&train, &validation, &mut log()).unwrap();
+    until_3.observe(log()).fit(&train, &validation).unwrap();
     // As if the process had died after the line of epoch 3 and before its checkpoint.
     fs::remove_dir_all(checkpoints.join("step-00000012")).unwrap();
     let rest = trainer("masking").resume(&checkpoints).unwrap();
-    rest.fit(&train, &validation, &mut log()).unwrap();
+    rest.observe(log()).fit(&train, &validation).unwrap();
     let text = fs::read_to_string(&metrics).unwrap();
     let reports: Vec<Report> =
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -246,7 +246,7 @@ fn a_checkpoint_of_another_model_or_configuration_is_refused_by_name() {
     let (train, validation) = rows();
     let refusal = |trainer: Trainer<4, MlpVae>, train: &Dataset| {
         let resumed = trainer.resume(folder.path()).unwrap();
-        resumed.fit(train, &validation, &mut []).unwrap_err().to_string()
+        resumed.fit(train, &validation).unwrap_err().to_string()
     };
     let longer = TrainConfig { epochs: 9, ..config() };
     let longer = Trainer::new(model(), process("mixed"), longer, &Device::flex()).unwrap();
@@ -264,7 +264,7 @@ fn a_new_run_does_not_touch_the_checkpoints_of_another() {
     let (first, _) = fit(trainer("mixed").checkpoints(folder.path()));
     let (train, validation) = rows();
     let again = trainer("masking").checkpoints(folder.path());
-    let error = again.fit(&train, &validation, &mut []).unwrap_err().to_string();
+    let error = again.fit(&train, &validation).unwrap_err().to_string();
     assert!(error.contains("exists and is not empty"), "{error}");
     assert_eq!(bits(&load_checkpoint(folder.path(), model()).unwrap()), bits(&first));
 }
@@ -292,7 +292,7 @@ fn a_loss_that_explodes_is_named_with_its_epoch_and_step() {
     let config = TrainConfig { learning_rate, ..config() };
     let (train, validation) = rows();
     let trainer = Trainer::new(model(), process("mixed"), config, &Device::flex()).unwrap();
-    let error = trainer.fit(&train, &validation, &mut []).unwrap_err();
+    let error = trainer.fit(&train, &validation).unwrap_err();
     let TrainError::NonFinite { epoch: 1, step: 2, .. } = error else { panic!("{error}") };
     assert!(error.to_string().contains("at epoch 1, step 2"), "{error}");
 }
@@ -300,7 +300,7 @@ fn a_loss_that_explodes_is_named_with_its_epoch_and_step() {
 #[test]
 fn sets_without_rows_and_bad_settings_are_refused() {
     let (train, _) = rows();
-    let error = trainer("mixed").fit(&train, &train.take(0), &mut []).unwrap_err().to_string();
+    let error = trainer("mixed").fit(&train, &train.take(0)).unwrap_err().to_string();
     assert_eq!(error, "the validation set has no rows");
     let config = TrainConfig { batch_size: 0, ..config() };
     let error = Trainer::new(model(), process("mixed"), config, &Device::flex()).unwrap_err();
@@ -312,9 +312,9 @@ fn sets_without_rows_and_bad_settings_are_refused() {
 struct Clock(std::sync::Arc<Mutex<Vec<f64>>>);
 
 impl Corruption<4> for Clock {
-    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> Corrupted<4> {
+    fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> CorruptedInput<4> {
         self.0.lock().unwrap().push(draws.progress());
-        Corrupted::unchanged(clean)
+        CorruptedInput::unchanged(clean)
     }
 
     fn strength(&self) -> Strength {
@@ -335,7 +335,7 @@ fn schedules_follow_the_epochs_and_validation_their_end() {
     let config = TrainConfig { epochs: 3, batch_size: 20, ..TrainConfig::default() };
     let clock = Box::new(Clock(seen.clone()));
     let trainer = Trainer::new(model(), clock, config, &Device::flex()).unwrap();
-    trainer.fit(&train, &held_out, &mut []).unwrap();
+    trainer.fit(&train, &held_out).unwrap();
     let epoch = |progress| [progress, progress, progress, 1.0];
     assert_eq!(*seen.lock().unwrap(), [epoch(0.0), epoch(0.5), epoch(1.0)].concat());
 }
@@ -347,7 +347,7 @@ fn rows_that_the_corruption_does_not_fit_are_refused_before_training() {
     let config = TrainConfig::default();
     let trainer =
         Trainer::<4, _>::new(model(), Box::new(process), config, &Device::flex()).unwrap();
-    let error = trainer.fit(&train, &held_out, &mut []).unwrap_err().to_string();
+    let error = trainer.fit(&train, &held_out).unwrap_err().to_string();
     assert!(error.contains("`fill` does not fit rows of shape [1, 28, 28]"), "{error}");
 }
 
@@ -361,7 +361,7 @@ fn a_model_that_is_shown_the_mask_trains_and_is_measured() {
     let shown = ShowMask::new(process("masking:0.5")).unwrap();
     let reports = Reports::default();
     let trainer = Trainer::new(model, Box::new(shown), config(), &device).unwrap();
-    trainer.fit(&train, &held_out, &mut [Box::new(reports.clone())]).unwrap();
+    trainer.observe(reports.clone()).fit(&train, &held_out).unwrap();
     let reports = reports.all();
     let bounds = |report: &Report| {
         let validation = &report.validation;

@@ -108,6 +108,6 @@ fn by_trainer<V: Vae<4>>(model: V, fixture: &Fixture, twin: &Twin, rows: &Datase
     let config = TrainConfig { epochs: 1, batch_size, seed, ..TrainConfig::default() };
     let bound = Bound::default();
     let trainer = Trainer::new(model, twin.process(), config, &Device::flex()).unwrap();
-    trainer.fit(rows, &rows.take(1), &mut [Box::new(bound.clone())]).unwrap();
+    trainer.observe(bound.clone()).fit(rows, &rows.take(1)).unwrap();
     *bound.0.lock().unwrap()
 }

@@ -11,6 +11,7 @@
 //!
 //! | Module            | What is in it                                                     |
 //! |-------------------|-------------------------------------------------------------------|
+//! | [`checks`]        | the error of a parameter out of its range                          |
 //! | [`random`]        | keyed random streams, equal on every back end                     |
 //! | [`corruption`]    | processes `p(x̃ \| x)`                                              |
 //! | [`distributions`] | `q(z \| ·)`, `p(x \| z)`, `p(z)`                                    |
@@ -49,6 +50,7 @@ pub use burn_flex;
 pub use burn_ndarray;
 #[cfg(feature = "wgpu")]
 pub use burn_wgpu;
+pub use dvae_checks as checks;
 pub use dvae_corruption as corruption;
 pub use dvae_data as data;
 pub use dvae_distributions as distributions;
@@ -65,8 +67,10 @@ pub use experiment::{
 
 /// What most programs use.
 pub mod prelude {
-    pub use crate::corruption::{Clean, Corrupted, Corruption, CorruptionConfig, CorruptionError};
-    pub use crate::corruption::{Gaussian, Level, Masking, OneOf, SaltAndPepper, SaltLaw, Scale};
+    pub use crate::corruption::{
+        Clean, CorruptedInput, Corruption, CorruptionConfig, CorruptionError,
+    };
+    pub use crate::corruption::{Gaussian, Level, Masking, OneOf, SaltAndPepper, Scale};
     pub use crate::corruption::{Sequence, Sometimes, Strength};
     pub use crate::data::{Dataset, Order, Sets, fashion_mnist, read_idx_folder};
     pub use crate::distributions::{Likelihood, LikelihoodConfig};

@@ -82,7 +82,7 @@ fn compute<V: Vae<4>>(
     // Three batches in one epoch are three steps.
     let config = TrainConfig { epochs: 1, batch_size: ROWS / 3, ..TrainConfig::default() };
     let trainer = Trainer::new(model, process, config, device).unwrap();
-    let trained = trainer.fit(&rows, &rows, &mut []).unwrap().model;
+    let trained = trainer.fit(&rows, &rows).unwrap().model;
     vec![
         (INITIAL, before),
         ("loss", vec![vec![value]]),
@@ -292,7 +292,7 @@ fn damage(process: &dyn Corruption<4>, device: &Device) -> (Vec<f32>, Vec<bool>)
     let ids = [5, 1 << 40, 7];
     let clean = rows.gather::<4>(rows.ids(), device);
     let mut draws = Key::new(4).purpose(Purpose::Corruption).epoch(1).rows(&ids);
-    let Corrupted { input, changed } = process.corrupt(clean, &mut draws);
+    let CorruptedInput { input, changed } = process.corrupt(clean, &mut draws);
     let (input, changed) = (input.into_data(), changed.into_data());
     (input.iter::<f32>().collect(), changed.iter::<bool>().collect())
 }

@@ -82,7 +82,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     if !args.quiet {
         observers.push(Box::new(Progress::new("training")));
     }
-    let end = experiment.train(&data, &sitting, &mut observers)?;
+    let end = experiment.train(&data, &sitting, observers)?;
     let run = folder.path().to_path_buf();
     out.write(&Summary { run: run.clone(), end }, || {
         let run = run.display();

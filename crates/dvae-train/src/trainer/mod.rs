@@ -44,6 +44,7 @@ pub struct Trainer<const D: usize, V> {
     optimizer: ModuleOptimizer,
     clip: Option<GlobalNormClip>,
     corruption: Arc<dyn Corruption<D>>,
+    observers: Vec<Box<dyn Observer>>,
     config: TrainConfig,
     description: String,
     device: Device,
@@ -97,7 +98,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
     /// weight or the noise changes until the end.
     pub fn new(
         model: V,
-        corruption: Box<dyn Corruption<D>>,
+        corruption: impl Corruption<D> + 'static,
         config: TrainConfig,
         device: &Device,
     ) -> Result<Self, TrainError> {
@@ -111,14 +112,14 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
                 return never("the strength of the corruption changes until its end");
             }
         }
-        let clip = config.max_gradient_norm.map(GlobalNormClip::new).transpose();
-        let clip = clip.expect("a norm that was checked");
+        let clip = config.max_gradient_norm.map(GlobalNormClip::new).transpose()?;
         Ok(Self {
             average: config.ema.map(|_| model.valid()),
             model: model.train(),
             optimizer: config.optimizer.build(clip.as_ref()),
             clip,
-            corruption: corruption.into(),
+            corruption: Arc::new(corruption),
+            observers: vec![],
             description: String::new(),
             device: device.clone(),
             state: State::default(),
@@ -150,6 +151,13 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
     /// has the [`description`](Self::description) under `config`.
     pub fn weights(mut self, folder: impl Into<PathBuf>) -> Self {
         self.weights = Some(folder.into());
+        self
+    }
+
+    /// Tells this observer too what happens, after those that were added before. One that is read afterwards is
+    /// shared: `Arc<Mutex<…>>` of an observer is an observer.
+    pub fn observe(mut self, observer: impl Observer + 'static) -> Self {
+        self.observers.push(Box::new(observer));
         self
     }
 
@@ -198,16 +206,11 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
     /// # Panics
     ///
     /// If the rows have another shape than the model was configured for.
-    pub fn fit(
-        self,
-        train: &Dataset,
-        validation: &Dataset,
-        observers: &mut [Box<dyn Observer>],
-    ) -> Result<Trained<V>, TrainError> {
+    pub fn fit(self, train: &Dataset, validation: &Dataset) -> Result<Trained<V>, TrainError> {
         let run = self.checked(train, validation)?;
         // Inside the pool, parallel loops start without handing work to another thread first.
         let mut result = None;
-        rayon::scope(|_| result = Some(self.fit_in_pool(&run, observers)));
+        rayon::scope(|_| result = Some(self.fit_in_pool(&run)));
         result.expect("the scope ran")
     }
 
@@ -249,25 +252,21 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         Ok(Run { plan, identity, train, validation })
     }
 
-    fn fit_in_pool(
-        mut self,
-        run: &Run,
-        observers: &mut [Box<dyn Observer>],
-    ) -> Result<Trained<V>, TrainError> {
+    fn fit_in_pool(mut self, run: &Run) -> Result<Trained<V>, TrainError> {
         let (epochs, steps_per_epoch) = (self.config.epochs, run.plan.per_epoch);
         let steps_done = self.state.steps;
-        tell(observers, &Event::Started { steps_done, epochs, steps_per_epoch })?;
+        self.tell(&Event::Started { steps_done, epochs, steps_per_epoch })?;
         // A wish to stop is looked at after a step, and once: what it ends is always saved.
         let mut end = self.end(&run.plan);
         while end.is_none() {
-            (self, end) = self.train_epoch(run, observers)?;
+            (self, end) = self.train_epoch(run)?;
         }
         let end = end.expect("the loop ended");
         let model = self.usable();
         if let Some(folder) = &self.weights {
             self.save_weights(folder, "last.safetensors", &model)?;
         }
-        tell(observers, &Event::Ended(end))?;
+        self.tell(&Event::Ended(end))?;
         Ok(Trained { model, end })
     }
 
@@ -285,11 +284,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
     }
 
     /// Trains to the end of the epoch, or of the sitting.
-    fn train_epoch(
-        mut self,
-        run: &Run,
-        observers: &mut [Box<dyn Observer>],
-    ) -> Result<(Self, Option<End>), TrainError> {
+    fn train_epoch(mut self, run: &Run) -> Result<(Self, Option<End>), TrainError> {
         let plan = run.plan;
         let epoch = self.state.steps / plan.per_epoch;
         let batches = self.batches(run, epoch)?;
@@ -304,7 +299,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
                     break; // Making batches panicked, which the end of the scope passes on.
                 }
                 self.seconds += start.elapsed().as_secs_f64();
-                let end = self.after_step(run, &mut pending, observers)?;
+                let end = self.after_step(run, &mut pending)?;
                 if end.is_some() {
                     return Ok((self, end));
                 }
@@ -318,7 +313,6 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         &mut self,
         run: &Run,
         pending: &mut Vec<PendingStep>,
-        observers: &mut [Box<dyn Observer>],
     ) -> Result<Option<End>, TrainError> {
         let (plan, steps) = (&run.plan, self.state.steps);
         let asked = self.interrupt.is_set().then_some(End::Interrupted);
@@ -332,17 +326,22 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
             self.state.terms.add(&terms);
             let largest = f64::from_bits(self.state.gradient_norm).max(gradient_norm);
             self.state.gradient_norm = largest.to_bits();
-            tell(observers, &Event::Steps { step: steps, so_far: self.state.terms.mean() })?;
+            let so_far = self.state.terms.mean();
+            self.tell(&Event::Steps { step: steps, so_far })?;
         }
         if validate {
             let report = self.measured(run)?;
-            tell(observers, &Event::Measured(&report))?;
+            self.tell(&Event::Measured(&report))?;
         }
         let end = self.end(plan).or(asked);
         if save || end.is_some() {
-            self.save(run, observers)?;
+            self.save(run)?;
         }
         Ok(end)
+    }
+
+    fn tell(&mut self, event: &Event) -> Result<(), TrainError> {
+        self.observers.iter_mut().try_for_each(|observer| observer.observe(event))
     }
 
     fn learning_rate(&self, step: usize, plan: &Plan) -> f64 {
@@ -391,8 +390,4 @@ pub fn load_checkpoint<M: burn::module::Module>(folder: &Path, model: M) -> Resu
 /// Whether there is anything in `folder` that [`Trainer::resume`] could go on from, intact or not.
 pub fn has_checkpoint(folder: &Path) -> Result<bool, TrainError> {
     checkpoint::any(folder)
-}
-
-fn tell(observers: &mut [Box<dyn Observer>], event: &Event) -> Result<(), TrainError> {
-    observers.iter_mut().try_for_each(|observer| observer.observe(event))
 }

@@ -5,11 +5,11 @@ use std::path::Path;
 use dvae_corruption::Corruption;
 use dvae_models::Vae;
 
-use super::{Run, Trainer, tell};
+use super::{Run, Trainer};
 use crate::checkpoint::Snapshot;
 use crate::evaluate::measure;
 use crate::weights::save_weights;
-use crate::{Event, Observer, Report, TrainError, Training, Validation, checkpoint};
+use crate::{Event, Report, TrainError, Training, Validation, checkpoint};
 
 impl<const D: usize, V: Vae<D>> Trainer<D, V> {
     /// Measures the bound on the held-out rows, and keeps the best weights.
@@ -68,11 +68,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         })
     }
 
-    pub(super) fn save(
-        &self,
-        run: &Run,
-        observers: &mut [Box<dyn Observer>],
-    ) -> Result<(), TrainError> {
+    pub(super) fn save(&mut self, run: &Run) -> Result<(), TrainError> {
         let Some(folder) = &self.checkpoints else { return Ok(()) };
         let snapshot = Snapshot {
             state: &self.state,
@@ -82,7 +78,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
             run: &run.identity,
         };
         let saved = checkpoint::save(folder, &snapshot, self.config.keep)?;
-        tell(observers, &Event::Saved(&saved))
+        self.tell(&Event::Saved(&saved))
     }
 
     pub(super) fn save_weights(

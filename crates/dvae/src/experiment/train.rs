@@ -93,7 +93,7 @@ impl Experiment {
         &self,
         data: &LoadedData,
         sitting: &Sitting,
-        observers: &mut [Box<dyn Observer>],
+        observers: Vec<Box<dyn Observer>>,
     ) -> Result<End, ExperimentError> {
         let device = self.device()?;
         if !sitting.goes_on {
@@ -131,7 +131,7 @@ struct Train<'a> {
     experiment: &'a Experiment,
     data: &'a LoadedData,
     sitting: &'a Sitting,
-    observers: &'a mut [Box<dyn Observer>],
+    observers: Vec<Box<dyn Observer>>,
     device: &'a Device,
 }
 
@@ -152,7 +152,8 @@ impl WithModel for Train<'_> {
         } else {
             trainer.checkpoints(checkpoints)
         };
-        let Trained { end, .. } = trainer.fit(&data.train, &data.validation, observers)?;
+        trainer = observers.into_iter().fold(trainer, Trainer::observe);
+        let Trained { end, .. } = trainer.fit(&data.train, &data.validation)?;
         Ok(end)
     }
 }
