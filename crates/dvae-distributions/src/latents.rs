@@ -19,6 +19,14 @@ pub enum LatentShape {
 }
 
 impl LatentShape {
+    /// Numbers at each place: all of a vector's.
+    pub fn channels(self) -> usize {
+        match self {
+            Self::Vector(len) => len,
+            Self::Map { channels, .. } => channels,
+        }
+    }
+
     /// How many numbers these are.
     #[allow(clippy::len_without_is_empty)] // A level without latents is refused where a model is built.
     pub fn len(self) -> usize {

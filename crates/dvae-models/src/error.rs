@@ -19,7 +19,7 @@ pub enum ModelError {
         outputs: usize,
     },
     /// A shape that is not one of images.
-    #[error("`image` must be [channels, height, width], but is {shape:?}")]
+    #[error("rows of this network are images, [channels, height, width], but `event` is {shape:?}")]
     Image {
         /// The shape it was given.
         shape: Vec<usize>,
@@ -29,6 +29,9 @@ pub enum ModelError {
         "the components of a `vamp` prior are diagonal normals: `posterior` must be `diagonal-normal`"
     )]
     Vamp,
+    /// A family of posteriors or priors that is not for a level of latents that is a map.
+    #[error("a level of latents that is a map has a diagonal normal posterior and a standard normal prior")]
+    Map,
     /// A coupling flow over one latent.
     #[error("a `real-nvp` prior couples latents with each other: `latent` must be at least 2")]
     Couplings,

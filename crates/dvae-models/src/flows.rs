@@ -7,14 +7,14 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::{log_sigmoid, sigmoid};
 use dvae_distributions::{Bijection, Flow, FlowOutput};
 
-use crate::Activation;
-use crate::layers::{Dense, Layers};
+use crate::layers::Linear;
+use crate::{Activation, Initializer};
 use crate::made::Made;
 
 /// The steps of an inverse autoregressive flow, and what gives each its context.
 #[derive(Module, Debug)]
 pub(crate) struct InverseAutoregressive {
-    context: Vec<Dense>,
+    context: Vec<Linear>,
     steps: Vec<Made>,
 }
 
@@ -22,18 +22,18 @@ impl InverseAutoregressive {
     pub(crate) fn new(
         [features, latent, hidden]: [usize; 3],
         flows: usize,
-        layers: &mut Layers,
+        init: &mut Initializer,
     ) -> Self {
-        let context = (0..flows).map(|_| layers.gentle(features, hidden));
+        let context = (0..flows).map(|_| init.small_linear(features, hidden));
         let context = context.collect();
-        let steps = (0..flows).map(|_| Made::new(latent, hidden, layers)).collect();
+        let steps = (0..flows).map(|_| Made::new(latent, hidden, init)).collect();
         Self { context, steps }
     }
 
     /// The maps for rows of these features `[batch, features]`.
     pub(crate) fn of(&self, features: &Tensor<2>) -> Vec<AutoregressiveStep> {
         let steps = self.steps.iter().zip(&self.context);
-        let step = |(made, context): (&Made, &Dense)| AutoregressiveStep {
+        let step = |(made, context): (&Made, &Linear)| AutoregressiveStep {
             made: made.clone(),
             context: context.forward(features.clone()),
         };
@@ -65,7 +65,7 @@ impl Flow for AutoregressiveStep {
     }
 }
 
-/// The coupling layers of a RealNVP flow.
+/// The coupling init of a RealNVP flow.
 #[derive(Module, Debug)]
 pub(crate) struct RealNvp {
     couplings: Vec<Coupling>,
@@ -74,19 +74,19 @@ pub(crate) struct RealNvp {
 /// One coupling layer: what stays decides how the rest is scaled and shifted.
 #[derive(Module, Debug)]
 struct Coupling {
-    hidden: Dense,
-    log_scale: Dense,
-    shift: Dense,
+    hidden: Linear,
+    log_scale: Linear,
+    shift: Linear,
 }
 
 impl RealNvp {
     /// For at least two latents.
-    pub(crate) fn new(latent: usize, couplings: usize, hidden: usize, layers: &mut Layers) -> Self {
+    pub(crate) fn new(latent: usize, couplings: usize, hidden: usize, init: &mut Initializer) -> Self {
         let stay = latent / 2;
         let coupling = |_| Coupling {
-            hidden: layers.dense(stay, hidden, Activation::Relu),
-            log_scale: layers.gentle(hidden, latent - stay),
-            shift: layers.gentle(hidden, latent - stay),
+            hidden: init.linear(stay, hidden, Activation::Relu),
+            log_scale: init.small_linear(hidden, latent - stay),
+            shift: init.small_linear(hidden, latent - stay),
         };
         Self { couplings: (0..couplings).map(coupling).collect() }
     }
@@ -219,11 +219,11 @@ mod tests {
             let z = noise(7, latent, 1);
             assert_right(&planar(7, latent, 2), &z);
             assert_right(&Chain(vec![planar(7, latent, 5), planar(7, latent, 8)]), &z);
-            let layers = &mut Layers::new(Key::new(4), &device);
-            let flow = InverseAutoregressive::new([3, latent, 8], 2, layers);
+            let init = &mut Initializer::new(Key::new(4), &device);
+            let flow = InverseAutoregressive::new([3, latent, 8], 2, init);
             assert_right(&Chain(flow.of(&noise(7, 3, 9))), &z);
             if latent > 1 {
-                assert_right(&RealNvp::new(latent, 3, 8, layers), &z);
+                assert_right(&RealNvp::new(latent, 3, 8, init), &z);
             }
         }
     }
@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn a_coupling_flow_and_its_inverse_cancel() {
         for latent in [2, 3, 8] {
-            let flow = RealNvp::new(latent, 4, 16, &mut Layers::new(Key::new(4), &Device::flex()));
+            let flow = RealNvp::new(latent, 4, 16, &mut Initializer::new(Key::new(4), &Device::flex()));
             let z = noise(50, latent, 3);
             let there = flow.forward(z.clone());
             let back = flow.inverse(there.point);
@@ -246,8 +246,8 @@ mod tests {
     fn an_autoregressive_step_can_be_undone() {
         let latent = 5;
         let device = Device::flex();
-        let layers = &mut Layers::new(Key::new(4), &device);
-        let flow = InverseAutoregressive::new([3, latent, 16], 1, layers);
+        let init = &mut Initializer::new(Key::new(4), &device);
+        let flow = InverseAutoregressive::new([3, latent, 16], 1, init);
         let steps = flow.of(&noise(20, 3, 9));
         let step = &steps[0];
         let z = noise(20, latent, 3);

@@ -1,30 +1,34 @@
 //! Networks behind one trait: encoder, decoder and prior of a variational autoencoder.
 //!
-//! | Model         | Encoder                                        | For                                   |
-//! |---------------|------------------------------------------------|---------------------------------------|
-//! | [`MlpVae`]    | fully connected layers                         | rows of any shape                     |
-//! | [`ConvVae`]   | convolutions of stride 2                       | images, any channels × height × width |
-//! | [`ResNetVae`] | residual blocks with group normalization       | the same, where time matters less     |
+//! | Piece                | What it is                                                                      |
+//! |----------------------|---------------------------------------------------------------------------------|
+//! | [`Vae`]              | what training and measures ask of a model                                       |
+//! | [`Autoencoder`]      | a network with a posterior, a prior and a likelihood: the one model             |
+//! | [`Network`]          | layers alone, between rows, features, latents and a decoder's outputs           |
+//! | [`Mlp`]              | fully connected layers, for rows of any shape                                   |
+//! | [`ConvNet`]          | convolutions of stride 2, for images of any channels × height × width           |
+//! | [`ResNet`]           | residual blocks with group normalization, the same, where time matters less     |
+//! | [`Initializer`]      | makes layers, their weights drawn from a key                                    |
 //!
-//! Each takes any likelihood of `dvae-distributions`, any family of posterior ([`PosteriorConfig`]) and of
+//! A model takes any likelihood of `dvae-distributions`, any family of posterior ([`PosteriorConfig`]) and of
 //! prior ([`PriorConfig`]).
 //!
-//! A configuration becomes a network with a key and a device: `config.init(key, &device)?`. Weights
-//! are drawn from the key on the host, so one seed gives one network on every back end.
+//! A configuration becomes a model with a key and a device: `config.init(key, &device)?`. Weights
+//! are drawn from the key on the host, so one seed gives one model on every back end.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
-//! use dvae_models::{MlpVaeConfig, Vae};
+//! use dvae_models::{AutoencoderConfig, Vae};
 //! use dvae_distributions::Likelihood;
 //! use dvae_random::{Key, Purpose};
 //!
 //! let device = Device::flex();
 //! let key = Key::new(1);
-//! let model = MlpVaeConfig::new(&[784], 20).init(key.purpose(Purpose::Weights), &device)?;
+//! let model = AutoencoderConfig::mlp(&[784], 20).init(key.purpose(Purpose::Weights), &device)?;
 //! let input = Tensor::<2>::zeros([8, 784], &device);
 //! let draws = &mut key.purpose(Purpose::Latent).rows(&[0, 1, 2, 3, 4, 5, 6, 7]);
 //! let inference = model.infer(input, draws);
-//! let likelihood = Vae::<2>::decode(&model, inference.latent);
+//! let likelihood = Vae::<2>::decode(&model, inference.latents);
 //! assert_eq!(likelihood.mean().dims(), [8, 784]);
 //! # Ok::<(), dvae_models::ModelError>(())
 //! ```
@@ -32,24 +36,38 @@
 //! # What this gives up
 //!
 //! - A model does not know what its input was: clean and corrupted rows look the same to it.
-//! - The decoder mirrors the encoder; a decoder of another build is a model of its own.
+//! - The decoder of a bundled network mirrors its encoder; another is a [`Network`] of its own.
+//! - The bundled networks have one level of latents.
 
 mod activation;
-mod conv;
+mod autoencoder;
+mod config;
+mod conv_net;
 mod error;
 mod flows;
-mod latent_space;
+mod initializer;
 mod layers;
+mod likelihood_head;
 mod made;
 mod mlp;
-mod output;
-mod resnet;
+mod network;
+mod networks;
+mod posterior;
+mod prior;
+mod res_net;
 mod vae;
 
 pub use activation::Activation;
-pub use conv::{ConvVae, ConvVaeConfig};
+pub use autoencoder::{Autoencoder, Distributions};
+pub use config::AutoencoderConfig;
+pub use conv_net::{ConvNet, ConvNetConfig};
 pub use error::ModelError;
-pub use latent_space::{PosteriorConfig, PriorConfig};
-pub use mlp::{MlpVae, MlpVaeConfig};
-pub use resnet::{ResNetVae, ResNetVaeConfig};
+pub use initializer::Initializer;
+pub use layers::{Conv2d, ConvTranspose2d, GroupNorm, Linear};
+pub use mlp::{Mlp, MlpConfig};
+pub use network::{Features, Level, Network};
+pub use networks::{AnyNetwork, NetworkConfig};
+pub use posterior::PosteriorConfig;
+pub use prior::PriorConfig;
+pub use res_net::{ResNet, ResNetConfig};
 pub use vae::Vae;

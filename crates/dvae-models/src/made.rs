@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::layers::Layers;
+use crate::Initializer;
 
 /// A network of one hidden layer whose outputs for latent `i` depend on the latents before `i` alone, and on a
 /// context.
@@ -31,18 +31,18 @@ pub(crate) struct Made {
 }
 
 impl Made {
-    pub(crate) fn new(latent: usize, hidden: usize, layers: &mut Layers) -> Self {
+    pub(crate) fn new(latent: usize, hidden: usize, init: &mut Initializer) -> Self {
         let degree = |unit: usize| unit % latent;
         let sees = |from: usize, unit: usize| from < degree(unit);
         let is_seen = |unit: usize, by: usize| by >= degree(unit);
-        let device = layers.device().clone();
+        let device = init.device().clone();
         Self {
-            hidden: layers.weight([latent, hidden], latent, hidden),
-            hidden_bias: layers.zeros(hidden),
-            mean: layers.gentle_weight([hidden, latent]),
-            mean_bias: layers.zeros(latent),
-            gate: layers.gentle_weight([hidden, latent]),
-            gate_bias: layers.zeros(latent),
+            hidden: init.xavier_uniform([latent, hidden], latent, hidden),
+            hidden_bias: init.zeros(hidden),
+            mean: init.small_weight([hidden, latent]),
+            mean_bias: init.zeros(latent),
+            gate: init.small_weight([hidden, latent]),
+            gate_bias: init.zeros(latent),
             into_hidden: mask([latent, hidden], sees, &device),
             out_of_hidden: mask([hidden, latent], is_seen, &device),
         }
@@ -77,7 +77,7 @@ mod tests {
     fn an_output_depends_on_the_latents_before_it_alone() {
         let device = Device::flex();
         for (latent, hidden) in [(1, 3), (2, 5), (5, 16)] {
-            let made = Made::new(latent, hidden, &mut Layers::new(Key::new(3), &device));
+            let made = Made::new(latent, hidden, &mut Initializer::new(Key::new(3), &device));
             let context = Tensor::full([1, hidden], 0.3, &device);
             let at = |moved: Option<usize>| {
                 let z = (0..latent).map(|i| if moved == Some(i) { 2.0 } else { 0.1 });

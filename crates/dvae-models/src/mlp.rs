@@ -1,157 +1,104 @@
-//! A fully connected VAE for rows of any shape.
+//! A fully connected network for rows of any shape.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
-use dvae_distributions::{Encoding, Likelihood, LikelihoodConfig};
-use dvae_random::{Key, RowStreams};
+use burn::tensor::Tensor;
+use dvae_distributions::LatentShape;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{sizes, weights};
-use crate::latent_space::{LatentConfig, LatentSpace};
-use crate::layers::{Dense, Layers};
-use crate::output::Output;
-use crate::{Activation, ModelError, PosteriorConfig, PriorConfig, Vae};
+use crate::layers::Linear;
+use crate::networks::{Bundled, InputOutput, saturating_product};
+use crate::{Activation, Features, Initializer, Level, ModelError, Network};
 
-/// Configuration of an [`MlpVae`].
+/// Configuration of an [`Mlp`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct MlpVaeConfig {
-    /// Shape of a row: `[784]`, or `[1, 28, 28]`. In an experiment that of the data, if it is left out.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub event: Vec<usize>,
-    /// Number of latents.
-    pub latent: usize,
+pub struct MlpConfig {
     /// Widths of the encoder's hidden layers; the decoder's are the same in reverse.
     pub hidden: Vec<usize>,
     /// The non-linearity after each hidden layer.
     pub activation: Activation,
-    /// What the decoder's outputs mean.
-    pub likelihood: LikelihoodConfig,
-    /// Whether the encoder's input has a mask beside it, twice as much on the first axis of a row: what
-    /// `dvae_corruption::ShowMask` makes.
-    pub mask_input: bool,
-    /// The family of the posterior.
-    pub posterior: PosteriorConfig,
-    /// The family of the prior.
-    pub prior: PriorConfig,
 }
 
-impl Default for MlpVaeConfig {
-    /// 32 latents, for rows of a shape that is still to be said.
+impl Default for MlpConfig {
+    /// One hidden layer of 400 units, ReLU.
     fn default() -> Self {
-        Self::new(&[], 32)
+        Self { hidden: vec![400], activation: Activation::default() }
     }
 }
 
-impl MlpVaeConfig {
-    /// One hidden layer of 400 units, ReLU, Bernoulli likelihood: change the fields at will.
-    pub fn new(event: &[usize], latent: usize) -> Self {
-        Self {
-            event: event.into(),
-            latent,
-            hidden: vec![400],
-            activation: Activation::default(),
-            likelihood: LikelihoodConfig::default(),
-            mask_input: false,
-            posterior: PosteriorConfig::default(),
-            prior: PriorConfig::default(),
-        }
-    }
-
-    /// The network with weights drawn from `key`; an error names what is out of range.
-    pub fn init(&self, key: Key, device: &Device) -> Result<MlpVae, ModelError> {
-        sizes("event", if self.event.is_empty() { &[0] } else { &self.event })?;
-        sizes("hidden", &self.hidden)?;
-        self.likelihood.check(self.event[0])?;
-        let features = self.event.iter().fold(1usize, |n, &axis| n.saturating_mul(axis));
-        let mut widths = [&[features], &self.hidden[..]].concat();
-        let rest = self.event[1..].iter().fold(1usize, |n, &axis| n.saturating_mul(axis));
-        let outputs = self.likelihood.outputs(self.event[0]).saturating_mul(rest);
-        let inputs = features.saturating_mul(1 + usize::from(self.mask_input));
-        weights(&[&[inputs], &widths[1..]].concat())?;
-        let config =
-            LatentConfig { latent: self.latent, posterior: self.posterior, prior: self.prior };
-        config.check([self.hidden.last().copied().unwrap_or(inputs), inputs])?;
-        weights(&[widths.get(1).copied().unwrap_or(self.latent), outputs])?;
-        let layers = &mut Layers::new(key, device);
-        let seen = [&[inputs], &widths[1..]].concat();
-        let encoder = stack(&seen, self.activation, layers);
-        let latent = LatentSpace::new([seen[seen.len() - 1], inputs], config, layers);
-        widths.reverse();
-        let hidden = &widths[..widths.len() - 1];
-        let decoder = stack(&[&[self.latent], hidden].concat(), self.activation, layers);
-        let last = *hidden.last().unwrap_or(&self.latent);
-        let last = layers.dense(last, outputs, Activation::Identity);
-        let output = Output::new(self.likelihood.clone(), layers);
-        let event = self.event.clone();
-        Ok(MlpVae { encoder, latent, decoder, last, output, inputs, event })
-    }
-}
-
-fn stack(widths: &[usize], activation: Activation, layers: &mut Layers) -> Vec<Dense> {
-    widths.windows(2).map(|pair| layers.dense(pair[0], pair[1], activation)).collect()
-}
-
-/// A VAE of fully connected layers over rows of any shape, which it flattens.
+/// Fully connected layers over rows of any shape, which are flattened.
 ///
-/// `x̃ → hidden… → (μ, ln σ²)`, `z → hidden… (reversed) → p(x | z)`, as in Kingma & Welling (2014),
+/// `x̃ → hidden… → features`, `z → hidden… (reversed) → outputs`, as in Kingma & Welling (2014),
 /// "Auto-Encoding Variational Bayes", appendix C.
 #[derive(Module, Debug)]
-pub struct MlpVae {
-    encoder: Vec<Dense>,
-    latent: LatentSpace,
-    decoder: Vec<Dense>,
-    last: Dense,
-    output: Output,
-    /// Numbers that the encoder sees of each row.
+pub struct Mlp {
+    encoder: Vec<Linear>,
+    decoder: Vec<Linear>,
+    last: Linear,
     #[module(skip)]
-    inputs: usize,
+    level: Level,
+    /// The shape of the outputs for a row.
     #[module(skip)]
-    event: Vec<usize>,
+    output: Vec<usize>,
 }
 
-impl MlpVae {
-    fn features<const D: usize>(&self, input: Tensor<D>) -> Tensor<2> {
-        let rows = input.dims()[0];
-        self.flat_features(input.reshape([rows, self.inputs]))
+impl Bundled for MlpConfig {
+    type Encoder = Vec<Linear>;
+    type Network = Mlp;
+
+    fn check(&self, io: &InputOutput) -> Result<usize, ModelError> {
+        sizes("hidden", &self.hidden)?;
+        let (inputs, outputs) = (saturating_product(&io.input), saturating_product(&io.output));
+        weights(&[&[inputs], &self.hidden[..]].concat())?;
+        weights(&[self.hidden.first().copied().unwrap_or(io.latent), outputs])?;
+        Ok(self.hidden.last().copied().unwrap_or(inputs))
     }
 
-    fn flat_features(&self, input: Tensor<2>) -> Tensor<2> {
-        through(&self.encoder, input)
+    fn encoder(&self, io: &InputOutput, init: &mut Initializer) -> Vec<Linear> {
+        let widths = [&[saturating_product(&io.input)], &self.hidden[..]].concat();
+        stack(&widths, self.activation, init)
+    }
+
+    fn network(&self, encoder: Vec<Linear>, io: &InputOutput, init: &mut Initializer) -> Mlp {
+        let mut widths = [&self.hidden[..], &[io.latent]].concat();
+        widths.reverse();
+        let decoder = stack(&widths, self.activation, init);
+        let outputs = saturating_product(&io.output);
+        let last = init.linear(widths[widths.len() - 1], outputs, Activation::Identity);
+        let features = self.hidden.last().copied().unwrap_or(saturating_product(&io.input));
+        let level = Level { latents: LatentShape::Vector(io.latent), features, context: 0 };
+        Mlp { encoder, decoder, last, level, output: io.output.clone() }
     }
 }
 
-fn through(layers: &[Dense], input: Tensor<2>) -> Tensor<2> {
+fn stack(widths: &[usize], activation: Activation, init: &mut Initializer) -> Vec<Linear> {
+    widths.windows(2).map(|pair| init.linear(pair[0], pair[1], activation)).collect()
+}
+
+fn through(layers: &[Linear], input: Tensor<2>) -> Tensor<2> {
     layers.iter().fold(input, |x, layer| layer.forward(x))
 }
 
-impl<const D: usize> Vae<D> for MlpVae {
-    type Likelihood = Box<dyn Likelihood<D>>;
-
-    fn encode(&self, input: Tensor<D>) -> Encoding {
-        Encoding {
-            posterior: self.latent.posterior(self.features(input)),
-            prior: self.latent.prior(|input| self.flat_features(input)),
-        }
+impl<const D: usize> Network<D> for Mlp {
+    fn levels(&self) -> Vec<Level> {
+        vec![self.level]
     }
 
-    fn embed(&self, input: Tensor<D>) -> Tensor<2> {
-        self.latent.mean(self.features(input))
+    fn features(&self, input: Tensor<D>) -> Vec<Features> {
+        let shape = input.dims();
+        let flat = input.reshape([shape[0], shape[1..].iter().product()]);
+        vec![Features::Vector(through(&self.encoder, flat))]
     }
 
     /// # Panics
     ///
     /// If `D` is not one more than the rank of the configured event.
-    fn decode(&self, latent: Tensor<2>) -> Box<dyn Likelihood<D>> {
-        let [rows, _] = latent.dims();
-        let outputs = self.last.forward(through(&self.decoder, latent));
-        let shape = [&[rows, self.output.outputs(self.event[0])], &self.event[1..]].concat();
+    fn outputs(&self, context: Features) -> Tensor<D> {
+        let hidden = through(&self.decoder, context.vector());
+        let shape = [&[hidden.dims()[0]], &self.output[..]].concat();
         let shape: [usize; D] = shape.try_into().expect("the rank of the configured event, plus 1");
-        self.output.of(outputs.reshape(shape))
-    }
-
-    fn prior_sample(&self, draws: &mut RowStreams) -> Tensor<2> {
-        self.latent.prior_sample(draws, |input| self.flat_features(input))
+        self.last.forward(hidden).reshape(shape)
     }
 }

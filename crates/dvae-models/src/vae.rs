@@ -3,43 +3,50 @@
 use burn::module::Module;
 use burn::tensor::kind::Basic;
 use burn::tensor::{Float, Tensor};
-use dvae_distributions::{Encoding, Inference, Likelihood};
+use dvae_distributions::{Encoding, Inference, LatentShape, Latents, Likelihood, Prior};
 use dvae_random::RowStreams;
 
 /// A variational autoencoder over rows of rank `D - 1` and kind `K`; axis 0 is the row.
 ///
-/// It infers a latent from whatever input it is given and decodes a latent into a distribution over
+/// It infers latents from whatever input it is given and decodes latents into a distribution over
 /// clean rows. Whether that input was corrupted is not its business: see `dvae-train` for where the
-/// ideas meet.
+/// ideas meet. [`Autoencoder`](crate::Autoencoder) is one for any [`Network`](crate::Network).
 pub trait Vae<const D: usize, K: Basic = Float>: Module {
     /// `p(x | z)`.
     type Likelihood: Likelihood<D, K>;
 
-    /// `q(z | input)` of each row, and the prior that it is held against.
+    /// What the levels of latents are, top first, of a row of the size that the model was built for.
+    fn latent_shapes(&self) -> Vec<LatentShape>;
+
+    /// `p(z)` of the top level: the same for every input, and so computed once a step.
+    fn prior(&self) -> Prior;
+
+    /// `q(z | input)` of each row, held against that prior.
     ///
     /// `input`: `[batch, …event]`.
     ///
     /// # Panics
     ///
     /// If the input's rows have another shape than the model was configured for.
-    fn encode(&self, input: Tensor<D, K>) -> Encoding;
+    fn encode(&self, input: Tensor<D, K>, prior: &Prior) -> Encoding;
 
-    /// `p(x | z)` for each row of `latent` `[batch, latent]`.
-    fn decode(&self, latent: Tensor<2>) -> Self::Likelihood;
+    /// `p(x | z)` for each row of latents; of one level that is a vector, a tensor `[batch, latent]` will do.
+    fn decode(&self, latents: impl Into<Latents>) -> Self::Likelihood;
 
-    /// One latent from the prior for each row of `draws`: `[rows, latent]`.
-    fn prior_sample(&self, draws: &mut RowStreams) -> Tensor<2>;
+    /// One draw from the prior for each row of `draws`, level after level.
+    fn sample_prior(&self, draws: &mut RowStreams) -> Latents;
 
     /// Draws `z ~ q(z | input)` for each row, with the densities that a bound needs; `draws` holds the
     /// streams of the batch's rows.
     fn infer(&self, input: Tensor<D, K>, draws: &mut RowStreams) -> Inference {
-        self.encode(input).infer(draws)
+        self.encode(input, &self.prior()).infer(draws)
     }
 
-    /// The posterior's mean of each row: `[batch, latent]`. Of a posterior by a flow: where the mean of its
-    /// base goes.
-    fn embed(&self, input: Tensor<D, K>) -> Tensor<2> {
-        self.encode(input).posterior.mean()
+    /// The posterior's mean of each row, level after level, given the means above. Of a posterior by a flow: where
+    /// the mean of its base goes.
+    fn embed(&self, input: Tensor<D, K>) -> Latents {
+        // A mean does not depend on what the posterior is held against.
+        self.encode(input, &Prior::Standard).means()
     }
 
     /// Cleans rows: the mean of `p(x | z)` at the posterior's mean `z`, shape of a clean row: that of

@@ -1,0 +1,218 @@
+//! The one model: a network with a posterior, a prior and a likelihood.
+
+use std::sync::Arc;
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use dvae_distributions::{
+    Encoding, Latent, LatentShape, Latents, LevelBelow, Likelihood, LikelihoodConfig, Prior,
+};
+use dvae_random::RowStreams;
+
+use crate::error::sizes;
+use crate::likelihood_head::LikelihoodHead;
+use crate::posterior::PosteriorHead;
+use crate::prior::PriorHead;
+use crate::{Features, Initializer, Level, ModelError, Network, PosteriorConfig, PriorConfig, Vae};
+
+/// The distributions that an [`Autoencoder`] puts about its network.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Distributions {
+    /// `q(z | x̃)`, of every level.
+    pub posterior: PosteriorConfig,
+    /// `p(z)` of the top level; a level below has a normal, given those above.
+    pub prior: PriorConfig,
+    /// `p(x | z)`.
+    pub likelihood: LikelihoodConfig,
+}
+
+/// A variational autoencoder: a network, and the layers of its posterior, prior and likelihood.
+///
+/// ```text
+/// x̃ → features → q(z₁ | x̃), q(z₂ | z₁, x̃), …        z₁ → context → p(z₂ | z₁), …        z → outputs → p(x | z)
+/// ```
+///
+/// One level of latents is the VAE of Kingma & Welling (2014), "Auto-Encoding Variational Bayes"; with several, each
+/// level's posterior sees the features of the input and what the levels above make of it: Sønderby et al. (2016),
+/// "Ladder Variational Autoencoders", section 2.
+#[derive(Module, Debug)]
+pub struct Autoencoder<N: Module> {
+    network: N,
+    /// Top first.
+    levels: Vec<LevelHeads>,
+    likelihood: LikelihoodHead,
+    /// The shape of what the encoder sees of a row.
+    #[module(skip)]
+    seen: Vec<usize>,
+    #[module(skip)]
+    shapes: Vec<LatentShape>,
+}
+
+/// The layers of one level.
+#[derive(Module, Debug)]
+pub(crate) struct LevelHeads {
+    posterior: PosteriorHead,
+    prior: PriorHead,
+}
+
+impl LevelHeads {
+    /// For the levels of a network that sees so many numbers of each row; an error names what does not go together.
+    pub(crate) fn all(
+        levels: &[Level],
+        inputs: usize,
+        distributions: &Distributions,
+        init: &mut Initializer,
+    ) -> Result<Vec<Self>, ModelError> {
+        let &Distributions { posterior, prior, .. } = distributions;
+        sizes("levels", &[levels.len()])?;
+        levels.iter().try_for_each(|level| posterior.check(level))?;
+        prior.check(&levels[0], posterior, inputs)?;
+        let mut heads = |(place, level): (usize, &Level)| Self {
+            posterior: PosteriorHead::new(posterior, level, init),
+            prior: match place {
+                0 => PriorHead::new(prior, level.latents.len(), inputs, init),
+                _ => PriorHead::below(level, init),
+            },
+        };
+        Ok(levels.iter().enumerate().map(&mut heads).collect())
+    }
+}
+
+impl<N: Module> Autoencoder<N> {
+    /// A network of your own with its distributions. `seen` is the shape of what the encoder sees of a row, which
+    /// for a model that is shown a mask is twice as long on its first axis; `channels` is the length of that axis
+    /// without the mask, which the likelihood is for. The network gives
+    /// [`LikelihoodConfig::outputs`] of it on axis 1.
+    ///
+    /// An error names what is out of range, or what does not go together.
+    pub fn new<const D: usize>(
+        network: N,
+        seen: &[usize],
+        channels: usize,
+        distributions: &Distributions,
+        init: &mut Initializer,
+    ) -> Result<Self, ModelError>
+    where
+        N: Network<D>,
+    {
+        distributions.likelihood.check(channels)?;
+        let (levels, inputs) = (network.levels(), seen.iter().product());
+        let heads = LevelHeads::all(&levels, inputs, distributions, init)?;
+        Ok(Self::assembled(network, heads, &levels, seen, &distributions.likelihood, init))
+    }
+
+    /// From parts that were checked.
+    pub(crate) fn assembled(
+        network: N,
+        heads: Vec<LevelHeads>,
+        levels: &[Level],
+        seen: &[usize],
+        likelihood: &LikelihoodConfig,
+        init: &mut Initializer,
+    ) -> Self {
+        let shapes = levels.iter().map(|level| level.latents).collect();
+        let likelihood = LikelihoodHead::new(likelihood.clone(), init);
+        Self { network, levels: heads, likelihood, seen: seen.into(), shapes }
+    }
+
+    /// Its network.
+    pub fn network(&self) -> &N {
+        &self.network
+    }
+
+    /// The encoding of a level from the features of all, and of the levels below it.
+    fn level<const D: usize>(&self, from: Descent, prior: Prior) -> Encoding
+    where
+        N: Network<D>,
+    {
+        let Descent { level, features, context } = &from;
+        let own = features[*level].clone();
+        let seen = match context {
+            Some(context) => own.beside(context.clone()),
+            None => own,
+        };
+        let posterior = self.levels[*level].posterior.forward(&seen);
+        let shape = seen.latent_shape(self.shapes[*level].channels());
+        let encoding = Encoding::new(posterior, prior).shaped(shape);
+        match level + 1 < self.levels.len() {
+            true => encoding.above(Arc::new(Below::<D, N> { model: self.clone(), from })),
+            false => encoding,
+        }
+    }
+}
+
+/// A place on the way from the top level to the decoder.
+#[derive(Clone, Debug)]
+struct Descent {
+    level: usize,
+    features: Arc<[Features]>,
+    context: Option<Features>,
+}
+
+/// The levels below one of a model.
+#[derive(Debug)]
+struct Below<const D: usize, N: Module> {
+    model: Autoencoder<N>,
+    from: Descent,
+}
+
+impl<const D: usize, N: Network<D>> LevelBelow for Below<D, N> {
+    fn given(&self, above: &Latent) -> Encoding {
+        let Descent { level, features, context } = self.from.clone();
+        let context = self.model.network.descend(level, context, above);
+        let level = level + 1;
+        let prior = self.model.levels[level].prior.given(&context);
+        self.model.level::<D>(Descent { level, features, context: Some(context) }, prior)
+    }
+}
+
+impl<const D: usize, N: Network<D>> Vae<D> for Autoencoder<N> {
+    type Likelihood = Box<dyn Likelihood<D>>;
+
+    fn latent_shapes(&self) -> Vec<LatentShape> {
+        self.shapes.clone()
+    }
+
+    fn prior(&self) -> Prior {
+        let LevelHeads { posterior, prior } = &self.levels[0];
+        prior.top(|rows| {
+            let shape = [&[rows.dims()[0]], &self.seen[..]].concat();
+            let shape: [usize; D] = shape.try_into().expect("the rank that the model is for");
+            let features = self.network.features(rows.reshape(shape));
+            posterior.diagonal().expect("checked with the prior").forward(&features[0])
+        })
+    }
+
+    fn encode(&self, input: Tensor<D>, prior: &Prior) -> Encoding {
+        let features = self.network.features(input).into();
+        self.level::<D>(Descent { level: 0, features, context: None }, prior.clone())
+    }
+
+    /// # Panics
+    ///
+    /// If the latents are not those of the model's levels.
+    fn decode(&self, latents: impl Into<Latents>) -> Box<dyn Likelihood<D>> {
+        let latents = latents.into();
+        assert_eq!(latents.levels().len(), self.levels.len(), "levels of latents");
+        let down = |context, (level, latent)| Some(self.network.descend(level, context, latent));
+        let context = latents.levels().iter().enumerate().fold(None, down);
+        self.likelihood.forward(self.network.outputs(context.expect("a level at least")))
+    }
+
+    fn sample_prior(&self, draws: &mut RowStreams) -> Latents {
+        let device = self.levels[0].posterior.device();
+        let mut prior = Vae::<D>::prior(self);
+        let mut context = None;
+        let mut latents = Vec::with_capacity(self.shapes.len());
+        for (level, &shape) in self.shapes.iter().enumerate() {
+            let latent = Latent::new(prior.sample(shape.len(), draws, &device), shape);
+            if let Some(below) = self.levels.get(level + 1) {
+                let next = self.network.descend(level, context.take(), &latent);
+                prior = below.prior.given(&next);
+                context = Some(next);
+            }
+            latents.push(latent);
+        }
+        latents.into()
+    }
+}

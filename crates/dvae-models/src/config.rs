@@ -1,0 +1,157 @@
+//! Models by configuration: the bundled networks, each with any distributions.
+
+use burn::tensor::Device;
+use dvae_distributions::{LatentShape, LikelihoodConfig};
+use dvae_random::Key;
+use schemars::JsonSchema;
+use serde::de::value::{MapAccessDeserializer, MapDeserializer};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::autoencoder::LevelHeads;
+use crate::error::sizes;
+use crate::networks::{Bundled, InputOutput, saturating_product};
+use crate::{
+    AnyNetwork, Autoencoder, ConvNetConfig, Distributions, Initializer, Level, MlpConfig, ModelError,
+    NetworkConfig, PosteriorConfig, PriorConfig, ResNetConfig,
+};
+
+/// Configuration of an [`Autoencoder`] with one of the bundled networks.
+///
+/// ```toml
+/// latent = 32
+/// network = { type = "conv", channels = [32, 64] }     # or "conv", for all of its defaults
+/// likelihood = { type = "bernoulli" }
+/// posterior = { type = "diagonal-normal" }
+/// prior = { type = "standard-normal" }
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AutoencoderConfig {
+    /// Shape of a row: `[784]`, or `[channels, height, width]`. In an experiment that of the data, if it is left
+    /// out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub event: Vec<usize>,
+    /// Number of latents.
+    pub latent: usize,
+    /// The network: a table, or its name alone.
+    #[serde(deserialize_with = "name_or_table")]
+    #[schemars(transform = or_name)]
+    pub network: NetworkConfig,
+    /// What the decoder's outputs mean.
+    pub likelihood: LikelihoodConfig,
+    /// The family of the posterior.
+    pub posterior: PosteriorConfig,
+    /// The family of the prior.
+    pub prior: PriorConfig,
+    /// Whether the encoder's input has a mask behind it, twice as much on the first axis of a row: what
+    /// `dvae_corruption::ShowMask` makes.
+    pub mask_input: bool,
+}
+
+impl Default for AutoencoderConfig {
+    /// A convolutional network with 32 latents, for images of a size that is still to be said.
+    fn default() -> Self {
+        Self::new(NetworkConfig::default(), &[], 32)
+    }
+}
+
+impl AutoencoderConfig {
+    /// A network for rows of this shape, with so many latents, a diagonal normal posterior, a standard normal prior
+    /// and a Bernoulli likelihood: change the fields at will.
+    pub fn new(network: impl Into<NetworkConfig>, event: &[usize], latent: usize) -> Self {
+        Self {
+            event: event.into(),
+            latent,
+            network: network.into(),
+            likelihood: LikelihoodConfig::default(),
+            posterior: PosteriorConfig::default(),
+            prior: PriorConfig::default(),
+            mask_input: false,
+        }
+    }
+
+    /// Fully connected, one hidden layer of 400 units.
+    pub fn mlp(event: &[usize], latent: usize) -> Self {
+        Self::new(MlpConfig::default(), event, latent)
+    }
+
+    /// Two convolutions of 32 and 64 channels.
+    pub fn conv(image: &[usize], latent: usize) -> Self {
+        Self::new(ConvNetConfig::default(), image, latent)
+    }
+
+    /// Two residual stages of 32 and 64 channels.
+    pub fn res_net(image: &[usize], latent: usize) -> Self {
+        Self::new(ResNetConfig::default(), image, latent)
+    }
+
+    /// The model with weights drawn from `key`; an error names what is out of range.
+    pub fn init(&self, key: Key, device: &Device) -> Result<Autoencoder<AnyNetwork>, ModelError> {
+        self.network.build(self, &mut Initializer::new(key, device))
+    }
+
+    /// The model with a network of this configuration.
+    pub(crate) fn build<C: Bundled>(
+        &self,
+        config: &C,
+        init: &mut Initializer,
+    ) -> Result<Autoencoder<AnyNetwork>, ModelError> {
+        sizes("event", if self.event.is_empty() { &[0] } else { &self.event })?;
+        self.likelihood.check(self.event[0])?;
+        sizes("latent", &[self.latent])?;
+        let with_first = |first: usize| [&[first], &self.event[1..]].concat();
+        let io = InputOutput {
+            input: with_first(self.event[0] * (1 + usize::from(self.mask_input))),
+            latent: self.latent,
+            output: with_first(self.likelihood.outputs(self.event[0])),
+        };
+        let features = config.check(&io)?;
+        let level = Level { latents: LatentShape::Vector(self.latent), features, context: 0 };
+        let inputs = saturating_product(&io.input);
+        let distributions = Distributions {
+            posterior: self.posterior,
+            prior: self.prior,
+            likelihood: self.likelihood.clone(),
+        };
+        // Weights are drawn as data goes: encoder, latents, decoder.
+        let encoder = config.encoder(&io, init);
+        let heads = LevelHeads::all(&[level], inputs, &distributions, init)?;
+        let network = config.network(encoder, &io, init).into();
+        let likelihood = &self.likelihood;
+        Ok(Autoencoder::assembled(network, heads, &[level], &io.input, likelihood, init))
+    }
+}
+
+fn name_or_table<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NetworkConfig, D::Error> {
+    struct NameOrTable;
+
+    impl<'de> Visitor<'de> for NameOrTable {
+        type Value = NetworkConfig;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("the name of a network such as \"conv\", or a table with its `type`")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<NetworkConfig, E> {
+            let table = std::iter::once(("type", name));
+            NetworkConfig::deserialize(MapDeserializer::new(table))
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<NetworkConfig, A::Error> {
+            NetworkConfig::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+
+    deserializer.deserialize_any(NameOrTable)
+}
+
+/// The schema of what may also be a name.
+fn or_name(schema: &mut schemars::Schema) {
+    let mut table = std::mem::take(schema);
+    let description = table.remove("description");
+    *schema = schemars::json_schema!({ "anyOf": [{ "type": "string" }, table] });
+    if let Some(description) = description {
+        schema.insert("description".to_owned(), description);
+    }
+}

@@ -1,0 +1,192 @@
+//! Weights drawn from a key on the host, so that one seed gives one network on every back end.
+
+use burn::module::Param;
+use burn::tensor::{Device, Tensor, TensorData};
+use dvae_random::Key;
+
+use crate::Activation;
+use crate::layers::{Conv2d, ConvTranspose2d, GroupNorm, Linear};
+
+/// Makes the layers of one model, in order: each weight has a stream of its own.
+///
+/// ```
+/// use burn::tensor::Device;
+/// use dvae_models::{Activation, Initializer};
+/// use dvae_random::{Key, Purpose};
+///
+/// let device = Device::flex();
+/// let mut init = Initializer::new(Key::new(1).purpose(Purpose::Weights), &device);
+/// let (hidden, last) = (init.linear(784, 400, Activation::Relu), init.linear(400, 20, Activation::Identity));
+/// # let _ = (hidden, last);
+/// ```
+///
+/// Weights are uniform on `±√(6 / (fan in + fan out))`, biases 0: Glorot and Bengio (2010),
+/// "Understanding the difficulty of training deep feedforward neural networks", equation 16. For
+/// convolutions a fan counts the connections of one unit, kernel positions over stride.
+#[derive(Debug)]
+pub struct Initializer<'a> {
+    key: Key,
+    device: &'a Device,
+    next: u64,
+}
+
+impl<'a> Initializer<'a> {
+    /// Weights from the streams of `key`, on this device.
+    pub fn new(key: Key, device: &'a Device) -> Self {
+        Self { key, device, next: 0 }
+    }
+
+    /// Where weights are put.
+    pub fn device(&self) -> &Device {
+        self.device
+    }
+
+    /// A fully connected layer.
+    pub fn linear(&mut self, inputs: usize, outputs: usize, activation: Activation) -> Linear {
+        let weight = self.xavier_uniform([inputs, outputs], inputs, outputs);
+        Linear { weight, bias: self.zeros(outputs), activation }
+    }
+
+    /// A fully connected layer with a gain of 0.1: what it decides begins near what it is added to.
+    pub fn small_linear(&mut self, inputs: usize, outputs: usize) -> Linear {
+        let weight = self.small_weight([inputs, outputs]);
+        Linear { weight, bias: self.zeros(outputs), activation: Activation::Identity }
+    }
+
+    /// The weight of [`Initializer::small_linear`].
+    pub fn small_weight(&mut self, [inputs, outputs]: [usize; 2]) -> Param<Tensor<2>> {
+        let limit = 0.1 * (6.0 / (inputs + outputs) as f64).sqrt() as f32;
+        self.uniform([inputs, outputs], [-limit, limit])
+    }
+
+    /// A convolution that halves sides.
+    pub fn downsampling_conv(&mut self, inputs: usize, outputs: usize, activation: Activation) -> Conv2d {
+        self.strided(inputs, outputs, 2, activation)
+    }
+
+    /// A convolution that keeps sides.
+    pub fn conv(&mut self, inputs: usize, outputs: usize, activation: Activation) -> Conv2d {
+        self.strided(inputs, outputs, 1, activation)
+    }
+
+    fn strided(
+        &mut self,
+        inputs: usize,
+        outputs: usize,
+        stride: usize,
+        activation: Activation,
+    ) -> Conv2d {
+        let side = Conv2d::KERNEL;
+        let (fan_in, fan_out) = (inputs * side * side, outputs * side * side / stride.pow(2));
+        let weight = self.xavier_uniform([outputs, inputs, side, side], fan_in, fan_out);
+        Conv2d { weight, bias: self.zeros(outputs), stride, activation }
+    }
+
+    /// A normalization over at most `groups` groups of channels of `area` pixels: as many as divide the
+    /// number of channels and have eight numbers each, or one. Of two numbers hardly more than which is
+    /// the larger would be left.
+    pub fn group_norm(&self, channels: usize, groups: usize, area: usize) -> GroupNorm {
+        let possible = |&n: &usize| channels.is_multiple_of(n) && channels / n * area >= 8;
+        let groups = (2..=groups.min(channels)).rev().find(possible).unwrap_or(1);
+        let groups = (channels * area > 1).then_some(groups);
+        let scale = Param::from_tensor(Tensor::ones([channels], self.device));
+        GroupNorm { scale, shift: self.zeros(channels), groups }
+    }
+
+    /// A transposed convolution that doubles sides.
+    pub fn conv_transpose(
+        &mut self,
+        inputs: usize,
+        outputs: usize,
+        activation: Activation,
+    ) -> ConvTranspose2d {
+        let side = ConvTranspose2d::KERNEL;
+        let (fan_in, fan_out) = (inputs * side * side / 4, outputs * side * side);
+        let weight = self.xavier_uniform([inputs, outputs, side, side], fan_in, fan_out);
+        ConvTranspose2d { weight, bias: self.zeros(outputs), activation }
+    }
+
+    /// A weight, uniform by its fans.
+    pub fn xavier_uniform<const D: usize>(
+        &mut self,
+        shape: [usize; D],
+        fan_in: usize,
+        fan_out: usize,
+    ) -> Param<Tensor<D>> {
+        let limit = (6.0 / (fan_in + fan_out) as f64).sqrt() as f32;
+        self.uniform(shape, [-limit, limit])
+    }
+
+    /// A weight of its own stream, uniform between two ends.
+    pub fn uniform<const D: usize>(
+        &mut self,
+        shape: [usize; D],
+        [low, high]: [f32; 2],
+    ) -> Param<Tensor<D>> {
+        let (middle, half) = ((high + low) / 2.0, (high - low) / 2.0);
+        let mut draws = self.key.rows(&[self.next]);
+        self.next += 1;
+        let weights: Vec<f32> = draws
+            .uniform_host(shape.iter().product())
+            .into_iter()
+            .map(|u| middle + (u * 2.0 - 1.0) * half)
+            .collect();
+        Param::from_tensor(Tensor::from_data(TensorData::new(weights, shape), self.device))
+    }
+
+    /// A bias of zeros.
+    pub fn zeros(&self, n: usize) -> Param<Tensor<1>> {
+        Param::from_tensor(Tensor::zeros([n], self.device))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_fill_the_interval_of_glorot_and_bengio() {
+        let device = Device::flex();
+        let dense = Initializer::new(Key::new(1), &device).linear(300, 200, Activation::Identity);
+        let weight = dense.weight.val();
+        let limit = (6.0f32 / 500.0).sqrt();
+        let largest = weight.clone().abs().max().into_scalar::<f32>();
+        assert!(largest <= limit && largest > 0.999 * limit, "{largest} of {limit}");
+        // A uniform on ±a has variance a²/3; the mean of n squares deviates by √(4/45 / n) a².
+        let variance = weight.square().mean().into_scalar::<f32>() / limit.powi(2);
+        assert!((variance - 1.0 / 3.0).abs() < 6.0 * (4.0f32 / 45.0 / 60_000.0).sqrt());
+    }
+
+    // Two groups of one row: (1, 3) and (2, 2) have means 2 and 2, deviations 1 and 0.
+    #[test]
+    fn a_norm_takes_each_group_of_each_row_to_mean_0_and_variance_1() {
+        let device = Device::flex();
+        let x = Tensor::<4>::from_data([[[[1.0]], [[3.0]], [[2.0]], [[2.0]]]], &device);
+        let norm = Initializer::new(Key::new(1), &device).group_norm(4, 3, 4);
+        assert_eq!(norm.groups, Some(2));
+        let values: Vec<f32> = norm.forward(x).into_data().try_to_vec().unwrap();
+        for (got, expected) in values.iter().zip([-1.0, 1.0, 0.0, 0.0]) {
+            assert!((got - expected).abs() < 1e-4, "{values:?}");
+        }
+        let groups = |channels, groups, area| {
+            Initializer::new(Key::new(1), &device).group_norm(channels, groups, area).groups
+        };
+        assert_eq!(
+            [groups(7, 4, 9), groups(8, 8, 1), groups(8, 8, 4)],
+            [Some(1), Some(1), Some(4)]
+        );
+        assert_eq!(groups(1, 8, 1), None);
+    }
+
+    #[test]
+    fn the_same_key_gives_the_same_layer_and_every_layer_is_its_own() {
+        let device = Device::flex();
+        let mut first = Initializer::new(Key::new(1), &device);
+        let mut again = Initializer::new(Key::new(1), &device);
+        let data =
+            |layers: &mut Initializer| layers.linear(5, 5, Activation::Identity).weight.val().into_data();
+        let one = data(&mut first);
+        assert_eq!(one, data(&mut again));
+        assert_ne!(one, data(&mut again));
+    }
+}

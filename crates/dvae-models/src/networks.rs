@@ -1,0 +1,154 @@
+//! The bundled networks, in one list.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use dvae_distributions::Latent;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::conv_net::{ConvNet, ConvNetConfig};
+use crate::mlp::{Mlp, MlpConfig};
+use crate::res_net::{ResNet, ResNetConfig};
+use crate::{Autoencoder, AutoencoderConfig, Features, Initializer, Level, ModelError, Network};
+
+/// Makes of a list of networks their configurations as one type, themselves as one type, and the ways between. A
+/// name in a file is the variant's, in kebab-case.
+macro_rules! networks {
+    ($($(#[$doc:meta])+ $variant:ident($config:ty, $network:ty),)+) => {
+        /// Which network, and what it is made of.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(tag = "type", rename_all = "kebab-case")]
+        #[non_exhaustive]
+        pub enum NetworkConfig {
+            $($(#[$doc])+ $variant($config),)+
+        }
+
+        impl NetworkConfig {
+            pub(crate) fn build(
+                &self,
+                model: &AutoencoderConfig,
+                init: &mut Initializer,
+            ) -> Result<Autoencoder<AnyNetwork>, ModelError> {
+                match self {
+                    $(Self::$variant(config) => model.build(config, init),)+
+                }
+            }
+        }
+
+        /// One of the bundled networks.
+        #[derive(Module, Debug)]
+        pub enum AnyNetwork {
+            $($(#[$doc])+ $variant($network),)+
+        }
+
+        impl<const D: usize> Network<D> for AnyNetwork {
+            fn levels(&self) -> Vec<Level> {
+                match self {
+                    $(Self::$variant(network) => Network::<D>::levels(network),)+
+                }
+            }
+
+            fn features(&self, input: Tensor<D>) -> Vec<Features> {
+                match self {
+                    $(Self::$variant(network) => network.features(input),)+
+                }
+            }
+
+            fn descend(&self, level: usize, above: Option<Features>, latent: &Latent) -> Features {
+                match self {
+                    $(Self::$variant(network) => {
+                        Network::<D>::descend(network, level, above, latent)
+                    })+
+                }
+            }
+
+            fn outputs(&self, context: Features) -> Tensor<D> {
+                match self {
+                    $(Self::$variant(network) => network.outputs(context),)+
+                }
+            }
+        }
+
+        $(
+            impl From<$config> for NetworkConfig {
+                fn from(config: $config) -> Self {
+                    Self::$variant(config)
+                }
+            }
+
+            impl From<$network> for AnyNetwork {
+                fn from(network: $network) -> Self {
+                    Self::$variant(network)
+                }
+            }
+        )+
+    };
+}
+
+networks! {
+    /// Fully connected: rows of any shape.
+    Mlp(MlpConfig, Mlp),
+    /// Convolutional: images.
+    Conv(ConvNetConfig, ConvNet),
+    /// Residual: images.
+    ResNet(ResNetConfig, ResNet),
+}
+
+impl Default for NetworkConfig {
+    /// Convolutional.
+    fn default() -> Self {
+        Self::Conv(ConvNetConfig::default())
+    }
+}
+
+/// What a bundled network is built for.
+pub(crate) struct InputOutput {
+    /// The shape of what the encoder sees of a row.
+    pub(crate) input: Vec<usize>,
+    /// Number of latents.
+    pub(crate) latent: usize,
+    /// The shape of the decoder's outputs for a row.
+    pub(crate) output: Vec<usize>,
+}
+
+impl InputOutput {
+    /// Channels, height and width of what the encoder sees.
+    pub(crate) fn image(&self) -> Result<[usize; 3], ModelError> {
+        let shape = &self.input;
+        shape.as_slice().try_into().map_err(|_| ModelError::Image { shape: shape.clone() })
+    }
+}
+
+/// The configuration of a bundled network, whose parts are built one by one: weights are drawn in the order in
+/// which data passes them, those of posterior and prior between encoder and decoder.
+pub(crate) trait Bundled {
+    type Encoder;
+    type Network: Into<AnyNetwork>;
+
+    /// The number of features that the encoder gives; an error names what is out of range.
+    fn check(&self, io: &InputOutput) -> Result<usize, ModelError>;
+
+    fn encoder(&self, io: &InputOutput, init: &mut Initializer) -> Self::Encoder;
+
+    fn network(
+        &self,
+        encoder: Self::Encoder,
+        io: &InputOutput,
+        init: &mut Initializer,
+    ) -> Self::Network;
+}
+
+/// The same tensor, where two ranks are known to be one.
+///
+/// # Panics
+///
+/// If they are not.
+pub(crate) fn same_rank<const D: usize, const E: usize>(tensor: Tensor<D>) -> Tensor<E> {
+    let shape = tensor.dims();
+    let shape: [usize; E] = shape[..].try_into().expect("the rank of rows that the network is for");
+    tensor.reshape(shape)
+}
+
+pub(crate) fn saturating_product(sizes: &[usize]) -> usize {
+    sizes.iter().fold(1, |product: usize, &size| product.saturating_mul(size))
+}

@@ -1,0 +1,206 @@
+//! The posterior of a level: its family, and the layers from features to its parameters.
+
+use std::sync::Arc;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use dvae_distributions::{
+    Chain, DiagonalNormal, FlowPosterior, FullNormal, LatentShape, Planar, Posterior,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{sizes, weights};
+use crate::flows::InverseAutoregressive;
+use crate::layers::Linear;
+use crate::{Activation, Features, Initializer, Level, ModelError};
+
+/// The family of `q(z | x̃)`.
+///
+/// In a file: `posterior = { type = "inverse-autoregressive", flows = 4, hidden = 64 }`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum PosteriorConfig {
+    /// Normal, its latents independent.
+    DiagonalNormal {},
+    /// Normal of full covariance, by its Cholesky factor.
+    FullNormal {},
+    /// A diagonal normal through planar maps, whose parameters the encoder gives.
+    Planar {
+        /// Maps, at least 1.
+        flows: usize,
+    },
+    /// A diagonal normal through an inverse autoregressive flow.
+    InverseAutoregressive {
+        /// Steps, at least 1.
+        flows: usize,
+        /// Hidden units of each step's network, at least 1.
+        hidden: usize,
+    },
+}
+
+impl Default for PosteriorConfig {
+    /// Diagonal normal.
+    fn default() -> Self {
+        Self::DiagonalNormal {}
+    }
+}
+
+impl PosteriorConfig {
+    /// An error naming what is out of range for a level.
+    pub(crate) fn check(self, level: &Level) -> Result<(), ModelError> {
+        let latent = level.latents.channels();
+        let features = level.features + level.context;
+        sizes("latent", &[latent])?;
+        weights(&[features, latent])?;
+        if self != (Self::DiagonalNormal {}) && matches!(level.latents, LatentShape::Map { .. }) {
+            return Err(ModelError::Map);
+        }
+        match self {
+            Self::Planar { flows } => {
+                sizes("posterior.flows", &[flows])?;
+                weights(&[features, flows.saturating_mul(2 * latent + 1)])
+            }
+            Self::InverseAutoregressive { flows, hidden } => {
+                sizes("posterior.flows", &[flows])?;
+                sizes("posterior.hidden", &[hidden])?;
+                weights(&[features.max(latent), hidden.saturating_mul(flows)])
+            }
+            Self::FullNormal {} => weights(&[features, latent.saturating_mul(latent)]),
+            Self::DiagonalNormal {} => Ok(()),
+        }
+    }
+}
+
+/// The layers of a posterior.
+#[derive(Module, Debug)]
+pub(crate) enum PosteriorHead {
+    DiagonalNormal(NormalHead),
+    FullNormal(FullNormalHead),
+    Planar(PlanarHead),
+    InverseAutoregressive(AutoregressiveHead),
+}
+
+/// From features to a diagonal normal.
+#[derive(Module, Debug)]
+pub(crate) struct NormalHead {
+    mean: Linear,
+    log_variance: Linear,
+}
+
+/// From features to a normal of full covariance.
+#[derive(Module, Debug)]
+pub(crate) struct FullNormalHead {
+    mean: Linear,
+    log_variance: Linear,
+    /// What is below the diagonal of the Cholesky factor; of one latent, nothing.
+    below: Option<Linear>,
+}
+
+/// From features to a normal through planar maps.
+#[derive(Module, Debug)]
+pub(crate) struct PlanarHead {
+    base: NormalHead,
+    /// `u`, `w` and `b` of every map.
+    maps: Linear,
+}
+
+/// From features to a normal through an inverse autoregressive flow.
+#[derive(Module, Debug)]
+pub(crate) struct AutoregressiveHead {
+    base: NormalHead,
+    flow: InverseAutoregressive,
+}
+
+impl NormalHead {
+    pub(crate) fn new(features: usize, latent: usize, init: &mut Initializer) -> Self {
+        let mut layer = || init.linear(features, latent, Activation::Identity);
+        Self { mean: layer(), log_variance: layer() }
+    }
+
+    pub(crate) fn forward(&self, features: &Features) -> DiagonalNormal {
+        DiagonalNormal::new(features.linear(&self.mean), features.linear(&self.log_variance))
+    }
+
+    fn latent(&self) -> usize {
+        self.mean.weight.lazy_shape()[1]
+    }
+}
+
+impl PosteriorHead {
+    /// For a level that was checked.
+    pub(crate) fn new(config: PosteriorConfig, level: &Level, init: &mut Initializer) -> Self {
+        let (features, latent) = (level.features + level.context, level.latents.channels());
+        let base = NormalHead::new(features, latent, init);
+        match config {
+            PosteriorConfig::DiagonalNormal {} => Self::DiagonalNormal(base),
+            PosteriorConfig::FullNormal {} => {
+                let NormalHead { mean, log_variance } = base;
+                let pairs = latent * (latent - 1) / 2;
+                let below = (pairs > 0).then(|| init.small_linear(features, pairs));
+                Self::FullNormal(FullNormalHead { mean, log_variance, below })
+            }
+            PosteriorConfig::Planar { flows } => {
+                let maps = init.small_linear(features, flows * (2 * latent + 1));
+                Self::Planar(PlanarHead { base, maps })
+            }
+            PosteriorConfig::InverseAutoregressive { flows, hidden } => {
+                let flow = InverseAutoregressive::new([features, latent, hidden], flows, init);
+                Self::InverseAutoregressive(AutoregressiveHead { base, flow })
+            }
+        }
+    }
+
+    pub(crate) fn forward(&self, features: &Features) -> Posterior {
+        let flow = |base: &NormalHead, flow| {
+            Posterior::Flow(FlowPosterior::new(base.forward(features), flow))
+        };
+        match self {
+            Self::DiagonalNormal(head) => Posterior::Diagonal(head.forward(features)),
+            Self::FullNormal(FullNormalHead { mean, log_variance, below }) => {
+                let below = below.as_ref().map(|below| features.linear(below));
+                let (mean, log_variance) = (features.linear(mean), features.linear(log_variance));
+                Posterior::Full(FullNormal::new(mean, log_variance, below))
+            }
+            Self::Planar(PlanarHead { base, maps }) => {
+                let maps = planar_maps(features.linear(maps), base.latent());
+                flow(base, Arc::new(Chain(maps)))
+            }
+            Self::InverseAutoregressive(head) => {
+                let steps = head.flow.of(&features.clone().vector());
+                flow(&head.base, Arc::new(Chain(steps)))
+            }
+        }
+    }
+
+    /// The diagonal normal, if it is one.
+    pub(crate) fn diagonal(&self) -> Option<&NormalHead> {
+        match self {
+            Self::DiagonalNormal(head) => Some(head),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn device(&self) -> Device {
+        let mean = match self {
+            Self::DiagonalNormal(head) => &head.mean,
+            Self::FullNormal(head) => &head.mean,
+            Self::Planar(head) => &head.base.mean,
+            Self::InverseAutoregressive(head) => &head.base.mean,
+        };
+        mean.weight.lazy_device()
+    }
+}
+
+/// Cuts `[batch, flows · (2 latent + 1)]` into the parameters of planar maps.
+fn planar_maps(parameters: Tensor<2>, latent: usize) -> Vec<Planar> {
+    let width = 2 * latent + 1;
+    let flows = parameters.dims()[1] / width;
+    let part = |start, len| parameters.clone().narrow(1, start, len);
+    (0..flows)
+        .map(|flow| flow * width)
+        .map(|at| {
+            Planar::new(part(at, latent), part(at + latent, latent), part(at + 2 * latent, 1))
+        })
+        .collect()
+}

@@ -1,0 +1,171 @@
+//! The prior of the top level: its family, and its weights.
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+use dvae_distributions::{DiagonalNormal, FlowPrior, LatentShape, MixtureNormal, Prior};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{sizes, weights};
+use crate::flows::RealNvp;
+use crate::posterior::NormalHead;
+use crate::{Features, Initializer, Level, ModelError, PosteriorConfig};
+
+/// The family of `p(z)`.
+///
+/// In a file: `prior = { type = "vamp", components = 50 }`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum PriorConfig {
+    /// `N(0, I)`.
+    StandardNormal {},
+    /// A learned mixture of diagonal normals.
+    Mixture {
+        /// Components, at least 1.
+        components: usize,
+    },
+    /// The mixture of the posteriors of learned pseudo-inputs, equally weighted: Tomczak & Welling (2018),
+    /// "VAE with a VampPrior". The posterior must be a diagonal normal. Pseudo-inputs are free numbers that
+    /// begin uniform on `[0, 1]`.
+    Vamp {
+        /// Pseudo-inputs, at least 1.
+        components: usize,
+    },
+    /// A RealNVP flow from `N(0, I)`, for at least two latents.
+    RealNvp {
+        /// Coupling layers, at least 1.
+        couplings: usize,
+        /// Hidden units of each layer's network, at least 1.
+        hidden: usize,
+    },
+}
+
+impl Default for PriorConfig {
+    /// Standard normal.
+    fn default() -> Self {
+        Self::StandardNormal {}
+    }
+}
+
+impl PriorConfig {
+    /// An error naming what is out of range, or does not go together, for the top level of a model that sees so
+    /// many numbers of each row.
+    pub(crate) fn check(
+        self,
+        level: &Level,
+        posterior: PosteriorConfig,
+        inputs: usize,
+    ) -> Result<(), ModelError> {
+        if self != (Self::StandardNormal {}) && matches!(level.latents, LatentShape::Map { .. }) {
+            return Err(ModelError::Map);
+        }
+        let latent = level.latents.len();
+        match self {
+            Self::StandardNormal {} => Ok(()),
+            Self::Mixture { components } => {
+                sizes("prior.components", &[components])?;
+                weights(&[components, latent])
+            }
+            Self::Vamp { components } => {
+                sizes("prior.components", &[components])?;
+                weights(&[components, inputs])?;
+                match posterior {
+                    PosteriorConfig::DiagonalNormal {} => Ok(()),
+                    _ => Err(ModelError::Vamp),
+                }
+            }
+            Self::RealNvp { couplings, hidden } => {
+                sizes("prior.couplings", &[couplings])?;
+                sizes("prior.hidden", &[hidden])?;
+                weights(&[latent, hidden.saturating_mul(couplings)])?;
+                if latent < 2 { Err(ModelError::Couplings) } else { Ok(()) }
+            }
+        }
+    }
+}
+
+/// The weights of a prior.
+#[derive(Module, Debug)]
+pub(crate) enum PriorHead {
+    StandardNormal(NoWeights),
+    Mixture(Components),
+    Vamp(PseudoInputs),
+    RealNvp(RealNvp),
+    /// Of a level below the top: a normal, given the levels above.
+    Conditional(NormalHead),
+}
+
+/// What a prior without weights has.
+#[derive(Module, Debug)]
+pub(crate) struct NoWeights {}
+
+/// The weights of a learned mixture.
+#[derive(Module, Debug)]
+pub(crate) struct Components {
+    logits: Param<Tensor<2>>,
+    mean: Param<Tensor<2>>,
+    log_variance: Param<Tensor<2>>,
+}
+
+/// The pseudo-inputs of a VampPrior: `[components, inputs]`.
+#[derive(Module, Debug)]
+pub(crate) struct PseudoInputs {
+    rows: Param<Tensor<2>>,
+}
+
+impl PriorHead {
+    /// For the top level of a model that sees so many numbers of each row, after a check.
+    pub(crate) fn new(
+        config: PriorConfig,
+        latent: usize,
+        inputs: usize,
+        init: &mut Initializer,
+    ) -> Self {
+        match config {
+            PriorConfig::StandardNormal {} => Self::StandardNormal(NoWeights {}),
+            PriorConfig::Mixture { components: n } => {
+                let spread = 3f32.sqrt(); // uniform of variance 1
+                Self::Mixture(Components {
+                    logits: init.uniform([1, n], [0.0, 0.0]),
+                    mean: init.uniform([n, latent], [-spread, spread]),
+                    log_variance: init.uniform([n, latent], [0.0, 0.0]),
+                })
+            }
+            PriorConfig::Vamp { components } => {
+                Self::Vamp(PseudoInputs { rows: init.uniform([components, inputs], [0.0, 1.0]) })
+            }
+            PriorConfig::RealNvp { couplings, hidden } => {
+                Self::RealNvp(RealNvp::new(latent, couplings, hidden, init))
+            }
+        }
+    }
+
+    /// For a level below the top.
+    pub(crate) fn below(level: &Level, init: &mut Initializer) -> Self {
+        Self::Conditional(NormalHead::new(level.context, level.latents.channels(), init))
+    }
+
+    /// `p(z)` of the top level; `infer` gives the posteriors of rows of what the encoder sees, flattened.
+    pub(crate) fn top(&self, infer: impl FnOnce(Tensor<2>) -> DiagonalNormal) -> Prior {
+        match self {
+            Self::StandardNormal(_) | Self::Conditional(_) => Prior::Standard,
+            Self::Mixture(Components { logits, mean, log_variance }) => Prior::Mixture(
+                MixtureNormal::new(logits.val(), mean.val(), log_variance.val()),
+            ),
+            Self::Vamp(PseudoInputs { rows }) => {
+                let components = infer(rows.val());
+                let (mean, log_variance) = (components.mean(), components.log_variance());
+                Prior::Mixture(MixtureNormal::uniform(mean, log_variance))
+            }
+            Self::RealNvp(flow) => Prior::Flow(FlowPrior::new(flow.map())),
+        }
+    }
+
+    /// `p(z)` of a level, given what the levels above say.
+    pub(crate) fn given(&self, context: &Features) -> Prior {
+        match self {
+            Self::Conditional(head) => Prior::Diagonal(head.forward(context)),
+            _ => Prior::Standard,
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! A residual convolutional network for images of any size.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use dvae_distributions::LatentShape;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::conv_net::{Stages, crop};
+use crate::error::{sizes, weights};
+use crate::layers::{Conv2d, GroupNorm, Linear};
+use crate::networks::{Bundled, InputOutput, same_rank};
+use crate::{Activation, Features, Initializer, Level, ModelError, Network};
+
+/// Configuration of a [`ResNet`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ResNetConfig {
+    /// Channels of each stage, at least one; each stage halves the sides. The decoder mirrors them.
+    pub channels: Vec<usize>,
+    /// Residual blocks of each stage, at least 1.
+    pub blocks: usize,
+    /// Groups of channels that are normalized together, at least 1: at most so many, and as many as
+    /// divide a stage's channels.
+    pub groups: usize,
+    /// The non-linearity before each convolution of a block.
+    pub activation: Activation,
+}
+
+impl Default for ResNetConfig {
+    /// Two stages of 32 and 64 channels with one block each, 8 groups, SiLU.
+    fn default() -> Self {
+        Self { channels: vec![32, 64], blocks: 1, groups: 8, activation: Activation::Silu }
+    }
+}
+
+impl ResNetConfig {
+    /// The residual blocks of a stage whose images have `area` pixels.
+    fn blocks(&self, channels: usize, area: usize, init: &mut Initializer) -> Vec<Block> {
+        let mut half = || Half {
+            norm: init.group_norm(channels, self.groups, area),
+            conv: init.conv(channels, channels, Activation::Identity),
+        };
+        let activation = self.activation;
+        (0..self.blocks).map(|_| Block { first: half(), second: half(), activation }).collect()
+    }
+
+    fn decoder(&self, io: &InputOutput, stages: Stages, init: &mut Initializer) -> Decoder {
+        let widths = &self.channels;
+        let input = init.linear(io.latent, stages.features(), Activation::Identity);
+        let up = (0..widths.len())
+            .rev()
+            .map(|i| {
+                let outputs = widths[i.saturating_sub(1)];
+                let conv = init.conv(widths[i], outputs, Activation::Identity);
+                Stage { conv, blocks: self.blocks(outputs, stages.area(i), init) }
+            })
+            .collect();
+        let norm = init.group_norm(widths[0], self.groups, stages.area(0));
+        let last = init.conv(widths[0], io.output[0], Activation::Identity);
+        Decoder { input, up, norm, last, stages, activation: self.activation }
+    }
+}
+
+impl Bundled for ResNetConfig {
+    type Encoder = Encoder;
+    type Network = ResNet;
+
+    fn check(&self, io: &InputOutput) -> Result<usize, ModelError> {
+        let [inputs, height, width] = io.image()?;
+        sizes("channels", if self.channels.is_empty() { &[0] } else { &self.channels })?;
+        sizes("blocks", &[self.blocks])?;
+        sizes("groups", &[self.groups])?;
+        // A kernel has 3 × 3 weights for each pair of channels.
+        let wide = [&[inputs], &self.channels[..]].concat();
+        for pair in wide.windows(2) {
+            weights(&[pair[0].saturating_mul(9), pair[1]])?;
+            weights(&[pair[1].saturating_mul(9), pair[1]])?;
+        }
+        weights(&[io.output[0].saturating_mul(9), self.channels[0]])?;
+        Ok(Stages::new([height, width], &self.channels).features())
+    }
+
+    fn encoder(&self, io: &InputOutput, init: &mut Initializer) -> Encoder {
+        let widths = &self.channels;
+        let stages = Stages::new([io.input[1], io.input[2]], widths);
+        let before = [&io.input[..1], &widths[..]].concat();
+        let down = (0..widths.len())
+            .map(|i| {
+                let conv = init.downsampling_conv(before[i], widths[i], Activation::Identity);
+                Stage { conv, blocks: self.blocks(widths[i], stages.area(i + 1), init) }
+            })
+            .collect();
+        let last = widths.len();
+        let norm = init.group_norm(widths[last - 1], self.groups, stages.area(last));
+        Encoder { down, norm, activation: self.activation }
+    }
+
+    fn network(&self, encoder: Encoder, io: &InputOutput, init: &mut Initializer) -> ResNet {
+        let stages = Stages::new([io.input[1], io.input[2]], &self.channels);
+        let (latents, features) = (LatentShape::Vector(io.latent), stages.features());
+        let level = Level { latents, features, context: 0 };
+        ResNet { encoder, decoder: self.decoder(io, stages, init), level }
+    }
+}
+
+/// Residual blocks over images `[batch, channels, height, width]`.
+///
+/// `x̃ → stages → features`, `z → linear → stages → convolution → outputs`. A stage of the encoder is a
+/// convolution of stride 2 and residual blocks; one of the decoder doubles the sides by repeating
+/// pixels (Odena et al. 2016, "Deconvolution and Checkerboard Artifacts"), crops what an odd side has
+/// too much, and then convolves. A block is `x + f(x)`, where `f` is twice normalization,
+/// non-linearity and convolution (He et al. 2016, "Identity Mappings in Deep Residual Networks",
+/// section 4), with groups of channels normalized (Wu & He 2018, "Group Normalization"), so that rows
+/// stay independent of each other.
+#[derive(Module, Debug)]
+pub struct ResNet {
+    encoder: Encoder,
+    decoder: Decoder,
+    #[module(skip)]
+    level: Level,
+}
+
+#[derive(Module, Debug)]
+pub(crate) struct Encoder {
+    down: Vec<Stage>,
+    norm: GroupNorm,
+    #[module(skip)]
+    activation: Activation,
+}
+
+#[derive(Module, Debug)]
+struct Decoder {
+    input: Linear,
+    up: Vec<Stage>,
+    norm: GroupNorm,
+    last: Conv2d,
+    #[module(skip)]
+    stages: Stages,
+    #[module(skip)]
+    activation: Activation,
+}
+
+#[derive(Module, Debug)]
+struct Stage {
+    conv: Conv2d,
+    blocks: Vec<Block>,
+}
+
+#[derive(Module, Debug)]
+struct Block {
+    first: Half,
+    second: Half,
+    #[module(skip)]
+    activation: Activation,
+}
+
+#[derive(Module, Debug)]
+struct Half {
+    norm: GroupNorm,
+    conv: Conv2d,
+}
+
+impl Block {
+    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let half = |half: &Half, x| half.conv.forward(self.activation.apply(half.norm.forward(x)));
+        x.clone() + half(&self.second, half(&self.first, x))
+    }
+}
+
+impl Stage {
+    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        self.blocks.iter().fold(self.conv.forward(x), |x, block| block.forward(x))
+    }
+}
+
+impl Encoder {
+    fn forward(&self, input: Tensor<4>) -> Tensor<2> {
+        let rows = input.dims()[0];
+        let x = self.down.iter().fold(input, |x, stage| stage.forward(x));
+        let [_, channels, height, width] = x.dims();
+        self.activation.apply(self.norm.forward(x)).reshape([rows, channels * height * width])
+    }
+}
+
+impl Decoder {
+    fn forward(&self, latent: Tensor<2>) -> Tensor<4> {
+        let [rows, _] = latent.dims();
+        let [channels, height, width] = self.stages.deepest();
+        let mut x = self.input.forward(latent).reshape([rows, channels, height, width]);
+        for (stage, sides) in self.up.iter().zip(self.stages.way_back()) {
+            x = stage.forward(crop(doubled(x), sides));
+        }
+        self.last.forward(self.activation.apply(self.norm.forward(x)))
+    }
+}
+
+/// Every pixel twice in each direction.
+fn doubled(x: Tensor<4>) -> Tensor<4> {
+    let [rows, channels, height, width] = x.dims();
+    x.reshape([rows * channels, height, 1, width, 1])
+        .expand([rows * channels, height, 2, width, 2])
+        .reshape([rows, channels, 2 * height, 2 * width])
+}
+
+/// # Panics
+///
+/// If `D` is not 4.
+impl<const D: usize> Network<D> for ResNet {
+    fn levels(&self) -> Vec<Level> {
+        vec![self.level]
+    }
+
+    fn features(&self, input: Tensor<D>) -> Vec<Features> {
+        vec![Features::Vector(self.encoder.forward(same_rank(input)))]
+    }
+
+    fn outputs(&self, context: Features) -> Tensor<D> {
+        same_rank(self.decoder.forward(context.vector()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    #[test]
+    fn doubling_repeats_every_pixel() {
+        let x = Tensor::<4>::from_data([[[[1.0, 2.0], [3.0, 4.0]]]], &Device::flex());
+        let values: Vec<f32> = doubled(x).into_data().try_to_vec().unwrap();
+        let expected =
+            [1, 1, 2, 2, 1, 1, 2, 2, 3, 3, 4, 4, 3, 3, 4, 4].map(|value: u8| f32::from(value));
+        assert_eq!(values, expected);
+    }
+}
