@@ -62,7 +62,7 @@ fn a_robustness_run_leaves_a_table_and_pictures() {
     }
     for (corruption, needle) in [
         ("gaussian:-1", "`sigma` must lie in [0, 1e30], but is -1"),
-        ("fog", "`fog` is no corruption"),
+        ("fog", "`fog` is not a corruption"),
     ] {
         let arguments = ["--data", "data", "--corruption", corruption];
         assert_refused("robustness", folder.path(), &arguments, needle);

@@ -99,7 +99,7 @@ fn wrong_options_are_refused_by_name() {
         ),
         (["--corruption", "gaussian:nan"], "`sigma` must lie in [0, 1e30], but is NaN"),
         (["--corruption", "masking:-0.5"], "must lie in [0, 1], but is -0.5"),
-        (["--corruption", "blur"], "`blur` is no corruption; write NAME, NAME:LEVEL"),
+        (["--corruption", "blur"], "`blur` is not a corruption: write NAME, NAME:LEVEL"),
         (["--epochs", "0"], "`epochs` must be between 1 and 4294967295, but is 0"),
         (["--epochs", "-3"], "'-3'"),
         (["--batch-size", "0"], "`batch_size` must be between 1 and 4294967295, but is 0"),

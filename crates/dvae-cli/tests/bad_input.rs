@@ -32,7 +32,7 @@ fn experiments_with_mistakes_are_refused_before_anything_is_written() {
         (&["small.toml", "--set", "model.latent=0"], "`latent` must be between 1"),
         (&["small.toml", "--set", "model.network=transformer"], "cannot be `transformer`"),
         (&["small.toml", "--set", "model.event=[3]"], "leave the key out"),
-        (&["small.toml", "--set", "corruption=gausian:0.3"], "`gausian:0.3` is no corruption"),
+        (&["small.toml", "--set", "corruption=gausian:0.3"], "`gausian:0.3` is not a corruption"),
         (&["small.toml", "--set", "corruption=masking:1.5"], "must be between 0 and 1"),
         (&["small.toml", "--set", "data.source=csv"], "`data.path` is missing"),
         (&["small.toml", "--set", "data.path=x.csv"], "choose the kind of your data"),

@@ -21,15 +21,15 @@ pub enum CorruptionError {
         /// The upper end it was given.
         high: f64,
     },
-    /// A text that is no level.
-    #[error("`{text}` is no level; write a number, LOW..HIGH (drawn for each row) or @SEVERITY")]
-    NoLevel {
+    /// A text that is not a level.
+    #[error("`{text}` is not a level: write a number, LOW..HIGH (drawn for each row) or @SEVERITY")]
+    LevelText {
         /// The text.
         text: String,
     },
     /// A log-uniform level that is scaled about a null level other than 0.
     #[error("`{name}` changes nothing at {null}: a log-uniform level of it cannot be scaled")]
-    LogAbout {
+    LogUniformShare {
         /// The parameter.
         name: &'static str,
         /// Its null level.
@@ -51,7 +51,7 @@ pub enum CorruptionError {
     },
     /// A log-uniform range that does not begin above 0.
     #[error("`{name}`, drawn log-uniformly, must begin above 0, but begins at {low}")]
-    LogOfNothing {
+    LogUniformAtZero {
         /// The parameter.
         name: &'static str,
         /// The lower end it was given.
@@ -59,7 +59,7 @@ pub enum CorruptionError {
     },
     /// A kernel without a middle.
     #[error("`{name}` must be odd, so that a pixel is in the middle, but is {value}")]
-    Even {
+    EvenKernel {
         /// The parameter.
         name: &'static str,
         /// What it was given.
@@ -67,7 +67,7 @@ pub enum CorruptionError {
     },
     /// A mixture or a sequence of no processes.
     #[error("`{name}` needs at least one process")]
-    Nothing {
+    NoProcess {
         /// The combination.
         name: &'static str,
     },
@@ -109,12 +109,12 @@ pub enum CorruptionError {
         /// What would be right.
         why: String,
     },
-    /// A text that names no process.
+    /// A text that does not name a process.
     #[error(
-        "`{text}` is no corruption; write NAME, NAME:LEVEL, NAME:LOW..HIGH or NAME@SEVERITY, joined \
+        "`{text}` is not a corruption: write NAME, NAME:LEVEL, NAME:LOW..HIGH or NAME@SEVERITY, joined \
          by + for one after the other; known are none, mixed, {known}"
     )]
-    Unknown {
+    UnknownProcess {
         /// The text.
         text: String,
         /// The names of all processes.

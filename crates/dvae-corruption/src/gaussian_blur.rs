@@ -44,7 +44,7 @@ impl GaussianBlur {
     pub fn kernel(self, size: usize) -> Result<Self, CorruptionError> {
         let size = within("kernel", size, 1..=255)?;
         if size.is_multiple_of(2) {
-            return Err(CorruptionError::Even { name: "kernel", value: size });
+            return Err(CorruptionError::EvenKernel { name: "kernel", value: size });
         }
         Ok(Self { reach: Some(size / 2), ..self })
     }

@@ -32,6 +32,7 @@ use crate::CorruptionError;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(remote = "Self", rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(!remote, transform = or_short)]
+#[non_exhaustive]
 pub enum Level {
     /// The same for every row.
     Fixed(f64),
@@ -183,20 +184,20 @@ impl Strength {
     pub fn of_rows(&self, draws: &mut RowStreams) -> Vec<f32> {
         let between = |[low, high]: [f64; 2], u: f64| low + (high - low) * u;
         let null = self.scale.null;
-        let settle = |level: f64| (if (level - null).abs() < 1e-30 { null } else { level }) as f32;
+        let snap = |level: f64| (if (level - null).abs() < 1e-30 { null } else { level }) as f32;
         let rows = draws.ids().len();
         let mut drawn = |value: &dyn Fn(f64) -> f64| -> Vec<f32> {
             let uniforms = draws.uniform_host(1);
-            uniforms.into_iter().map(|u| settle(value(f64::from(u)))).collect()
+            uniforms.into_iter().map(|u| snap(value(f64::from(u)))).collect()
         };
         match self.level {
             Level::Uniform(ends) => drawn(&|u| between(ends, u)),
             Level::LogUniform(ends) => drawn(&|u| between(ends.map(f64::ln), u).exp()),
             Level::Severity(severity) => {
                 let place = usize::from(severity.clamp(1, 5)) - 1;
-                vec![settle(self.scale.severities[place]); rows]
+                vec![snap(self.scale.severities[place]); rows]
             }
-            level => vec![settle(level.at(draws.progress()).unwrap_or(null)); rows],
+            level => vec![snap(level.at(draws.progress()).unwrap_or(null)); rows],
         }
     }
 
@@ -210,7 +211,7 @@ impl Strength {
             (_, Level::Fixed(0.0)) => Ok(Level::Fixed(null)),
             (level, Level::Fixed(1.0)) => Ok(level),
             (level, share) if log(level) || log(share) => {
-                Err(CorruptionError::LogAbout { name, null })
+                Err(CorruptionError::LogUniformShare { name, null })
             }
             (level, Level::Fixed(share)) => Ok(level.map(|level| toward(level, share))),
             (Level::Fixed(level), share) => Ok(share.map(|share| toward(level, share))),
@@ -254,7 +255,7 @@ impl Scale {
                     return Err(CorruptionError::Ends { name: self.name, low, high });
                 }
                 if low <= 0.0 && matches!(level, Level::LogUniform(_)) {
-                    return Err(CorruptionError::LogOfNothing { name: self.name, low });
+                    return Err(CorruptionError::LogUniformAtZero { name: self.name, low });
                 }
             }
             Level::Linear([from, to]) | Level::Cosine([from, to]) => {
@@ -359,7 +360,7 @@ mod tests {
         let twice = strength(Level::Linear([1.0, 2.0])).share(Level::Linear([0.0, 1.0]));
         assert_eq!(twice, Err(CorruptionError::VariesTwice { name: "sigma" }));
         let log = strength(Level::Fixed(3.0)).share(Level::LogUniform([0.1, 1.0]));
-        assert_eq!(log, Err(CorruptionError::LogAbout { name: "sigma", null: 1.0 }));
+        assert_eq!(log, Err(CorruptionError::LogUniformShare { name: "sigma", null: 1.0 }));
         assert!(strength(Level::LogUniform([2.0, 3.0])).share(half).is_err());
         let severity = Strength { level: Level::Severity(4), scale: SCALE };
         assert_eq!(severity.share(half), Ok(Level::Fixed(2.0)));

@@ -20,14 +20,14 @@ impl Serialize for Level {
 
 impl<'de> Deserialize<'de> for Level {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(InFiles)
+        deserializer.deserialize_any(LevelVisitor)
     }
 }
 
 /// A number, a table or a text.
-struct InFiles;
+struct LevelVisitor;
 
-impl<'de> Visitor<'de> for InFiles {
+impl<'de> Visitor<'de> for LevelVisitor {
     type Value = Level;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -60,7 +60,7 @@ impl FromStr for Level {
 
     /// `0.3`, `0.1..0.5` (uniform), `@3` (a severity).
     fn from_str(text: &str) -> Result<Self, CorruptionError> {
-        let unreadable = || CorruptionError::NoLevel { text: text.to_owned() };
+        let unreadable = || CorruptionError::LevelText { text: text.to_owned() };
         let number = |text: &str| text.trim().parse().map_err(|_| unreadable());
         if let Some(severity) = text.strip_prefix('@') {
             return severity.parse().map(Self::Severity).map_err(|_| unreadable());

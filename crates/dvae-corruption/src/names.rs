@@ -97,7 +97,7 @@ impl FromStr for CorruptionConfig {
         }
         let config = simple(name, level).map_err(|_| {
             let known: Vec<_> = Self::all().iter().map(Self::name).collect();
-            CorruptionError::Unknown { text: text.to_owned(), known: known.join(", ") }
+            CorruptionError::UnknownProcess { text: text.to_owned(), known: known.join(", ") }
         })?;
         config.build::<4>()?;
         Ok(config)

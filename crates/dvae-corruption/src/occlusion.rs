@@ -12,6 +12,7 @@ use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength}
 /// What stands in front of the image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Shape {
     /// Rectangles with the image's own proportions.
     #[default]

@@ -32,7 +32,7 @@ impl<const D: usize, K: Basic> OneOf<D, K> {
         weights: &[f64],
     ) -> Result<Self, CorruptionError> {
         if processes.is_empty() {
-            return Err(CorruptionError::Nothing { name: "one-of" });
+            return Err(CorruptionError::NoProcess { name: "one-of" });
         }
         no_mask("one-of", &processes)?;
         let sum: f64 = weights.iter().sum();

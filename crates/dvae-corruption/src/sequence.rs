@@ -16,7 +16,7 @@ impl<const D: usize, K: Basic> Sequence<D, K> {
     /// At least one process, the first one first.
     pub fn new(processes: Vec<Box<dyn Corruption<D, K>>>) -> Result<Self, CorruptionError> {
         if processes.is_empty() {
-            return Err(CorruptionError::Nothing { name: "sequence" });
+            return Err(CorruptionError::NoProcess { name: "sequence" });
         }
         no_mask("sequence", &processes)?;
         Ok(Self { processes })

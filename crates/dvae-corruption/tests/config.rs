@@ -24,10 +24,10 @@ fn texts_name_processes_or_say_what_is_wrong() {
         assert_eq!(config.to_string(), expected);
     }
     for (text, needle) in [
-        ("gauss", "`gauss` is no corruption"),
+        ("gauss", "`gauss` is not a corruption"),
         ("gauss", "known are none, mixed, gaussian, uniform, laplace"),
-        ("gaussian:x", "`x` is no level; write a number"),
-        ("gauss:x", "`gauss:x` is no corruption"),
+        ("gaussian:x", "`x` is not a level: write a number"),
+        ("gauss:x", "`gauss:x` is not a corruption"),
         ("gaussian:-1", "`sigma` must be between 0 and 1e30, but is -1"),
         ("gaussian@0", "`severity` must be between 1 and 5, but is 0"),
         ("masking:nan", "between 0 and 1, but is NaN"),
@@ -39,7 +39,7 @@ fn texts_name_processes_or_say_what_is_wrong() {
         ("mixed:3", "`mixed:3`"),
         ("none:3", "`none:3`"),
         ("sequence", "`sequence`"),
-        ("jpeg+", "`` is no corruption"),
+        ("jpeg+", "`` is not a corruption"),
     ] {
         let error = text.parse::<CorruptionConfig>().unwrap_err().to_string();
         assert!(error.contains(needle), "{text}: {error}");

@@ -26,6 +26,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(remote = "Self", rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(!remote, transform = or_short)]
+#[non_exhaustive]
 pub enum Schedule {
     /// The same throughout.
     Constant(f64),
@@ -143,14 +144,14 @@ impl Serialize for Schedule {
 
 impl<'de> Deserialize<'de> for Schedule {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(InFiles)
+        deserializer.deserialize_any(ScheduleVisitor)
     }
 }
 
 /// A number or a table.
-struct InFiles;
+struct ScheduleVisitor;
 
-impl<'de> Visitor<'de> for InFiles {
+impl<'de> Visitor<'de> for ScheduleVisitor {
     type Value = Schedule;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -63,6 +63,7 @@ pub struct TrainConfig {
 /// How often something is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Every {
     /// After so many epochs, at least 1.
     Epochs(usize),

@@ -43,6 +43,7 @@ fn or_short(schema: &mut schemars::Schema) {
 /// What becomes of a learning rate after its warm-up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum Decay {
     /// It stays.
     #[default]
@@ -137,14 +138,14 @@ impl Serialize for LearningRate {
 
 impl<'de> Deserialize<'de> for LearningRate {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(InFiles)
+        deserializer.deserialize_any(LearningRateVisitor)
     }
 }
 
 /// A number or a table.
-struct InFiles;
+struct LearningRateVisitor;
 
-impl<'de> Visitor<'de> for InFiles {
+impl<'de> Visitor<'de> for LearningRateVisitor {
     type Value = LearningRate;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
