@@ -27,6 +27,7 @@ use crate::error::{count, weight};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(remote = "Self", rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(!remote, transform = or_short)]
+#[non_exhaustive]
 pub enum Schedule {
     /// The same throughout.
     Constant(f64),
