@@ -51,8 +51,7 @@ fn run(args: &Args) -> Result<(), Error> {
     let test = Gaussian::new(args.test_sigma)?;
     let mut trainers = Vec::new();
     for (&sigma, &beta) in args.sigmas.iter().flat_map(|s| args.betas.iter().map(move |b| (s, b))) {
-        let kl = KlTerm::Weighted { beta: Schedule::Constant(beta) };
-        let objective = Objective { kl, ..Objective::default() };
+        let objective = KlTerm::Weighted { beta: Schedule::Constant(beta) }.into();
         let train = TrainConfig { objective, ..args.options.training() };
         let model = config.init(key.purpose(Purpose::Weights), &device)?;
         let trainer = Trainer::new(model, Gaussian::new(sigma)?, train, &device)?;

@@ -193,7 +193,7 @@ fn runs_are_evaluated_listed_and_compared() {
     let more = ["train", "small.toml", "--out", "other", "--quiet", "--set"];
     ok(
         folder.path(),
-        &[&more[..], &["train.objective.kl.beta=4.0", "--set", "train.objective.kl.rule=weighted"]]
+        &[&more[..], &["train.objective.kl.beta=4.0", "--set", "train.objective.kl.type=weighted"]]
             .concat(),
     );
     let arguments =

@@ -8,24 +8,25 @@ use serde::{Deserialize, Serialize};
 /// Which covariance is pulled to the identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum DipType {
-    /// That of the posteriors' means.
-    I,
-    /// That of the latents: of the means, and the mean variance besides.
-    Ii,
+#[non_exhaustive]
+pub enum DipCovariance {
+    /// That of the posteriors' means: DIP-VAE-I.
+    Means,
+    /// That of the latents, which is that of the means and the mean variance besides: DIP-VAE-II.
+    Latents,
 }
 
 /// `λ_od Σ_{i≠j} Cᵢⱼ² + λ_d Σ (Cᵢᵢ − 1)²` with the covariance `C` over the rows of a batch, weights in that
 /// order: `[1]`.
 ///
-/// Kumar, Sattigeri & Balakrishnan (2018), equations 6 (I) and 7 (II).
-pub fn dip(posterior: &DiagonalNormal, form: DipType, [off, on]: [f64; 2]) -> Tensor<1> {
+/// Kumar, Sattigeri & Balakrishnan (2018), equations 6 (of means) and 7 (of latents).
+pub fn dip(posterior: &DiagonalNormal, of: DipCovariance, [off, on]: [f64; 2]) -> Tensor<1> {
     let mean = posterior.mean();
     let [rows, latents] = mean.dims();
     let centered = mean.clone() - mean.mean_dim(0);
     let mut covariance = centered.clone().transpose().matmul(centered) / rows as f64;
     let diagonal = Tensor::<2>::eye(latents, &covariance.device());
-    if form == DipType::Ii {
+    if of == DipCovariance::Latents {
         let variance = posterior.log_variance().exp().mean_dim(0);
         covariance = covariance + diagonal.clone() * variance;
     }
@@ -39,7 +40,7 @@ mod tests {
     use super::*;
     use burn::tensor::Device;
 
-    // Means (1, 2), (−1, −2): covariance [[1, 2], [2, 4]]. I: 2 · 2² off, 0 + 3² on. II adds variances e⁰ and e¹.
+    // Means (1, 2), (−1, −2): covariance [[1, 2], [2, 4]]. Of means: 2 · 2² off, 0 + 3² on. Of latents: with variances e⁰ and e¹.
     #[test]
     fn hand_worked() {
         let device = Device::flex();
@@ -47,11 +48,11 @@ mod tests {
             Tensor::from_data([[1.0, 2.0], [-1.0, -2.0]], &device),
             Tensor::from_data([[0.0, 1.0], [0.0, 1.0]], &device),
         );
-        let at = |form, weights| dip(&posterior, form, weights).into_scalar::<f64>();
-        assert!((at(DipType::I, [1.0, 0.0]) - 8.0).abs() < 1e-5);
-        assert!((at(DipType::I, [0.0, 1.0]) - 9.0).abs() < 1e-5);
+        let at = |of, weights| dip(&posterior, of, weights).into_scalar::<f64>();
+        assert!((at(DipCovariance::Means, [1.0, 0.0]) - 8.0).abs() < 1e-5);
+        assert!((at(DipCovariance::Means, [0.0, 1.0]) - 9.0).abs() < 1e-5);
         let second = 1.0 + (3.0 + std::f64::consts::E).powi(2);
-        assert!((at(DipType::Ii, [0.0, 1.0]) - second).abs() < 1e-4);
-        assert!((at(DipType::Ii, [0.5, 0.1]) - (4.0 + 0.1 * second)).abs() < 1e-4);
+        assert!((at(DipCovariance::Latents, [0.0, 1.0]) - second).abs() < 1e-4);
+        assert!((at(DipCovariance::Latents, [0.5, 0.1]) - (4.0 + 0.1 * second)).abs() < 1e-4);
     }
 }

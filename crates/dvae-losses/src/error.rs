@@ -9,16 +9,6 @@ pub enum LossError {
     /// A number out of its range, or NaN.
     #[error(transparent)]
     Range(#[from] RangeError),
-    /// Settings that cannot be combined.
-    #[error("{first} cannot be combined with {second}: {reason}")]
-    Combination {
-        /// One setting.
-        first: &'static str,
-        /// The other one.
-        second: &'static str,
-        /// Why not.
-        reason: &'static str,
-    },
     /// A model that the objective is not for.
     #[error("{objective} needs {needed}, but the model has {found}")]
     Model {

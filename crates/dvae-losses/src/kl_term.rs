@@ -6,23 +6,41 @@ use dvae_distributions::{Encoding, Kl, Prior};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::dip::{DipType, dip};
+use crate::dip::{DipCovariance, dip};
 use crate::mmd::{MmdKernel, mmd};
-use crate::objective::mean_over_draws;
+use crate::objective::{known_density, mean_over_draws};
 use crate::total_correlation::KlDecomposition;
-use crate::{BoundTerms, LossContext, LossError, Schedule};
+use crate::{BoundTerms, Elbo, LossContext, LossError, Schedule};
 
 /// What stands in the loss for the KL from posterior to prior.
 ///
 /// All are means over rows and draws: KL and its parts in nats, the penalties of MMD and DIP-VAE in units of their
-/// own. Anything but `weighted` with `beta = 1` makes the loss something else than a negative bound; logs show the
-/// bound beside it.
+/// own. With `beta = 1` the first three make the loss a negative bound; anything else makes it another number, and
+/// logs show the bound beside it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "rule", rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum KlTerm {
     /// `β KL`: Higgins et al. (2017), "β-VAE", equation 4.
     Weighted {
         /// `β`, over training.
+        #[serde(default = "full")]
+        beta: Schedule,
+    },
+    /// `β (log q(z | x̃) − log p(z))` of the draws, with a gradient through the draw alone:
+    /// [`Estimator::StickingTheLanding`](crate::Estimator).
+    StickingTheLanding {
+        /// `β`, over training.
+        #[serde(default = "full")]
+        beta: Schedule,
+    },
+    /// `β (log 1/M Σ q(z | x̃ₘ) − log p(z))` of the draws: the mixture of the posteriors of all `M` corruptions
+    /// takes the place of the posterior averaged over the corruption, `q̃(z | x)`. With `M` growing, the bound
+    /// goes up from `L_dvae` to that of Im et al. (2017) with the averaged posterior, `L_cvae`: Yin & Zhou (2018),
+    /// "Semi-Implicit Variational Inference", proposition 1 and theorem 1. It takes `M` densities for each draw.
+    Mixture {
+        /// `β`, over training.
+        #[serde(default = "full")]
         beta: Schedule,
     },
     /// `Σ max(λ, KL of a group)`, the KL being the mean over rows: Kingma et al. (2016), "Improved Variational
@@ -71,8 +89,7 @@ pub enum KlTerm {
     /// equations 6 and 7.
     Dip {
         /// Which covariance.
-        #[serde(rename = "type")]
-        form: DipType,
+        covariance: DipCovariance,
         /// `λ_od`.
         off_diagonal: f64,
         /// `λ_d`.
@@ -88,30 +105,42 @@ fn unit() -> f64 {
     1.0
 }
 
+fn full() -> Schedule {
+    Schedule::Constant(1.0)
+}
+
 impl Default for KlTerm {
     /// Weighted by 1.
     fn default() -> Self {
-        Self::Weighted { beta: Schedule::Constant(1.0) }
+        Self::Weighted { beta: full() }
     }
 }
 
 impl KlTerm {
     /// `β` at a point of training, if the KL is weighted.
-    pub fn beta(&self, progress: f64) -> Option<f64> {
+    pub(crate) fn beta(&self, progress: f64) -> Option<f64> {
         match self {
-            Self::Weighted { beta } => Some(beta.at(progress)),
+            Self::Weighted { beta }
+            | Self::StickingTheLanding { beta }
+            | Self::Mixture { beta } => Some(beta.at(progress)),
             _ => None,
         }
     }
 
     /// The share of the training after which its weight stays.
-    pub fn warm_up_end(&self) -> f64 {
+    pub(crate) fn warm_up_end(&self) -> f64 {
         match self {
-            Self::Weighted { beta: schedule } | Self::Capacity { nats: schedule, .. } => {
-                schedule.end()
-            }
+            Self::Weighted { beta: schedule }
+            | Self::StickingTheLanding { beta: schedule }
+            | Self::Mixture { beta: schedule }
+            | Self::Capacity { nats: schedule, .. } => schedule.end(),
             _ => 0.0,
         }
+    }
+
+    /// Whether the KL is that of the draws even where it has a closed form.
+    pub(crate) fn is_sampled(&self) -> bool {
+        matches!(self, Self::StickingTheLanding { .. } | Self::Mixture { .. })
     }
 
     pub(crate) fn check(&self) -> Result<(), RangeError> {
@@ -119,7 +148,9 @@ impl KlTerm {
             weights.iter().try_for_each(|&(name, value)| non_negative(name, value).map(|_| ()))
         };
         match self {
-            Self::Weighted { beta } => beta.check("kl.beta"),
+            Self::Weighted { beta }
+            | Self::StickingTheLanding { beta }
+            | Self::Mixture { beta } => beta.check("kl.beta"),
             Self::FreeBits { nats, group } => {
                 non_negative("kl.nats", *nats)?;
                 within("kl.group", *group, 1..=1 << 24).map(|_| ())
@@ -149,6 +180,10 @@ impl KlTerm {
         let (posterior, prior) = (encoding.posterior.name(), encoding.prior.name());
         let diagonal = encoding.posterior.diagonal().is_some();
         match self {
+            Self::StickingTheLanding { .. } => {
+                known_density("a KL of type \"sticking-the-landing\"", encoding)
+            }
+            Self::Mixture { .. } => known_density("a KL of type \"mixture\"", encoding),
             Self::FreeBits { group, .. } => {
                 let latents = encoding.posterior.mean().dims()[1];
                 let all = *group == latents;
@@ -181,22 +216,15 @@ impl KlTerm {
         }
     }
 
-    /// The term, a mean over rows: `[1]`. With `sampled_kl` the KL is that of the draws.
-    pub(crate) fn loss(
-        &self,
-        sampled: &[BoundTerms],
-        sampled_kl: bool,
-        context: &mut LossContext,
-    ) -> Tensor<1> {
-        let kl = || {
-            let of = |elbo: &crate::Elbo| match sampled_kl {
-                true => elbo.inference().sampled_kl(),
-                false => elbo.kl(),
-            };
-            mean_over_draws(sampled, of).mean()
-        };
+    /// The term, a mean over rows: `[1]`.
+    pub(crate) fn loss(&self, sampled: &[BoundTerms], context: &mut LossContext) -> Tensor<1> {
+        let kl = || mean_over_draws(sampled, Elbo::kl).mean();
         match self {
             Self::Weighted { beta } => kl() * beta.at(context.progress),
+            Self::StickingTheLanding { beta } | Self::Mixture { beta } => {
+                let kl = mean_over_draws(sampled, |elbo| elbo.inference().sampled_kl()).mean();
+                kl * beta.at(context.progress)
+            }
             Self::FreeBits { nats, group } => free_bits(sampled, *nats, *group),
             Self::Capacity { gamma, nats } => (kl() - nats.at(context.progress)).abs() * *gamma,
             Self::TotalCorrelation { alpha, beta, gamma } => {
@@ -218,10 +246,10 @@ impl KlTerm {
                 });
                 kl() * (1.0 - alpha) + discrepancy * (alpha + lambda - 1.0)
             }
-            Self::Dip { form, off_diagonal, diagonal } => {
+            Self::Dip { covariance, off_diagonal, diagonal } => {
                 let penalties = sampled.iter().map(|sampled| {
                     let posterior = sampled.encoding.posterior.diagonal().expect("checked");
-                    dip(posterior, *form, [*off_diagonal, *diagonal])
+                    dip(posterior, *covariance, [*off_diagonal, *diagonal])
                 });
                 kl() + mean(penalties)
             }

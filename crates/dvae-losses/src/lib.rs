@@ -7,10 +7,9 @@
 //! | Piece             | What it is                                                                          |
 //! |-------------------|-------------------------------------------------------------------------------------|
 //! | [`Elbo`]          | the terms of the bound of each row, for one draw of the latent                      |
-//! | [`Objective`]     | a configuration of all below, checked; turns draws into a loss                      |
-//! | [`Bound`]         | the DVAE bound, or the importance-weighted one through the corruption (DIWAE, IWAE)  |
-//! | [`Estimator`]     | reparameterized, sticking the landing, doubly reparameterized                       |
+//! | [`Objective`]     | the DVAE bound, or the importance-weighted one through the corruption (DIWAE, IWAE)  |
 //! | [`KlTerm`]        | weighted with a [`Schedule`], free bits, capacity, total correlation, MMD, DIP-VAE   |
+//! | [`ImportanceWeights`] | over their own posterior or over the mixture of all; how their gradient is estimated |
 //! | [`Emphasis`]      | weights of changed and of unchanged entries                                         |
 //!
 //! An [`Elbo`] keeps its terms apart until the last line: sums over features, means over rows, in
@@ -30,7 +29,7 @@
 //! let elbo = Elbo::from_rows(Tensor::from_data([-3.0], &device), inference);
 //! assert_eq!(elbo.bound().into_scalar::<f32>(), -4.0);
 //!
-//! let free = Objective { kl: KlTerm::FreeBits { nats: 0.75, group: 1 }, ..Objective::default() };
+//! let free = Objective::from(KlTerm::FreeBits { nats: 0.75, group: 1 });
 //! let context = &mut LossContext { progress: 1.0, rows: 1, noise: &mut Key::new(2).rows(&[0]) };
 //! let loss = free.loss(&[BoundTerms { encoding, draws: vec![elbo] }], context);
 //! assert_eq!(loss.into_scalar::<f32>(), 3.0 + 2.0 * 0.75);
@@ -52,13 +51,13 @@ mod objective;
 mod schedule;
 mod total_correlation;
 
-pub use dip::{DipType, dip};
+pub use dip::{DipCovariance, dip};
 pub use elbo::Elbo;
 pub use error::LossError;
 pub use kl_term::KlTerm;
 pub use mmd::{MmdKernel, mmd};
 pub use objective::{
-    Bound, BoundTerms, Denominator, Emphasis, Estimator, LossContext, Objective, importance_shares,
+    BoundTerms, Emphasis, Estimator, ImportanceWeights, LossContext, Objective, importance_shares,
     mean_over_draws,
 };
 pub use schedule::{Schedule, WarmUp};

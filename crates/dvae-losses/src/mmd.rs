@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// A kernel `k(x, y)` of latents, scaled by their number `d`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum MmdKernel {
     /// `exp(−‖x − y‖² / 2d)`.
     Gaussian,
@@ -37,7 +38,7 @@ impl MmdKernel {
 ///
 /// If there are not as many points in both.
 ///
-/// Gretton et al. (2012), "A MmdKernel Two-Sample Test", equation 3 (lemma 6).
+/// Gretton et al. (2012), "A Kernel Two-Sample Test", equation 3 (lemma 6).
 pub fn mmd(x: Tensor<2>, y: Tensor<2>, kernel: MmdKernel) -> Tensor<1> {
     let [n, latents] = x.dims();
     assert_eq!(x.dims(), y.dims(), "as many points in both");

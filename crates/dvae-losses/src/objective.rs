@@ -10,76 +10,86 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Elbo, KlTerm, LossError};
 
-/// An objective: a bound, how its gradient is estimated, and what is done to its terms.
+/// An objective: a bound, and what may be done to its terms. Each bound has what it can be combined with.
 ///
 /// ```toml
-/// [objective]
-/// bound = "dvae"                  # or "diwae"
+/// [train.objective]
+/// bound = "dvae"
 /// corruptions = 1                 # M, draws of x̃ for each row
 /// latents = 1                     # K, draws of z for each x̃
-/// denominator = "own"             # or "mixture"
-/// estimator = "reparameterized"   # or "sticking-the-landing", "doubly-reparameterized"
-/// kl = { rule = "weighted", beta = 1.0 }
+/// kl = { type = "weighted", beta = 1.0 }
 /// emphasis = { changed = 1.0, unchanged = 1.0 }
 /// ```
 ///
-/// Every key may be left out. What cannot be combined is refused with the reason.
+/// ```toml
+/// [train.objective]
+/// bound = "diwae"
+/// corruptions = 1
+/// latents = 10
+/// weights = "own"                 # or "doubly-reparameterized", "mixture"
+/// ```
+///
+/// Every key of a bound may be left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Objective {
-    /// The bound.
-    pub bound: Bound,
-    /// `M`: draws of `x̃` for each row, at least 1.
-    pub corruptions: usize,
-    /// `K`: draws of `z` for each `x̃`, at least 1.
-    pub latents: usize,
-    /// What `p(x, z)` is divided by.
-    pub denominator: Denominator,
-    /// How the gradient is estimated.
-    pub estimator: Estimator,
-    /// What becomes of the KL term.
-    pub kl: KlTerm,
-    /// How much the entries of a row count in the reconstruction.
-    pub emphasis: Emphasis,
-}
-
-/// A lower bound on `log p(x)`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Bound {
+#[serde(tag = "bound", rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Objective {
     /// `1/MK Σ [log p(x | z) − KL(q(z | x̃) ‖ p(z))]`: Im et al. (2017), equation 7. Without corruption, the
     /// evidence lower bound.
-    #[default]
-    Dvae,
+    Dvae {
+        /// `M`: draws of `x̃` for each row, at least 1.
+        #[serde(default = "one")]
+        corruptions: usize,
+        /// `K`: draws of `z` for each `x̃`, at least 1.
+        #[serde(default = "one")]
+        latents: usize,
+        /// What stands in the loss for the KL.
+        #[serde(default)]
+        kl: KlTerm,
+        /// How much the entries of a row count in the reconstruction.
+        #[serde(default)]
+        emphasis: Emphasis,
+    },
     /// `ln 1/MK Σ p(x, z) / q(z | x̃)`, importance weights through the corruption: tighter the more draws there
     /// are. With `M` = 1 and no corruption, the bound of Burda, Grosse & Salakhutdinov (2016), "Importance
     /// Weighted Autoencoders" (IWAE), equation 8.
-    Diwae,
+    Diwae {
+        /// `M`: draws of `x̃` for each row, at least 1.
+        #[serde(default = "one")]
+        corruptions: usize,
+        /// `K`: draws of `z` for each `x̃`, at least 1.
+        #[serde(default = "one")]
+        latents: usize,
+        /// The importance weights, and how their gradient is estimated.
+        #[serde(default)]
+        weights: ImportanceWeights,
+    },
 }
 
-/// What `p(x, z)` is divided by.
+/// The importance weights of [`Objective::Diwae`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Denominator {
-    /// `q(z | x̃ₘ)`: the posterior that `z` was drawn from.
+#[non_exhaustive]
+pub enum ImportanceWeights {
+    /// `p(x, z) / q(z | x̃ₘ)`, divided by the posterior that `z` was drawn from.
     #[default]
     Own,
-    /// `1/M Σ q(z | x̃ₘ)`: the mixture of all of them, which takes the place of the posterior averaged over the
-    /// corruption, `q̃(z | x)`. With `M` growing, [`Bound::Dvae`] goes up from `L_dvae` to the bound of Im et al.
-    /// (2017) with that posterior, `L_cvae`: Yin & Zhou (2018), "Semi-Implicit Variational Inference",
-    /// proposition 1 and theorem 1. It takes `M` densities for each draw.
+    /// The same, with the gradient of [`Estimator::DoublyReparameterized`].
+    DoublyReparameterized,
+    /// `p(x, z) / (1/M Σ q(z | x̃ₘ))`, divided by the mixture of all posteriors of the row. It takes `M`
+    /// densities for each draw.
     Mixture,
 }
 
 /// How the gradient in the encoder's weights is estimated.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Estimator {
     /// Through the reparameterized draw, and through the KL in closed form if there is one.
-    #[default]
     Reparameterized,
     /// Through the draw alone, with the KL of the draw: Roeder, Wu & Duvenaud (2017), "Sticking the Landing",
-    /// equation 8. Its variance goes to 0 where the posterior is exact.
+    /// equation 8. Its variance goes to 0 where the posterior is exact. For importance weights it would be
+    /// biased (Tucker et al. 2019).
     StickingTheLanding,
     /// Through the draw, weighted by the squares of the importance weights: Tucker et al. (2019), "Doubly
     /// Reparameterized Gradient Estimators for Monte Carlo Objectives", equation 8. Its signal does not vanish
@@ -118,18 +128,21 @@ pub struct LossContext<'a> {
     pub noise: &'a mut RowStreams,
 }
 
+fn one() -> usize {
+    1
+}
+
 impl Default for Objective {
     /// The DVAE bound with one draw of each.
     fn default() -> Self {
-        Self {
-            bound: Bound::default(),
-            corruptions: 1,
-            latents: 1,
-            denominator: Denominator::default(),
-            estimator: Estimator::default(),
-            kl: KlTerm::default(),
-            emphasis: Emphasis::default(),
-        }
+        Self::dvae(1, 1)
+    }
+}
+
+impl From<KlTerm> for Objective {
+    /// The DVAE bound with one draw of each and this KL term.
+    fn from(kl: KlTerm) -> Self {
+        Self::Dvae { corruptions: 1, latents: 1, kl, emphasis: Emphasis::default() }
     }
 }
 
@@ -148,76 +161,104 @@ impl Emphasis {
 }
 
 impl Objective {
-    /// An error naming what is out of range, or what cannot be combined and why.
-    pub fn check(&self) -> Result<(), LossError> {
-        within("corruptions", self.corruptions, 1..=1 << 16)?;
-        within("latents", self.latents, 1..=1 << 20)?;
-        non_negative("emphasis.changed", self.emphasis.changed)?;
-        non_negative("emphasis.unchanged", self.emphasis.unchanged)?;
-        self.kl.check()?;
-        match self.refusal() {
-            Some((first, second, reason)) => Err(LossError::Combination { first, second, reason }),
-            None => Ok(()),
+    /// The DVAE bound with `M` draws of `x̃` for each row and `K` draws of `z` for each `x̃`.
+    pub fn dvae(corruptions: usize, latents: usize) -> Self {
+        let (kl, emphasis) = (KlTerm::default(), Emphasis::default());
+        Self::Dvae { corruptions, latents, kl, emphasis }
+    }
+
+    /// The importance-weighted bound with `M` draws of `x̃` for each row and `K` draws of `z` for each `x̃`.
+    pub fn diwae(corruptions: usize, latents: usize) -> Self {
+        Self::Diwae { corruptions, latents, weights: ImportanceWeights::default() }
+    }
+
+    /// `M`: draws of `x̃` for each row.
+    pub fn corruptions(&self) -> usize {
+        match self {
+            Self::Dvae { corruptions, .. } | Self::Diwae { corruptions, .. } => *corruptions,
         }
     }
 
-    fn refusal(&self) -> Option<(&'static str, &'static str, &'static str)> {
-        const DVAE: &str = "`bound = \"dvae\"`";
-        const DIWAE: &str = "`bound = \"diwae\"`";
-        const MIXTURE: &str = "`denominator = \"mixture\"`";
-        const STL: &str = "`estimator = \"sticking-the-landing\"`";
-        const DREG: &str = "`estimator = \"doubly-reparameterized\"`";
-        let importance = self.bound == Bound::Diwae;
-        let mixture = self.denominator == Denominator::Mixture;
-        let refusal = match self.estimator {
-            _ if importance && self.kl != KlTerm::default() => {
-                (DIWAE, "a `kl` other than weighted by 1", "its weights hold no KL term apart")
+    /// `K`: draws of `z` for each `x̃`.
+    pub fn latents(&self) -> usize {
+        match self {
+            Self::Dvae { latents, .. } | Self::Diwae { latents, .. } => *latents,
+        }
+    }
+
+    /// How much the entries of a row count in the reconstruction.
+    pub fn emphasis(&self) -> Emphasis {
+        match self {
+            Self::Dvae { emphasis, .. } => *emphasis,
+            Self::Diwae { .. } => Emphasis::default(),
+        }
+    }
+
+    /// Whether `log q` is that of the mixture `1/M Σ q(z | x̃ₘ)`, not of the posterior that `z` was drawn from.
+    pub fn mixture_denominator(&self) -> bool {
+        matches!(
+            self,
+            Self::Dvae { kl: KlTerm::Mixture { .. }, .. }
+                | Self::Diwae { weights: ImportanceWeights::Mixture, .. }
+        )
+    }
+
+    /// How the gradient in the encoder's weights is estimated.
+    pub fn estimator(&self) -> Estimator {
+        match self {
+            Self::Dvae { kl: KlTerm::StickingTheLanding { .. }, .. } => {
+                Estimator::StickingTheLanding
             }
-            _ if importance && !self.emphasis.is_even() => {
-                (DIWAE, "`emphasis`", "importance weights need a likelihood that is one")
+            Self::Diwae { weights: ImportanceWeights::DoublyReparameterized, .. } => {
+                Estimator::DoublyReparameterized
             }
-            _ if mixture && !matches!(self.kl, KlTerm::Weighted { .. }) => {
-                (MIXTURE, "a `kl` other than weighted", "the KL to it is that of the draws")
+            _ => Estimator::Reparameterized,
+        }
+    }
+
+    /// The weight of the KL at a point of training, `progress` from 0 to 1, if it has one weight.
+    pub fn beta(&self, progress: f64) -> Option<f64> {
+        match self {
+            Self::Dvae { kl, .. } => kl.beta(progress),
+            Self::Diwae { .. } => Some(1.0),
+        }
+    }
+
+    /// The share of the training after which the weight of the KL stays.
+    pub fn warm_up_end(&self) -> f64 {
+        match self {
+            Self::Dvae { kl, .. } => kl.warm_up_end(),
+            Self::Diwae { .. } => 0.0,
+        }
+    }
+
+    /// An error naming what is out of range.
+    pub fn check(&self) -> Result<(), LossError> {
+        within("corruptions", self.corruptions(), 1..=1 << 16)?;
+        within("latents", self.latents(), 1..=1 << 20)?;
+        match self {
+            Self::Dvae { kl, emphasis, .. } => {
+                non_negative("emphasis.changed", emphasis.changed)?;
+                non_negative("emphasis.unchanged", emphasis.unchanged)?;
+                Ok(kl.check()?)
             }
-            Estimator::StickingTheLanding if mixture => {
-                (STL, MIXTURE, "it is derived for a draw divided by its own density")
-            }
-            Estimator::StickingTheLanding if importance => (
-                STL,
-                DIWAE,
-                "its gradient is biased there (Tucker et al. 2019): take \"doubly-reparameterized\"",
-            ),
-            Estimator::StickingTheLanding if !matches!(self.kl, KlTerm::Weighted { .. }) => {
-                (STL, "a `kl` other than weighted", "it estimates the KL from the draw")
-            }
-            Estimator::DoublyReparameterized if !importance => {
-                (DREG, DVAE, "there are no importance weights: take \"sticking-the-landing\"")
-            }
-            Estimator::DoublyReparameterized if mixture => {
-                (DREG, MIXTURE, "it is derived for a draw divided by its own density")
-            }
-            _ => return None,
-        };
-        Some(refusal)
+            Self::Diwae { .. } => Ok(()),
+        }
     }
 
     /// An error naming what the objective needs of a model's posterior and prior and does not find.
     pub fn check_encoding(&self, encoding: &Encoding) -> Result<(), LossError> {
-        let needs_density = match (self.estimator, self.denominator) {
-            (Estimator::StickingTheLanding, _) => Some("the estimator \"sticking-the-landing\""),
-            (Estimator::DoublyReparameterized, _) => {
-                Some("the estimator \"doubly-reparameterized\"")
-            }
-            (_, Denominator::Mixture) => Some("the denominator \"mixture\""),
-            _ => None,
-        };
-        match needs_density {
-            Some(objective) if !encoding.posterior.has_density() => Err(LossError::Model {
-                objective,
-                needed: "a posterior whose density is known at every point".into(),
-                found: encoding.posterior.name().into(),
-            }),
-            _ => self.kl.check_encoding(encoding),
+        match self {
+            Self::Dvae { kl, .. } => kl.check_encoding(encoding),
+            Self::Diwae { weights, .. } => match weights {
+                ImportanceWeights::Own => Ok(()),
+                ImportanceWeights::DoublyReparameterized => {
+                    known_density("weights of type \"doubly-reparameterized\"", encoding)
+                }
+                ImportanceWeights::Mixture => {
+                    known_density("weights of type \"mixture\"", encoding)
+                }
+            },
         }
     }
 
@@ -227,16 +268,11 @@ impl Objective {
     ///
     /// If there is no draw.
     pub fn bound_of(&self, sampled: &[BoundTerms]) -> Tensor<1> {
-        match self.bound {
-            Bound::Dvae if self.samples_kl() => mean_over_draws(sampled, Elbo::log_weight),
-            Bound::Dvae => mean_over_draws(sampled, Elbo::bound),
-            Bound::Diwae => log_mean_weight(&log_weights(sampled)),
+        match self {
+            Self::Dvae { kl, .. } if kl.is_sampled() => mean_over_draws(sampled, Elbo::log_weight),
+            Self::Dvae { .. } => mean_over_draws(sampled, Elbo::bound),
+            Self::Diwae { .. } => log_mean_weight(&log_weights(sampled)),
         }
-    }
-
-    /// Whether the KL is that of the draws even where it has a closed form.
-    fn samples_kl(&self) -> bool {
-        self.estimator == Estimator::StickingTheLanding || self.denominator == Denominator::Mixture
     }
 
     /// What training minimizes, a mean over rows, in nats: `[1]`.
@@ -248,15 +284,15 @@ impl Objective {
     ///
     /// If there is no draw, or if the encodings are not what [`Objective::check_encoding`] asks for.
     pub fn loss(&self, sampled: &[BoundTerms], context: &mut LossContext) -> Tensor<1> {
-        match self.bound {
-            Bound::Dvae => {
+        match self {
+            Self::Dvae { kl, .. } => {
                 let reconstruction = mean_over_draws(sampled, Elbo::reconstruction).mean();
-                self.kl.loss(sampled, self.samples_kl(), context) - reconstruction
+                kl.loss(sampled, context) - reconstruction
             }
-            Bound::Diwae => {
+            Self::Diwae { weights, .. } => {
                 let log_weights = log_weights(sampled);
                 let bound = log_mean_weight(&log_weights).mean();
-                if self.estimator == Estimator::Reparameterized {
+                if *weights != ImportanceWeights::DoublyReparameterized {
                     return bound.neg();
                 }
                 let shares = importance_shares(log_weights.clone().detach());
@@ -266,6 +302,15 @@ impl Objective {
             }
         }
     }
+}
+
+/// An error if the density of the posterior is known at its own draws alone.
+pub(crate) fn known_density(objective: &'static str, encoding: &Encoding) -> Result<(), LossError> {
+    if encoding.posterior.has_density() {
+        return Ok(());
+    }
+    let needed = "a posterior whose density is known at every point".into();
+    Err(LossError::Model { objective, needed, found: encoding.posterior.name().into() })
 }
 
 /// The mean over all draws of a term `[batch]`, such as [`Elbo::bound`]: `[batch]`.

@@ -8,8 +8,8 @@ use dvae_distributions::{
     Planar, Posterior, Prior,
 };
 use dvae_losses::{
-    Bound, BoundTerms, Denominator, DipType, Elbo, Emphasis, Estimator, KlTerm, LossContext,
-    LossError, MmdKernel, Objective, Schedule, WarmUp,
+    BoundTerms, DipCovariance, Elbo, Emphasis, Estimator, ImportanceWeights, KlTerm, LossContext,
+    MmdKernel, Objective, Schedule, WarmUp,
 };
 use dvae_random::Key;
 
@@ -41,8 +41,8 @@ fn loss(objective: &Objective, sampled: &[BoundTerms], progress: f64) -> f64 {
     objective.loss(sampled, context).into_scalar::<f64>()
 }
 
-fn with_kl(kl: KlTerm) -> Objective {
-    Objective { kl, ..Objective::default() }
+fn emphasizing(emphasis: Emphasis) -> Objective {
+    Objective::Dvae { corruptions: 1, latents: 1, kl: KlTerm::default(), emphasis }
 }
 
 // Mean log-likelihood −4, mean KL per latent ½ and 1½.
@@ -60,23 +60,23 @@ fn losses_are_hand_worked() {
         (KlTerm::Capacity { gamma: 10.0, nats: Schedule::Linear(warm_up) }, 0.5, 4.0 + 10.0),
         // Means (0, 0), (1, 2): covariance ¼, ½, ½, 1: 2 · ¼ off, 9/16 on.
         (
-            KlTerm::Dip { form: DipType::I, off_diagonal: 2.0, diagonal: 4.0 },
+            KlTerm::Dip { covariance: DipCovariance::Means, off_diagonal: 2.0, diagonal: 4.0 },
             1.0,
             4.0 + 2.0 + 2.0 * 0.5 + 4.0 * 0.5625,
         ),
     ] {
-        let got = loss(&with_kl(kl.clone()), &draws, progress);
+        let got = loss(&kl.clone().into(), &draws, progress);
         assert!((got - expected).abs() < 1e-5, "{kl:?}: {got}, not {expected}");
     }
     // Two draws: the mean of their terms; importance weights: ln of the mean of e^−4, e^−2 and of e^−7, e^−9.
     let draws = sampled(&[[-3.0, -5.0], [-1.0, -7.0]]);
-    let two = Objective { latents: 2, ..Objective::default() };
+    let two = Objective::dvae(1, 2);
     assert!((loss(&two, &draws, 1.0) - (4.0 + 2.0)).abs() < 1e-6);
     let log_mean = |a: f64, b: f64| ((a.exp() + b.exp()) / 2.0).ln();
     let expected = -0.5 * (log_mean(-4.0, -2.0) + log_mean(-7.0, -9.0));
-    for estimator in [Estimator::Reparameterized, Estimator::DoublyReparameterized] {
-        let diwae = Objective { bound: Bound::Diwae, estimator, ..two.clone() };
-        assert!((loss(&diwae, &draws, 1.0) - expected).abs() < 1e-5, "{estimator:?}");
+    for weights in [ImportanceWeights::Own, ImportanceWeights::DoublyReparameterized] {
+        let diwae = Objective::Diwae { corruptions: 1, latents: 2, weights };
+        assert!((loss(&diwae, &draws, 1.0) - expected).abs() < 1e-5, "{weights:?}");
     }
 }
 
@@ -96,66 +96,77 @@ fn a_file_says_it_all_and_an_unknown_key_is_an_error() {
         bound = "dvae"
         corruptions = 2
         latents = 3
-        denominator = "own"
-        estimator = "reparameterized"
-        kl = { rule = "weighted", beta = { cyclical = { from = 0, to = 1, cycles = 4 } } }
+        kl = { type = "weighted", beta = { cyclical = { from = 0, to = 1, cycles = 4 } } }
         emphasis = { changed = 2.0 }
     "#;
     let objective: Objective = toml::from_str(text).unwrap();
     objective.check().unwrap();
-    assert_eq!((objective.corruptions, objective.latents), (2, 3));
-    assert_eq!(objective.emphasis, Emphasis { changed: 2.0, unchanged: 1.0 });
+    assert_eq!((objective.corruptions(), objective.latents()), (2, 3));
+    assert_eq!(objective.emphasis(), Emphasis { changed: 2.0, unchanged: 1.0 });
     let again: Objective = toml::from_str(&toml::to_string(&objective).unwrap()).unwrap();
     assert_eq!(again, objective);
     for kl in [
-        r#"{ rule = "free-bits", nats = 0.1, group = 2 }"#,
-        r#"{ rule = "capacity", gamma = 30, nats = { linear = { from = 0, to = 25, until = 0.8 } } }"#,
-        r#"{ rule = "total-correlation", beta = 6 }"#,
-        r#"{ rule = "mmd", alpha = 0.5, lambda = 100, kernel = "gaussian" }"#,
-        r#"{ rule = "dip", type = "ii", off_diagonal = 10, diagonal = 5 }"#,
-        r#"{ rule = "weighted", beta = { cosine = { from = 0, to = 1, until = 0.2 } } }"#,
+        r#"{ type = "free-bits", nats = 0.1, group = 2 }"#,
+        r#"{ type = "capacity", gamma = 30, nats = { linear = { from = 0, to = 25, until = 0.8 } } }"#,
+        r#"{ type = "total-correlation", beta = 6 }"#,
+        r#"{ type = "mmd", alpha = 0.5, lambda = 100, kernel = "gaussian" }"#,
+        r#"{ type = "dip", covariance = "latents", off_diagonal = 10, diagonal = 5 }"#,
+        r#"{ type = "weighted", beta = { cosine = { from = 0, to = 1, until = 0.2 } } }"#,
+        r#"{ type = "sticking-the-landing", beta = 2 }"#,
+        r#"{ type = "mixture" }"#,
     ] {
-        let objective: Objective = toml::from_str(&format!("kl = {kl}")).unwrap();
+        let objective: Objective = toml::from_str(&format!("bound = \"dvae\"\nkl = {kl}")).unwrap();
         objective.check().unwrap();
         let again: Objective = toml::from_str(&toml::to_string(&objective).unwrap()).unwrap();
         assert_eq!(again, objective);
     }
-    assert_eq!(toml::from_str::<Objective>("").unwrap(), Objective::default());
-    for wrong in ["corruption = 2", "kl = { rule = \"weighted\", gamma = 1 }", "bound = \"elbo\""] {
-        assert!(toml::from_str::<Objective>(wrong).is_err(), "{wrong}");
+    let read = |text: &str| toml::from_str::<Objective>(&format!("bound = {text}"));
+    assert_eq!(read("\"dvae\"").unwrap(), Objective::default());
+    assert_eq!(read("\"diwae\"\nlatents = 9").unwrap(), Objective::diwae(1, 9));
+    for wrong in ["\"dvae\"\ncorruption = 2", "\"dvae\"\nkl = { gamma = 1 }", "\"elbo\""] {
+        assert!(read(wrong).is_err(), "{wrong}");
+    }
+}
+
+// What a bound cannot be combined with is an unknown key or type of it.
+#[test]
+fn a_bound_has_only_what_it_can_be_combined_with() {
+    for (wrong, key) in [
+        ("\"diwae\"\nkl = { type = \"free-bits\", nats = 0.1 }", "kl"),
+        ("\"diwae\"\nemphasis = { changed = 2 }", "emphasis"),
+        ("\"diwae\"\nweights = \"sticking-the-landing\"", "sticking-the-landing"),
+        ("\"dvae\"\nweights = \"doubly-reparameterized\"", "weights"),
+        ("\"dvae\"\nkl = { type = \"doubly-reparameterized\" }", "doubly-reparameterized"),
+        ("\"dvae\"\nkl = { type = \"mixture\", nats = 0.1 }", "nats"),
+    ] {
+        let error = toml::from_str::<Objective>(&format!("bound = {wrong}")).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("unknown") && text.contains(&format!("`{key}`")), "{text}");
     }
 }
 
 #[test]
-fn what_cannot_be_combined_is_refused_with_the_reason() {
-    use Denominator::Mixture;
-    use Estimator::{DoublyReparameterized, StickingTheLanding};
-    let plain = Objective::default();
-    let diwae = Objective { bound: Bound::Diwae, ..plain.clone() };
-    let free = KlTerm::FreeBits { nats: 0.1, group: 1 };
-    let emphasis = Emphasis { changed: 2.0, unchanged: 1.0 };
-    for (objective, reason) in [
-        (Objective { kl: free.clone(), ..diwae.clone() }, "no KL term apart"),
-        (Objective { emphasis, ..diwae.clone() }, "a likelihood that is one"),
-        (Objective { estimator: StickingTheLanding, ..diwae.clone() }, "biased"),
+fn a_kl_or_weights_say_the_estimator_and_the_denominator() {
+    use Estimator::{DoublyReparameterized, Reparameterized, StickingTheLanding};
+    let beta = Schedule::Constant(2.0);
+    let weights = |weights| Objective::Diwae { corruptions: 1, latents: 1, weights };
+    for (objective, estimator, mixture, beta) in [
+        (Objective::default(), Reparameterized, false, Some(1.0)),
+        (KlTerm::FreeBits { nats: 0.1, group: 1 }.into(), Reparameterized, false, None),
+        (KlTerm::StickingTheLanding { beta }.into(), StickingTheLanding, false, Some(2.0)),
+        (KlTerm::Mixture { beta }.into(), Reparameterized, true, Some(2.0)),
+        (weights(ImportanceWeights::Own), Reparameterized, false, Some(1.0)),
         (
-            Objective { estimator: StickingTheLanding, kl: free.clone(), ..plain.clone() },
-            "estimates the KL from the draw",
+            weights(ImportanceWeights::DoublyReparameterized),
+            DoublyReparameterized,
+            false,
+            Some(1.0),
         ),
-        (Objective { denominator: Mixture, kl: free, ..plain.clone() }, "that of the draws"),
-        (
-            Objective { denominator: Mixture, estimator: StickingTheLanding, ..plain.clone() },
-            "its own density",
-        ),
-        (Objective { estimator: DoublyReparameterized, ..plain }, "no importance weights"),
-        (
-            Objective { estimator: DoublyReparameterized, denominator: Mixture, ..diwae },
-            "divided by its own density",
-        ),
+        (weights(ImportanceWeights::Mixture), Reparameterized, true, Some(1.0)),
     ] {
-        let error = objective.check().unwrap_err();
-        assert!(matches!(error, LossError::Combination { .. }), "{error}");
-        assert!(error.to_string().contains(reason), "{error}");
+        assert_eq!(objective.estimator(), estimator, "{objective:?}");
+        assert_eq!(objective.mixture_denominator(), mixture, "{objective:?}");
+        assert_eq!(objective.beta(0.5), beta, "{objective:?}");
     }
 }
 
@@ -172,16 +183,19 @@ fn what_is_out_of_range_is_named() {
             KlTerm::Mmd { alpha: 0.0, lambda: 0.5, kernel: MmdKernel::Gaussian },
             "`kl.alpha + kl.lambda - 1`",
         ),
-        (KlTerm::Dip { form: DipType::I, off_diagonal: -1.0, diagonal: 1.0 }, "`kl.off_diagonal`"),
+        (
+            KlTerm::Dip { covariance: DipCovariance::Means, off_diagonal: -1.0, diagonal: 1.0 },
+            "`kl.off_diagonal`",
+        ),
     ] {
-        let error = with_kl(kl).check().unwrap_err().to_string();
+        let error = Objective::from(kl).check().unwrap_err().to_string();
         assert!(error.contains(needle), "{error}");
     }
-    let none = Objective { corruptions: 0, ..Objective::default() };
+    let none = Objective::diwae(0, 1);
     let error = none.check().unwrap_err().to_string();
     assert!(error.contains("`corruptions` must be between 1 and"), "{error}");
     let emphasis = Emphasis { changed: f64::NAN, unchanged: 1.0 };
-    let error = Objective { emphasis, ..Objective::default() }.check().unwrap_err().to_string();
+    let error = emphasizing(emphasis).check().unwrap_err().to_string();
     assert!(error.contains("`emphasis.changed` must be finite and at least 0"), "{error}");
 }
 
@@ -201,18 +215,30 @@ fn a_model_that_an_objective_is_not_for_is_refused() {
         let error = objective.check_encoding(encoding).unwrap_err().to_string();
         assert!(error.contains(needle), "{error}");
     };
-    let landing = Objective { estimator: Estimator::StickingTheLanding, ..Objective::default() };
+    let beta = Schedule::Constant(1.0);
+    let landing = Objective::from(KlTerm::StickingTheLanding { beta });
     refused(&landing, &flow, "known at every point, but the model has a posterior by a flow");
     landing.check_encoding(&full).unwrap();
-    let free = |group| with_kl(KlTerm::FreeBits { nats: 0.1, group });
+    let known = "known at every point";
+    refused(&KlTerm::Mixture { beta }.into(), &flow, known);
+    for weights in [ImportanceWeights::Mixture, ImportanceWeights::DoublyReparameterized] {
+        refused(&Objective::Diwae { corruptions: 2, latents: 2, weights }, &flow, known);
+    }
+    Objective::diwae(2, 2).check_encoding(&flow).unwrap();
+    let free = |group| Objective::from(KlTerm::FreeBits { nats: 0.1, group });
     refused(&free(1), &flow, "a KL of each latent");
     refused(&free(1), &mixed, "a KL of each latent");
     free(2).check_encoding(&flow).unwrap();
     free(1).check_encoding(&full).unwrap();
     refused(&free(3), &full, "a multiple of 3, but the model has 2 latents");
-    let correlation = with_kl(KlTerm::TotalCorrelation { alpha: 1.0, beta: 2.0, gamma: 1.0 });
+    let correlation =
+        Objective::from(KlTerm::TotalCorrelation { alpha: 1.0, beta: 2.0, gamma: 1.0 });
     refused(&correlation, &full, "a diagonal normal posterior");
     refused(&correlation, &mixed, "a standard normal prior");
-    let dip = with_kl(KlTerm::Dip { form: DipType::I, off_diagonal: 1.0, diagonal: 1.0 });
+    let dip = Objective::from(KlTerm::Dip {
+        covariance: DipCovariance::Means,
+        off_diagonal: 1.0,
+        diagonal: 1.0,
+    });
     refused(&dip, &flow, "a diagonal normal posterior");
 }

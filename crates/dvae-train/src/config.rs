@@ -166,7 +166,10 @@ mod tests {
         assert!(error(|c| c.accumulate = 0).starts_with("`accumulate` must be between 1"));
         assert!(error(|c| c.keep = 0).starts_with("`keep` must be between 1"));
         assert!(error(|c| c.validate = Every::Steps(0)).starts_with("`validate` must be"));
-        assert!(error(|c| c.objective.latents = 0).starts_with("`latents` must be between 1"));
+        assert!(
+            error(|c| c.objective = Objective::dvae(1, 0))
+                .starts_with("`latents` must be between 1")
+        );
         let norm = error(|c| c.max_gradient_norm = Some(f64::NAN));
         assert_eq!(norm, "`max_gradient_norm` must be finite and above 0, but is NaN");
         let ema = error(|c| c.ema = Some(1.0));

@@ -34,8 +34,7 @@ pub struct Evaluation {
 /// The noise depends on `key` and the rows' ids alone, not on `batch_size` nor on when it is
 /// called (but for [`dvae_distributions::OptimalNormal`], whose scale is that of a batch). With
 /// [`dvae_corruption::Clean`] it is the plain bound, on clean input. Importance weights of many draws give a tight
-/// one: `Objective { bound: Bound::Diwae, latents: 5000, ..Objective::default() }`, with a small batch, as every draw
-/// of a batch is kept until its bound is known.
+/// one: `Objective::diwae(1, 5000)`, with a small batch, as every draw of a batch is kept until its bound is known.
 ///
 /// An error names a set without rows, rows that the corruption or the likelihood does not fit, and an objective
 /// that the model is not for.
@@ -75,7 +74,7 @@ pub(crate) fn measure<const D: usize, V: Vae<D>>(
             batch.clean,
             batch.observed,
             corruption,
-            objective.corruptions,
+            objective.corruptions(),
             draws,
         );
         let damaged = damaged.showing_holes(corruption);

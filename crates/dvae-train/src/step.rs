@@ -5,9 +5,7 @@ use burn::tensor::{Bool, Float, Tensor};
 use dvae_corruption::{CorruptedInput, Corruption};
 use dvae_distributions::{Encoding, Inference, Likelihood, Posterior};
 use dvae_kernels::log_sum_exp;
-use dvae_losses::{
-    BoundTerms, Denominator, Elbo, Emphasis, Estimator, Objective, importance_shares,
-};
+use dvae_losses::{BoundTerms, Elbo, Emphasis, Estimator, Objective, importance_shares};
 use dvae_models::Vae;
 use dvae_random::{Key, Purpose, RowStreams};
 
@@ -83,7 +81,7 @@ pub fn denoising_draws<const D: usize, K: Basic, V: Vae<D, K>>(
         clean,
         observed,
         corruption,
-        objective.corruptions,
+        objective.corruptions(),
         &mut streams.corruption,
     );
     damaged.score(model, objective, &mut streams.latent)
@@ -126,16 +124,16 @@ impl<const D: usize, K: Basic> CorruptedBatch<D, K> {
         let mut inferred = Vec::with_capacity(corrupted.len());
         for CorruptedInput { input, changed } in corrupted {
             let encoding = model.encode(input);
-            let draws = (0..objective.latents).map(|_| encoding.infer(latent)).collect();
-            let emphasis = emphasis(objective.emphasis, &changed, observed.as_ref());
+            let draws = (0..objective.latents()).map(|_| encoding.infer(latent)).collect();
+            let emphasis = emphasis(objective.emphasis(), &changed, observed.as_ref());
             targets.push(Target { clean: clean.clone(), observed: observed.clone(), emphasis });
             inferred.push(Inferred { encoding, draws });
         }
-        if objective.denominator == Denominator::Mixture {
+        if objective.mixture_denominator() {
             divide_by_mixture(&mut inferred);
         }
         let tracked = inferred[0].draws[0].latent.is_tracked();
-        match objective.estimator {
+        match objective.estimator() {
             Estimator::StickingTheLanding if tracked => stick_the_landing(&mut inferred),
             Estimator::DoublyReparameterized if tracked => {
                 reparameterize_twice(model, &targets[0], &mut inferred);

@@ -8,7 +8,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use dvae_corruption::{Clean, Corruption, Gaussian};
 use dvae_distributions::Likelihood;
-use dvae_losses::{Bound, Denominator, Estimator, LossContext, Objective};
+use dvae_losses::{Emphasis, ImportanceWeights, KlTerm, LossContext, Objective, Schedule};
 use dvae_models::Vae;
 use dvae_random::Key;
 use dvae_train::{BatchNoise, denoising_draws, denoising_elbo};
@@ -16,8 +16,14 @@ use linear_gaussian::*;
 
 const SIGMA: f64 = 0.7;
 
-fn objective(bound: Bound, corruptions: usize, latents: usize) -> Objective {
-    Objective { bound, corruptions, latents, ..Objective::default() }
+const ONE: Schedule = Schedule::Constant(1.0);
+
+fn with_kl(kl: KlTerm, corruptions: usize, latents: usize) -> Objective {
+    Objective::Dvae { corruptions, latents, kl, emphasis: Emphasis::default() }
+}
+
+fn with_weights(weights: ImportanceWeights, corruptions: usize, latents: usize) -> Objective {
+    Objective::Diwae { corruptions, latents, weights }
 }
 
 fn corruption(sigma: f64) -> Gaussian {
@@ -52,7 +58,7 @@ fn dvae(sigma: f64) -> f64 {
 #[test]
 fn the_mean_over_draws_is_the_dvae_bound_however_many_there_are() {
     for (corruptions, latents) in [(1, 1), (3, 1), (1, 4), (3, 4)] {
-        let of = objective(Bound::Dvae, corruptions, latents);
+        let of = Objective::dvae(corruptions, latents);
         assert_mean("bound", bound(&of, &corruption(SIGMA), 50_000), dvae(SIGMA));
     }
 }
@@ -62,7 +68,7 @@ fn the_mean_over_draws_is_the_dvae_bound_however_many_there_are() {
 fn importance_weights_tighten_the_bound_up_to_the_evidence() {
     let evidence = log_evidence();
     let of = |corruptions, latents| {
-        let of = objective(Bound::Diwae, corruptions, latents);
+        let of = Objective::diwae(corruptions, latents);
         mean(bound(&of, &corruption(SIGMA), 60_000))
     };
     let (first, error) = of(1, 1);
@@ -86,8 +92,7 @@ fn importance_weights_tighten_the_bound_up_to_the_evidence() {
 #[test]
 fn the_mixture_goes_from_the_dvae_bound_to_that_of_the_averaged_posterior() {
     let of = |m| {
-        let objective =
-            Objective { denominator: Denominator::Mixture, ..objective(Bound::Dvae, m, 1) };
+        let objective = with_kl(KlTerm::Mixture { beta: ONE }, m, 1);
         mean(bound(&objective, &corruption(SIGMA), 60_000))
     };
     let averaged = averaged_bound(SIGMA);
@@ -107,8 +112,7 @@ fn the_mixture_goes_from_the_dvae_bound_to_that_of_the_averaged_posterior() {
 #[test]
 fn with_the_mixture_the_weights_are_unbiased_for_the_evidence_too() {
     for (m, k) in [(1, 1), (4, 2)] {
-        let objective =
-            Objective { denominator: Denominator::Mixture, ..objective(Bound::Diwae, m, k) };
+        let objective = with_weights(ImportanceWeights::Mixture, m, k);
         let weight = bound(&objective, &corruption(0.3), 200_000).exp();
         assert_mean("evidence", weight, log_evidence().exp());
     }
@@ -124,11 +128,11 @@ fn one_draw_of_each_is_the_dvae_bound_with_the_kl_of_the_draw_bit_for_bit() {
     let clean = matrix([X]).expand([1000, 3]);
     let mut streams = BatchNoise::training(Key::new(8), 0, &ids);
     let elbo = denoising_elbo(&LinearGaussian::new(), clean, &corruption(SIGMA), &mut streams);
-    for denominator in [Denominator::Own, Denominator::Mixture] {
-        let one = Objective { denominator, ..objective(Bound::Diwae, 1, 1) };
+    for weights in [ImportanceWeights::Own, ImportanceWeights::Mixture] {
+        let one = with_weights(weights, 1, 1);
         assert_eq!(bits(&bound(&one, &corruption(SIGMA), 1000)), bits(&elbo.log_weight()));
     }
-    let plain = objective(Bound::Dvae, 1, 1);
+    let plain = Objective::dvae(1, 1);
     assert_eq!(bits(&bound(&plain, &corruption(SIGMA), 1000)), bits(&elbo.bound()));
 }
 
@@ -136,7 +140,7 @@ fn one_draw_of_each_is_the_dvae_bound_with_the_kl_of_the_draw_bit_for_bit() {
 #[test]
 fn without_corruption_it_is_the_iwae_bound() {
     let (n, k) = (500, 7);
-    let of = objective(Bound::Diwae, 1, k);
+    let of = Objective::diwae(1, k);
     let got = bound(&of, &corruption(0.0), n);
     assert_eq!(bits(&got), bits(&bound(&of, &Clean, n)));
     let ids: Vec<u64> = (0..n as u64).collect();
@@ -159,18 +163,24 @@ fn without_corruption_it_is_the_iwae_bound() {
     }
 }
 
-/// The gradients of the loss in every weight, for some rows, from streams of this seed.
-fn gradients(model: &LinearGaussian, objective: &Objective, n: usize, seed: u64) -> [Vec<f64>; 2] {
+/// The gradients of the loss of one objective in every weight, for some rows, from streams of this seed, with draws
+/// made for another one.
+fn gradients(
+    model: &LinearGaussian,
+    [objective, drawn]: [&Objective; 2],
+    n: usize,
+    seed: u64,
+) -> [Vec<f64>; 2] {
     let ids: Vec<u64> = (0..n as u64).collect();
     let clean = matrix([X]).expand([n, 3]);
     let model = model.clone().train();
     let mut streams = BatchNoise::training(Key::new(seed), 0, &ids);
     let process = corruption(SIGMA);
-    let draws = denoising_draws(&model, clean, None, &process, objective, &mut streams);
+    let draws = denoising_draws(&model, clean, None, &process, drawn, &mut streams);
     let noise = &mut streams.latent;
     let loss = objective.loss(&draws, &mut LossContext { progress: 1.0, rows: n, noise });
     let value = loss.clone().into_scalar::<f64>();
-    if objective.bound == Bound::Diwae {
+    if matches!(objective, Objective::Diwae { .. }) {
         let bound = objective.bound_of(&draws).mean().into_scalar::<f64>();
         assert!((value + bound).abs() < 1e-5 * bound.abs(), "{value} is not the bound {bound}");
     }
@@ -183,9 +193,9 @@ fn gradients(model: &LinearGaussian, objective: &Objective, n: usize, seed: u64)
 }
 
 /// Mean and variance of each gradient over independent repetitions.
-fn moments(model: &LinearGaussian, objective: &Objective) -> [Vec<(f64, f64)>; 2] {
+fn moments(model: &LinearGaussian, objectives: [&Objective; 2]) -> [Vec<(f64, f64)>; 2] {
     const REPEATS: u64 = 400;
-    let all: Vec<_> = (0..REPEATS).map(|seed| gradients(model, objective, 20, seed)).collect();
+    let all: Vec<_> = (0..REPEATS).map(|seed| gradients(model, objectives, 20, seed)).collect();
     [0, 1].map(|part| {
         (0..all[0][part].len())
             .map(|i| {
@@ -200,8 +210,8 @@ fn moments(model: &LinearGaussian, objective: &Objective) -> [Vec<(f64, f64)>; 2
 
 /// The largest gap between the means of two estimators, in standard errors, over all weights; and the ratio of
 /// their total variances in the encoder's.
-fn compare(model: &LinearGaussian, one: &Objective, other: &Objective) -> (f64, f64) {
-    let (one, other) = (moments(model, one), moments(model, other));
+fn compare(model: &LinearGaussian, one: [&Objective; 2], other: &Objective) -> (f64, f64) {
+    let (one, other) = (moments(model, one), moments(model, [other; 2]));
     let gap = |(one, other): (&(f64, f64), &(f64, f64))| {
         let error = ((one.1 + other.1) / 400.0).sqrt();
         (one.0 - other.0).abs() / (error + 1e-6)
@@ -214,26 +224,22 @@ fn compare(model: &LinearGaussian, one: &Objective, other: &Objective) -> (f64, 
 #[test]
 fn estimators_have_the_same_mean_and_the_better_ones_less_variance() {
     let model = LinearGaussian::new();
-    let with = |estimator, bound, m, k| Objective { estimator, ..objective(bound, m, k) };
-    use Estimator::{DoublyReparameterized, Reparameterized, StickingTheLanding};
     for (m, k) in [(1, 1), (2, 3)] {
-        let plain = with(Reparameterized, Bound::Dvae, m, k);
-        let landing = with(StickingTheLanding, Bound::Dvae, m, k);
+        let landing = with_kl(KlTerm::StickingTheLanding { beta: ONE }, m, k);
         landing.check().unwrap();
-        let (gap, _) = compare(&model, &landing, &plain);
+        let (gap, _) = compare(&model, [&landing; 2], &Objective::dvae(m, k));
         assert!(gap < 6.0, "{m} × {k}: {gap}");
     }
     for (m, k) in [(1, 1), (1, 16), (4, 8)] {
-        let plain = with(Reparameterized, Bound::Diwae, m, k);
-        let twice = with(DoublyReparameterized, Bound::Diwae, m, k);
+        let twice = with_weights(ImportanceWeights::DoublyReparameterized, m, k);
         twice.check().unwrap();
-        let (gap, ratio) = compare(&model, &twice, &plain);
+        let (gap, ratio) = compare(&model, [&twice; 2], &Objective::diwae(m, k));
         assert!(gap < 6.0 && ratio < 0.8, "{m} × {k}: {gap}, {ratio}");
     }
-    // What is refused because it is biased is seen to be.
-    let biased = with(StickingTheLanding, Bound::Diwae, 1, 16);
-    assert!(biased.check().is_err());
-    let (gap, _) = compare(&model, &biased, &with(Reparameterized, Bound::Diwae, 1, 16));
+    // Importance weights cannot stick the landing, because that would be biased.
+    let landing = with_kl(KlTerm::StickingTheLanding { beta: ONE }, 1, 16);
+    let diwae = Objective::diwae(1, 16);
+    let (gap, _) = compare(&model, [&diwae, &landing], &diwae);
     assert!(gap > 6.0, "{gap}");
 }
 
@@ -262,8 +268,7 @@ fn at_an_exact_posterior_sticking_the_landing_has_no_variance() {
     let model = exact();
     let n = 64;
     let ids: Vec<u64> = (0..n as u64).collect();
-    let encoder = |estimator| {
-        let objective = Objective { estimator, ..objective(Bound::Dvae, 1, 1) };
+    let encoder = |objective: Objective| {
         let model = model.clone().train();
         let mut streams = BatchNoise::training(Key::new(5), 0, &ids);
         let clean = matrix([X]).expand([n, 3]);
@@ -283,17 +288,16 @@ fn at_an_exact_posterior_sticking_the_landing_has_no_variance() {
     };
     let spread = (weights.clone().max() - weights.min()).into_scalar::<f64>();
     assert!(spread < 1e-4, "the posterior is not exact: {spread}");
-    let stuck = encoder(Estimator::StickingTheLanding);
-    let plain = encoder(Estimator::Reparameterized);
+    let stuck = encoder(KlTerm::StickingTheLanding { beta: ONE }.into());
+    let plain = encoder(Objective::default());
     assert!(stuck < 1e-5 && plain > 1e-2, "{stuck} and {plain}");
 }
 
 #[test]
 fn only_the_plain_device_is_needed_to_measure() {
-    let of =
-        Objective { estimator: Estimator::DoublyReparameterized, ..objective(Bound::Diwae, 2, 3) };
+    let of = with_weights(ImportanceWeights::DoublyReparameterized, 2, 3);
     assert!(!matrix([X]).device().is_autodiff());
-    let plain = objective(Bound::Diwae, 2, 3);
+    let plain = Objective::diwae(2, 3);
     let process = corruption(SIGMA);
     assert_eq!(bits(&bound(&of, &process, 100)), bits(&bound(&plain, &process, 100)));
 }

@@ -9,8 +9,8 @@ use dvae_corruption::{Clean, Corruption, Masking, Part};
 use dvae_data::{Dataset, fashion_mnist};
 use dvae_distributions::{Likelihood, LikelihoodConfig};
 use dvae_losses::{
-    Bound, Denominator, DipType, Emphasis, Estimator, KlDecomposition, KlTerm, LossContext,
-    MmdKernel, Objective, Schedule, WarmUp, mmd,
+    DipCovariance, Emphasis, ImportanceWeights, KlDecomposition, KlTerm, LossContext, MmdKernel,
+    Objective, Schedule, WarmUp, mmd,
 };
 use dvae_models::{ConvVae, ConvVaeConfig, PosteriorConfig, PriorConfig, Vae};
 use dvae_random::{Key, Purpose};
@@ -88,12 +88,12 @@ fn trained(objective: Objective) -> Run {
     run(&small(&[1, 28, 28]), objective, masking(), &images())
 }
 
-fn with_kl(kl: KlTerm) -> Objective {
-    Objective { kl, ..Objective::default() }
+fn emphasizing(emphasis: Emphasis) -> Objective {
+    Objective::Dvae { corruptions: 1, latents: 1, kl: KlTerm::default(), emphasis }
 }
 
 fn weighted(beta: f64) -> Objective {
-    with_kl(KlTerm::Weighted { beta: Schedule::Constant(beta) })
+    KlTerm::Weighted { beta: Schedule::Constant(beta) }.into()
 }
 
 /// Posterior means of the held-out rows.
@@ -117,7 +117,7 @@ fn beta_trades_the_kl_for_the_reconstruction_and_its_warm_up_is_logged() {
     assert_eq!(last.train.kl_per_latent.len(), LATENT);
     assert!((last.train.kl_per_latent.iter().sum::<f64>() - less.kl).abs() < 1e-3);
     let warm_up = WarmUp { from: 0.0, to: 1.0, until: 0.5 };
-    let warm = trained(with_kl(KlTerm::Weighted { beta: Schedule::Linear(warm_up) }));
+    let warm = trained(Objective::from(KlTerm::Weighted { beta: Schedule::Linear(warm_up) }));
     let betas: Vec<f64> = warm.reports.iter().map(|report| report.beta.unwrap()).collect();
     assert!(betas.windows(2).all(|pair| pair[0] <= pair[1]) && betas[0] > 0.0 && betas[0] < 0.3);
     assert_eq!(betas[EPOCHS - 1], 1.0);
@@ -132,17 +132,17 @@ fn free_bits_keep_every_unit_active() {
     let least = |values: &[f64]| values.iter().copied().fold(f64::INFINITY, f64::min);
     let groups = |values: &[f64]| values.chunks(4).map(|group| group.iter().sum()).collect();
     let plain = kl(Objective::default());
-    let free = kl(with_kl(KlTerm::FreeBits { nats: 3.0, group: 1 }));
+    let free = kl(Objective::from(KlTerm::FreeBits { nats: 3.0, group: 1 }));
     assert!(least(&plain) < 1.2 && least(&free) > 1.7, "{plain:.2?} and {free:.2?}");
     let (plain, free): (Vec<f64>, Vec<f64>) =
-        (groups(&plain), groups(&kl(with_kl(KlTerm::FreeBits { nats: 8.0, group: 4 }))));
+        (groups(&plain), groups(&kl(Objective::from(KlTerm::FreeBits { nats: 8.0, group: 4 }))));
     assert!(least(&plain) < 5.0 && least(&free) > 6.5, "{plain:.2?} and {free:.2?}");
 }
 
 #[test]
 fn capacity_reaches_its_target() {
     let nats = Schedule::Linear(WarmUp { from: 0.0, to: 6.0, until: 0.5 });
-    let run = trained(with_kl(KlTerm::Capacity { gamma: 30.0, nats }));
+    let run = trained(Objective::from(KlTerm::Capacity { gamma: 30.0, nats }));
     let kl: Vec<f64> = run.reports.iter().map(|report| report.train.mean.kl).collect();
     assert!((kl[EPOCHS - 1] - 6.0).abs() < 0.6 && kl[0] < 4.0);
 }
@@ -175,8 +175,8 @@ fn total_correlation_makes_latents_less_dependent() {
         number(parts.total_correlation)
     };
     let plain = total_correlation(Objective::default());
-    let rule = KlTerm::TotalCorrelation { alpha: 1.0, beta: 8.0, gamma: 1.0 };
-    let less = total_correlation(with_kl(rule));
+    let term = KlTerm::TotalCorrelation { alpha: 1.0, beta: 8.0, gamma: 1.0 };
+    let less = total_correlation(term.into());
     assert!(less < 0.6 * plain, "{less} against {plain}");
 }
 
@@ -187,7 +187,7 @@ fn mmd_pulls_the_aggregated_posterior_to_the_prior_without_costing_information()
         let prior = run.model.prior_sample(&mut Key::new(4).rows(rows.ids()));
         number(mmd(embedded(&run.model, &rows), prior, MmdKernel::InverseMultiquadratic))
     };
-    let info = trained(with_kl(KlTerm::Mmd {
+    let info = trained(Objective::from(KlTerm::Mmd {
         alpha: 1.0,
         lambda: 300.0,
         kernel: MmdKernel::InverseMultiquadratic,
@@ -200,15 +200,15 @@ fn mmd_pulls_the_aggregated_posterior_to_the_prior_without_costing_information()
 #[test]
 fn dip_makes_the_covariance_of_latents_more_like_the_identity() {
     let (_, rows) = images();
-    let apart = |run: &Run, form| {
+    let apart = |run: &Run, covariance| {
         let encoding = run.model.encode(rows.gather::<4>(rows.ids(), &device()));
-        number(dvae_losses::dip(encoding.posterior.diagonal().unwrap(), form, [1.0, 1.0]))
+        number(dvae_losses::dip(encoding.posterior.diagonal().unwrap(), covariance, [1.0, 1.0]))
     };
     let plain = trained(Objective::default());
-    for form in [DipType::I, DipType::Ii] {
-        let kl = KlTerm::Dip { form, off_diagonal: 20.0, diagonal: 20.0 };
-        let (before, after) = (apart(&plain, form), apart(&trained(with_kl(kl)), form));
-        assert!(after < 0.5 * before, "{form:?}: {after} against {before}");
+    for covariance in [DipCovariance::Means, DipCovariance::Latents] {
+        let kl = KlTerm::Dip { covariance, off_diagonal: 20.0, diagonal: 20.0 };
+        let (before, after) = (apart(&plain, covariance), apart(&trained(kl.into()), covariance));
+        assert!(after < 0.5 * before, "{covariance:?}: {after} against {before}");
     }
 }
 
@@ -222,8 +222,7 @@ fn emphasis_explains_what_was_changed_better() {
     let (_, rows) = images();
     let of_changed = |emphasis| {
         let config = ConvVaeConfig { latent: 2, ..small(&[1, 28, 28]) };
-        let objective = Objective { emphasis, ..Objective::default() };
-        let run = run_for(20, &config, objective, upper(), &images());
+        let run = run_for(20, &config, emphasizing(emphasis), upper(), &images());
         let clean = rows.gather::<4>(rows.ids(), &device());
         let mut streams = BatchNoise::evaluation(Key::new(5), rows.ids());
         let damaged = upper().corrupt(clean.clone(), &mut streams.corruption);
@@ -237,38 +236,30 @@ fn emphasis_explains_what_was_changed_better() {
 
 #[test]
 fn importance_weights_train_a_tighter_bound_by_every_estimator() {
-    let diwae = |denominator, estimator, corruptions, latents| Objective {
-        bound: Bound::Diwae,
-        corruptions,
-        latents,
-        denominator,
-        estimator,
-        ..Objective::default()
-    };
     let (_, rows) = images();
-    let measure = diwae(Denominator::Own, Estimator::Reparameterized, 1, 200);
+    let measure = Objective::diwae(1, 200);
     let tight = |run: &Run| {
         let process = masking();
         evaluate(&run.model, &rows, &*process, &measure, Key::new(2), 100, &device()).unwrap().bound
     };
     let plain = trained(Objective::default());
     let reference = tight(&plain);
-    for (denominator, estimator) in [
-        (Denominator::Own, Estimator::Reparameterized),
-        (Denominator::Own, Estimator::DoublyReparameterized),
-        (Denominator::Mixture, Estimator::Reparameterized),
+    for weights in [
+        ImportanceWeights::Own,
+        ImportanceWeights::DoublyReparameterized,
+        ImportanceWeights::Mixture,
     ] {
-        let run = trained(diwae(denominator, estimator, 2, 8));
+        let run = trained(Objective::Diwae { corruptions: 2, latents: 8, weights });
         let last = run.last();
         // The loss is the bound, which lies above the mean of its terms.
         assert!(-last.train.loss > last.train.mean.elbo + 0.3, "{last:?}");
         let validation = &last.validation.corrupted;
         assert!(validation.bound > validation.mean.elbo + 0.3, "{validation:?}");
         let got = tight(&run);
-        assert!(got > reference + 3.0, "{denominator:?} {estimator:?}: {got} against {reference}");
+        assert!(got > reference + 3.0, "{weights:?}: {got} against {reference}");
     }
-    let landing = Objective { estimator: Estimator::StickingTheLanding, ..Objective::default() };
-    let stuck = trained(landing).last().validation.corrupted.mean.elbo;
+    let landing = KlTerm::StickingTheLanding { beta: Schedule::Constant(1.0) };
+    let stuck = trained(landing.into()).last().validation.corrupted.mean.elbo;
     let reference = plain.last().validation.corrupted.mean.elbo;
     assert!((stuck - reference).abs() < 4.0);
 }
@@ -379,7 +370,7 @@ fn what_stands_in_place_of_an_entry_that_was_not_observed_is_not_scored() {
         let config = ConvVaeConfig { likelihood, ..small(&[1, 28, 28]) };
         let model = config.init(Key::new(3), &device()).unwrap();
         let emphasis = Emphasis { changed: 2.0, unchanged: 1.0 };
-        let objective = Objective { emphasis, ..Objective::default() };
+        let objective = emphasizing(emphasis);
         let loss = |filler: f64| {
             let hidden: Tensor<4, Bool> = observed.clone();
             let clean = clean.clone().mask_fill(hidden.clone().bool_not(), filler);

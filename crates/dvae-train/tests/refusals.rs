@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use dvae_corruption::Clean;
 use dvae_data::{Dataset, fashion_mnist};
 use dvae_distributions::LikelihoodConfig;
-use dvae_losses::{Denominator, Estimator, KlTerm, Objective};
+use dvae_losses::{KlTerm, Objective, Schedule};
 use dvae_models::{MlpVaeConfig, PosteriorConfig};
 use dvae_random::Key;
 use dvae_train::{TrainConfig, Trainer, evaluate};
@@ -49,14 +49,13 @@ fn a_model_that_the_objective_is_not_for_is_refused_before_anything_is_trained()
         trainer.fit(&rows, &rows).map(|_| ()).map_err(|error| error.to_string())
     };
     let flow = PosteriorConfig::Planar { flows: 1 };
-    let landing = Objective { estimator: Estimator::StickingTheLanding, ..Objective::default() };
-    let error = fit(landing, flow).unwrap_err();
+    let landing = KlTerm::StickingTheLanding { beta: Schedule::Constant(1.0) };
+    let error = fit(landing.into(), flow).unwrap_err();
     assert!(error.contains("the model has a posterior by a flow"), "{error}");
-    let free = Objective { kl: KlTerm::FreeBits { nats: 0.1, group: 3 }, ..Objective::default() };
-    let error = fit(free, PosteriorConfig::default()).unwrap_err();
+    let free = KlTerm::FreeBits { nats: 0.1, group: 3 };
+    let error = fit(free.into(), PosteriorConfig::default()).unwrap_err();
     assert!(error.contains("a multiple of 3, but the model has 4 latents"), "{error}");
-    let none = Objective { latents: 0, ..Objective::default() };
-    let error = fit(none, PosteriorConfig::default()).unwrap_err();
+    let error = fit(Objective::dvae(1, 0), PosteriorConfig::default()).unwrap_err();
     assert!(error.contains("`latents` must be between 1"), "{error}");
 }
 
@@ -78,7 +77,6 @@ fn a_measure_refuses_what_does_not_fit_as_training_does() {
     let posterior = PosteriorConfig::Planar { flows: 1 };
     let likelihood = LikelihoodConfig::Poisson {};
     let flow = MlpVaeConfig { posterior, likelihood, ..config };
-    let mixture =
-        Objective { denominator: Denominator::Mixture, corruptions: 2, ..Objective::default() };
-    assert!(error(flow, mixture).contains("the model has a posterior by a flow"));
+    let mixture = KlTerm::Mixture { beta: Schedule::Constant(1.0) };
+    assert!(error(flow, mixture.into()).contains("the model has a posterior by a flow"));
 }

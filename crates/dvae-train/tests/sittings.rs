@@ -14,7 +14,7 @@ use dvae_corruption::{
     CorruptedInput, Corruption, CorruptionConfig, CorruptionError, Level, Strength,
 };
 use dvae_data::{Dataset, fashion_mnist};
-use dvae_losses::{KlTerm, Objective, Schedule, WarmUp};
+use dvae_losses::{KlTerm, Schedule, WarmUp};
 use dvae_models::{MlpVae, MlpVaeConfig};
 use dvae_random::{Key, Purpose, RowStreams};
 use dvae_train::{
@@ -272,7 +272,7 @@ fn training_ends_early_but_never_before_the_warm_up_ends() {
     assert_eq!((trained.end, reports.len()), (End::StoppedEarly, 3));
 
     let beta = Schedule::Linear(WarmUp { from: 0.0, to: 1.0, until: 0.6 });
-    let objective = Objective { kl: KlTerm::Weighted { beta }, ..Objective::default() };
+    let objective = KlTerm::Weighted { beta }.into();
     let warming = TrainConfig { objective, ..config.clone() };
     let (trained, reports) = fit(trainer(&warming), None);
     // Of 20 steps, counted from 0, step 12 is the first after the warm-up (0.6 × 19 = 11.4): the seventh
@@ -289,7 +289,7 @@ fn training_ends_early_but_never_before_the_warm_up_ends() {
 fn early_stopping_that_could_never_happen_is_refused() {
     let early_stopping = Some(EarlyStopping { patience: 2, improvement: 0.0 });
     let beta = Schedule::Linear(WarmUp { from: 0.0, to: 1.0, until: 1.0 });
-    let objective = Objective { kl: KlTerm::Weighted { beta }, ..Objective::default() };
+    let objective = KlTerm::Weighted { beta }.into();
     let config = TrainConfig { early_stopping, ..TrainConfig::default() };
     let error = |config: TrainConfig, process: &str| {
         let process: Box<dyn Corruption<4>> = match process {

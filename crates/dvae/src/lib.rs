@@ -75,7 +75,7 @@ pub mod prelude {
     pub use crate::data::{Dataset, Order, Sets, fashion_mnist, read_idx_folder};
     pub use crate::distributions::{Likelihood, LikelihoodConfig};
     pub use crate::eval::{Comparison, Grid};
-    pub use crate::losses::{Bound, KlTerm, Objective, Schedule};
+    pub use crate::losses::{ImportanceWeights, KlTerm, Objective, Schedule};
     pub use crate::models::{ConvVaeConfig, MlpVaeConfig, ResNetVaeConfig, Vae};
     pub use crate::models::{PosteriorConfig, PriorConfig};
     pub use crate::random::{Key, Purpose, RowStreams};

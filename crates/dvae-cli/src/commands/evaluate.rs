@@ -83,11 +83,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
         let plain = model.evaluate(&rows, corruption, &Objective::default())?;
         let weighted = match args.samples {
             Some(draws) => {
-                let objective = Objective {
-                    bound: Bound::Diwae,
-                    latents: draws as usize,
-                    ..Objective::default()
-                };
+                let objective = Objective::diwae(1, draws as usize);
                 Some(model.evaluate(&rows, corruption, &objective)?.bound)
             }
             None => None,

@@ -105,7 +105,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         config.check()?;
         if config.early_stopping.is_some() {
             let never = |reason| Err(TrainError::NeverEarly { reason });
-            if config.objective.kl.warm_up_end() >= 1.0 {
+            if config.objective.warm_up_end() >= 1.0 {
                 return never("the KL's weight changes until its end");
             }
             if corruption.schedule_end() >= 1.0 {

@@ -17,7 +17,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         let model = self.usable();
         let mut report = self.report(run, &model)?;
         let last = self.state.steps - 1;
-        let warming_up = run.plan.share_done(last) < self.config.objective.kl.warm_up_end()
+        let warming_up = run.plan.share_done(last) < self.config.objective.warm_up_end()
             || self.progress(last / run.plan.per_epoch) < self.corruption.schedule_end();
         let improvement = self.config.early_stopping.map_or(0.0, |early| early.improvement);
         let bound = report.validation.corrupted.bound;
@@ -54,7 +54,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         Ok(Report {
             epoch,
             step: self.state.steps,
-            beta: objective.kl.beta(plan.share_done(last)),
+            beta: objective.beta(plan.share_done(last)),
             learning_rate: self.learning_rate(last, plan),
             gradient_norm: f64::from_bits(self.state.gradient_norm),
             train: Training {

@@ -36,7 +36,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
             rows.batches::<D>(self.config.batch_size, Order::Shuffled(order), &self.device)?;
         let behind = self.state.steps % run.plan.per_epoch * self.config.accumulate;
         let corruption = Arc::clone(&self.corruption);
-        let corruptions = self.config.objective.corruptions;
+        let corruptions = self.config.objective.corruptions();
         Ok(batches.skip(behind).map(move |batch| {
             let mut streams = BatchNoise::training(root, epoch, &batch.ids).at_progress(progress);
             let draws = &mut streams.corruption;

@@ -12,11 +12,11 @@ pub(super) const PREFIX: &str = "DVAE__";
 /// How far a name may be from the one that was meant.
 const NEAR: f64 = 0.7;
 /// The keys that say which kind of table this is: of another kind nothing is kept.
-const KINDS: [&str; 5] = ["network", "process", "name", "type", "rule"];
+const KINDS: [&str; 5] = ["network", "process", "name", "type", "bound"];
 /// The kinds that hold where no layer says another; every other default is serde's.
 const DEFAULTS: &str = r#"
 model = { network = "conv", likelihood = { type = "bernoulli" }, posterior = { type = "diagonal-normal" }, prior = { type = "standard-normal" } }
-train = { optimizer = { name = "adam" }, objective = { kl = { rule = "weighted", beta = 1.0 } } }
+train = { optimizer = { name = "adam" }, objective = { bound = "dvae", kl = { type = "weighted", beta = 1.0 } } }
 "#;
 /// The longest list that a single setting can reach into.
 const LONGEST_LIST: usize = 1000;
@@ -232,12 +232,11 @@ fn explained(merged: &Value, path: &str, message: &str, file: Option<&Path>) -> 
         let list = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let list = if known.is_empty() { "there is none".into() } else { format!("known: {list}") };
         if kind == "field" {
-            // In a table that is told apart by one of its keys, the path ends before the wrong one.
-            let found = find(merged, name, "");
-            let under = found.into_iter().find(|found| found.starts_with(&path));
-            path = under.unwrap_or_else(|| format!("{path}.{name}"));
+            let found = find_under(&path, merged, &|key, _| key == name);
+            path = found.unwrap_or_else(|| format!("{path}.{name}"));
             reason = format!("unknown key `{path}`{hint} ({list})");
         } else {
+            path = find_under(&path, merged, &|_, value| is_text(value, name)).unwrap_or(path);
             reason = format!("`{path}` cannot be `{name}`{hint} ({list})");
         }
     } else if !path.is_empty() {
@@ -264,20 +263,30 @@ fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     (distance(best) >= NEAR).then_some(best)
 }
 
-/// The paths of all keys of this name.
-fn find(value: &Value, name: &str, path: &str) -> Vec<String> {
+fn is_text(value: &Value, text: &str) -> bool {
+    matches!(&value.kind, ValueKind::String(own) if own == text)
+}
+
+/// The path of the first entry that is wanted, at or under a path: in a table that is told apart by one of its keys,
+/// the path of an error ends before the wrong entry.
+fn find_under(path: &str, merged: &Value, wanted: &dyn Fn(&str, &Value) -> bool) -> Option<String> {
+    find(merged, "", wanted).into_iter().find(|found| found.starts_with(path))
+}
+
+/// The paths of all entries that are wanted, by key and value.
+fn find(value: &Value, path: &str, wanted: &dyn Fn(&str, &Value) -> bool) -> Vec<String> {
     let under = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
     match &value.kind {
         ValueKind::Table(table) => table
             .iter()
             .flat_map(|(key, inner)| {
-                let own = (key == name).then(|| under(key));
-                own.into_iter().chain(find(inner, name, &under(key)))
+                let own = wanted(key, inner).then(|| under(key));
+                own.into_iter().chain(find(inner, &under(key), wanted))
             })
             .collect(),
         ValueKind::Array(values) => {
             let each = values.iter().enumerate();
-            each.flat_map(|(at, inner)| find(inner, name, &format!("{path}[{at}]"))).collect()
+            each.flat_map(|(at, inner)| find(inner, &format!("{path}[{at}]"), wanted)).collect()
         }
         _ => vec![],
     }
@@ -361,8 +370,10 @@ mod tests {
         assert!(changed(&["train.optimizer={name=\"sgd\"}"]).is_ok());
         assert!(changed(&["train.optimizer.name=sgd"]).is_ok());
         assert!(
-            changed(&["train.objective.kl.rule=free-bits", "train.objective.kl.nats=2"]).is_ok()
+            changed(&["train.objective.kl.type=free-bits", "train.objective.kl.nats=2"]).is_ok()
         );
+        let tight = changed(&["train.objective.latents=5", "train.objective.bound=diwae"]).unwrap();
+        assert_eq!(tight.train.objective, dvae_losses::Objective::diwae(1, 5));
         assert!(changed(&["corruption.of[1].level=0.1"]).is_ok());
         let error = changed(&["corruption.of[1000000000]=1"]).unwrap_err();
         assert!(error.contains("`1000000000` is no place in a list"), "{error}");
@@ -419,6 +430,8 @@ mod tests {
             error.contains("`train.optimizer.name` cannot be `adamw`: did you mean `adam-w`?"),
             "{error}"
         );
+        let error = settings(&["train.objective.kl={ type = \"fre-bits\" }"]).unwrap_err();
+        assert!(error.contains("`train.objective.kl.type` cannot be `fre-bits`"), "{error}");
         let error = settings(&["train.epochs"]).unwrap_err();
         assert!(error.contains("of the form key=value"), "{error}");
         let error = file("[train\n").unwrap_err();

@@ -41,7 +41,7 @@ use crate::Backend;
 /// learning_rate = { rate = 0.002, decay = { cosine = { to = 0.0001 } } }
 ///
 /// [train.objective]
-/// kl = { rule = "weighted", beta = 1.0 }
+/// kl = { type = "weighted", beta = 1.0 }
 /// ```
 ///
 /// Keys are layered: what is not said anywhere has its default, the file says the rest, the environment

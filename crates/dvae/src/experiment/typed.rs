@@ -153,7 +153,7 @@ impl<const D: usize, V: Vae<D>> Model for Typed<D, V> {
     ) -> Result<Evaluation, ExperimentError> {
         let process = self.process(corruption)?;
         // Every draw of a batch is kept until its bound is known.
-        let draws = objective.latents.saturating_mul(objective.corruptions);
+        let draws = objective.latents().saturating_mul(objective.corruptions());
         let batch = (ROWS_AT_ONCE * 16 / draws).clamp(1, ROWS_AT_ONCE);
         Ok(evaluate(&self.model, rows, &*process, objective, key, batch, device)?)
     }
