@@ -4,10 +4,12 @@ mod data;
 mod error;
 mod layers;
 mod network;
+mod prepared;
 mod pretrained;
+mod run;
 mod schema;
-mod train;
 mod typed;
+mod units;
 
 use std::path::Path;
 
@@ -16,11 +18,12 @@ use dvae_train::TrainConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-pub use data::{DataConfig, DataSource, LoadedData};
+pub use data::{DataConfig, DataSource};
 pub use error::ExperimentError;
 pub use network::NetworkConfig;
-pub use pretrained::{Pretrained, Weights, from_pretrained};
-pub use train::Sitting;
+pub use prepared::{Prepared, PreparedData, Splits};
+pub use pretrained::{HeldOut, Pretrained, Weights, from_pretrained};
+pub use run::{Run, Status};
 
 use crate::Backend;
 
@@ -103,7 +106,7 @@ impl Experiment {
                 Ok(value) => variables.push((name.to_owned(), value)),
                 Err(_) if name.starts_with(layers::PREFIX) => {
                     let place = format!("the environment variable {name}");
-                    let reason = "its value is no Unicode text".to_owned();
+                    let reason = "its value is not Unicode text".to_owned();
                     return Err(ExperimentError::Config { place, reason });
                 }
                 Err(_) => {}

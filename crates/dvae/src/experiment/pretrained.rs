@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use dvae_corruption::CorruptionConfig;
-use dvae_data::Dataset;
+use dvae_data::{Dataset, ReadOptions, Scaling};
 use dvae_eval::Denoising;
 use dvae_losses::Objective;
 use dvae_models::Vae;
@@ -13,8 +13,9 @@ use dvae_random::{Key, Purpose};
 use dvae_train::{Evaluation, import_state_dict, load_weights, read_config};
 
 use super::network::WithModel;
+use super::run::{described, description};
 use super::typed::{Model, Typed};
-use super::{Experiment, ExperimentError};
+use super::{Experiment, ExperimentError, NetworkConfig, PreparedData};
 
 /// Rows that a model sees at once, where nothing else says.
 pub(super) const ROWS_AT_ONCE: usize = 64;
@@ -25,7 +26,7 @@ pub enum Weights {
     /// Those with the largest bound on held-out rows with corrupted input.
     #[default]
     Best,
-    /// Those at the end of the last sitting.
+    /// Those at the end of the training so far.
     Last,
 }
 
@@ -35,14 +36,26 @@ pub fn from_pretrained(run: impl AsRef<Path>) -> Result<Pretrained, ExperimentEr
     Pretrained::load(run.as_ref(), Weights::Best, None)
 }
 
+/// Rows to measure a model on.
+#[derive(Clone, Debug)]
+pub struct HeldOut {
+    /// The rows, as the experiment prepares them.
+    pub rows: Dataset,
+    /// Which they are: `test` or `validation`.
+    pub set: &'static str,
+}
+
 /// A trained model with the configuration that made it: what a run's folder, or one of its weight files, is
 /// enough for.
 ///
 /// Rows go in and come out as they are in the user's files: the scaling of the experiment is done and undone
-/// here; binarization is not: a model of zeros and ones is given them. A NaN in a row is an entry that was not observed: the model sees 0 there (and is told so, if its
-/// experiment shows it a mask), and what comes out is filled in.
+/// here; binarization is not: a model of zeros and ones is given them. A NaN in a row is an entry that was not
+/// observed: the model sees 0 there (and is told so, if its experiment shows it a mask), and what comes out is
+/// filled in.
 pub struct Pretrained {
     experiment: Experiment,
+    data: PreparedData,
+    network: NetworkConfig,
     model: Box<dyn Model>,
     device: Device,
 }
@@ -62,35 +75,46 @@ impl Pretrained {
                 .into(),
         };
         let text = read_config(&file)?.filter(|text| !text.is_empty()).ok_or_else(missing)?;
-        let experiment: Experiment = toml::from_str(&text).map_err(|error| {
-            let place = format!("the configuration in {}", file.display());
-            ExperimentError::Config { place, reason: error.to_string() }
-        })?;
-        if let Some(scaler) = &experiment.data.scaler {
-            scaler.check(experiment.model.event().first().copied().unwrap_or_default())?;
+        let place = format!("the configuration in {}", file.display());
+        let (experiment, data) = described(&text, &place)?;
+        if let Some(scaler) = &data.scaler {
+            scaler.check(data.event.first().copied().unwrap_or_default())?;
         }
         let device = device.cloned().map_or_else(|| experiment.device(), Ok)?;
-        let work = Load { file: &file, experiment: &experiment, from_pytorch: false };
-        let model = experiment.model.with(Key::new(0), &device, work)?;
-        Ok(Self { experiment, model, device })
+        Self::with_weights(experiment, data, device, &file, false)
     }
 
-    /// The model of an experiment with the weights of a PyTorch state dict:
-    /// [`import_state_dict`]. An experiment that is not resolved is, from its data.
+    /// The model of an experiment with the weights of a PyTorch state dict: [`import_state_dict`]. The data is
+    /// read, unless the model's configuration has the shape of a row and nothing is scaled.
     pub fn import(experiment: &Experiment, state_dict: &Path) -> Result<Self, ExperimentError> {
-        let resolved = match experiment.model.event() {
-            [] => experiment.resolve()?.0,
-            _ => experiment.clone(),
+        let event = experiment.model.event();
+        let (experiment, data) = if event.is_empty() || experiment.data.scaling != Scaling::None {
+            let prepared = experiment.prepare()?;
+            (prepared.experiment, prepared.data)
+        } else {
+            let data = PreparedData { event: event.into(), ..PreparedData::default() };
+            (experiment.clone(), data)
         };
-        let device = resolved.device()?;
-        let work = Load { file: state_dict, experiment: &resolved, from_pytorch: true };
-        let model = resolved.model.with(Key::new(0), &device, work)?;
-        Ok(Self { experiment: resolved, model, device })
+        let device = experiment.device()?;
+        Self::with_weights(experiment, data, device, state_dict, true)
+    }
+
+    fn with_weights(
+        experiment: Experiment,
+        data: PreparedData,
+        device: Device,
+        file: &Path,
+        from_pytorch: bool,
+    ) -> Result<Self, ExperimentError> {
+        let network = experiment.network(&data)?;
+        let work = Load { file, experiment: &experiment, event: &data.event, from_pytorch };
+        let model = network.with(Key::new(0), &device, work)?;
+        Ok(Self { experiment, data, network, model, device })
     }
 
     /// Saves the weights with the configuration in their metadata, for [`from_pretrained`] and other tools.
     pub fn save(&self, file: &Path) -> Result<(), ExperimentError> {
-        Ok(self.model.save(file, &self.experiment.description()?)?)
+        Ok(self.model.save(file, &description(&self.experiment, &self.data)?)?)
     }
 
     /// The experiment that made it.
@@ -98,9 +122,38 @@ impl Pretrained {
         &self.experiment
     }
 
+    /// What the data decided.
+    pub fn data(&self) -> &PreparedData {
+        &self.data
+    }
+
+    /// How files are read for it: as its own data.
+    pub fn read_options(&self) -> ReadOptions {
+        self.data.options(&self.experiment.data)
+    }
+
+    /// The rows of its own data to measure it on: the test rows, or else the validation rows.
+    ///
+    /// An error says if the data has changed since the training.
+    pub fn held_out(&self) -> Result<HeldOut, ExperimentError> {
+        let (_, rows) = self.experiment.data.load(Some(&self.data))?;
+        Ok(match rows.test {
+            Some(rows) => HeldOut { rows, set: "test" },
+            None => HeldOut { rows: rows.validation, set: "validation" },
+        })
+    }
+
+    /// What has to be added to a bound on these rows, in nats, where values are scaled (`data.scaling`): the
+    /// bound is then one in the data's own units. Nothing without scaling.
+    ///
+    /// `log p(x) = log p(scaled x) − Σ ln(scale)`, over observed entries that have a density; a mean over rows.
+    pub fn units_shift(&self, rows: &Dataset) -> Option<f64> {
+        self.data.units(rows, |place| self.network.is_density_at(place))
+    }
+
     /// The shape of a row.
     pub fn event(&self) -> &[usize] {
-        self.experiment.model.event()
+        &self.data.event
     }
 
     /// Number of latents.
@@ -133,7 +186,7 @@ impl Pretrained {
         let key = Key::new(self.experiment.train.seed).purpose(Purpose::Sampling);
         let (mean, deviation) = self.model.denoise_by_samples(input, key, &ids, samples);
         let mut deviation = lines(deviation);
-        if let Some(scaler) = &self.experiment.data.scaler {
+        if let Some(scaler) = &self.data.scaler {
             deviation.iter_mut().for_each(|row| scaler.undo_distance(row));
         }
         (self.output(mean), deviation)
@@ -170,7 +223,7 @@ impl Pretrained {
 
     /// The rows of a file, as the experiment prepares those that it reports on: for [`Self::evaluate`].
     pub fn read(&self, path: &Path) -> Result<Dataset, ExperimentError> {
-        let rows = self.experiment.data.load_other(path)?;
+        let rows = self.data.load_other(&self.experiment.data, path)?;
         self.fits(path, rows.event())?;
         Ok(rows.reshaped(self.event())?)
     }
@@ -226,7 +279,7 @@ impl Pretrained {
         for row in rows {
             assert_eq!(row.len(), width, "a row of the model's shape");
             let mut row = row.clone();
-            if let Some(scaler) = &self.experiment.data.scaler {
+            if let Some(scaler) = &self.data.scaler {
                 scaler.apply(&mut row);
             }
             values.extend(row.iter().map(|value| if value.is_nan() { 0.0 } else { *value }));
@@ -240,7 +293,7 @@ impl Pretrained {
 
     fn output(&self, rows: Tensor<2>) -> Vec<Vec<f32>> {
         let mut rows = lines(rows);
-        if let Some(scaler) = &self.experiment.data.scaler {
+        if let Some(scaler) = &self.data.scaler {
             rows.iter_mut().for_each(|row| scaler.undo(row));
         }
         rows
@@ -283,6 +336,7 @@ fn weights_of(path: &Path, weights: Weights) -> Result<PathBuf, ExperimentError>
 struct Load<'a> {
     file: &'a Path,
     experiment: &'a Experiment,
+    event: &'a [usize],
     from_pytorch: bool,
 }
 
@@ -297,7 +351,7 @@ impl WithModel for Load<'_> {
             true => import_state_dict(self.file, model)?,
             false => load_weights(self.file, model)?,
         };
-        let event = self.experiment.model.event().to_vec();
+        let event = self.event.to_vec();
         let shows_mask = self.experiment.corruption.build::<D>()?.shows_mask();
         Ok(Box::new(Typed::<D, V> { model, event, shows_mask }))
     }
