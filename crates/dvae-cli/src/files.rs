@@ -186,7 +186,7 @@ pub(crate) fn rows_for(
         }),
     };
     fits?;
-    if kind == FileKind::Array && rows.bytes && model.experiment().data.bytes == Some(false) {
+    if kind == FileKind::Array && rows.bytes && model.data().bytes == Some(false) {
         let path = path.display();
         return Err(format!(
             "{path} holds bytes, which would be read as [0, 1], but the model was trained on other values: save \
@@ -262,11 +262,11 @@ impl RowWriter {
     }
 }
 
-/// Rows of images as a picture, `columns` beside each other; an error if they are no images.
+/// Rows of images as a picture, `columns` beside each other; an error if they are not images.
 pub(crate) fn grid(rows: &[(String, Vec<Vec<f32>>)], event: &[usize]) -> Result<Grid, Error> {
     let &[channels, height, width] = event else {
         return Err(format!(
-            "rows of shape {event:?} are no pictures: choose an output that ends in .npy or .csv"
+            "rows of shape {event:?} are not pictures: choose an output that ends in .npy or .csv"
         )
         .into());
     };

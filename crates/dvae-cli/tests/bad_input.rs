@@ -35,7 +35,10 @@ fn experiments_with_mistakes_are_refused_before_anything_is_written() {
         (&["small.toml", "--set", "corruption=gausian:0.3"], "`gausian:0.3` is not a corruption"),
         (&["small.toml", "--set", "corruption=masking:1.5"], "must be between 0 and 1"),
         (&["small.toml", "--set", "data.source=csv"], "`data.path` is missing"),
-        (&["small.toml", "--set", "data.path=x.csv"], "choose the kind of your data"),
+        (
+            &["small.toml", "--set", "data.path=x.csv"],
+            "`data.path` is for `data.source = \"idx\"` or `data.source = \"npy\"`",
+        ),
         (&["small.toml", "--set", "data.validation=1"], "above 0 and below 1, but is 1"),
         (&["small.toml", "--set", "data.shape=[5, 5]"], "must have as many entries"),
         (&["small.toml", "--backend", "tpu"], "`tpu` is no back end"),

@@ -231,6 +231,18 @@ impl Dataset {
         matches!(&*self.values, Values::Incomplete(_))
     }
 
+    /// How many entries were observed at each place on the first axis of a row, over the rows of this view.
+    pub fn observed_counts(&self) -> Vec<u64> {
+        let per_place = self.width() / self.event[0];
+        let mut counts = vec![0; self.event[0]];
+        for &id in &*self.ids {
+            for (at, _) in self.row(id).enumerate().filter(|(_, value)| !value.is_nan()) {
+                counts[at / per_place] += 1;
+            }
+        }
+        counts
+    }
+
     /// What was observed at each place on the first axis of a row.
     pub(crate) fn statistics(&self) -> Vec<Statistics> {
         let per_place = self.width() / self.event[0];

@@ -108,17 +108,16 @@ pub fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     Ok(pictures)
 }
 
-impl Dataset {
-    /// All rows of a file or folder, in memory; as bytes where they were bytes.
+impl Rows {
+    /// All of them in memory; as bytes where they were bytes. `path` is where they come from.
     ///
     /// Missing entries are allowed where there are any: see [`Dataset::from_incomplete`].
-    pub fn read(path: &Path, options: &ReadOptions) -> Result<Self, DataError> {
-        let rows = read_rows(path, options)?;
-        let (event, bytes) = (rows.event.clone(), rows.bytes);
+    pub fn into_dataset(self, path: &Path) -> Result<Dataset, DataError> {
+        let (event, bytes) = (self.event.clone(), self.bytes);
         let bad =
             |reason: &str| Err(DataError::File { path: path.into(), reason: reason.to_owned() });
         let (mut bytes_of_rows, mut floats) = (vec![], vec![]);
-        for row in rows {
+        for row in self {
             match bytes {
                 true => bytes_of_rows.extend(row?.into_iter().map(crate::beside::gray)),
                 false => floats.extend(row?),
@@ -134,11 +133,18 @@ impl Dataset {
                     "its bytes are 0 and 1, which would be read as 0 and 1/255: save it as bool or float32",
                 );
             }
-            return Self::from_bytes(bytes_of_rows, &event);
+            return Dataset::from_bytes(bytes_of_rows, &event);
         }
         match floats.iter().any(|value| value.is_nan()) {
-            true => Self::from_incomplete(floats, &event),
-            false => Self::from_floats(floats, &event),
+            true => Dataset::from_incomplete(floats, &event),
+            false => Dataset::from_floats(floats, &event),
         }
+    }
+}
+
+impl Dataset {
+    /// All rows of a file or folder, in memory: [`Rows::into_dataset`] of [`read_rows`].
+    pub fn read(path: &Path, options: &ReadOptions) -> Result<Self, DataError> {
+        read_rows(path, options)?.into_dataset(path)
     }
 }

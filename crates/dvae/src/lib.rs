@@ -22,7 +22,8 @@
 //! | [`train`]         | the loop, checkpoints, observers                                  |
 //! | [`eval`]          | signal-to-noise ratios, active units, pictures                    |
 //! | [`Backend`]       | a back end by name, and its device                                |
-//! | [`Experiment`]    | data, corruption, model and training in one file; [`Sitting`]     |
+//! | [`Experiment`]    | data, corruption, model and training in one file                  |
+//! | [`Run`]           | an experiment in a folder: created, resumed, trained, read        |
 //! | [`from_pretrained`] | the model of a run, ready for use: [`Pretrained`]               |
 //!
 //! Tensors of Burn 0.22 carry no back end in their type: it lives in the [`Device`], and cargo
@@ -61,8 +62,8 @@ pub use dvae_models as models;
 pub use dvae_random as random;
 pub use dvae_train as train;
 pub use experiment::{
-    DataConfig, DataSource, Experiment, ExperimentError, LoadedData, NetworkConfig, Pretrained,
-    Sitting, Weights, from_pretrained,
+    DataConfig, DataSource, Experiment, ExperimentError, HeldOut, NetworkConfig, Prepared,
+    PreparedData, Pretrained, Run, Splits, Status, Weights, from_pretrained,
 };
 
 /// What most programs use.

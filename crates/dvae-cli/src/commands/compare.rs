@@ -1,16 +1,15 @@
 //! `dvae compare`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use dvae::Experiment;
+use dvae::Run;
 use serde::Serialize;
 
-use super::list::status;
 use crate::Error;
 use crate::output::{Output, table};
 
-/// Set runs beside each other: what differs in their settings, and their best figures
+/// Set runs beside each other: what differs in their settings, and their best metrics
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -36,30 +35,20 @@ struct Compared {
 }
 
 pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
-    let mut settings = vec![];
-    for run in &args.runs {
-        let experiment = Experiment::layered(Some(&run.join("config.toml")), [], &[])?;
-        let mut flat = BTreeMap::new();
-        flatten("", &serde_json::to_value(&experiment)?, &mut flat);
-        settings.push(flat);
-    }
-    let keys: Vec<String> = settings.iter().flat_map(|flat| flat.keys().cloned()).collect();
-    let differs = |key: &str| settings.iter().any(|flat| flat.get(key) != settings[0].get(key));
-    for flat in &mut settings.clone().iter_mut() {
-        flat.retain(|key, _| differs(key));
-    }
-    let wanted: std::collections::BTreeSet<String> =
-        keys.into_iter().filter(|key| differs(key)).collect();
+    let runs: Vec<Run> = args.runs.iter().map(Run::open).collect::<Result<_, _>>()?;
+    let settings: Vec<Settings> = runs.iter().map(settings).collect::<Result<_, _>>()?;
+    let keys: BTreeSet<&String> = settings.iter().flat_map(BTreeMap::keys).collect();
+    let differs = |key: &&String| settings.iter().any(|own| own.get(*key) != settings[0].get(*key));
+    let wanted: Vec<&String> = keys.into_iter().filter(differs).collect();
     let mut compared = vec![];
-    for (run, flat) in args.runs.iter().zip(&settings) {
-        let best = status(run)?.best;
+    for (run, settings) in runs.iter().zip(&settings) {
+        let best = run.status()?.best;
         let best = best.as_ref();
-        let own = wanted.iter().map(|key| {
-            let value = flat.get(key).cloned().unwrap_or(serde_json::Value::Null);
-            (key.clone(), value)
+        let own = wanted.iter().map(|&key| {
+            (key.clone(), settings.get(key).cloned().unwrap_or(serde_json::Value::Null))
         });
         compared.push(Compared {
-            run: run.clone(),
+            run: run.path().into(),
             settings: own.collect(),
             epoch: best.map(|best| best.epoch),
             elbo_corrupted: best.map(|best| best.validation.corrupted.mean.elbo),
@@ -71,7 +60,15 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
 }
 
 /// Settings by their paths.
-fn flatten(path: &str, value: &serde_json::Value, flat: &mut BTreeMap<String, serde_json::Value>) {
+type Settings = BTreeMap<String, serde_json::Value>;
+
+fn settings(run: &Run) -> Result<Settings, Error> {
+    let mut flat = BTreeMap::new();
+    flatten("", &serde_json::to_value(run.experiment())?, &mut flat);
+    Ok(flat)
+}
+
+fn flatten(path: &str, value: &serde_json::Value, flat: &mut Settings) {
     match value {
         serde_json::Value::Object(table) => {
             for (key, value) in table {

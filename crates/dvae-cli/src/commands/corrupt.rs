@@ -53,7 +53,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     };
     let (config, scaler, options) = match &experiment {
         Some(experiment) => {
-            (experiment.corruption.clone(), scaler(experiment)?, experiment.data.options())
+            (experiment.corruption.clone(), scaler(experiment)?, experiment.data.source.options())
         }
         None => (args.corruption.parse()?, None, ReadOptions::default()),
     };
@@ -70,12 +70,11 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     })
 }
 
-/// The scaling in which the experiment damages its rows: as fitted, or fitted now on its training rows.
+/// The scaling in which the experiment damages its rows, fitted on its training rows.
 fn scaler(experiment: &Experiment) -> Result<Option<Scaler>, Error> {
-    match (&experiment.data.scaler, experiment.data.scaling) {
-        (Some(scaler), _) => Ok(Some(scaler.clone())),
-        (None, Scaling::None) => Ok(None),
-        (None, _) => Ok(experiment.data.load()?.scaler),
+    match experiment.data.scaling {
+        Scaling::None => Ok(None),
+        _ => Ok(experiment.data.load(None)?.0.scaler),
     }
 }
 

@@ -6,7 +6,7 @@ use dvae::Pretrained;
 use dvae::data::ReadOptions;
 use serde::Serialize;
 
-use super::Run;
+use super::ModelArgs;
 use crate::Error;
 use crate::files::{Inputs, Job, RowWriter, rows_for};
 use crate::output::Output;
@@ -24,7 +24,7 @@ With --samples n, the output is the mean over n draws of the latent, and a secon
 (clean-deviation.npy) has the standard deviation of each entry over the draws.")]
 pub(crate) struct Args {
     #[command(flatten)]
-    run: Run,
+    run: ModelArgs,
     #[command(flatten)]
     files: Inputs,
     /// Where the cleaned file goes; a folder for several
@@ -47,7 +47,7 @@ struct Summary {
 
 pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let model = args.run.load()?;
-    let options = args.files.options(model.experiment().data.options())?;
+    let options = args.files.options(model.read_options())?;
     let jobs = args.files.jobs(&args.out, args.samples.is_some())?;
     let mut rows = 0;
     // Pictures are one row each: those of a batch go through the model together.

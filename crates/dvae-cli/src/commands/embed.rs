@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::Run;
+use super::ModelArgs;
 use crate::Error;
 use crate::files::{Inputs, RowWriter, keep_inputs, rows_for};
 use crate::output::Output;
@@ -17,7 +17,7 @@ Examples:
   dvae embed runs/run-001 photos/ -o z.csv      one line a picture, by name")]
 pub(crate) struct Args {
     #[command(flatten)]
-    run: Run,
+    run: ModelArgs,
     #[command(flatten)]
     files: Inputs,
     /// An array (.npy) or a table (.csv)
@@ -45,7 +45,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
         )
         .into());
     }
-    let options = args.files.options(model.experiment().data.options())?;
+    let options = args.files.options(model.read_options())?;
     let files = args.files.files()?;
     keep_inputs([&*args.out], files.iter().map(|file| &**file))?;
     let mut writer = RowWriter::create(&args.out, &[model.latent()], Some(&names), false)?;

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use dvae::Pretrained;
 use dvae::eval::active_units;
 use dvae::prelude::*;
 use dvae::train::MeanElbo;
 use serde::Serialize;
 
-use super::Run;
+use super::ModelArgs;
 use crate::Error;
 use crate::output::{Output, table};
 
@@ -19,11 +20,12 @@ Examples:
   dvae evaluate runs/run-001 --corruption gaussian:0.3 --corruption masking:0.5
   dvae evaluate runs/run-001 --data other.csv --samples 100 --json
 
-Figures on clean and on corrupted input stand apart. Bounds are means over rows, in nats: the ELBO, and
-with --samples the importance-weighted bound of so many draws, which is nearer to log p(x).")]
+Metrics on clean and on corrupted input stand apart. Bounds are means over rows, in nats: the ELBO, and
+with --samples the importance-weighted bound of so many draws, which is nearer to log p(x).
+With data.scaling they are bounds on scaled values; those in the data's own units stand beside them.")]
 pub(crate) struct Args {
     #[command(flatten)]
-    run: Run,
+    run: ModelArgs,
     /// Rows to measure on, of the kind that it was trained on [default: its test rows, or else its
     /// validation rows]
     #[arg(long, value_name = "PATH")]
@@ -37,7 +39,7 @@ pub(crate) struct Args {
 }
 
 #[derive(Serialize)]
-struct Figures {
+struct Metrics {
     rows: usize,
     rows_are: &'static str,
     active_latents: usize,
@@ -61,6 +63,8 @@ struct Bounds {
     log_likelihood: f64,
     kl: f64,
     importance_weighted: Option<f64>,
+    /// The ELBO on values in the data's own units; only where `data.scaling` makes them others.
+    elbo_in_data_units: Option<f64>,
 }
 
 pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
@@ -68,77 +72,97 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let (rows, rows_are) = match &args.data {
         Some(path) => (model.read(path)?, "given"),
         None => {
-            let data = model.experiment().data.load()?;
-            match data.test {
-                Some(test) => (test, "test"),
-                None => (data.validation, "validation"),
-            }
+            let held_out = model.held_out()?;
+            (held_out.rows, held_out.set)
         }
     };
     let corruptions = match &args.corruption[..] {
         [] => vec![model.experiment().corruption.clone()],
         given => given.to_vec(),
     };
-    let bounds = |corruption: &CorruptionConfig| -> Result<Bounds, Error> {
-        let plain = model.evaluate(&rows, corruption, &Objective::default())?;
-        let weighted = match args.samples {
-            Some(draws) => {
-                let objective = Objective::diwae(1, draws as usize);
-                Some(model.evaluate(&rows, corruption, &objective)?.bound)
-            }
-            None => None,
-        };
-        let MeanElbo { elbo, log_likelihood, kl } = plain.mean;
-        Ok(Bounds { elbo, log_likelihood, kl, importance_weighted: weighted })
-    };
+    let measured = Measured { model: &model, rows: &rows, samples: args.samples };
     let in_unit = rows.find(|_, value| !(0.0..=1.0).contains(&value)).is_none();
     let mut lines = vec![];
     for corruption in &corruptions {
         let ratios = if in_unit { Some(model.denoising(&rows, corruption)?) } else { None };
         lines.push(Line {
             corruption: corruption.to_string(),
-            clean: bounds(&CorruptionConfig::None {})?,
-            corrupted: bounds(corruption)?,
+            clean: measured.bounds(&CorruptionConfig::None {})?,
+            corrupted: measured.bounds(corruption)?,
             psnr_input: ratios.map(|ratios| ratios.psnr_input),
             psnr_output: ratios.map(|ratios| ratios.psnr_output),
         });
     }
     let activity = model.activity(&rows)?;
-    let figures = Figures {
+    let metrics = Metrics {
         rows: rows.len(),
         rows_are,
         active_latents: active_units(&activity),
         latents: activity.len(),
         corruptions: lines,
     };
-    out.write(&figures, || describe(&figures))
+    out.write(&metrics, || describe(&metrics))
 }
 
-fn describe(figures: &Figures) -> String {
+/// What is measured, on what.
+struct Measured<'a> {
+    model: &'a Pretrained,
+    rows: &'a Dataset,
+    samples: Option<u32>,
+}
+
+impl Measured<'_> {
+    fn bounds(&self, corruption: &CorruptionConfig) -> Result<Bounds, Error> {
+        let plain = self.model.evaluate(self.rows, corruption, &Objective::default())?;
+        let importance_weighted = match self.samples {
+            Some(draws) => {
+                let latents = draws as usize;
+                let objective = Objective { bound: Bound::Diwae, latents, ..Objective::default() };
+                Some(self.model.evaluate(self.rows, corruption, &objective)?.bound)
+            }
+            None => None,
+        };
+        let MeanElbo { elbo, log_likelihood, kl } = plain.mean;
+        let shift = self.model.units_shift(self.rows);
+        let elbo_in_data_units = shift.map(|shift| elbo + shift);
+        Ok(Bounds { elbo, log_likelihood, kl, importance_weighted, elbo_in_data_units })
+    }
+}
+
+fn describe(metrics: &Metrics) -> String {
     let number = |value: f64| format!("{value:.2}");
     let option = |value: Option<f64>| value.map_or("-".to_owned(), number);
+    let is_scaled = metrics.corruptions.iter().any(|line| line.clean.elbo_in_data_units.is_some());
     let cells = |name: String, bounds: &Bounds, psnr: [String; 2]| {
         let [input, output] = psnr;
         let bound = option(bounds.importance_weighted);
         let terms = [bounds.elbo, bounds.log_likelihood, bounds.kl].map(number);
-        [vec![name], terms.to_vec(), vec![bound, input, output]].concat()
+        let units = is_scaled.then(|| option(bounds.elbo_in_data_units));
+        [vec![name], terms.to_vec(), vec![bound, input, output], units.into_iter().collect()]
+            .concat()
     };
     let none = || ["-".to_owned(), "-".to_owned()];
     let mut rows = vec![];
-    if let Some(first) = figures.corruptions.first() {
+    if let Some(first) = metrics.corruptions.first() {
         rows.push(cells("clean".to_owned(), &first.clean, none()));
     }
-    for line in &figures.corruptions {
+    for line in &metrics.corruptions {
         let psnr = [option(line.psnr_input), option(line.psnr_output)];
         rows.push(cells(line.corruption.clone(), &line.corrupted, psnr));
     }
-    let head = ["input", "ELBO", "log p(x|z)", "KL", "IWAE", "PSNR in", "PSNR out"];
+    let mut head = vec!["input", "ELBO", "log p(x|z)", "KL", "IWAE", "PSNR in", "PSNR out"];
+    let mut note = "Bounds are means over rows, in nats; PSNR is in decibels.".to_owned();
+    if is_scaled {
+        head.push("ELBO, data's units");
+        note += "\nValues are scaled (data.scaling), and bounds are on scaled values; the last column is the ELBO on \
+                 values in the data's own units.";
+    }
     format!(
-        "{} {} rows; {} of {} latents are active\n\n{}\nBounds are means over rows, in nats; PSNR is in decibels.",
-        figures.rows,
-        figures.rows_are,
-        figures.active_latents,
-        figures.latents,
+        "{} {} rows; {} of {} latents are active\n\n{}\n{note}",
+        metrics.rows,
+        metrics.rows_are,
+        metrics.active_latents,
+        metrics.latents,
         table(&head, &rows)
     )
 }

@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 
-use dvae::Pretrained;
 use dvae::train::Report;
+use dvae::{Pretrained, Run, Status, Weights};
 use serde::Serialize;
 
-use super::list::{Status, status};
 use crate::Error;
 use crate::output::Output;
 
@@ -34,27 +33,37 @@ struct Info {
 }
 
 pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
-    let is_run = args.run.is_dir();
-    let status = if is_run { Some(status(&args.run)?) } else { None };
-    let weights_file = if is_run { args.run.join("best.safetensors") } else { args.run.clone() };
-    let has_weights = weights_file.exists();
-    let model = has_weights.then(|| dvae::from_pretrained(&args.run)).transpose()?;
-    let config = match (&model, is_run) {
-        (_, true) => dvae::Experiment::layered(Some(&args.run.join("config.toml")), [], &[])?,
-        (Some(model), false) => model.experiment().clone(),
-        (None, false) => return Err(format!("there is no {}", args.run.display()).into()),
-    };
-    let best = status.as_ref().and_then(|status| status.best.clone());
-    let info = Info {
+    let info = if args.run.is_dir() { of_run(args)? } else { of_weights(args)? };
+    out.write(&info, || describe(&info))
+}
+
+fn of_run(args: &Args) -> Result<Info, Error> {
+    let run = Run::open(&args.run)?;
+    let model = run.has_model().then(|| run.model(Weights::Best, None)).transpose()?;
+    let status = run.status()?;
+    let experiment = run.experiment();
+    Ok(Info {
         run: args.run.clone(),
         weights: model.as_ref().map(Pretrained::weights),
-        latents: config.model.latent(),
-        row: config.model.event().into(),
-        best,
-        status,
-        config: config.to_commented_toml()?,
-    };
-    out.write(&info, || describe(&info))
+        latents: experiment.model.latent(),
+        row: run.data().map(|data| data.event.clone()).unwrap_or_default(),
+        best: status.best.clone(),
+        status: Some(status),
+        config: experiment.to_commented_toml()?,
+    })
+}
+
+fn of_weights(args: &Args) -> Result<Info, Error> {
+    let model = dvae::from_pretrained(&args.run)?;
+    Ok(Info {
+        run: args.run.clone(),
+        weights: Some(model.weights()),
+        latents: model.latent(),
+        row: model.event().into(),
+        best: None,
+        status: None,
+        config: model.experiment().to_commented_toml()?,
+    })
 }
 
 fn describe(info: &Info) -> String {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::Run;
+use super::ModelArgs;
 use crate::Error;
 use crate::files::{Inputs, keep_inputs, rows_for, write_rows};
 use crate::output::Output;
@@ -20,7 +20,7 @@ Examples:
 Between two rows the latents go straight from one posterior mean to the other.")]
 pub(crate) struct Args {
     #[command(flatten)]
-    run: Run,
+    run: ModelArgs,
     #[command(flatten)]
     files: Inputs,
     /// Which rows of an array or a table, from 0 [default: the first two]
@@ -42,7 +42,7 @@ struct Summary {
 
 pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let model = args.run.load()?;
-    let options = args.files.options(model.experiment().data.options())?;
+    let options = args.files.options(model.read_options())?;
     let files = args.files.files()?;
     keep_inputs([&*args.out], files.iter().map(|file| &**file))?;
     let mut ends = vec![];

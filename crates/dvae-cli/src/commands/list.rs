@@ -1,10 +1,8 @@
 //! `dvae list`.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use dvae::Experiment;
-use dvae::train::{Report, RunFolder, TrainError};
+use dvae::{ExperimentError, Run, Status};
 use serde::Serialize;
 
 use crate::Error;
@@ -22,38 +20,6 @@ pub(crate) struct Args {
     folder: PathBuf,
 }
 
-/// How far a run has come.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Status {
-    pub(crate) epochs_done: usize,
-    pub(crate) epochs: usize,
-    pub(crate) running: bool,
-    pub(crate) best: Option<Report>,
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { epochs_done, epochs, running, .. } = self;
-        let state = if *running { ", running" } else { "" };
-        write!(f, "{epochs_done} of {epochs} epochs{state}")
-    }
-}
-
-/// Reads how far a run has come; an error if the folder is none of a run.
-pub(crate) fn status(run: &Path) -> Result<Status, Error> {
-    let experiment = Experiment::layered(Some(&run.join("config.toml")), [], &[])?;
-    let metrics = run.join("metrics.jsonl");
-    let text = if metrics.exists() { std::fs::read_to_string(&metrics)? } else { String::new() };
-    // The last line may still be being written.
-    let reports: Vec<Report> =
-        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let running = matches!(RunFolder::open(run), Err(TrainError::InUse { .. }));
-    let epochs = experiment.train.epochs;
-    let epochs_done = reports.last().map_or(0, |report| report.epoch);
-    let best = reports.into_iter().rfind(|report| report.best);
-    Ok(Status { epochs_done, epochs, running, best })
-}
-
 #[derive(Serialize)]
 struct Line {
     run: PathBuf,
@@ -65,16 +31,11 @@ struct Line {
 
 pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let folder = &args.folder;
-    let entries = std::fs::read_dir(folder)
-        .map_err(|error| format!("cannot read the folder {}: {error}", folder.display()))?;
-    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    paths.retain(|path| path.join("config.toml").is_file());
-    paths.sort();
     let mut lines = vec![];
-    for run in paths {
-        match line(&run) {
+    for (path, run) in Run::all_in(folder)? {
+        match run.and_then(|run| line(&run)) {
             Ok(line) => lines.push(line),
-            Err(error) => eprintln!("warning: {} is left out: {error}", run.display()),
+            Err(error) => eprintln!("warning: {} is left out: {error}", path.display()),
         }
     }
     out.write(&lines, || {
@@ -95,12 +56,12 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     })
 }
 
-fn line(run: &Path) -> Result<Line, Error> {
-    let experiment = Experiment::layered(Some(&run.join("config.toml")), [], &[])?;
+fn line(run: &Run) -> Result<Line, ExperimentError> {
+    let experiment = run.experiment();
     Ok(Line {
-        run: run.into(),
+        run: run.path().into(),
         network: experiment.model.name().to_owned(),
         corruption: experiment.corruption.to_string(),
-        status: status(run)?,
+        status: run.status()?,
     })
 }

@@ -26,7 +26,7 @@ use crate::output::{Output, table};
 
 /// The model of a run.
 #[derive(clap::Args)]
-pub(crate) struct Run {
+pub(crate) struct ModelArgs {
     /// The folder of a run, or a .safetensors file of one
     #[arg(value_name = "RUN")]
     pub(crate) path: PathBuf,
@@ -38,7 +38,7 @@ pub(crate) struct Run {
     pub(crate) backend: Option<String>,
 }
 
-impl Run {
+impl ModelArgs {
     pub(crate) fn load(&self) -> Result<Pretrained, Error> {
         let weights = if self.last { Weights::Last } else { Weights::Best };
         let device = match &self.backend {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use dvae::data::FileKind;
 use serde::Serialize;
 
-use super::Run;
+use super::ModelArgs;
 use crate::Error;
 use crate::files::{RowWriter, write_rows};
 use crate::output::Output;
@@ -20,7 +20,7 @@ Examples:
 Each is the mean of p(x | z) at a draw of z from the prior.")]
 pub(crate) struct Args {
     #[command(flatten)]
-    run: Run,
+    run: ModelArgs,
     /// How many
     #[arg(short, long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     n: u32,

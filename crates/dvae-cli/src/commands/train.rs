@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use dvae::prelude::*;
-use dvae::train::{End, Interrupt, TensorBoard, TextLog};
-use dvae::{Experiment, Sitting};
+use dvae::train::{End, Interrupt};
+use dvae::{Experiment, Run};
 use serde::Serialize;
 
 use crate::Error;
@@ -52,38 +52,29 @@ struct Summary {
 pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let backend = args.backend.as_deref().map(str::parse::<Backend>).transpose()?;
     let interrupt = Interrupt::new();
-    let (mut experiment, sitting) = match &args.resume {
+    let mut run = match &args.resume {
         Some(path) => {
-            let (experiment, sitting) = Sitting::resume(RunFolder::open(path)?)?;
-            (experiment, Some(sitting))
+            let mut run = Run::resume(path)?;
+            run.set_backend(backend);
+            run
         }
-        None => (Experiment::load(args.experiment.as_deref(), &args.settings)?, None),
+        None => {
+            let mut experiment = Experiment::load(args.experiment.as_deref(), &args.settings)?;
+            experiment.backend = backend.or(experiment.backend);
+            match &args.out {
+                Some(path) => Run::create_at(&experiment, path)?,
+                None => Run::create(&experiment, "runs")?,
+            }
+        }
     };
-    experiment.backend = backend.or(experiment.backend);
-    // Whatever is wrong with settings, data or device is said before a folder is made.
-    experiment.device()?;
-    let (experiment, data) = experiment.resolve()?;
-    let sitting = match (sitting, &args.out) {
-        (Some(sitting), _) => sitting,
-        (None, Some(path)) => Sitting::first(RunFolder::new(path)?),
-        (None, None) => Sitting::first(RunFolder::numbered("runs".as_ref(), &experiment.name)?),
-    };
-    let sitting = sitting.interrupt(interrupt.clone());
-    let folder = sitting.folder().clone();
     listen(&interrupt)?;
+    let mut observers: Vec<Box<dyn Observer>> = vec![];
     if !args.quiet {
-        let _ = writeln!(std::io::stderr(), "The run is kept in {}", folder.path().display());
-    }
-    let mut observers: Vec<Box<dyn Observer>> = vec![
-        Box::new(JsonLines::new(folder.metrics())),
-        Box::new(TextLog::new(folder.log())),
-        Box::new(TensorBoard::new(folder.events())),
-    ];
-    if !args.quiet {
+        let _ = writeln!(std::io::stderr(), "The run is kept in {}", run.path().display());
         observers.push(Box::new(Progress::new("training")));
     }
-    let end = experiment.train(&data, &sitting, observers)?;
-    let run = folder.path().to_path_buf();
+    let end = run.train(observers, &interrupt)?;
+    let run = run.path().to_path_buf();
     out.write(&Summary { run: run.clone(), end }, || {
         let run = run.display();
         match end {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::Run;
+use super::ModelArgs;
 use crate::Error;
 use crate::files::{keep_inputs, rows_for, write_rows};
 use crate::output::Output;
@@ -19,7 +19,7 @@ Examples:
 Each line of the picture is a latent, from -range to +range; those that vary most come first.")]
 pub(crate) struct Args {
     #[command(flatten)]
-    run: Run,
+    run: ModelArgs,
     /// A file whose first row gives the other latents [default: all 0]
     #[arg(long, value_name = "INPUT")]
     input: Option<PathBuf>,
@@ -52,15 +52,14 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
         None => vec![0.0; model.latent()],
         Some(path) => {
             keep_inputs([&*args.out], [&**path])?;
-            let mut rows = rows_for(&model, path, &model.experiment().data.options())?;
+            let mut rows = rows_for(&model, path, &model.read_options())?;
             let row = rows.next().transpose()?.ok_or("the input has no rows")?;
             model.embed(&[row]).concat()
         }
     };
     let latents = match &args.latents[..] {
         [] => {
-            let data = model.experiment().data.load()?;
-            let activity = model.activity(&data.test.unwrap_or(data.validation))?;
+            let activity = model.activity(&model.held_out()?.rows)?;
             let mut order: Vec<usize> = (0..activity.len()).collect();
             order.sort_by(|&a, &b| activity[b].total_cmp(&activity[a]));
             order.truncate(8);

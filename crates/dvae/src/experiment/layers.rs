@@ -5,6 +5,7 @@ use std::path::Path;
 use config::{File, FileFormat, Map, Source, Value, ValueKind};
 use serde::Deserialize;
 
+use super::schema::{self, Wrong};
 use super::{Experiment, ExperimentError};
 
 /// What variables of the environment begin with.
@@ -12,10 +13,11 @@ pub(super) const PREFIX: &str = "DVAE__";
 /// How far a name may be from the one that was meant.
 const NEAR: f64 = 0.7;
 /// The keys that say which kind of table this is: of another kind nothing is kept.
-const KINDS: [&str; 5] = ["network", "process", "name", "type", "bound"];
+const KINDS: [&str; 5] = ["process", "name", "type", "bound", "source"];
 /// The kinds that hold where no layer says another; every other default is serde's.
 const DEFAULTS: &str = r#"
-model = { network = "conv", likelihood = { type = "bernoulli" }, posterior = { type = "diagonal-normal" }, prior = { type = "standard-normal" } }
+data = { source = "fashion-mnist" }
+model = { network = { type = "conv" }, likelihood = { type = "bernoulli" }, posterior = { type = "diagonal-normal" }, prior = { type = "standard-normal" } }
 train = { optimizer = { name = "adam" }, objective = { bound = "dvae", kl = { type = "weighted", beta = 1.0 } } }
 "#;
 /// The longest list that a single setting can reach into.
@@ -52,9 +54,27 @@ pub(super) fn read(
         layer.sort_by_key(|setting| !setting.says_kind());
         layer.iter().try_for_each(|setting| setting.apply(&mut merged))?;
     }
-    serde_path_to_error::deserialize(to_toml(&merged)).map_err(|error| {
+    let value = to_toml(&merged);
+    if let Some(wrong) = schema::wrong(&value) {
+        return Err(refused(&merged, wrong, file));
+    }
+    serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
-        explained(&merged, &path, error.into_inner().message(), file)
+        let path = if path == "." { "" } else { &path };
+        let message = error.inner().message();
+        let reason = if path.is_empty() { message.into() } else { format!("`{path}`: {message}") };
+        placed(&merged, path, reason, file)
+    })
+}
+
+/// A value of a TOML text; `place` is where it stands.
+pub(super) fn from_toml_text<T: serde::de::DeserializeOwned>(
+    text: &str,
+    place: &str,
+) -> Result<T, ExperimentError> {
+    toml::from_str(text).map_err(|error| {
+        let reason = error.to_string().trim_end().to_owned();
+        ExperimentError::Config { place: place.to_owned(), reason }
     })
 }
 
@@ -133,7 +153,7 @@ impl Setting {
         let indices = self.key.split('[').skip(1).filter_map(|rest| rest.split(']').next());
         for index in indices {
             if !index.parse::<usize>().is_ok_and(|index| index < LONGEST_LIST) {
-                return Err(failed(format!("`{index}` is no place in a list")));
+                return Err(failed(format!("`{index}` is not a place in a list")));
             }
         }
         let value = self.value();
@@ -222,74 +242,47 @@ fn to_toml(value: &Value) -> toml::Value {
     }
 }
 
-/// An error with its place, and with the nearest known name if a name is unknown.
-fn explained(merged: &Value, path: &str, message: &str, file: Option<&Path>) -> ExperimentError {
-    let mut path = if path == "." { String::new() } else { path.to_owned() };
-    let mut reason = message.to_owned();
-    if let Some((kind, name, known)) = unknown(message) {
-        let nearest = nearest(name, &known);
-        let hint = nearest.map_or(String::new(), |near| format!(": did you mean `{near}`?"));
-        let list = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let list = if known.is_empty() { "there is none".into() } else { format!("known: {list}") };
-        if kind == "field" {
-            let found = find_under(&path, merged, &|key, _| key == name);
-            path = found.unwrap_or_else(|| format!("{path}.{name}"));
-            reason = format!("unknown key `{path}`{hint} ({list})");
-        } else {
-            path = find_under(&path, merged, &|_, value| is_text(value, name)).unwrap_or(path);
-            reason = format!("`{path}` cannot be `{name}`{hint} ({list})");
-        }
-    } else if !path.is_empty() {
-        reason = format!("`{path}`: {reason}");
-    }
-    let origin = at(merged, &path).and_then(origin).map(str::to_owned);
+/// An error with the place that its path comes from.
+fn placed(merged: &Value, path: &str, reason: String, file: Option<&Path>) -> ExperimentError {
+    let origin = at(merged, path).and_then(origin).map(str::to_owned);
     let file = file.map(|path| path.display().to_string());
     let place = origin.or(file).unwrap_or_else(|| "the configuration".to_owned());
     ExperimentError::Config { place, reason }
 }
 
-/// What serde says of a name that is none: (field or variant, the name, the known ones).
-fn unknown(message: &str) -> Option<(&str, &str, Vec<&str>)> {
-    let rest = message.strip_prefix("unknown ")?;
-    let (kind, rest) = rest.split_once(" `")?;
-    let (name, rest) = rest.split_once('`')?;
-    let known = rest.split('`').skip(1).step_by(2).collect();
-    Some((kind, name, known))
-}
-
-fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let distance = |other: &str| strsim::jaro_winkler(&name.to_lowercase(), other);
-    let best = known.iter().copied().max_by(|a, b| distance(a).total_cmp(&distance(b)))?;
-    (distance(best) >= NEAR).then_some(best)
-}
-
-fn is_text(value: &Value, text: &str) -> bool {
-    matches!(&value.kind, ValueKind::String(own) if own == text)
-}
-
-/// The path of the first entry that is wanted, at or under a path: in a table that is told apart by one of its keys,
-/// the path of an error ends before the wrong entry.
-fn find_under(path: &str, merged: &Value, wanted: &dyn Fn(&str, &Value) -> bool) -> Option<String> {
-    find(merged, "", wanted).into_iter().find(|found| found.starts_with(path))
-}
-
-/// The paths of all entries that are wanted, by key and value.
-fn find(value: &Value, path: &str, wanted: &dyn Fn(&str, &Value) -> bool) -> Vec<String> {
-    let under = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
-    match &value.kind {
-        ValueKind::Table(table) => table
-            .iter()
-            .flat_map(|(key, inner)| {
-                let own = wanted(key, inner).then(|| under(key));
-                own.into_iter().chain(find(inner, &under(key), wanted))
-            })
-            .collect(),
-        ValueKind::Array(values) => {
-            let each = values.iter().enumerate();
-            each.flat_map(|(at, inner)| find(inner, &format!("{path}[{at}]"), wanted)).collect()
+/// A wrong key or name, with the nearest that is known.
+fn refused(merged: &Value, wrong: Wrong, file: Option<&Path>) -> ExperimentError {
+    let hint = |name: &str, known: &[String]| {
+        let near = nearest(name, known).map(|near| format!(": did you mean `{near}`?"));
+        let list = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        format!("{} (known: {list})", near.unwrap_or_default())
+    };
+    match wrong {
+        Wrong::Key { path, belongs, .. } if !belongs.is_empty() => {
+            let kinds = belongs.iter().map(|kind| format!("`{kind}`")).collect::<Vec<_>>();
+            let reason = format!("`{path}` is for {}: leave it out", kinds.join(" or "));
+            placed(merged, &path, reason, file)
         }
-        _ => vec![],
+        Wrong::Key { path, known, .. } => {
+            let name = path.rsplit('.').next().unwrap_or(&path);
+            let reason = format!("unknown key `{path}`{}", hint(name, &known));
+            placed(merged, &path, reason, file)
+        }
+        Wrong::Name { path, name, known } => {
+            let reason = format!("`{path}` cannot be `{name}`{}", hint(&name, &known));
+            placed(merged, &path, reason, file)
+        }
+        Wrong::Missing { path } => {
+            let parent = path.rsplit_once('.').map_or("", |(parent, _)| parent);
+            placed(merged, parent, format!("`{path}` is missing"), file)
+        }
     }
+}
+
+fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a String> {
+    let distance = |other: &str| strsim::jaro_winkler(&name.to_lowercase(), other);
+    let best = known.iter().max_by(|a, b| distance(a).total_cmp(&distance(b)))?;
+    (distance(best) >= NEAR).then_some(best)
 }
 
 /// Where a value comes from; a table that a setting made on its way comes from that setting.
@@ -376,7 +369,7 @@ mod tests {
         assert_eq!(tight.train.objective, dvae_losses::Objective::diwae(1, 5));
         assert!(changed(&["corruption.of[1].level=0.1"]).is_ok());
         let error = changed(&["corruption.of[1000000000]=1"]).unwrap_err();
-        assert!(error.contains("`1000000000` is no place in a list"), "{error}");
+        assert!(error.contains("`1000000000` is not a place in a list"), "{error}");
     }
 
     #[test]
@@ -413,7 +406,9 @@ mod tests {
         let variable = ("DVAE__TRAIN__EPOHS".to_owned(), "5".to_owned());
         let error = read(None, [variable], &[]).unwrap_err().to_string();
         assert!(
-            error.starts_with("the environment variable DVAE__TRAIN__EPOHS: `train.epohs`"),
+            error.starts_with(
+                "the environment variable DVAE__TRAIN__EPOHS: unknown key `train.epohs`"
+            ),
             "{error}"
         );
     }

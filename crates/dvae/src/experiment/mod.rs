@@ -3,24 +3,26 @@
 mod data;
 mod error;
 mod layers;
-mod network;
+mod model;
+mod prepared;
 mod pretrained;
+mod run;
 mod schema;
-mod train;
-mod typed;
+mod units;
 
 use std::path::Path;
 
 use dvae_corruption::CorruptionConfig;
+use dvae_models::AutoencoderConfig;
 use dvae_train::TrainConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-pub use data::{DataConfig, DataSource, LoadedData};
+pub use data::{DataConfig, DataSource};
 pub use error::ExperimentError;
-pub use network::NetworkConfig;
-pub use pretrained::{Pretrained, Weights, from_pretrained};
-pub use train::Sitting;
+pub use prepared::{Prepared, PreparedData, Splits};
+pub use pretrained::{HeldOut, Pretrained, Weights, from_pretrained};
+pub use run::{Run, Status};
 
 use crate::Backend;
 
@@ -71,8 +73,8 @@ pub struct Experiment {
     pub corruption: CorruptionConfig,
     /// What is trained on.
     pub data: DataConfig,
-    /// The network.
-    pub model: NetworkConfig,
+    /// The model.
+    pub model: AutoencoderConfig,
     /// How it is trained.
     pub train: TrainConfig,
 }
@@ -85,7 +87,7 @@ impl Default for Experiment {
             backend: None,
             corruption: "mixed".parse().expect("a corruption"),
             data: DataConfig::default(),
-            model: NetworkConfig::default(),
+            model: AutoencoderConfig::default(),
             train: TrainConfig::default(),
         }
     }
@@ -103,7 +105,7 @@ impl Experiment {
                 Ok(value) => variables.push((name.to_owned(), value)),
                 Err(_) if name.starts_with(layers::PREFIX) => {
                     let place = format!("the environment variable {name}");
-                    let reason = "its value is no Unicode text".to_owned();
+                    let reason = "its value is not Unicode text".to_owned();
                     return Err(ExperimentError::Config { place, reason });
                 }
                 Err(_) => {}

@@ -3,18 +3,23 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
-use dvae_corruption::CorruptionConfig;
-use dvae_data::Dataset;
-use dvae_eval::Denoising;
+use dvae_corruption::{Corruption, CorruptionConfig, ShowMask};
+use dvae_data::{Dataset, ReadOptions, Scaling};
+use dvae_distributions::{LatentShape, Latents, Likelihood};
+use dvae_eval::{Denoising, denoising, latent_activity};
 use dvae_losses::Objective;
-use dvae_models::Vae;
-use dvae_random::{Key, Purpose};
-use dvae_train::{Evaluation, import_state_dict, load_weights, read_config};
+use dvae_models::{AnyNetwork, Autoencoder, Vae};
+use dvae_random::{Key, Purpose, RowStreams};
+use dvae_train::{
+    Evaluation, evaluate, import_state_dict, load_weights, read_config, save_weights,
+};
 
-use super::network::WithModel;
-use super::typed::{Model, Typed};
-use super::{Experiment, ExperimentError};
+use super::model::{Rank, with_rank};
+use super::run::{described, description};
+use super::units::is_density_at;
+use super::{Experiment, ExperimentError, PreparedData};
 
 /// Rows that a model sees at once, where nothing else says.
 pub(super) const ROWS_AT_ONCE: usize = 64;
@@ -25,7 +30,7 @@ pub enum Weights {
     /// Those with the largest bound on held-out rows with corrupted input.
     #[default]
     Best,
-    /// Those at the end of the last sitting.
+    /// Those at the end of the training so far.
     Last,
 }
 
@@ -35,15 +40,28 @@ pub fn from_pretrained(run: impl AsRef<Path>) -> Result<Pretrained, ExperimentEr
     Pretrained::load(run.as_ref(), Weights::Best, None)
 }
 
+/// Rows to measure a model on.
+#[derive(Clone, Debug)]
+pub struct HeldOut {
+    /// The rows, as the experiment prepares them.
+    pub rows: Dataset,
+    /// Which they are: `test` or `validation`.
+    pub set: &'static str,
+}
+
 /// A trained model with the configuration that made it: what a run's folder, or one of its weight files, is
 /// enough for.
 ///
 /// Rows go in and come out as they are in the user's files: the scaling of the experiment is done and undone
-/// here; binarization is not: a model of zeros and ones is given them. A NaN in a row is an entry that was not observed: the model sees 0 there (and is told so, if its
-/// experiment shows it a mask), and what comes out is filled in.
+/// here; binarization is not: a model of zeros and ones is given them. A NaN in a row is an entry that was not
+/// observed: the model sees 0 there (and is told so, if its experiment shows it a mask), and what comes out is
+/// filled in.
 pub struct Pretrained {
     experiment: Experiment,
-    model: Box<dyn Model>,
+    data: PreparedData,
+    model: Autoencoder<AnyNetwork>,
+    rank: Rank,
+    shows_mask: bool,
     device: Device,
 }
 
@@ -62,35 +80,51 @@ impl Pretrained {
                 .into(),
         };
         let text = read_config(&file)?.filter(|text| !text.is_empty()).ok_or_else(missing)?;
-        let experiment: Experiment = toml::from_str(&text).map_err(|error| {
-            let place = format!("the configuration in {}", file.display());
-            ExperimentError::Config { place, reason: error.to_string() }
-        })?;
-        if let Some(scaler) = &experiment.data.scaler {
-            scaler.check(experiment.model.event().first().copied().unwrap_or_default())?;
+        let place = format!("the configuration in {}", file.display());
+        let (experiment, data) = described(&text, &place)?;
+        if let Some(scaler) = &data.scaler {
+            scaler.check(data.event.first().copied().unwrap_or_default())?;
         }
         let device = device.cloned().map_or_else(|| experiment.device(), Ok)?;
-        let work = Load { file: &file, experiment: &experiment, from_pytorch: false };
-        let model = experiment.model.with(Key::new(0), &device, work)?;
-        Ok(Self { experiment, model, device })
+        Self::with_weights(experiment, data, device, &file, false)
     }
 
-    /// The model of an experiment with the weights of a PyTorch state dict:
-    /// [`import_state_dict`]. An experiment that is not resolved is, from its data.
+    /// The model of an experiment with the weights of a PyTorch state dict: [`import_state_dict`]. The data is
+    /// read, unless the model's configuration has the shape of a row and nothing is scaled.
     pub fn import(experiment: &Experiment, state_dict: &Path) -> Result<Self, ExperimentError> {
-        let resolved = match experiment.model.event() {
-            [] => experiment.resolve()?.0,
-            _ => experiment.clone(),
+        let event = &experiment.model.event;
+        let (experiment, data) = if event.is_empty() || experiment.data.scaling != Scaling::None {
+            let prepared = experiment.prepare()?;
+            (prepared.experiment, prepared.data)
+        } else {
+            let data = PreparedData { event: event.clone(), ..PreparedData::default() };
+            (experiment.clone(), data)
         };
-        let device = resolved.device()?;
-        let work = Load { file: state_dict, experiment: &resolved, from_pytorch: true };
-        let model = resolved.model.with(Key::new(0), &device, work)?;
-        Ok(Self { experiment: resolved, model, device })
+        let device = experiment.device()?;
+        Self::with_weights(experiment, data, device, state_dict, true)
+    }
+
+    fn with_weights(
+        experiment: Experiment,
+        data: PreparedData,
+        device: Device,
+        file: &Path,
+        from_pytorch: bool,
+    ) -> Result<Self, ExperimentError> {
+        let rank = Rank::of(&data.event)?;
+        let config = experiment.model_for(&data)?;
+        let model = config.init(Key::new(0), &device)?;
+        let model = match from_pytorch {
+            true => import_state_dict(file, model)?,
+            false => load_weights(file, model)?,
+        };
+        let shows_mask = config.mask_input;
+        Ok(Self { experiment, data, model, rank, shows_mask, device })
     }
 
     /// Saves the weights with the configuration in their metadata, for [`from_pretrained`] and other tools.
     pub fn save(&self, file: &Path) -> Result<(), ExperimentError> {
-        Ok(self.model.save(file, &self.experiment.description()?)?)
+        Ok(save_weights(file, &self.model, &description(&self.experiment, &self.data)?)?)
     }
 
     /// The experiment that made it.
@@ -98,25 +132,74 @@ impl Pretrained {
         &self.experiment
     }
 
-    /// The shape of a row.
-    pub fn event(&self) -> &[usize] {
-        self.experiment.model.event()
+    /// What the data decided.
+    pub fn data(&self) -> &PreparedData {
+        &self.data
     }
 
-    /// Number of latents.
+    /// How files are read for it: as its own data.
+    pub fn read_options(&self) -> ReadOptions {
+        self.data.options(&self.experiment.data)
+    }
+
+    /// The rows of its own data to measure it on: the test rows, or else the validation rows.
+    ///
+    /// An error says if the data has changed since the training.
+    pub fn held_out(&self) -> Result<HeldOut, ExperimentError> {
+        let (_, rows) = self.experiment.data.load(Some(&self.data))?;
+        Ok(match rows.test {
+            Some(rows) => HeldOut { rows, set: "test" },
+            None => HeldOut { rows: rows.validation, set: "validation" },
+        })
+    }
+
+    /// What has to be added to a bound on these rows, in nats, where values are scaled (`data.scaling`): the
+    /// bound is then one in the data's own units. Nothing without scaling.
+    ///
+    /// `log p(x) = log p(scaled x) − Σ ln(scale)`, over observed entries that have a density; a mean over rows.
+    pub fn units_shift(&self, rows: &Dataset) -> Option<f64> {
+        let likelihood = &self.experiment.model.likelihood;
+        self.data.units(rows, |place| is_density_at(likelihood, place))
+    }
+
+    /// The shape of a row.
+    pub fn event(&self) -> &[usize] {
+        &self.data.event
+    }
+
+    /// The latents of each level, top first.
+    pub fn levels(&self) -> Vec<LatentShape> {
+        with_rank!(self.rank, D => Vae::<D>::latent_shapes(&self.model))
+    }
+
+    /// Number of latents, of all levels together.
     pub fn latent(&self) -> usize {
-        self.experiment.model.latent()
+        self.levels().iter().map(|level| level.len()).sum()
+    }
+
+    /// The names of the latents, in the order of [`Pretrained::embed`]: `z0`, `z1`, …, or of several levels
+    /// `z0.0`, `z0.1`, …, `z1.0`, ….
+    pub fn latent_names(&self) -> Vec<String> {
+        let levels = self.levels();
+        let name = |level: usize, latent: usize| match levels.len() {
+            1 => format!("z{latent}"),
+            _ => format!("z{level}.{latent}"),
+        };
+        let each = levels.iter().enumerate();
+        each.flat_map(|(level, shape)| (0..shape.len()).map(move |latent| name(level, latent)))
+            .collect()
     }
 
     /// Number of weights.
     pub fn weights(&self) -> usize {
-        self.model.weights()
+        self.model.num_params()
     }
 
     /// Cleans rows: the mean of `p(x | z)` at the posterior's mean.
     pub fn denoise(&self, rows: &[Vec<f32>]) -> Vec<Vec<f32>> {
         let input = self.input(rows);
-        self.output(self.model.denoise(input))
+        let cleaned = with_rank!(self.rank, D => flat(self.model.denoise(self.shaped::<D>(input))));
+        self.output(cleaned)
     }
 
     /// Cleans rows by `samples` draws of `z`: the mean over them of that of `p(x | z)`, and its standard
@@ -131,28 +214,54 @@ impl Pretrained {
         let input = self.input(rows);
         let ids: Vec<u64> = (first..first + rows.len() as u64).collect();
         let key = Key::new(self.experiment.train.seed).purpose(Purpose::Sampling);
-        let (mean, deviation) = self.model.denoise_by_samples(input, key, &ids, samples);
+        let (mean, deviation) = with_rank!(self.rank, D => {
+            self.mean_and_deviation::<D>(input, &mut key.rows(&ids), samples)
+        });
         let mut deviation = lines(deviation);
-        if let Some(scaler) = &self.experiment.data.scaler {
+        if let Some(scaler) = &self.data.scaler {
             deviation.iter_mut().for_each(|row| scaler.undo_distance(row));
         }
         (self.output(mean), deviation)
     }
 
-    /// The posterior's mean of each row.
+    /// The mean over draws of `z` of that of `p(x | z)`, and its standard deviation over them, flat. Welford (1962),
+    /// "Note on a Method for Calculating Corrected Sums of Squares and Products".
+    fn mean_and_deviation<const D: usize>(
+        &self,
+        input: Tensor<2>,
+        draws: &mut RowStreams,
+        samples: usize,
+    ) -> (Tensor<2>, Tensor<2>) {
+        let prior = Vae::<D>::prior(&self.model);
+        let encoding = self.model.encode(self.shaped::<D>(input), &prior);
+        let mut draw = || flat(Vae::<D>::decode(&self.model, encoding.infer(draws).latents).mean());
+        let mut mean = draw();
+        let mut squares = mean.zeros_like();
+        for count in 2..=samples {
+            let rows = draw();
+            let distance = rows.clone() - mean.clone();
+            mean = mean + distance.clone() / count as f64;
+            squares = squares + distance * (rows - mean.clone());
+        }
+        let deviation = (squares / samples.saturating_sub(1).max(1) as f64).sqrt();
+        (mean, deviation)
+    }
+
+    /// The posterior's mean of each row, level after level.
     pub fn embed(&self, rows: &[Vec<f32>]) -> Vec<Vec<f32>> {
-        lines(self.model.embed(self.input(rows)))
+        let input = self.input(rows);
+        lines(with_rank!(self.rank, D => self.model.embed(self.shaped::<D>(input)).flat()))
     }
 
     /// The mean of `p(x | z)` for each latent.
     pub fn decode(&self, latents: &[Vec<f32>]) -> Vec<Vec<f32>> {
-        let chunks = latents.chunks(ROWS_AT_ONCE);
+        let (chunks, levels) = (latents.chunks(ROWS_AT_ONCE), self.levels());
         chunks
             .flat_map(|latents| {
                 let values = latents.concat();
-                let shape = [latents.len(), self.latent()];
+                let shape = [latents.len(), values.len() / latents.len()];
                 let latents = Tensor::from_data(TensorData::new(values, shape), &self.device);
-                self.output(self.model.decode(latents))
+                self.output(self.decoded(Latents::from_flat(latents, &levels)))
             })
             .collect()
     }
@@ -164,13 +273,15 @@ impl Pretrained {
         let starts = numbers.clone().step_by(ROWS_AT_ONCE);
         starts.flat_map(move |start| {
             let ids: Vec<u64> = (start..numbers.end.min(start + ROWS_AT_ONCE as u64)).collect();
-            self.output(self.model.sample(key, &ids))
+            let draws = &mut key.rows(&ids);
+            let latents = with_rank!(self.rank, D => Vae::<D>::sample_prior(&self.model, draws));
+            self.output(self.decoded(latents))
         })
     }
 
     /// The rows of a file, as the experiment prepares those that it reports on: for [`Self::evaluate`].
     pub fn read(&self, path: &Path) -> Result<Dataset, ExperimentError> {
-        let rows = self.experiment.data.load_other(path)?;
+        let rows = self.data.load_other(&self.experiment.data, path)?;
         self.fits(path, rows.event())?;
         Ok(rows.reshaped(self.event())?)
     }
@@ -196,7 +307,13 @@ impl Pretrained {
         corruption: &CorruptionConfig,
         objective: &Objective,
     ) -> Result<Evaluation, ExperimentError> {
-        self.model.evaluate(rows, corruption, objective, self.key(), &self.device)
+        // Every draw of a batch is kept until its bound is known.
+        let draws = objective.latents().saturating_mul(objective.corruptions());
+        let batch = (ROWS_AT_ONCE * 16 / draws.max(1)).clamp(1, ROWS_AT_ONCE);
+        with_rank!(self.rank, D => {
+            let process = self.process::<D>(corruption)?;
+            Ok(evaluate(&self.model, rows, &*process, objective, self.key(), batch, &self.device)?)
+        })
     }
 
     /// How much cleaner damaged rows become, as ratios of signal to noise (for values in `[0, 1]`) and bounds.
@@ -205,28 +322,61 @@ impl Pretrained {
         rows: &Dataset,
         corruption: &CorruptionConfig,
     ) -> Result<Denoising, ExperimentError> {
-        self.model.denoising(rows, corruption, self.key(), &self.device)
+        with_rank!(self.rank, D => {
+            let process = self.process::<D>(corruption)?;
+            Ok(denoising(&self.model, rows, &*process, self.key(), ROWS_AT_ONCE, &self.device)?)
+        })
     }
 
-    /// How much each latent varies over rows, undamaged: [`dvae_eval::latent_activity`].
-    pub fn activity(&self, rows: &Dataset) -> Result<Vec<f64>, ExperimentError> {
-        let corruption = &self.experiment.corruption;
-        self.model.activity(rows, corruption, self.key(), &self.device)
+    /// How much each latent varies over rows, undamaged, level by level: [`dvae_eval::latent_activity`].
+    pub fn activity(&self, rows: &Dataset) -> Result<Vec<Vec<f64>>, ExperimentError> {
+        let key = self.key();
+        with_rank!(self.rank, D => {
+            let process = self.process::<D>(&self.experiment.corruption)?.at_null()?;
+            Ok(latent_activity(&self.model, rows, &*process, key, ROWS_AT_ONCE, &self.device)?)
+        })
     }
 
     fn key(&self) -> Key {
         Key::new(self.experiment.train.seed)
     }
 
+    /// The process, with a mask that shows nothing if the model is used to see one.
+    fn process<const D: usize>(
+        &self,
+        corruption: &CorruptionConfig,
+    ) -> Result<Box<dyn Corruption<D>>, ExperimentError> {
+        let process = corruption.build::<D>()?;
+        if self.shows_mask && !process.shows_mask() {
+            return Ok(Box::new(ShowMask::new(process)?));
+        }
+        Ok(process)
+    }
+
+    /// The mean of `p(x | z)`, flat.
+    fn decoded(&self, latents: Latents) -> Tensor<2> {
+        with_rank!(self.rank, D => flat(Vae::<D>::decode(&self.model, latents).mean()))
+    }
+
+    /// What the encoder sees, in its own shape. A mask stands behind the rows: on axis 1.
+    fn shaped<const D: usize>(&self, input: Tensor<2>) -> Tensor<D> {
+        let mut shape = [input.dims()[0]; D];
+        shape[1..].copy_from_slice(self.event());
+        if self.shows_mask {
+            shape[1] *= 2;
+        }
+        input.reshape(shape)
+    }
+
     /// What the encoder sees of rows: `[rows, width]`, or twice as wide with a mask of what was not observed.
     fn input(&self, rows: &[Vec<f32>]) -> Tensor<2> {
         let width: usize = self.event().iter().product();
-        let masked = self.model.shows_mask();
+        let masked = self.shows_mask;
         let mut values = Vec::with_capacity(rows.len() * width * if masked { 2 } else { 1 });
         for row in rows {
             assert_eq!(row.len(), width, "a row of the model's shape");
             let mut row = row.clone();
-            if let Some(scaler) = &self.experiment.data.scaler {
+            if let Some(scaler) = &self.data.scaler {
                 scaler.apply(&mut row);
             }
             values.extend(row.iter().map(|value| if value.is_nan() { 0.0 } else { *value }));
@@ -240,7 +390,7 @@ impl Pretrained {
 
     fn output(&self, rows: Tensor<2>) -> Vec<Vec<f32>> {
         let mut rows = lines(rows);
-        if let Some(scaler) = &self.experiment.data.scaler {
+        if let Some(scaler) = &self.data.scaler {
             rows.iter_mut().for_each(|row| scaler.undo(row));
         }
         rows
@@ -251,6 +401,10 @@ impl std::fmt::Debug for Pretrained {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Pretrained").field("experiment", &self.experiment).finish_non_exhaustive()
     }
+}
+
+fn flat<const D: usize>(rows: Tensor<D>) -> Tensor<2> {
+    rows.flatten(1, D - 1)
 }
 
 fn lines(rows: Tensor<2>) -> Vec<Vec<f32>> {
@@ -278,27 +432,4 @@ fn weights_of(path: &Path, weights: Weights) -> Result<PathBuf, ExperimentError>
     }
     let reason = "it holds no weights (best.safetensors): is it the folder of a run?".to_owned();
     Err(ExperimentError::Config { place: path.display().to_string(), reason })
-}
-
-struct Load<'a> {
-    file: &'a Path,
-    experiment: &'a Experiment,
-    from_pytorch: bool,
-}
-
-impl WithModel for Load<'_> {
-    type Output = Box<dyn Model>;
-
-    fn call<const D: usize, V: Vae<D> + 'static>(
-        self,
-        model: V,
-    ) -> Result<Box<dyn Model>, ExperimentError> {
-        let model = match self.from_pytorch {
-            true => import_state_dict(self.file, model)?,
-            false => load_weights(self.file, model)?,
-        };
-        let event = self.experiment.model.event().to_vec();
-        let shows_mask = self.experiment.corruption.build::<D>()?.shows_mask();
-        Ok(Box::new(Typed::<D, V> { model, event, shows_mask }))
-    }
 }

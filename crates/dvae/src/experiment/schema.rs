@@ -12,6 +12,102 @@ pub(super) fn schema() -> String {
     serde_json::to_string_pretty(&schemars::schema_for!(Experiment)).expect("plain values")
 }
 
+/// Makes the schema of a table with a flattened choice one that editors can check: the alternatives no longer
+/// refuse the keys that all have in common, the whole refuses what neither knows.
+pub(super) fn flat(schema: &mut Schema) {
+    let Some(object) = schema.as_object_mut() else { return };
+    for list in ["oneOf", "anyOf"] {
+        let each = object.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten();
+        each.filter_map(Value::as_object_mut).for_each(|own| {
+            own.remove("additionalProperties");
+        });
+    }
+    object.insert("unevaluatedProperties".to_owned(), false.into());
+}
+
+/// What is wrong with the keys of a table.
+pub(super) enum Wrong {
+    /// A key that no table of this kind has.
+    Key {
+        path: String,
+        known: Vec<String>,
+        /// The kinds of table that have it, as `key = "kind"`.
+        belongs: Vec<String>,
+    },
+    /// A name that is not among the ones that are known.
+    Name { path: String, name: String, known: Vec<String> },
+    /// A key that must be there.
+    Missing { path: String },
+}
+
+/// The first wrong key or name of an experiment, by its schema; values are serde's to judge.
+pub(super) fn wrong(value: &toml::Value) -> Option<Wrong> {
+    let root = schemars::schema_for!(Experiment).to_value();
+    wrong_in(value, &[&root], &root, "")
+}
+
+fn wrong_in(value: &toml::Value, nodes: &[&Value], root: &Value, path: &str) -> Option<Wrong> {
+    let all: Vec<&Value> = nodes.iter().flat_map(|node| alternatives(node, root, None)).collect();
+    match value {
+        toml::Value::Table(table) => wrong_key(table, &all, root, path),
+        toml::Value::Array(values) => {
+            let items: Vec<&Value> = all.iter().filter_map(|node| node.get("items")).collect();
+            let mut each = values.iter().enumerate();
+            each.find_map(|(at, value)| wrong_in(value, &items, root, &format!("{path}[{at}]")))
+        }
+        _ => None,
+    }
+}
+
+fn wrong_key(table: &toml::Table, all: &[&Value], root: &Value, path: &str) -> Option<Wrong> {
+    let under = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    let objects: Vec<&Value> =
+        all.iter().copied().filter(|node| node.get("properties").is_some()).collect();
+    if objects.is_empty() {
+        return None;
+    }
+    let tags: Vec<(&str, &str)> = objects.iter().filter_map(|node| tag(node)).collect();
+    if let Some((key, _)) = tags.first() {
+        let names = || tags.iter().map(|(_, name)| (*name).to_owned()).collect::<Vec<_>>();
+        match table.get(*key).map(toml::Value::as_str) {
+            None => return Some(Wrong::Missing { path: under(key) }),
+            Some(Some(name)) if !tags.iter().any(|(_, known)| *known == name) => {
+                let (path, name) = (under(key), name.to_owned());
+                return Some(Wrong::Name { path, name, known: names() });
+            }
+            _ => {}
+        }
+    }
+    let own: Vec<&Value> = objects.iter().copied().filter(|node| fits(node, Some(table))).collect();
+    let keys = own.iter().filter_map(|node| node["properties"].as_object());
+    let known: Vec<String> = keys.flat_map(|keys| keys.keys().cloned()).collect();
+    for (key, value) in table {
+        if !known.contains(key) {
+            let others = objects.iter().filter(|node| node["properties"].get(key).is_some());
+            let kind = |(tag, name): (&str, &str)| format!("{} = \"{name}\"", under(tag));
+            let belongs = others.filter_map(|node| tag(node).map(kind)).collect();
+            return Some(Wrong::Key { path: under(key), known, belongs });
+        }
+        let inner = properties(key, &own);
+        if let Some(wrong) = wrong_in(value, &inner, root, &under(key)) {
+            return Some(wrong);
+        }
+    }
+    // Which of several alternatives without a name is meant cannot be told by what is missing.
+    let required = own.iter().filter(|node| tag(node).is_some() || own.len() == 1);
+    let required = required.filter_map(|node| node.get("required")?.as_array()).flatten();
+    let mut required = required.filter_map(Value::as_str);
+    required.find(|key| !table.contains_key(*key)).map(|key| Wrong::Missing { path: under(key) })
+}
+
+/// The key and the name that tell this table apart.
+fn tag(node: &Value) -> Option<(&str, &str)> {
+    let properties = node.get("properties")?.as_object()?;
+    properties
+        .iter()
+        .find_map(|(key, property)| Some((key.as_str(), property.get("const")?.as_str()?)))
+}
+
 /// The experiment as TOML, with the first paragraph on each key before it.
 pub(super) fn commented(experiment: &Experiment) -> Result<String, ExperimentError> {
     let schema: Schema = schemars::schema_for!(Experiment);
@@ -72,7 +168,7 @@ fn alternatives<'a>(
     }
     for list in ["anyOf", "oneOf", "allOf"] {
         let each = node.get(list).and_then(Value::as_array).into_iter().flatten();
-        let each = each.filter(|node| fits(node, table));
+        let each = each.filter(|node| table.is_none() || fits(node, table));
         found.extend(each.flat_map(|node| alternatives(node, root, table)));
     }
     found

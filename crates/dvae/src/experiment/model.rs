@@ -1,0 +1,76 @@
+//! The model of an experiment, for rows as its data has them.
+
+use dvae_models::AutoencoderConfig;
+
+use super::{Experiment, ExperimentError, PreparedData};
+
+/// How many axes a row has: tensors of rows have one more, and that is part of their type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rank {
+    One,
+    Two,
+    Three,
+}
+
+impl Rank {
+    /// That of rows of this shape.
+    pub(super) fn of(event: &[usize]) -> Result<Self, ExperimentError> {
+        match event.len() {
+            1 => Ok(Self::One),
+            2 => Ok(Self::Two),
+            3 => Ok(Self::Three),
+            axes => Err(ExperimentError::Settings(format!(
+                "rows of {axes} axes are not modeled: give them a shape of one to three by `data.shape`"
+            ))),
+        }
+    }
+}
+
+/// An expression in which the constant `D` is the rank of a tensor of rows.
+macro_rules! with_rank {
+    ($rank:expr, $D:ident => $body:expr) => {
+        match $rank {
+            $crate::experiment::model::Rank::One => {
+                const $D: usize = 2;
+                $body
+            }
+            $crate::experiment::model::Rank::Two => {
+                const $D: usize = 3;
+                $body
+            }
+            $crate::experiment::model::Rank::Three => {
+                const $D: usize = 4;
+                $body
+            }
+        }
+    };
+}
+pub(super) use with_rank;
+
+impl Experiment {
+    /// Whether the encoder is shown a mask; an error if the corruption is not one for rows of this rank.
+    pub(super) fn shows_mask(&self, rank: Rank) -> Result<bool, ExperimentError> {
+        Ok(with_rank!(rank, D => self.corruption.build::<D>()?.shows_mask()))
+    }
+
+    /// The model for rows as the data has them; an error if it says otherwise of itself.
+    pub(super) fn model_for(
+        &self,
+        data: &PreparedData,
+    ) -> Result<AutoencoderConfig, ExperimentError> {
+        let (model, event) = (&self.model, &data.event);
+        if !model.event.is_empty() && model.event != *event {
+            return Err(ExperimentError::Settings(format!(
+                "`model.event` is {:?}, but the rows of the data are of shape {event:?}: leave the key out",
+                model.event
+            )));
+        }
+        let mask_input = self.shows_mask(Rank::of(event)?)?;
+        if model.mask_input && !mask_input {
+            let text = "`model.mask_input` is for a corruption that shows its mask: { process = \"show-mask\", \
+                        of = { … } }";
+            return Err(ExperimentError::Settings(text.to_owned()));
+        }
+        Ok(AutoencoderConfig { event: event.clone(), mask_input, ..model.clone() })
+    }
+}

@@ -1,0 +1,198 @@
+//! What the data of an experiment decided.
+
+use std::path::Path;
+
+use dvae_data::{DataError, Dataset, ReadOptions, Scaler, read_idx_folder};
+use dvae_random::{Key, Purpose};
+use serde::{Deserialize, Serialize};
+
+use super::{DataConfig, DataSource, Experiment, ExperimentError};
+
+/// What the data decided: fitted on training rows, kept with a run and its weights, and never part of an
+/// [`Experiment`], which is what a user wrote.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PreparedData {
+    /// The shape of a row.
+    pub event: Vec<usize>,
+    /// The names of a table's columns, if it has any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Vec<String>>,
+    /// Whether values were bytes, which are in `[0, 1]` then; nothing if the data was never read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<bool>,
+    /// A checksum of the training rows: data that has changed since would be split in another way. Nothing if
+    /// the data was never read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<u32>,
+    /// The scaling that was fitted on the training rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scaler: Option<Scaler>,
+}
+
+/// The rows of an experiment, scaled and binarized as it says.
+#[derive(Clone, Debug)]
+pub struct Splits {
+    /// Rows to train on.
+    pub train: Dataset,
+    /// Rows to validate on.
+    pub validation: Dataset,
+    /// Rows to report on, if there are any.
+    pub test: Option<Dataset>,
+}
+
+/// An experiment whose data were read: what training takes.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// What the user wrote, with absolute paths.
+    pub experiment: Experiment,
+    /// What the data decided.
+    pub data: PreparedData,
+    /// The rows.
+    pub rows: Splits,
+}
+
+impl PreparedData {
+    /// How files are read for a model of this data: columns of a table go by their names.
+    pub(super) fn options(&self, config: &DataConfig) -> ReadOptions {
+        let options = config.source.options();
+        ReadOptions { columns: options.columns.or_else(|| self.columns.clone()), ..options }
+    }
+
+    /// The rows of another file, as the model sees those of the experiment.
+    pub(super) fn load_other(
+        &self,
+        config: &DataConfig,
+        path: &Path,
+    ) -> Result<Dataset, ExperimentError> {
+        let is_idx = matches!(config.source, DataSource::Idx { .. }) && path.is_dir();
+        let rows = match is_idx {
+            true => read_idx_folder(path)?.test,
+            false => Dataset::read(path, &self.options(config))?,
+        };
+        let key = Key::new(config.seed).purpose(Purpose::Data).branch(1);
+        config.finished(config.shaped(rows)?, self.scaler.as_ref(), key)
+    }
+
+    /// What has to be added to a bound in nats a row of scaled values, so that it is one on the values in their
+    /// own units: `−Σ ln(scale)` over the observed entries, a mean over rows. `is_density` says which places of
+    /// the first axis have a density; a probability of counts or classes has no units. Nothing without scaling.
+    pub(super) fn units(&self, rows: &Dataset, is_density: impl Fn(usize) -> bool) -> Option<f64> {
+        let scaler = self.scaler.as_ref()?;
+        let counts = rows.observed_counts().into_iter().zip(&scaler.scale).enumerate();
+        let logs = counts.filter(|(place, _)| is_density(*place));
+        let sum: f64 = logs.map(|(_, (n, &scale))| n as f64 * f64::from(scale).ln()).sum();
+        Some(-sum / rows.len().max(1) as f64)
+    }
+}
+
+impl DataConfig {
+    /// Reads, splits, scales and binarizes the rows; with the scaling of `earlier`, if the data was prepared
+    /// before. An error says if the data has changed since.
+    pub fn load(
+        &self,
+        earlier: Option<&PreparedData>,
+    ) -> Result<(PreparedData, Splits), ExperimentError> {
+        self.check()?;
+        let source = self.source.read()?;
+        let (rows, test) = (source.rows, source.test);
+        if let Some(test) = test.as_ref().filter(|test| test.event() != rows.event()) {
+            let (train, test) = (rows.event().into(), test.event().into());
+            return Err(DataError::Mismatch { train, test }.into());
+        }
+        let limit = self.rows.unwrap_or(usize::MAX);
+        let (rows, test) =
+            (self.shaped(rows.take(limit))?, test.map(|test| self.shaped(test)).transpose()?);
+        let (train, validation, test) = self.split(rows, test)?;
+        let scaler = match earlier {
+            Some(earlier) => earlier.scaler.clone(),
+            None => Scaler::fit(self.scaling, &train),
+        };
+        let key = Key::new(self.seed).purpose(Purpose::Data);
+        let finish = |rows: Dataset, key| self.finished(rows, scaler.as_ref(), key);
+        // Rows of another file may have the ids of training rows: they are drawn by another key.
+        let test = test.map(|test| finish(test, key.branch(1))).transpose()?;
+        let (train, validation) = (finish(train, key)?, finish(validation, key)?);
+        let checksum = train.checksum();
+        if earlier.and_then(|earlier| earlier.checksum).is_some_and(|earlier| earlier != checksum) {
+            let text = "the data has changed since the training: rows that were trained on may be among those \
+                        that are held out now; name the rows to use by --data";
+            return Err(ExperimentError::Settings(text.to_owned()));
+        }
+        let prepared = PreparedData {
+            event: train.event().into(),
+            columns: source.columns,
+            bytes: Some(source.bytes),
+            checksum: Some(checksum),
+            scaler,
+        };
+        Ok((prepared, Splits { train, validation, test }))
+    }
+
+    /// (training, validation, test)
+    fn split(
+        &self,
+        rows: Dataset,
+        test: Option<Dataset>,
+    ) -> Result<(Dataset, Dataset, Option<Dataset>), ExperimentError> {
+        let root = Key::new(self.seed).purpose(Purpose::Split);
+        let (rows, test) = match test {
+            None if self.test > 0.0 => {
+                let (rest, test) = rows.split(count(self.test, &rows), root.branch(1))?;
+                (rest, Some(test))
+            }
+            test => (rows, test),
+        };
+        let (train, validation) = rows.split(count(self.validation, &rows), root)?;
+        Ok((train, validation, test))
+    }
+
+    fn shaped(&self, rows: Dataset) -> Result<Dataset, ExperimentError> {
+        match &self.shape {
+            Some(shape) => Ok(rows.reshaped(shape)?),
+            None => Ok(rows),
+        }
+    }
+
+    fn finished(
+        &self,
+        rows: Dataset,
+        scaler: Option<&Scaler>,
+        key: Key,
+    ) -> Result<Dataset, ExperimentError> {
+        let rows = match scaler {
+            Some(scaler) => rows.scaled(scaler)?,
+            None => rows,
+        };
+        Ok(match self.binarization {
+            Some(how) => rows.binarized(how, key)?,
+            None => rows,
+        })
+    }
+}
+
+/// A share of the rows, at least one.
+fn count(share: f64, rows: &Dataset) -> usize {
+    ((share * rows.len() as f64).round() as usize).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Two columns of scales 2 and 4, and three rows of which one has a hole in the second column.
+    #[test]
+    fn a_bound_in_the_datas_units_has_the_logarithm_of_each_observed_scale_taken_away() {
+        let rows = vec![1.0, 2.0, 3.0, f32::NAN, 5.0, 6.0];
+        let rows = Dataset::from_incomplete(rows, &[2]).unwrap();
+        let scaler = Some(Scaler { offset: vec![0.0; 2], scale: vec![2.0, 4.0] });
+        let data = PreparedData { scaler, ..PreparedData::default() };
+        let (two, four) = (2f64.ln(), 4f64.ln());
+        let expected = -(3.0 * two + 2.0 * four) / 3.0;
+        assert!((data.units(&rows, |_| true).unwrap() - expected).abs() < 1e-12);
+        // Counts and classes have no units.
+        assert!((data.units(&rows, |place| place == 0).unwrap() + two).abs() < 1e-12);
+        assert_eq!(data.units(&rows, |_| false), Some(0.0));
+        assert_eq!(PreparedData::default().units(&rows, |_| true), None);
+    }
+}

@@ -1,0 +1,337 @@
+//! A run: an experiment in a folder, from its first step to its trained model.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use dvae_models::{AnyNetwork, Autoencoder};
+use dvae_random::{Key, Purpose};
+use dvae_train::{
+    End, Interrupt, JsonLines, Observer, Report, RunFolder, TensorBoard, TextLog, Trained, Trainer,
+    has_checkpoint,
+};
+use serde::Serialize;
+
+use super::model::{Rank, with_rank};
+use super::{Experiment, ExperimentError, Prepared, PreparedData, Pretrained, Splits, Weights};
+use crate::Backend;
+
+/// The experiment as the user wrote it, with every key.
+const CONFIG: &str = "config.toml";
+/// What the data decided.
+const DATA: &str = "data.toml";
+
+/// A run: what its folder holds.
+///
+/// ```no_run
+/// use dvae::train::Interrupt;
+/// use dvae::{Experiment, Run, Weights};
+///
+/// let mut run = Run::create(&Experiment::default(), "runs")?;
+/// run.train(vec![], &Interrupt::new())?;
+/// let model = Run::open(run.path())?.model(Weights::Best, None)?;
+/// # Ok::<(), dvae::ExperimentError>(())
+/// ```
+///
+/// [`Run::open`] reads and never writes: it takes no lock, also while another process trains. Only a run that
+/// was created or resumed holds the lock of its folder, for as long as it lives.
+#[derive(Debug)]
+pub struct Run {
+    path: PathBuf,
+    experiment: Experiment,
+    data: Option<PreparedData>,
+    rows: Option<Splits>,
+    /// The lock of the folder; only who writes has it.
+    writer: Option<RunFolder>,
+}
+
+/// How far a run has come, as far as its files say.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// Epochs up to the last measurement.
+    pub epochs_done: usize,
+    /// Epochs of the experiment.
+    pub epochs: usize,
+    /// Seconds since a measurement was written; nothing if there is none. Whether a process trains is not known
+    /// without its lock: a run that goes on writes as often as it measures.
+    pub seconds_since_measured: Option<u64>,
+    /// The best measurement so far.
+    pub best: Option<Report>,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} epochs", self.epochs_done, self.epochs)?;
+        match self.seconds_since_measured {
+            Some(seconds) if self.epochs_done < self.epochs => {
+                write!(f, ", measured {seconds} s ago")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Run {
+    /// A new run in a folder `root/name-001`, or with the next number that is free.
+    ///
+    /// An error names whatever is wrong with settings or data, before a folder is made.
+    pub fn create(
+        experiment: &Experiment,
+        root: impl AsRef<Path>,
+    ) -> Result<Self, ExperimentError> {
+        let prepared = experiment.prepare()?;
+        let folder = RunFolder::numbered(root.as_ref(), &experiment.name)?;
+        Self::begin(prepared, folder)
+    }
+
+    /// A new run in this folder, which is new or empty.
+    pub fn create_at(
+        experiment: &Experiment,
+        path: impl AsRef<Path>,
+    ) -> Result<Self, ExperimentError> {
+        let prepared = experiment.prepare()?;
+        Self::begin(prepared, RunFolder::new(path.as_ref())?)
+    }
+
+    fn begin(prepared: Prepared, folder: RunFolder) -> Result<Self, ExperimentError> {
+        let Prepared { experiment, data, rows } = prepared;
+        folder.write(DATA, to_toml(&data)?.as_bytes())?;
+        // Last: a folder with it is a run.
+        folder.write(CONFIG, experiment.to_commented_toml()?.as_bytes())?;
+        let path = folder.path().to_path_buf();
+        Ok(Self { path, experiment, data: Some(data), rows: Some(rows), writer: Some(folder) })
+    }
+
+    /// The run in a folder, to be read.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, ExperimentError> {
+        let path = path.as_ref().to_path_buf();
+        let experiment = Experiment::layered(Some(&path.join(CONFIG)), [], &[])?;
+        let file = path.join(DATA);
+        let data = match fs::read_to_string(&file) {
+            Ok(text) => Some(super::layers::from_toml_text(&text, &file.display().to_string())?),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(unreadable(&file, &error)),
+        };
+        Ok(Self { path, experiment, data, rows: None, writer: None })
+    }
+
+    /// The run in a folder, to go on with its training.
+    pub fn resume(path: impl AsRef<Path>) -> Result<Self, ExperimentError> {
+        let folder = RunFolder::open(path.as_ref())?;
+        Ok(Self { writer: Some(folder), ..Self::open(path)? })
+    }
+
+    /// The runs in a folder, by their names: those that can be read, or why not.
+    pub fn all_in(
+        root: &Path,
+    ) -> Result<Vec<(PathBuf, Result<Self, ExperimentError>)>, ExperimentError> {
+        let entries = fs::read_dir(root).map_err(|error| unreadable(root, &error))?;
+        let mut paths: Vec<PathBuf> =
+            entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        paths.retain(|path| path.join(CONFIG).is_file());
+        paths.sort();
+        Ok(paths.into_iter().map(|path| (path.clone(), Self::open(path))).collect())
+    }
+
+    /// Its folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the user wrote.
+    pub fn experiment(&self) -> &Experiment {
+        &self.experiment
+    }
+
+    /// What the data decided.
+    pub fn data(&self) -> Option<&PreparedData> {
+        self.data.as_ref()
+    }
+
+    /// Trains on another back end than the experiment's.
+    pub fn set_backend(&mut self, backend: Option<Backend>) {
+        self.experiment.backend = backend.or(self.experiment.backend);
+    }
+
+    /// Its measurements, in order.
+    pub fn metrics(&self) -> Result<Vec<Report>, ExperimentError> {
+        let path = self.metrics_file();
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(unreadable(&path, &error)),
+        };
+        // The last line may still be being written.
+        Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+    }
+
+    /// How far it has come.
+    pub fn status(&self) -> Result<Status, ExperimentError> {
+        let reports = self.metrics()?;
+        let written = fs::metadata(self.metrics_file()).and_then(|file| file.modified()).ok();
+        let age = written.map(|time| time.elapsed().unwrap_or_default().as_secs());
+        Ok(Status {
+            epochs_done: reports.last().map_or(0, |report| report.epoch),
+            epochs: self.experiment.train.epochs,
+            seconds_since_measured: age.filter(|_| !reports.is_empty()),
+            best: reports.into_iter().rfind(|report| report.best),
+        })
+    }
+
+    fn metrics_file(&self) -> PathBuf {
+        self.path.join("metrics.jsonl")
+    }
+
+    /// Whether there are weights yet.
+    pub fn has_model(&self) -> bool {
+        self.path.join("best.safetensors").exists()
+    }
+
+    /// Its model, on this device or on that of the first back end that is compiled in.
+    pub fn model(
+        &self,
+        weights: Weights,
+        device: Option<&Device>,
+    ) -> Result<Pretrained, ExperimentError> {
+        Pretrained::load(&self.path, weights, device)
+    }
+
+    /// Trains, or goes on with the training, until it ends or `interrupt` is set.
+    ///
+    /// Metrics, log and events are written to the folder; `observers` watch beside them. The folder then has all
+    /// that a resume and [`Run::model`] need.
+    pub fn train(
+        &mut self,
+        mut observers: Vec<Box<dyn Observer>>,
+        interrupt: &Interrupt,
+    ) -> Result<End, ExperimentError> {
+        let folder = match self.writer.take() {
+            Some(folder) => folder,
+            None => RunFolder::open(&self.path)?,
+        };
+        let folder = &*self.writer.insert(folder);
+        let (experiment, data, rows) = match (&self.data, self.rows.take()) {
+            (Some(data), Some(rows)) => (self.experiment.clone(), data.clone(), rows),
+            (earlier, _) => {
+                let Prepared { experiment, data, rows } =
+                    self.experiment.prepare_as(earlier.as_ref())?;
+                (experiment, data, rows)
+            }
+        };
+        let own: [Box<dyn Observer>; 3] = [
+            Box::new(JsonLines::new(folder.metrics())),
+            Box::new(TextLog::new(folder.log())),
+            Box::new(TensorBoard::new(folder.events())),
+        ];
+        observers.splice(0..0, own);
+        let end = with_rank!(Rank::of(&data.event)?, D => {
+            let trainer = trainer::<D>(&experiment, &data)?
+                .description(description(&experiment, &data)?)
+                .weights(folder.path())
+                .interrupt(interrupt.clone());
+            let checkpoints = folder.checkpoints();
+            // A run that was killed before its first checkpoint begins anew.
+            let trainer = match has_checkpoint(&checkpoints)? {
+                true => trainer.resume(checkpoints)?,
+                false => trainer.checkpoints(checkpoints),
+            };
+            let trainer = observers.into_iter().fold(trainer, Trainer::observe);
+            let Trained { end, .. } = trainer.fit(&rows.train, &rows.validation)?;
+            end
+        });
+        self.data = Some(data);
+        Ok(end)
+    }
+}
+
+impl Experiment {
+    /// The device of its back end.
+    pub fn device(&self) -> Result<Device, ExperimentError> {
+        let none = "no back end is compiled in: build with `--features flex`";
+        let backend = self.backend.or_else(Backend::first);
+        Ok(backend.ok_or_else(|| ExperimentError::Settings(none.to_owned()))?.device()?)
+    }
+
+    /// Reads the data, and resolves what depends on them: the shape of a row, the scaling, absolute paths.
+    ///
+    /// An error names whatever is wrong with settings or data, before anything is written.
+    pub fn prepare(&self) -> Result<Prepared, ExperimentError> {
+        self.prepare_as(None)
+    }
+
+    /// The same with what the data decided `earlier`.
+    pub(super) fn prepare_as(
+        &self,
+        earlier: Option<&PreparedData>,
+    ) -> Result<Prepared, ExperimentError> {
+        self.train.check()?;
+        if self.name.is_empty() || self.name.contains(['/', '\\']) {
+            let name = &self.name;
+            let text = format!("`name` is that of a folder, and cannot be `{name}`");
+            return Err(ExperimentError::Settings(text));
+        }
+        let (data, rows) = self.data.load(earlier)?;
+        let mut experiment = self.clone();
+        experiment.data.source = experiment.data.source.absolute();
+        with_rank!(Rank::of(&data.event)?, D => {
+            trainer::<D>(&experiment, &data)?.check(&rows.train, &rows.validation)?;
+        });
+        Ok(Prepared { experiment, data, rows })
+    }
+}
+
+/// All that training needs, together.
+fn trainer<const D: usize>(
+    experiment: &Experiment,
+    data: &PreparedData,
+) -> Result<Trainer<D, Autoencoder<AnyNetwork>>, ExperimentError> {
+    let device = experiment.device()?;
+    let key = Key::new(experiment.train.seed).purpose(Purpose::Weights);
+    let model = experiment.model_for(data)?.init(key, &device)?;
+    let corruption = experiment.corruption.build::<D>()?;
+    Ok(Trainer::new(model, corruption, experiment.train.clone(), &device)?)
+}
+
+fn to_toml(data: &PreparedData) -> Result<String, ExperimentError> {
+    toml::to_string(data).map_err(|error| {
+        ExperimentError::Settings(format!("what the data decided cannot be written: {error}"))
+    })
+}
+
+/// What identifies a run, in its checkpoints and in the metadata of its weights: everything but where it runs.
+pub(super) fn description(
+    experiment: &Experiment,
+    data: &PreparedData,
+) -> Result<String, ExperimentError> {
+    #[derive(Serialize)]
+    struct Stored<'a> {
+        prepared: &'a PreparedData,
+    }
+    let experiment = Experiment { backend: None, ..experiment.clone() }.to_toml()?;
+    let prepared = toml::to_string(&Stored { prepared: data })
+        .map_err(|error| ExperimentError::Settings(error.to_string()))?;
+    Ok(format!("{experiment}\n{prepared}"))
+}
+
+/// What a [`description`] describes; `place` is where it stands.
+pub(super) fn described(
+    text: &str,
+    place: &str,
+) -> Result<(Experiment, PreparedData), ExperimentError> {
+    let failed = |reason: String| ExperimentError::Config { place: place.to_owned(), reason };
+    let mut table: toml::Table =
+        text.parse().map_err(|error: toml::de::Error| failed(error.to_string()))?;
+    let data = table.remove("prepared").ok_or_else(|| {
+        failed("it does not say what its data decided: the table `prepared` is missing".to_owned())
+    })?;
+    let data = data.try_into().map_err(|error: toml::de::Error| failed(error.to_string()))?;
+    let experiment =
+        table.try_into().map_err(|error: toml::de::Error| failed(error.to_string()))?;
+    Ok((experiment, data))
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> ExperimentError {
+    let (place, reason) = (path.display().to_string(), format!("it cannot be read: {error}"));
+    ExperimentError::Config { place, reason }
+}

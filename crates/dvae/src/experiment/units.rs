@@ -1,0 +1,43 @@
+//! Which entries of a row a likelihood gives a density, and so units.
+
+use dvae_distributions::LikelihoodConfig;
+
+/// Whether entries at this place on the first axis of a row have a density, whose logarithm depends on units. The
+/// probability of a count, a class or a level does not: no scale applies to it.
+pub(super) fn is_density_at(likelihood: &LikelihoodConfig, place: usize) -> bool {
+    use LikelihoodConfig as L;
+    match likelihood {
+        L::Bernoulli {}
+        | L::DiscretizedLogistic { .. }
+        | L::Categorical { .. }
+        | L::Poisson {}
+        | L::NegativeBinomial { .. }
+        | L::ZeroInflatedNegativeBinomial { .. } => false,
+        L::Columns { groups } => {
+            let mut end = 0;
+            let mut of_place = groups.iter().filter(|group| {
+                end += group.columns;
+                place < end
+            });
+            of_place.next().is_some_and(|group| is_density_at(&group.likelihood, place))
+        }
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scale_applies_to_densities_and_not_to_counts_or_classes() {
+        let law = |json: &str| serde_json::from_str::<LikelihoodConfig>(json).unwrap();
+        assert!(is_density_at(&law(r#"{"type": "normal", "scale": 0.1}"#), 0));
+        assert!(!is_density_at(&law(r#"{"type": "poisson"}"#), 0));
+        let columns = law(r#"{"type": "columns", "groups": [
+            {"columns": 2, "likelihood": {"type": "shared-normal"}},
+            {"columns": 1, "likelihood": {"type": "categorical", "classes": 3}}]}"#);
+        let found: Vec<bool> = (0..4).map(|place| is_density_at(&columns, place)).collect();
+        assert_eq!(found, [true, true, false, false]);
+    }
+}
