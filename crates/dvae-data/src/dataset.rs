@@ -211,6 +211,15 @@ impl Dataset {
         })
     }
 
+    /// The rows of this view that have an observed entry.
+    pub fn with_observed_entries(&self) -> Self {
+        if !self.is_incomplete() {
+            return self.clone();
+        }
+        let seen = |&id: &u64| self.row(id).any(|value| !value.is_nan());
+        Self { ids: self.ids.iter().copied().filter(seen).collect(), ..self.clone() }
+    }
+
     /// The entries of a row, as batches hold them, but for chances, which are not drawn; NaN for what was not
     /// observed.
     fn row(&self, id: u64) -> impl Iterator<Item = f32> {

@@ -3,15 +3,17 @@
 use burn::tensor::{Device, Tensor};
 use dvae_corruption::Corruption;
 use dvae_data::{Dataset, Order};
+use dvae_distributions::LatentShape;
 use dvae_models::Vae;
 use dvae_random::Key;
-use dvae_train::{BatchNoise, TrainError, show_holes};
+use dvae_train::{BatchNoise, CorruptedBatch, TrainError};
 
 /// The variance over rows above which a latent counts as active.
 const ACTIVE: f64 = 0.01;
 
-/// The variance over rows of each latent's posterior mean, `Var_x̃ E[zⱼ | x̃]`: 0 of one that collapsed onto the
-/// prior. Of a posterior by a flow it is that of where its base's mean goes ([`Vae::embed`]).
+/// The variance over rows of each latent's posterior mean, `Var_x̃ E[zⱼ | x̃]`, level by level, top first: 0 of one
+/// that collapsed onto the prior. Of a posterior by a flow it is that of where its base's mean goes ([`Vae::embed`]).
+/// Rows without an observed entry do not count.
 ///
 /// Burda, Grosse & Salakhutdinov (2016), "Importance Weighted Autoencoders", section 5.2.
 pub fn latent_activity<const D: usize, V: Vae<D>>(
@@ -21,25 +23,25 @@ pub fn latent_activity<const D: usize, V: Vae<D>>(
     key: Key,
     batch_size: usize,
     device: &Device,
-) -> Result<Vec<f64>, TrainError> {
-    if dataset.is_empty() {
+) -> Result<Vec<Vec<f64>>, TrainError> {
+    let rows = dataset.with_observed_entries();
+    if rows.is_empty() {
         return Err(TrainError::Empty { set: "evaluation" });
     }
-    corruption.check(dataset.event())?;
-    let (mut sums, mut squares) = (Vec::new(), Vec::new());
-    for batch in dataset.batches::<D>(batch_size, Order::Stored, device)? {
-        let mut streams = BatchNoise::evaluation(key, &batch.ids);
-        let mut input = corruption.corrupt(batch.clean, &mut streams.corruption).input;
-        if let Some(observed) = batch.observed.filter(|_| corruption.shows_mask()) {
-            input = show_holes(input, observed);
-        }
-        let mean = model.embed(input);
-        add(&mut sums, mean.clone());
-        add(&mut squares, mean.square());
+    corruption.check(rows.event())?;
+    let mut moments = Moments::default();
+    for batch in rows.batches::<D>(batch_size, Order::Stored, device)? {
+        let draws = &mut BatchNoise::evaluation(key, &batch.ids).corruption;
+        let batch = CorruptedBatch::new(batch.clean, batch.observed, corruption, 1, draws);
+        moments.add(batch.embed(model).flat());
     }
-    let rows = dataset.len() as f64;
-    let variance = |(sum, square): (f64, f64)| square / rows - (sum / rows).powi(2);
-    Ok(sums.into_iter().zip(squares).map(variance).collect())
+    let variances = moments.variances();
+    let mut start = 0;
+    let level = |shape: LatentShape| {
+        start += shape.len();
+        variances[start - shape.len()..start].to_vec()
+    };
+    Ok(model.latent_shapes().into_iter().map(level).collect())
 }
 
 /// How many latents are active, of their [`latent_activity`]: those above 0.01, as Burda et al. count.
@@ -47,37 +49,73 @@ pub fn active_units(activity: &[f64]) -> usize {
     activity.iter().filter(|variance| **variance > ACTIVE).count()
 }
 
-/// Adds the sum over rows.
-fn add(sums: &mut Vec<f64>, values: Tensor<2>) {
-    let batch = values.sum_dim(0).into_data();
-    sums.resize(batch.shape()[1], 0.0);
-    sums.iter_mut().zip(batch.iter::<f64>()).for_each(|(sum, value)| *sum += value);
+/// Means and squared distances from them, column by column, in double precision: Welford (1962), "Note on a Method
+/// for Calculating Corrected Sums of Squares and Products", so that large means cost no digits.
+#[derive(Default)]
+struct Moments {
+    rows: f64,
+    means: Vec<f64>,
+    squares: Vec<f64>,
+}
+
+impl Moments {
+    fn add(&mut self, rows: Tensor<2>) {
+        let width = rows.dims()[1];
+        self.means.resize(width, 0.0);
+        self.squares.resize(width, 0.0);
+        let values: Vec<f64> = rows.into_data().iter::<f64>().collect();
+        for row in values.chunks(width) {
+            self.rows += 1.0;
+            for ((mean, square), value) in self.means.iter_mut().zip(&mut self.squares).zip(row) {
+                let distance = value - *mean;
+                *mean += distance / self.rows;
+                *square += distance * (value - *mean);
+            }
+        }
+    }
+
+    fn variances(&self) -> Vec<f64> {
+        self.squares.iter().map(|square| square / self.rows).collect()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use dvae_corruption::Clean;
-    use dvae_models::MlpVaeConfig;
+    use dvae_models::AutoencoderConfig;
 
     #[test]
     fn the_variance_is_that_of_the_means_whatever_the_batches_are() {
         let device = Device::flex();
         let values = (0..60).map(|i| (i as f32 * 0.7).sin().abs()).collect();
         let rows = Dataset::from_floats(values, &[3]).unwrap();
-        let config = MlpVaeConfig { hidden: vec![4], ..MlpVaeConfig::new(&[3], 2) };
+        let config = AutoencoderConfig::mlp(&[3], 2);
         let model = config.init(Key::new(1), &device).unwrap();
         let activity = |batch_size| {
             latent_activity::<2, _>(&model, &rows, &Clean, Key::new(1), batch_size, &device)
                 .unwrap()
         };
-        let means = Vae::<2>::embed(&model, rows.gather(rows.ids(), &device));
+        let means = Vae::<2>::embed(&model, rows.gather(rows.ids(), &device)).flat();
         let exact = means.clone() - means.mean_dim(0);
         let exact: Vec<f64> = exact.square().mean_dim(0).into_data().iter::<f64>().collect();
-        for (got, exact) in activity(7).into_iter().zip(&exact) {
+        for (got, exact) in activity(7).concat().into_iter().zip(&exact) {
             assert!((got - exact).abs() < 1e-6 && *exact > 0.0, "{got}, not {exact}");
         }
-        assert_eq!(activity(7).len(), 2);
+        assert_eq!(activity(7).iter().map(Vec::len).collect::<Vec<_>>(), [2]);
         assert_eq!(active_units(&[0.5, 0.011, 0.0, 0.009]), 2);
+    }
+
+    // As a difference of sums in single precision a constant of 500.7 has a variance above 0.01.
+    #[test]
+    fn a_constant_latent_is_not_active_however_large_it_is() {
+        let mut moments = Moments::default();
+        for rows in [64, 64, 17] {
+            moments.add(Tensor::full([rows, 1], 500.7, &Device::flex()));
+        }
+        assert_eq!(moments.variances(), [0.0]);
+        let mut moments = Moments::default();
+        moments.add(Tensor::from_data([[500.0], [501.0], [502.0]], &Device::flex()));
+        assert!((moments.variances()[0] - 2.0 / 3.0).abs() < 1e-12);
     }
 }

@@ -29,16 +29,16 @@ pub struct Comparison<'a, V> {
     pub device: &'a Device,
 }
 
-/// Figures of models under corruptions; as text, a table.
+/// Metrics of models under corruptions; as text, a table.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Figures {
+pub struct ComparisonTable {
     /// Rows that were measured.
     pub rows: usize,
     /// One entry for each corruption and model.
     pub entries: Vec<Entry>,
 }
 
-/// Figures of one model under one corruption.
+/// Metrics of one model under one corruption.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Entry {
     /// The corruption and its strength.
@@ -47,17 +47,17 @@ pub struct Entry {
     pub model: String,
     /// What was measured.
     #[serde(flatten)]
-    pub figures: Denoising,
+    pub metrics: Denoising,
 }
 
 impl<V: Vae<4>> Comparison<'_, V> {
     /// Signal-to-noise ratios and bounds of every model under every corruption.
-    pub fn measure(&self) -> Result<Figures, TrainError> {
+    pub fn measure(&self) -> Result<ComparisonTable, TrainError> {
         let mut entries = Vec::new();
         for corruption in self.corruptions {
             let process = corruption.build::<4>()?;
             for (name, model) in self.models {
-                let figures = denoising(
+                let metrics = denoising(
                     *model,
                     self.rows,
                     &*process,
@@ -66,10 +66,10 @@ impl<V: Vae<4>> Comparison<'_, V> {
                     self.device,
                 )?;
                 let (corruption, model) = (corruption.to_string(), (*name).to_owned());
-                entries.push(Entry { corruption, model, figures });
+                entries.push(Entry { corruption, model, metrics });
             }
         }
-        Ok(Figures { rows: self.rows.len(), entries })
+        Ok(ComparisonTable { rows: self.rows.len(), entries })
     }
 
     /// The first `columns` rows: clean, corrupted, and denoised by every model.
@@ -97,12 +97,12 @@ impl<V: Vae<4>> Comparison<'_, V> {
 pub fn samples<V: Vae<4>>(model: &V, rows: u64, columns: u64, key: Key) -> Grid {
     (0..rows).fold(Grid::new(), |grid, row| {
         let ids: Vec<u64> = (row * columns..(row + 1) * columns).collect();
-        let latent = model.prior_sample(&mut key.purpose(Purpose::Sampling).rows(&ids));
-        grid.row("", dvae_distributions::Likelihood::mean(&model.decode(latent)))
+        let latents = model.sample_prior(&mut key.purpose(Purpose::Sampling).rows(&ids));
+        grid.row("", dvae_distributions::Likelihood::mean(&model.decode(latents)))
     })
 }
 
-impl fmt::Display for Figures {
+impl fmt::Display for ComparisonTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let title = format!("{} test images", self.rows);
         writeln!(f, "{:41}{:^18}{:^26}", "", "PSNR, dB", "bound (ELBO), nats")?;
@@ -112,12 +112,12 @@ impl fmt::Display for Figures {
             "model", "input", "output", "clean input", "corrupted"
         )?;
         let mut last = "";
-        for Entry { corruption, model, figures } in &self.entries {
+        for Entry { corruption, model, metrics } in &self.entries {
             let name = if corruption == last { "" } else { corruption };
             writeln!(
                 f,
                 "{name:26}{model:15}{:>6.1} → {:>6.1}{:>12.1}{:>15.1}",
-                figures.psnr_input, figures.psnr_output, figures.clean.elbo, figures.corrupted.elbo
+                metrics.psnr_input, metrics.psnr_output, metrics.clean.elbo, metrics.corrupted.elbo
             )?;
             last = corruption;
         }
@@ -128,14 +128,14 @@ impl fmt::Display for Figures {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dvae_models::MlpVaeConfig;
+    use dvae_models::AutoencoderConfig;
 
     #[test]
     fn every_model_is_measured_and_drawn_under_every_corruption() {
         let device = Device::flex();
         let pixels = (0..20 * 12).map(|i| (i * 7 % 256) as u8).collect();
         let rows = Dataset::from_bytes(pixels, &[1, 3, 4]).unwrap();
-        let model = MlpVaeConfig::new(&[1, 3, 4], 2).init(Key::new(1), &device).unwrap();
+        let model = AutoencoderConfig::mlp(&[1, 3, 4], 2).init(Key::new(1), &device).unwrap();
         let comparison = Comparison {
             models: &[("a", &model), ("b", &model)],
             rows: &rows,
@@ -144,12 +144,12 @@ mod tests {
             batch_size: 8,
             device: &device,
         };
-        let figures = comparison.measure().unwrap();
-        assert_eq!((figures.rows, figures.entries.len()), (20, 6));
-        // The same model under the same noise has the same figures; other noise has others.
-        assert_eq!(figures.entries[0].figures, figures.entries[1].figures);
-        assert_ne!(figures.entries[0].figures, figures.entries[2].figures);
-        assert_eq!(figures.to_string().lines().count(), 8);
+        let metrics = comparison.measure().unwrap();
+        assert_eq!((metrics.rows, metrics.entries.len()), (20, 6));
+        // The same model under the same noise has the same metrics; other noise has others.
+        assert_eq!(metrics.entries[0].metrics, metrics.entries[1].metrics);
+        assert_ne!(metrics.entries[0].metrics, metrics.entries[2].metrics);
+        assert_eq!(metrics.to_string().lines().count(), 8);
         assert!(!comparison.picture(5).unwrap().png().is_empty());
         assert!(!samples(&model, 2, 3, Key::new(1)).png().is_empty());
     }

@@ -1,23 +1,29 @@
 //! How much cleaner a model makes damaged rows.
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use dvae_corruption::Corruption;
 use dvae_data::{Dataset, Order};
+use dvae_distributions::sum_features;
 use dvae_losses::Objective;
 use dvae_models::Vae;
 use dvae_random::Key;
-use dvae_train::{BatchNoise, MeanElbo, TrainError, evaluate, show_holes};
+use dvae_train::{BatchNoise, CorruptedBatch, MeanElbo, TrainError, evaluate};
 use serde::Serialize;
 
 use crate::psnr;
 
-/// Figures of one model under one corruption, as means over rows.
+/// Metrics of one model under one corruption, as means over rows. Rows without an observed entry do not count.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Denoising {
-    /// Peak signal-to-noise ratio of the corrupted rows, in decibels.
+    /// Peak signal-to-noise ratio of the corrupted rows, in decibels: of those that the corruption changed, or of
+    /// all if it changed none.
     pub psnr_input: f64,
-    /// Peak signal-to-noise ratio of the denoised rows, in decibels.
+    /// Peak signal-to-noise ratio of the same rows, denoised, in decibels.
     pub psnr_output: f64,
+    /// The share of the rows that the corruption left as they were.
+    pub left_clean: f64,
+    /// Rows without any observed entry, which are left out.
+    pub unobserved: usize,
     /// The bound on clean rows from clean input, in nats.
     pub clean: MeanElbo,
     /// The bound on clean rows from corrupted input, in nats.
@@ -26,8 +32,8 @@ pub struct Denoising {
 
 /// Measures a model on the rows of `dataset`, damaged by `corruption` with noise from `key`.
 ///
-/// A ratio is the mean over rows of each row's [`psnr`]; a denoised row is
-/// [`Vae::denoise`]. The bounds are those of [`evaluate`].
+/// A ratio is the mean over rows of each row's [`psnr`]; a denoised row is [`Vae::denoise`]. The bounds are those of
+/// [`evaluate`].
 pub fn denoising<const D: usize, V: Vae<D>>(
     model: &V,
     dataset: &Dataset,
@@ -36,26 +42,95 @@ pub fn denoising<const D: usize, V: Vae<D>>(
     batch_size: usize,
     device: &Device,
 ) -> Result<Denoising, TrainError> {
+    let rows = &dataset.with_observed_entries();
     let bound = |corruption: &dyn Corruption<D>| -> Result<MeanElbo, TrainError> {
-        Ok(evaluate(model, dataset, corruption, &Objective::default(), key, batch_size, device)?
-            .mean)
+        Ok(evaluate(model, rows, corruption, &Objective::default(), key, batch_size, device)?.mean)
     };
     let (clean, corrupted) = (bound(&*corruption.at_null()?)?, bound(corruption)?);
-    let (mut input, mut output) = (0.0, 0.0);
-    for batch in dataset.batches::<D>(batch_size, Order::Stored, device)? {
-        let mut streams = BatchNoise::evaluation(key, &batch.ids);
-        let damaged = corruption.corrupt(batch.clean.clone(), &mut streams.corruption).input;
-        let damaged = match batch.observed.clone().filter(|_| corruption.shows_mask()) {
-            Some(observed) => show_holes(damaged, observed),
-            None => damaged,
-        };
-        let denoised = model.denoise(damaged.clone());
-        // A mask that the encoder is shown stands behind the damaged values.
-        let values = damaged.narrow(1, 0, batch.clean.dims()[1]);
-        let observed = batch.observed.clone();
-        input += psnr(batch.clean.clone(), values, observed).sum().into_scalar::<f64>();
-        output += psnr(batch.clean, denoised, batch.observed).sum().into_scalar::<f64>();
+    let (mut damaged, mut all) = (Sums::default(), Sums::default());
+    for batch in rows.batches::<D>(batch_size, Order::Stored, device)? {
+        let draws = &mut BatchNoise::evaluation(key, &batch.ids).corruption;
+        let batch = CorruptedBatch::new(batch.clean, batch.observed, corruption, 1, draws);
+        let ratios = |rows| values(psnr(batch.clean(), rows, batch.observed()));
+        let each = ratios(batch.values()).into_iter().zip(ratios(batch.denoise(model)));
+        for (changed, (input, output)) in changed_rows(&batch).into_iter().zip(each) {
+            all.add(input, output);
+            if changed {
+                damaged.add(input, output);
+            }
+        }
     }
-    let rows = dataset.len() as f64;
-    Ok(Denoising { psnr_input: input / rows, psnr_output: output / rows, clean, corrupted })
+    let left_clean = 1.0 - damaged.rows / all.rows;
+    let Sums { rows: n, input, output } = if damaged.rows > 0.0 { damaged } else { all };
+    let unobserved = dataset.len() - rows.len();
+    let (psnr_input, psnr_output) = (input / n, output / n);
+    Ok(Denoising { psnr_input, psnr_output, left_clean, unobserved, clean, corrupted })
+}
+
+/// Sums of ratios over rows.
+#[derive(Default)]
+struct Sums {
+    rows: f64,
+    input: f64,
+    output: f64,
+}
+
+impl Sums {
+    fn add(&mut self, input: f64, output: f64) {
+        self.rows += 1.0;
+        self.input += input;
+        self.output += output;
+    }
+}
+
+/// Whether an observed entry of a row is another than it was.
+fn changed_rows<const D: usize>(batch: &CorruptedBatch<D>) -> Vec<bool> {
+    let mut differs = batch.values().not_equal(batch.clean()).float();
+    if let Some(observed) = batch.observed() {
+        differs = differs * observed.float();
+    }
+    values(sum_features(differs)).into_iter().map(|count| count > 0.0).collect()
+}
+
+fn values(of_rows: Tensor<1>) -> Vec<f64> {
+    of_rows.into_data().iter::<f64>().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dvae_corruption::{Clean, Masking, Sometimes};
+    use dvae_models::AutoencoderConfig;
+
+    fn measured(rows: &Dataset, corruption: &dyn Corruption<2>) -> Denoising {
+        let device = Device::flex();
+        let model = AutoencoderConfig::mlp(&[3], 2).init(Key::new(1), &device).unwrap();
+        denoising(&model, rows, corruption, Key::new(2), 7, &device).unwrap()
+    }
+
+    fn rows(unobserved: usize) -> Dataset {
+        let mut values: Vec<f32> = (0..90).map(|i| 0.5 + 0.5 * (i as f32).sin()).collect();
+        values.extend(vec![f32::NAN; 3 * unobserved]);
+        Dataset::from_incomplete(values, &[3]).unwrap()
+    }
+
+    #[test]
+    fn rows_without_an_observed_entry_are_left_out_and_counted() {
+        let erase = Masking::new(0.5).unwrap();
+        let (with, without) = (measured(&rows(10), &erase), measured(&rows(0), &erase));
+        assert_eq!((with.unobserved, without.unobserved), (10, 0));
+        assert_eq!(Denoising { unobserved: 0, ..with }, without);
+    }
+
+    // What is left clean would count as 100 dB.
+    #[test]
+    fn ratios_are_those_of_the_rows_that_were_changed() {
+        let all = Masking::new(1.0).unwrap();
+        let some = measured(&rows(0), &Sometimes::new(0.4, all).unwrap());
+        assert!(some.left_clean > 0.3 && some.left_clean < 0.9, "{some:?}");
+        assert!(some.psnr_input < 20.0, "{some:?}");
+        let none = measured(&rows(0), &Clean);
+        assert_eq!((none.left_clean, none.psnr_input), (1.0, 100.0));
+        assert_eq!(measured(&rows(0), &all).left_clean, 0.0);
+    }
 }

@@ -27,7 +27,7 @@ impl Elbo {
     }
 
     /// With a sum over features `[batch]` in which entries have weights: what a loss takes as the
-    /// reconstruction, and no figure of the bound.
+    /// reconstruction, and not a term of the bound.
     pub fn emphasizing(self, weighted: Tensor<1>) -> Self {
         Self { emphasized: Some(weighted), ..self }
     }
@@ -47,14 +47,9 @@ impl Elbo {
         &self.inference
     }
 
-    /// `KL(q ‖ p)` of each row and latent, if there is a closed form: `[batch, latent]`.
-    pub fn kl_per_latent(&self) -> Option<Tensor<2>> {
-        self.inference.kl.per_latent()
-    }
-
-    /// `KL(q ‖ p)` of each row, summed over latents, in closed form if there is one: `[batch]`.
+    /// `KL(q ‖ p)` of each row, summed over levels and latents, in closed form where there is one: `[batch]`.
     pub fn kl(&self) -> Tensor<1> {
-        self.inference.kl.total()
+        self.inference.total_kl()
     }
 
     /// The bound of each row, `log p(x | z) − KL`: `[batch]`.
@@ -83,10 +78,10 @@ mod tests {
     fn elbo() -> Elbo {
         let device = Device::flex();
         let inference = Inference {
-            latent: Tensor::zeros([2, 2], &device),
+            latents: Tensor::zeros([2, 2], &device).into(),
             log_posterior: Tensor::from_data([1.0, 2.0], &device),
             log_prior: Tensor::from_data([-0.5, -2.0], &device),
-            kl: Kl::ClosedForm(Tensor::from_data([[0.5, 1.5], [0.0, 3.0]], &device)),
+            kl: vec![Kl::ClosedForm(Tensor::from_data([[0.5, 1.5], [0.0, 3.0]], &device))],
         };
         Elbo::new(Tensor::<3>::from_data([[[-1.0, -2.0]], [[-4.0, 0.0]]], &device), inference)
     }

@@ -45,11 +45,11 @@ pub enum KlTerm {
     },
     /// `Σ max(λ, KL of a group)`, the KL being the mean over rows: Kingma et al. (2016), "Improved Variational
     /// Inference with Inverse Autoregressive Flow", equation 15. A group that costs less than `λ` is not
-    /// pressed further.
+    /// pressed further. Of several levels of latents each has groups of its own.
     FreeBits {
         /// `λ`, in nats for a group.
         nats: f64,
-        /// Latents in a group; 1 for each on its own. It must divide their number.
+        /// Latents in a group; 1 for each on its own. It must divide their number, on each level.
         #[serde(default = "one")]
         group: usize,
     },
@@ -173,46 +173,33 @@ impl KlTerm {
         }
     }
 
-    pub(crate) fn check_encoding(&self, encoding: &Encoding) -> Result<(), LossError> {
-        let needs = |objective, needed: &str, found: &str| {
-            Err(LossError::Model { objective, needed: needed.into(), found: found.into() })
-        };
-        let (posterior, prior) = (encoding.posterior.name(), encoding.prior.name());
-        let diagonal = encoding.posterior.diagonal().is_some();
+    /// An error naming what it needs of the levels of a model and does not find.
+    pub(crate) fn check_levels(&self, levels: &[Encoding]) -> Result<(), LossError> {
         match self {
+            Self::Weighted { .. } | Self::Capacity { .. } => Ok(()),
             Self::StickingTheLanding { .. } => {
-                known_density("a KL of type \"sticking-the-landing\"", encoding)
+                let objective = "a KL of type \"sticking-the-landing\"";
+                one_level(objective, levels)?;
+                known_density(objective, levels)
             }
-            Self::Mixture { .. } => known_density("a KL of type \"mixture\"", encoding),
+            Self::Mixture { .. } => known_density("a KL of type \"mixture\"", levels),
             Self::FreeBits { group, .. } => {
-                let latents = encoding.posterior.mean().dims()[1];
-                let all = *group == latents;
-                if !all && encoding.closed_form_kl().is_none() {
-                    let needed =
-                        "a KL of each latent: a normal posterior and a standard normal prior";
-                    let found = format!("{posterior} and {prior}");
-                    return needs("free bits for part of the latents", needed, &found);
+                levels.iter().try_for_each(|level| check_groups(*group, level))
+            }
+            Self::TotalCorrelation { .. } => {
+                let top = one_level("total correlation", levels)?;
+                diagonal("total correlation", top)?;
+                standard("total correlation", top)
+            }
+            Self::Mmd { alpha, .. } => {
+                let top = one_level("MMD", levels)?;
+                // Else nothing would train the prior: its draws carry no gradient.
+                match *alpha == 1.0 {
+                    true => standard("MMD without a KL (`alpha = 1`)", top),
+                    false => Ok(()),
                 }
-                if !latents.is_multiple_of(*group) {
-                    let needed = format!("a number of latents that is a multiple of {group}");
-                    return needs("free bits", &needed, &format!("{latents} latents"));
-                }
-                Ok(())
             }
-            Self::TotalCorrelation { .. } if !diagonal => {
-                needs("total correlation", "a diagonal normal posterior", posterior)
-            }
-            Self::TotalCorrelation { .. } if !matches!(encoding.prior, Prior::Standard) => {
-                needs("total correlation", "a standard normal prior", prior)
-            }
-            // Else nothing would train the prior: its draws carry no gradient.
-            Self::Mmd { alpha: 1.0, .. } if !matches!(encoding.prior, Prior::Standard) => {
-                needs("MMD without a KL (`alpha = 1`)", "a standard normal prior", prior)
-            }
-            Self::Dip { .. } if !diagonal => {
-                needs("a DIP-VAE", "a diagonal normal posterior", posterior)
-            }
-            _ => Ok(()),
+            Self::Dip { .. } => diagonal("a DIP-VAE", one_level("a DIP-VAE", levels)?),
         }
     }
 
@@ -257,36 +244,83 @@ impl KlTerm {
     }
 }
 
-/// `Σ max(λ, mean KL of a group)`.
+fn refused(objective: &'static str, needed: &str, found: &str) -> LossError {
+    LossError::Model { objective, needed: needed.into(), found: found.into() }
+}
+
+/// The one level of latents; an error if there are several.
+pub(crate) fn one_level<'a>(
+    objective: &'static str,
+    levels: &'a [Encoding],
+) -> Result<&'a Encoding, LossError> {
+    match levels {
+        [one] => Ok(one),
+        _ => Err(refused(objective, "one level of latents", &format!("{} of them", levels.len()))),
+    }
+}
+
+fn diagonal(objective: &'static str, level: &Encoding) -> Result<(), LossError> {
+    match level.posterior.diagonal() {
+        Some(_) => Ok(()),
+        None => Err(refused(objective, "a diagonal normal posterior", level.posterior.name())),
+    }
+}
+
+fn standard(objective: &'static str, level: &Encoding) -> Result<(), LossError> {
+    match level.prior {
+        Prior::Standard => Ok(()),
+        _ => Err(refused(objective, "a standard normal prior", level.prior.name())),
+    }
+}
+
+/// An error if the KL of a level's groups of latents is not known, or if they are not groups of it.
+fn check_groups(group: usize, level: &Encoding) -> Result<(), LossError> {
+    let latents = level.posterior.len();
+    if group != latents && level.closed_form_kl().is_none() {
+        let needed = "a KL of each latent: a normal posterior and a standard normal prior";
+        let found = format!("{} and {}", level.posterior.name(), level.prior.name());
+        return Err(refused("free bits for part of the latents", needed, &found));
+    }
+    if !latents.is_multiple_of(group) {
+        let needed = format!("a number of latents that is a multiple of {group}");
+        return Err(refused("free bits", &needed, &format!("{latents} latents")));
+    }
+    Ok(())
+}
+
+/// `Σ max(λ, mean KL of a group)`, over the groups of all levels.
 fn free_bits(sampled: &[BoundTerms], nats: f64, group: usize) -> Tensor<1> {
-    let kl =
-        sampled.iter().flat_map(|sampled| &sampled.draws).map(|elbo| match &elbo.inference().kl {
+    let levels = sampled[0].draws[0].inference().kl.len();
+    let of_level = |level: usize| {
+        let draws = sampled.iter().flat_map(|terms| &terms.draws);
+        let kl = mean(draws.map(|elbo| match &elbo.inference().kl[level] {
             Kl::ClosedForm(each) => each.clone().mean_dim(0),
             Kl::OneSample(all) => all.clone().mean().reshape([1, 1]),
-        });
-    let kl = mean(kl);
-    let latents = kl.dims()[1];
-    let group = group.min(latents);
-    let groups = kl.reshape([latents / group, group]).sum_dim(1);
-    groups.clamp_min(nats).sum()
+        }));
+        let latents = kl.dims()[1];
+        let group = group.min(latents);
+        let groups = kl.reshape([latents / group, group]).sum_dim(1);
+        groups.clamp_min(nats).sum()
+    };
+    (0..levels).map(of_level).reduce(|sum, level| sum + level).expect("a level at least")
 }
 
-/// The mean over all draws of a figure of the batch.
+/// The mean over all draws of a term of the batch.
 fn over_draws(
     sampled: &[BoundTerms],
-    mut figure: impl FnMut(&Encoding, Tensor<2>) -> Tensor<1>,
+    mut term: impl FnMut(&Encoding, Tensor<2>) -> Tensor<1>,
 ) -> Tensor<1> {
-    let mut figures = Vec::new();
+    let mut terms = Vec::new();
     for BoundTerms { encoding, draws } in sampled {
         for elbo in draws {
-            figures.push(figure(encoding, elbo.inference().latent.clone()));
+            terms.push(term(encoding, elbo.inference().latents.flat()));
         }
     }
-    mean(figures.into_iter())
+    mean(terms.into_iter())
 }
 
-fn mean<const D: usize>(figures: impl Iterator<Item = Tensor<D>>) -> Tensor<D> {
-    let all: Vec<Tensor<D>> = figures.collect();
+fn mean<const D: usize>(terms: impl Iterator<Item = Tensor<D>>) -> Tensor<D> {
+    let all: Vec<Tensor<D>> = terms.collect();
     let n = all.len() as f64;
-    all.into_iter().reduce(|sum, figure| sum + figure).expect("at least one draw") / n
+    all.into_iter().reduce(|sum, term| sum + term).expect("at least one draw") / n
 }

@@ -8,6 +8,7 @@ use dvae_random::RowStreams;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::kl_term::one_level;
 use crate::{Elbo, KlTerm, LossError};
 
 /// An objective: a bound, and what may be done to its terms. Each bound has what it can be combined with.
@@ -246,18 +247,19 @@ impl Objective {
         }
     }
 
-    /// An error naming what the objective needs of a model's posterior and prior and does not find.
+    /// An error naming what the objective needs of a model's levels, their posteriors and priors, and does not find.
     pub fn check_encoding(&self, encoding: &Encoding) -> Result<(), LossError> {
+        let levels = &encoding.at_means();
         match self {
-            Self::Dvae { kl, .. } => kl.check_encoding(encoding),
+            Self::Dvae { kl, .. } => kl.check_levels(levels),
             Self::Diwae { weights, .. } => match weights {
                 ImportanceWeights::Own => Ok(()),
                 ImportanceWeights::DoublyReparameterized => {
-                    known_density("weights of type \"doubly-reparameterized\"", encoding)
+                    let objective = "weights of type \"doubly-reparameterized\"";
+                    one_level(objective, levels)?;
+                    known_density(objective, levels)
                 }
-                ImportanceWeights::Mixture => {
-                    known_density("weights of type \"mixture\"", encoding)
-                }
+                ImportanceWeights::Mixture => known_density("weights of type \"mixture\"", levels),
             },
         }
     }
@@ -304,13 +306,19 @@ impl Objective {
     }
 }
 
-/// An error if the density of the posterior is known at its own draws alone.
-pub(crate) fn known_density(objective: &'static str, encoding: &Encoding) -> Result<(), LossError> {
-    if encoding.posterior.has_density() {
-        return Ok(());
+/// An error if the density of a level's posterior is known at its own draws alone.
+pub(crate) fn known_density(
+    objective: &'static str,
+    levels: &[Encoding],
+) -> Result<(), LossError> {
+    match levels.iter().find(|level| !level.posterior.has_density()) {
+        None => Ok(()),
+        Some(level) => Err(LossError::Model {
+            objective,
+            needed: "a posterior whose density is known at every point".into(),
+            found: level.posterior.name().into(),
+        }),
     }
-    let needed = "a posterior whose density is known at every point".into();
-    Err(LossError::Model { objective, needed, found: encoding.posterior.name().into() })
 }
 
 /// The mean over all draws of a term `[batch]`, such as [`Elbo::bound`]: `[batch]`.

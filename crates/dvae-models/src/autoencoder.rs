@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use burn::module::Module;
+use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 use dvae_distributions::{
     Encoding, Latent, LatentShape, Latents, LevelBelow, Likelihood, LikelihoodConfig, Prior,
@@ -36,7 +36,7 @@ pub struct Distributions {
 /// level's posterior sees the features of the input and what the levels above make of it: Sønderby et al. (2016),
 /// "Ladder Variational Autoencoders", section 2.
 #[derive(Module, Debug)]
-pub struct Autoencoder<N: Module> {
+pub struct Autoencoder<N: Module + ModuleDisplay> {
     network: N,
     /// Top first.
     levels: Vec<LevelHeads>,
@@ -78,7 +78,7 @@ impl LevelHeads {
     }
 }
 
-impl<N: Module> Autoencoder<N> {
+impl<N: Module + ModuleDisplay> Autoencoder<N> {
     /// A network of your own with its distributions. `seen` is the shape of what the encoder sees of a row, which
     /// for a model that is shown a mask is twice as long on its first axis; `channels` is the length of that axis
     /// without the mask, which the likelihood is for. The network gives
@@ -151,7 +151,7 @@ struct Descent {
 
 /// The levels below one of a model.
 #[derive(Debug)]
-struct Below<const D: usize, N: Module> {
+struct Below<const D: usize, N: Module + ModuleDisplay> {
     model: Autoencoder<N>,
     from: Descent,
 }

@@ -1,6 +1,6 @@
 //! What a network is: layers between rows, features, latents and the outputs of a decoder.
 
-use burn::module::Module;
+use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 use dvae_distributions::{Latent, LatentShape};
 
@@ -12,7 +12,7 @@ use crate::layers::Linear;
 /// parameters on its features, and a likelihood on its outputs. With one level of latents two functions are all:
 /// [`Network::features`] of an input, and [`Network::outputs`] of a latent. With more, [`Network::descend`] takes
 /// the latent of each level on to the level below.
-pub trait Network<const D: usize>: Module {
+pub trait Network<const D: usize>: Module + ModuleDisplay + 'static {
     /// The levels of latents, top first, at least one.
     fn levels(&self) -> Vec<Level>;
 

@@ -23,9 +23,17 @@ pub struct Evaluation {
     /// denominator, or when sticking the landing, its KL is that of the draws; the terms above are always those
     /// of each posterior by itself.
     pub bound: f64,
-    /// Mean `KL(q ‖ p)` of each latent, in nats: latents at 0 have collapsed onto the prior. Nothing where
-    /// the KL has no closed form.
-    pub kl_per_latent: Vec<f64>,
+    /// Mean `KL(q ‖ p)` of each latent, in nats, level by level, top first: latents at 0 have collapsed onto the
+    /// prior. Nothing of a level whose KL has no closed form.
+    pub kl_per_latent: Vec<Vec<f64>>,
+    /// Rows without any observed entry, which say nothing and are left out of all means.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unobserved: usize,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // As serde calls it.
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// Measures the bound `E log p(x | z) − KL(q(z | x̃) ‖ p(z))` of the clean rows of `dataset`, with as many draws
@@ -47,7 +55,7 @@ pub fn evaluate<const D: usize, V: Vae<D>>(
     batch_size: usize,
     device: &Device,
 ) -> Result<Evaluation, TrainError> {
-    if dataset.is_empty() {
+    if dataset.with_observed_entries().is_empty() {
         return Err(TrainError::Empty { set: "evaluation" });
     }
     corruption.check(dataset.event())?;
@@ -66,24 +74,20 @@ pub(crate) fn measure<const D: usize, V: Vae<D>>(
     batch_size: usize,
     device: &Device,
 ) -> Result<Evaluation, TrainError> {
+    let rows = dataset.with_observed_entries();
     let mut sums = TermSums::default();
-    for batch in dataset.batches::<D>(batch_size, Order::Stored, device)? {
-        let mut streams = BatchNoise::evaluation(key, &batch.ids);
-        let draws = &mut streams.corruption;
-        let damaged = CorruptedBatch::new(
-            batch.clean,
-            batch.observed,
-            corruption,
-            objective.corruptions(),
-            draws,
-        );
-        let damaged = damaged.showing_holes(corruption);
-        let sampled = damaged.score(model, objective, &mut streams.latent);
-        let terms = PendingTerms::new(&sampled, objective.bound_of(&sampled).mean());
+    for batch in rows.batches::<D>(batch_size, Order::Stored, device)? {
+        let mut noise = BatchNoise::evaluation(key, &batch.ids);
+        let (draws, corruptions) = (&mut noise.corruption, objective.corruptions());
+        let batch =
+            CorruptedBatch::new(batch.clean, batch.observed, corruption, corruptions, draws);
+        let terms = batch.score(model, objective, &mut noise.latent);
+        let terms = PendingTerms::new(&terms, objective.bound_of(&terms).mean());
         for terms in PendingTerms::read(&mut vec![terms]) {
             sums.add(&terms);
         }
     }
     let (mean, kl_per_latent) = (sums.mean(), sums.kl_per_latent());
-    Ok(Evaluation { mean, bound: sums.objective(), kl_per_latent })
+    let unobserved = dataset.len() - rows.len();
+    Ok(Evaluation { mean, bound: sums.objective(), kl_per_latent, unobserved })
 }

@@ -24,12 +24,12 @@ pub(crate) fn check_fit<const D: usize, V: Vae<D>>(
 ) -> Result<(), TrainError> {
     let one = sets[0].1;
     let id = &one.ids()[..1];
-    let mut streams = BatchNoise::evaluation(key, id);
+    let mut noise = BatchNoise::evaluation(key, id);
     let clean = one.gather::<D>(id, device);
-    let input = corruption.at_null()?.corrupt(clean, &mut streams.corruption).input;
-    let encoding = model.encode(input);
+    let input = corruption.at_null()?.corrupt(clean, &mut noise.corruption).input;
+    let encoding = model.encode(input, &model.prior());
     objective.check_encoding(&encoding)?;
-    let likelihood = model.decode(encoding.posterior.mean());
+    let likelihood = model.decode(encoding.means());
     let supports: Vec<Support> =
         (0..one.event()[0]).map(|place| likelihood.support(place)).collect();
     for &(set, rows) in sets {

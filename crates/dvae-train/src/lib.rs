@@ -1,14 +1,15 @@
 //! The training loop: corrupt, infer, decode, score the clean data, and survive interruption.
 //!
-//! [`denoising_draws`] is the whole DVAE and the only place where corruption, model and bound meet.
+//! [`CorruptedBatch`] is the whole DVAE and the only place where corruption, model and bound meet: training,
+//! evaluation and measures make one of each batch.
 //! [`Trainer`] is the loop around it: shuffling, noise, optimizer, learning rate, averaged weights,
 //! validation, early stopping, checkpoints. Observers watch it ([`Progress`], [`JsonLines`],
 //! [`TensorBoard`], [`TextLog`]) and cannot change it.
 //!
 //! | Piece              | What it is                                                             |
 //! |--------------------|------------------------------------------------------------------------|
-//! | [`denoising_elbo`] | `x̃ ~ p(x̃ \| x)`, `z ~ q(z \| x̃)`, the terms of the bound on clean `x`   |
-//! | [`denoising_draws`] | the same with several draws of each, for any [`Objective`](dvae_losses::Objective) |
+//! | [`CorruptedBatch`] | clean rows and draws of `x̃ ~ p(x̃ \| x)`; scores them by any [`Objective`](dvae_losses::Objective) |
+//! | [`denoising_elbo`] | one with one draw of `x̃` and `z`                                       |
 //! | [`Trainer`]        | minimizes it, epoch by epoch; resumes to the same bits                  |
 //! | [`evaluate`]       | the bound of a trained model, on clean or on corrupted input            |
 //! | [`RunFolder`]      | where a run keeps its configuration, metrics, checkpoints and pictures   |
@@ -18,14 +19,14 @@
 //! ```
 //! use burn::tensor::Device;
 //! use dvae_corruption::Masking;
-//! use dvae_models::{MlpVaeConfig, Vae};
+//! use dvae_models::{AutoencoderConfig, Vae};
 //! use dvae_random::{Key, Purpose};
 //! use dvae_train::{TrainConfig, Trainer};
 //!
 //! let device = Device::flex();
 //! let rows = dvae_data::fashion_mnist().train.take(200);
 //! let (train, held_out) = rows.split(50, Key::new(1).purpose(Purpose::Split))?;
-//! let config = MlpVaeConfig { hidden: vec![32], ..MlpVaeConfig::new(train.event(), 4) };
+//! let config = AutoencoderConfig::mlp(train.event(), 4);
 //! let model = config.init(Key::new(1).purpose(Purpose::Weights), &device)?;
 //! let training = TrainConfig { epochs: 1, ..TrainConfig::default() };
 //! let trainer = Trainer::<4, _>::new(model, Masking::new(0.5)?, training, &device)?;
@@ -40,7 +41,7 @@
 //! - What is lost when the process is killed is the work since the last checkpoint; an [`Interrupt`] loses
 //!   nothing.
 //! - One device: several devices or machines are outside this crate.
-//! - A term or gradient that is not finite is found when figures are read, every ten steps, and named to the
+//! - A term or gradient that is not finite is found when metrics are read, every ten steps, and named to the
 //!   step; a weight to the last of those ten.
 //! - With clipping, every step on a GPU waits for the norm of its gradient.
 
@@ -50,11 +51,14 @@ mod checkpoint;
 mod config;
 mod early_stopping;
 mod error;
+mod estimators;
 mod evaluate;
 mod fit;
 mod interrupt;
 mod json_lines;
 mod learning_rate;
+mod module_path;
+mod noise;
 mod observer;
 mod optimizer;
 mod pending;
@@ -74,11 +78,12 @@ pub use evaluate::{Evaluation, evaluate};
 pub use interrupt::Interrupt;
 pub use json_lines::JsonLines;
 pub use learning_rate::{Decay, LearningRate};
+pub use noise::BatchNoise;
 pub use observer::{End, Event, Observer, Report, Training, Validation};
 pub use optimizer::OptimizerConfig;
 pub use progress::Progress;
 pub use run_folder::RunFolder;
-pub use step::{BatchNoise, denoising_draws, denoising_elbo, show_holes};
+pub use step::{CorruptedBatch, denoising_elbo};
 pub use tensor_board::TensorBoard;
 pub use terms::MeanElbo;
 pub use text_log::TextLog;

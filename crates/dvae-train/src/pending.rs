@@ -5,9 +5,10 @@ use burn::tensor::{Device, Tensor};
 use dvae_kernels::weight_norm;
 
 use crate::TrainError;
+use crate::module_path::ModulePath;
 use crate::terms::{PendingTerms, TermSums};
 
-/// One step of the optimizer, its figures still on the device.
+/// One step of the optimizer, its metrics still on the device.
 pub(crate) struct PendingStep {
     /// Its number, from the beginning of the training.
     pub(crate) step: usize,
@@ -27,7 +28,7 @@ pub(crate) struct Read {
     pub(crate) gradient_norm: f64,
 }
 
-/// Reads the figures of all pending steps; an error names the first that is not finite: a term, a
+/// Reads the metrics of all pending steps; an error names the first that is not finite: a term, a
 /// gradient, or a weight of `model`, which they led to.
 ///
 /// The only place where training waits for the device.
@@ -81,30 +82,30 @@ pub(crate) fn read<M: Module>(
 
 /// The first weight that is not finite, by its name in the model.
 fn non_finite_weight<M: Module>(model: &M) -> Option<(String, f64)> {
-    let mut search = Search { path: vec![], found: None };
+    let mut search = Search { path: ModulePath::default(), found: None };
     model.visit(&mut search);
     search.found
 }
 
 struct Search {
-    path: Vec<String>,
+    path: ModulePath,
     found: Option<(String, f64)>,
 }
 
 impl ModuleVisitor for Search {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
     fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
+        self.path.exit();
     }
 
     fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
         if self.found.is_none() {
             let data = parameter.val().into_data();
             let value = data.iter::<f64>().find(|value| !value.is_finite());
-            self.found = value.map(|value| (format!("weight {}", self.path.join(".")), value));
+            self.found = value.map(|value| (format!("weight {}", self.path.name()), value));
         }
     }
 }
@@ -112,7 +113,7 @@ impl ModuleVisitor for Search {
 #[cfg(test)]
 mod tests {
     use burn::module::ModuleMapper;
-    use dvae_models::MlpVaeConfig;
+    use dvae_models::AutoencoderConfig;
     use dvae_random::Key;
 
     use super::*;
@@ -132,7 +133,7 @@ mod tests {
     #[test]
     fn a_weight_that_is_not_finite_is_named() {
         let device = Device::flex();
-        let config = MlpVaeConfig { hidden: vec![2], ..MlpVaeConfig::new(&[3], 2) };
+        let config = AutoencoderConfig::mlp(&[3], 2);
         let model = config.init(Key::new(1), &device).unwrap();
         let step = |norm: f32| {
             let gradient_norm = Tensor::from_floats([norm], &device);
@@ -144,7 +145,7 @@ mod tests {
         assert!(error.starts_with(expected), "{error}");
         let ruined = model.map(&mut Ruin);
         let error = read(&mut step(1.0), &ruined, 5, &device).unwrap_err().to_string();
-        let expected = "the weight encoder.0.bias became NaN at epoch 2, step 3";
+        let expected = "the weight network.encoder.0.bias became NaN at epoch 2, step 3";
         assert!(error.starts_with(expected), "{error}");
     }
 }

@@ -23,7 +23,8 @@ pub(crate) struct TermSums {
     log_likelihood: f64,
     kl: f64,
     objective: f64,
-    kl_per_latent: Vec<f64>,
+    /// Level by level; nothing of a level without a closed form.
+    kl_per_latent: Vec<Vec<f64>>,
 }
 
 /// [`TermSums`] in a file: bits compare exactly, where parsed floats may not.
@@ -31,7 +32,7 @@ pub(crate) struct TermSums {
 struct Bits {
     rows: usize,
     sums: [u64; 3],
-    kl_per_latent: Vec<u64>,
+    kl_per_latent: Vec<Vec<u64>>,
 }
 
 impl From<TermSums> for Bits {
@@ -39,7 +40,7 @@ impl From<TermSums> for Bits {
         Self {
             rows: sums.rows,
             sums: [sums.log_likelihood, sums.kl, sums.objective].map(f64::to_bits),
-            kl_per_latent: sums.kl_per_latent.into_iter().map(f64::to_bits).collect(),
+            kl_per_latent: each(sums.kl_per_latent, f64::to_bits),
         }
     }
 }
@@ -47,9 +48,13 @@ impl From<TermSums> for Bits {
 impl From<Bits> for TermSums {
     fn from(bits: Bits) -> Self {
         let [log_likelihood, kl, objective] = bits.sums.map(f64::from_bits);
-        let kl_per_latent = bits.kl_per_latent.into_iter().map(f64::from_bits).collect();
+        let kl_per_latent = each(bits.kl_per_latent, f64::from_bits);
         Self { rows: bits.rows, log_likelihood, kl, objective, kl_per_latent }
     }
+}
+
+fn each<A, B>(levels: Vec<Vec<A>>, change: fn(A) -> B) -> Vec<Vec<B>> {
+    levels.into_iter().map(|level| level.into_iter().map(change).collect()).collect()
 }
 
 impl TermSums {
@@ -58,9 +63,10 @@ impl TermSums {
         self.log_likelihood += other.log_likelihood;
         self.kl += other.kl;
         self.objective += other.objective;
-        self.kl_per_latent.resize(other.kl_per_latent.len(), 0.0);
-        for (sum, kl) in self.kl_per_latent.iter_mut().zip(&other.kl_per_latent) {
-            *sum += kl;
+        self.kl_per_latent.resize(other.kl_per_latent.len(), vec![]);
+        for (sums, level) in self.kl_per_latent.iter_mut().zip(&other.kl_per_latent) {
+            sums.resize(level.len(), 0.0);
+            sums.iter_mut().zip(level).for_each(|(sum, kl)| *sum += kl);
         }
     }
 
@@ -75,9 +81,10 @@ impl TermSums {
         self.objective / self.rows as f64
     }
 
-    /// The mean KL of each latent; nothing without a closed form.
-    pub(crate) fn kl_per_latent(&self) -> Vec<f64> {
-        self.kl_per_latent.iter().map(|kl| kl / self.rows as f64).collect()
+    /// The mean KL of each latent, level by level; nothing of a level without a closed form.
+    pub(crate) fn kl_per_latent(&self) -> Vec<Vec<f64>> {
+        let mean = |level: &Vec<f64>| level.iter().map(|kl| kl / self.rows as f64).collect();
+        self.kl_per_latent.iter().map(mean).collect()
     }
 
     /// The first term that is not finite, by name, with its value.
@@ -95,7 +102,8 @@ pub(crate) struct PendingTerms {
     log_likelihood: Tensor<1>,
     kl: Tensor<1>,
     objective: Tensor<1>,
-    kl_per_latent: Option<Tensor<2>>,
+    /// Of each level, top first.
+    kl_per_latent: Vec<Option<Tensor<2>>>,
 }
 
 impl PendingTerms {
@@ -103,42 +111,50 @@ impl PendingTerms {
     pub(crate) fn new(sampled: &[BoundTerms], objective: Tensor<1>) -> Self {
         let sum = |term: fn(&Elbo) -> Tensor<1>| mean_over_draws(sampled, term).inner().sum();
         let rows = sampled[0].draws[0].log_likelihood().dims()[0];
-        // Of all draws from one encoding the closed form is the same.
-        let each = sampled.iter().map(|sampled| sampled.draws[0].kl_per_latent());
-        let each = each.collect::<Option<Vec<_>>>().and_then(|each| {
-            let encodings = each.len() as f64;
-            let sum = each.into_iter().map(|kl| kl.inner().sum_dim(0)).reduce(|a, b| a + b)?;
-            Some(sum / encodings)
-        });
+        let levels = sampled[0].draws[0].inference().kl.len();
+        let kl_per_latent = (0..levels).map(|level| kl_of_level(sampled, level)).collect();
         Self {
             rows,
             log_likelihood: sum(Elbo::log_likelihood),
             kl: sum(Elbo::kl),
             objective: objective.inner() * rows as f64,
-            kl_per_latent: each,
+            kl_per_latent,
         }
     }
 
     /// Reads all of them in one transaction: the only place where training waits for the device.
     pub(crate) fn read(pending: &mut Vec<Self>) -> Vec<TermSums> {
-        let shapes: Vec<(usize, bool)> =
-            pending.iter().map(|terms| (terms.rows, terms.kl_per_latent.is_some())).collect();
+        let shapes: Vec<(usize, Vec<bool>)> = pending
+            .iter()
+            .map(|terms| (terms.rows, terms.kl_per_latent.iter().map(Option::is_some).collect()))
+            .collect();
         let transaction = pending.drain(..).fold(Transaction::default(), |all, terms| {
             let all =
                 all.register(terms.log_likelihood).register(terms.kl).register(terms.objective);
-            match terms.kl_per_latent {
-                Some(each) => all.register(each),
-                None => all,
-            }
+            terms.kl_per_latent.into_iter().flatten().fold(all, Transaction::register)
         });
         let mut read =
             transaction.execute().into_iter().map(|data| data.iter::<f64>().collect::<Vec<f64>>());
         let mut next = || read.next().unwrap_or_default();
-        let mut terms = |(rows, per_latent)| {
+        let mut terms = |(rows, levels): (usize, Vec<bool>)| {
             let [log_likelihood, kl, objective] = [next(), next(), next()].map(|term| term[0]);
-            let kl_per_latent = if per_latent { next() } else { vec![] };
+            let each = levels.into_iter().map(|has_one| if has_one { next() } else { vec![] });
+            let kl_per_latent = each.collect();
             TermSums { rows, log_likelihood, kl, objective, kl_per_latent }
         };
         shapes.into_iter().map(&mut terms).collect()
     }
+}
+
+/// The KL of each latent of a level, summed over rows: a mean over all draws of the levels above it. Nothing without
+/// a closed form.
+fn kl_of_level(sampled: &[BoundTerms], level: usize) -> Option<Tensor<2>> {
+    // Of the top it is the same for all draws from one encoding.
+    let draws = |terms: &BoundTerms| if level == 0 { 1 } else { terms.draws.len() };
+    let all = sampled.iter().flat_map(|terms| &terms.draws[..draws(terms)]);
+    let all = all.map(|elbo| elbo.inference().kl[level].per_latent());
+    let all = all.collect::<Option<Vec<_>>>()?;
+    let count = all.len() as f64;
+    let sum = all.into_iter().map(|kl| kl.inner().sum_dim(0)).reduce(|a, b| a + b)?;
+    Some(sum / count)
 }

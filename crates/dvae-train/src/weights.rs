@@ -11,6 +11,7 @@ use burn_store::{ModuleStore, PytorchStore};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::TrainError;
+use crate::module_path::ModulePath;
 use crate::run_folder::write_atomically;
 
 /// The one key of the metadata: several would come in any order, and the same weights be other bytes.
@@ -93,7 +94,7 @@ fn fill<M: Module>(
     stored: BTreeMap<String, TensorData>,
     from_pytorch: bool,
 ) -> Result<M, TrainError> {
-    let mut fill = Fill { stored, from_pytorch, path: vec![], containers: vec![], wrong: vec![] };
+    let mut fill = Fill { stored, from_pytorch, path: ModulePath::default(), wrong: vec![] };
     let model = model.map(&mut fill);
     fill.wrong.extend(fill.stored.keys().map(|name| format!("the model has no {name}")));
     if fill.wrong.is_empty() {
@@ -109,47 +110,45 @@ fn fill<M: Module>(
 /// Collects (name, shape, little-endian bytes).
 #[derive(Default)]
 struct Weights {
-    path: Vec<String>,
+    path: ModulePath,
     found: Vec<(String, Vec<usize>, Vec<u8>)>,
 }
 
 impl ModuleVisitor for Weights {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
     fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
+        self.path.exit();
     }
 
     fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
         let data = parameter.val().into_data();
         let bytes = data.iter::<f32>().flat_map(f32::to_le_bytes).collect();
-        self.found.push((self.path.join("."), data.shape().to_vec(), bytes));
+        self.found.push((self.path.name(), data.shape().to_vec(), bytes));
     }
 }
 
 struct Fill {
     stored: BTreeMap<String, TensorData>,
     from_pytorch: bool,
-    path: Vec<String>,
-    containers: Vec<String>,
+    path: ModulePath,
     wrong: Vec<String>,
 }
 
 impl Fill {
     /// The name under which the parameter is stored, and whether it is a matrix that is stored turned.
     fn place(&self) -> (String, bool) {
-        let name = self.path.join(".");
+        let name = self.path.name();
         if !self.from_pytorch {
             return (name, false);
         }
-        let container = self.containers.iter().rev().find(|kind| kind.starts_with("Struct:"));
         let (layer, own) = name.rsplit_once('.').unwrap_or(("", &name));
-        match (container.map(String::as_str), own) {
-            (Some("Struct:Dense"), "weight") => (name, true),
-            (Some("Struct:Norm"), "scale") => (format!("{layer}.weight"), false),
-            (Some("Struct:Norm"), "shift") => (format!("{layer}.bias"), false),
+        match (self.path.layer(), own) {
+            (Some("Linear"), "weight") => (name, true),
+            (Some("GroupNorm"), "scale") => (format!("{layer}.weight"), false),
+            (Some("GroupNorm"), "shift") => (format!("{layer}.bias"), false),
             _ => (name, false),
         }
     }
@@ -157,13 +156,11 @@ impl Fill {
 
 impl ModuleMapper for Fill {
     fn enter_module(&mut self, name: &str, container: &str) {
-        self.path.push(name.to_owned());
-        self.containers.push(container.to_owned());
+        self.path.enter(name, container);
     }
 
     fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-        self.containers.pop();
+        self.path.exit();
     }
 
     fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {

@@ -16,9 +16,9 @@ use crate::terms::PendingTerms;
 use crate::{BatchNoise, TrainError, average};
 
 /// A batch with its noise.
-pub(super) struct Prepared<const D: usize> {
+pub(super) struct TrainingBatch<const D: usize> {
     ids: Vec<u64>,
-    damaged: CorruptedBatch<D>,
+    rows: CorruptedBatch<D>,
     latent: RowStreams,
 }
 
@@ -28,7 +28,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         &self,
         run: &Run,
         epoch: usize,
-    ) -> Result<impl Iterator<Item = Prepared<D>> + Send + use<D, V>, TrainError> {
+    ) -> Result<impl Iterator<Item = TrainingBatch<D>> + Send + use<D, V>, TrainError> {
         let (root, progress) = (self.root(), self.progress(epoch));
         let order = root.purpose(Purpose::Shuffle).epoch(epoch as u64);
         let rows = run.train.at_epoch(epoch as u64);
@@ -38,12 +38,11 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         let corruption = Arc::clone(&self.corruption);
         let corruptions = self.config.objective.corruptions();
         Ok(batches.skip(behind).map(move |batch| {
-            let mut streams = BatchNoise::training(root, epoch, &batch.ids).at_progress(progress);
-            let draws = &mut streams.corruption;
-            let damaged =
+            let mut noise = BatchNoise::training(root, epoch, &batch.ids).at_progress(progress);
+            let draws = &mut noise.corruption;
+            let rows =
                 CorruptedBatch::new(batch.clean, batch.observed, &*corruption, corruptions, draws);
-            let damaged = damaged.showing_holes(&*corruption);
-            Prepared { ids: batch.ids, damaged, latent: streams.latent }
+            TrainingBatch { ids: batch.ids, rows, latent: noise.latent }
         }))
     }
 
@@ -51,7 +50,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
     /// through by value, so that weights change in place.
     pub(super) fn step(
         mut self,
-        batches: &mut impl Iterator<Item = Prepared<D>>,
+        batches: &mut impl Iterator<Item = TrainingBatch<D>>,
         run: &Run,
         pending: &mut Vec<PendingStep>,
     ) -> Self {
@@ -63,19 +62,19 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         let progress = plan.share_done(step);
         let objective = &self.config.objective;
         let mut sum = GradientsAccumulator::new();
-        let (mut rows, mut terms) = (vec![], vec![]);
-        for Prepared { ids, damaged, mut latent } in batches.take(wanted) {
-            let sampled = damaged.score(&self.model, objective, &mut latent);
+        let (mut seen, mut terms) = (vec![], vec![]);
+        for TrainingBatch { ids, rows, mut latent } in batches.take(wanted) {
+            let drawn = rows.score(&self.model, objective, &mut latent);
             let noise = &mut latent;
             let context = &mut LossContext { progress, rows: plan.rows, noise };
-            let loss = objective.loss(&sampled, context);
-            terms.push(PendingTerms::new(&sampled, loss.clone()));
+            let loss = objective.loss(&drawn, context);
+            terms.push(PendingTerms::new(&drawn, loss.clone()));
             let share = ids.len() as f64 / in_step as f64;
             let loss = if wanted == 1 { loss } else { loss * share };
             sum.accumulate(&self.model, GradientsParams::from_grads(loss.backward(), &self.model));
-            rows.extend(ids);
+            seen.extend(ids);
         }
-        if rows.len() < in_step {
+        if seen.len() < in_step {
             return self;
         }
         let gradients = sum.grads();
@@ -89,7 +88,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
             self.average = Some(average::update(average, &self.model.valid(), decay, step));
         }
         self.state.steps += 1;
-        pending.push(PendingStep { step, rows, terms, gradient_norm });
+        pending.push(PendingStep { step, rows: seen, terms, gradient_norm });
         self
     }
 }
