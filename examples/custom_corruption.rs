@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let key = Key::new(1);
     let (train, held_out) = sets.train.split(200, key.purpose(Purpose::Split))?;
     let model =
-        ConvVaeConfig::new(train.event(), 16).init(key.purpose(Purpose::Weights), &device)?;
+        AutoencoderConfig::conv(train.event(), 16).init(key.purpose(Purpose::Weights), &device)?;
 
     // Every row at a rate of its own in training, a third of the lines when it is measured.
     let lost = LostLines(SCALE.resolve(Level::Uniform([0.0, 0.5]))?);
@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config = TrainConfig { epochs: 5, ..TrainConfig::default() };
     let trainer = Trainer::new(model, lost, config, &device)?.observe(Progress::new("lost lines"));
     let model = trainer.fit(&train, &held_out)?.model;
-    let figures = denoising(&model, &sets.test, &*measured, key, 64, &device)?;
-    println!("PSNR: {:.1} dB damaged, {:.1} dB denoised", figures.psnr_input, figures.psnr_output);
+    let metrics = denoising(&model, &sets.test, &*measured, key, 64, &device)?;
+    println!("PSNR: {:.1} dB damaged, {:.1} dB denoised", metrics.psnr_input, metrics.psnr_output);
     Ok(())
 }

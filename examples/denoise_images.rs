@@ -56,11 +56,11 @@ fn run(args: &Args) -> Result<(), Error> {
     let key = Key::new(args.options.seed).purpose(Purpose::Weights);
     match args.model {
         Model::Mlp => {
-            let config = MlpVaeConfig::new(image, latent);
+            let config = AutoencoderConfig::mlp(image, latent);
             compare(args, &sets, &device, &config, || config.init(key, &device))
         }
         Model::Conv => {
-            let config = ConvVaeConfig::new(image, latent);
+            let config = AutoencoderConfig::conv(image, latent);
             compare(args, &sets, &device, &config, || config.init(key, &device))
         }
     }
@@ -104,9 +104,9 @@ fn compare<V: Vae<4>>(
         batch_size: train.batch_size,
         device,
     };
-    let figures = comparison.measure()?;
-    println!("\n{figures}");
-    folder.write("results.json", &serde_json::to_vec_pretty(&figures)?)?;
+    let metrics = comparison.measure()?;
+    println!("\n{metrics}");
+    folder.write("results.json", &serde_json::to_vec_pretty(&metrics)?)?;
     folder.write("denoised.png", &comparison.picture(12)?.png())?;
     folder.write("samples.png", &samples(&denoising, 6, 12, comparison.key).png())?;
     println!("Pictures, metrics and checkpoints are in {}", folder.path().display());

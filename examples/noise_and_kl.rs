@@ -36,7 +36,7 @@ struct Cell {
     beta: f64,
     active_units: usize,
     #[serde(flatten)]
-    figures: Denoising,
+    metrics: Denoising,
 }
 
 fn main() -> ExitCode {
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<(), Error> {
     let (device, sets) = (args.options.device()?, args.options.sets()?);
-    let config = ConvVaeConfig::new(sets.train.event(), args.options.latent);
+    let config = AutoencoderConfig::conv(sets.train.event(), args.options.latent);
     let key = Key::new(args.options.seed);
     let split = args.options.split(&sets.train)?;
     let test = Gaussian::new(args.test_sigma)?;
@@ -66,17 +66,17 @@ fn run(args: &Args) -> Result<(), Error> {
         let subfolder = folder.subfolder(&format!("sigma-{sigma}-beta-{beta}"))?;
         let model = fit(trainer, &name, &split, &subfolder)?;
         let rows = args.options.batch_size;
-        let figures = denoising(&model, &sets.test, &test, key, rows, &device)?;
-        let activity = latent_activity(&model, &sets.test, &test, key, rows, &device)?;
-        cells.push(Cell { sigma, beta, active_units: active_units(&activity), figures });
+        let metrics = denoising::<4, _>(&model, &sets.test, &test, key, rows, &device)?;
+        let activity = latent_activity::<4, _>(&model, &sets.test, &test, key, rows, &device)?;
+        cells.push(Cell { sigma, beta, active_units: active_units(&activity.concat()), metrics });
     }
 
     folder.write("results.json", &serde_json::to_vec_pretty(&cells)?)?;
     type Map<'a> = (&'a str, &'a str, fn(&Cell) -> f64);
     let maps: [Map; 4] = [
-        ("psnr", "PSNR of denoised images, dB", |cell| cell.figures.psnr_output),
-        ("bound", "bound (ELBO) from noisy input, nats", |cell| cell.figures.corrupted.elbo),
-        ("kl", "KL, nats", |cell| cell.figures.corrupted.kl),
+        ("psnr", "PSNR of denoised images, dB", |cell| cell.metrics.psnr_output),
+        ("bound", "bound (ELBO) from noisy input, nats", |cell| cell.metrics.corrupted.elbo),
+        ("kl", "KL, nats", |cell| cell.metrics.corrupted.kl),
         ("active_units", "active units", |cell| cell.active_units as f64),
     ];
     println!();

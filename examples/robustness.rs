@@ -33,7 +33,7 @@ fn run(args: &Args) -> Result<(), Error> {
     process.check(sets.train.event())?;
     let scale = process.strength().scale;
     let levels = [&[scale.null], &scale.severities[..]].concat();
-    let config = ConvVaeConfig::new(sets.train.event(), args.options.latent);
+    let config = AutoencoderConfig::conv(sets.train.event(), args.options.latent);
     let key = Key::new(args.options.seed);
     let model = || config.init(key.purpose(Purpose::Weights), &device);
     let split = args.options.split(&sets.train)?;
@@ -52,10 +52,10 @@ fn run(args: &Args) -> Result<(), Error> {
         let trainer = Trainer::new(model()?, corruption, train.clone(), &device)?;
         let name = format!("{} {level}", scale.name);
         let trained = fit(trainer, &name, &split, &folder.subfolder(&format!("level-{level}"))?)?;
-        let figures = processes.iter().map(|process| {
+        let metrics = processes.iter().map(|process| {
             denoising(&trained, &sets.test, &**process, key, train.batch_size, &device)
         });
-        models.push(Tested { trained_at: level, figures: figures.collect::<Result<_, _>>()? });
+        models.push(Tested { trained_at: level, metrics: metrics.collect::<Result<_, _>>()? });
     }
 
     let corruption = format!("{} {}", args.corruption.name(), scale.name);

@@ -26,14 +26,14 @@ pub fn images(rows: usize, device: &Device) -> (Tensor<4>, Vec<u64>) {
 }
 
 /// 784-400-20, fully connected.
-pub fn mlp(device: &Device) -> dvae::models::MlpVae {
-    let model = MlpVaeConfig::new(&[1, 28, 28], 20).init(Key::new(1), device);
+pub fn mlp(device: &Device) -> dvae::models::Autoencoder<AnyNetwork> {
+    let model = AutoencoderConfig::mlp(&[1, 28, 28], 20).init(Key::new(1), device);
     model.expect("a right configuration")
 }
 
 /// 1-32-64 channels, 32 latents.
-pub fn conv(device: &Device) -> dvae::models::ConvVae {
-    let model = ConvVaeConfig::new(&[1, 28, 28], 32).init(Key::new(1), device);
+pub fn conv(device: &Device) -> dvae::models::Autoencoder<AnyNetwork> {
+    let model = AutoencoderConfig::conv(&[1, 28, 28], 32).init(Key::new(1), device);
     model.expect("a right configuration")
 }
 

@@ -7,8 +7,8 @@ use burn::tensor::{Device, Tensor};
 use dvae_random::RowStreams;
 
 use crate::{
-    DiagonalNormal, FlowPosterior, FlowPrior, FullNormal, Inference, Kl, Latent, LatentShape, Latents,
-    MixtureNormal, StandardNormal,
+    DiagonalNormal, FlowPosterior, FlowPrior, FullNormal, Inference, Kl, Latent, LatentShape,
+    Latents, MixtureNormal, StandardNormal,
 };
 
 /// What an encoder makes of its input: `q(z | x̃)`, and the `p(z)` that it is held against.

@@ -1,8 +1,8 @@
-//! A table of figures as colored cells.
+//! A table of metrics as colored cells.
 
 use crate::canvas::{Canvas, Color, GAP, GLYPH, INK, PAPER};
 
-/// Figures in rows and columns, drawn as one picture: the higher, the brighter.
+/// Metrics in rows and columns, drawn as one picture: the higher, the brighter.
 ///
 /// ```
 /// let map = dvae_eval::Heatmap::new("PSNR, dB")
@@ -45,7 +45,7 @@ impl Heatmap {
         self
     }
 
-    /// The picture as the bytes of a PNG file. Figures that are not finite are gray.
+    /// The picture as the bytes of a PNG file. Metrics that are not finite are gray.
     pub fn png(&self) -> Vec<u8> {
         self.draw().png()
     }
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_map_of_nothing_or_of_equal_figures_is_a_picture_too() {
+    fn a_map_of_nothing_or_of_equal_metrics_is_a_picture_too() {
         assert!(Heatmap::new("").png().starts_with(b"\x89PNG"));
         assert!(Heatmap::new("a").row("long name", [1.0]).png().starts_with(b"\x89PNG"));
     }

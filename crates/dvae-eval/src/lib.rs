@@ -8,10 +8,10 @@
 //! | [`samples`]    | a picture of the prior                                                        |
 //! | [`psnr`]       | peak signal-to-noise ratio of each row, in decibels                           |
 //! | [`Robustness`] | one model per training level, each at every test level: a table and pictures  |
-//! | [`Heatmap`]    | figures in rows and columns, as one PNG picture                               |
+//! | [`Heatmap`]    | metrics in rows and columns, as one PNG picture                               |
 //! | [`Grid`]       | rows of images with a label each, as one PNG picture                          |
 //!
-//! Clean and corrupted figures are always apart, and the noise they are measured with is keyed: two
+//! Clean and corrupted metrics are always apart, and the noise they are measured with is keyed: two
 //! models measured with one key meet the same damage.
 //!
 //! # What this gives up
@@ -29,7 +29,7 @@ mod psnr;
 mod robustness;
 
 pub use active_units::{active_units, latent_activity};
-pub use comparison::{Comparison, Entry, Figures, samples};
+pub use comparison::{Comparison, ComparisonTable, Entry, samples};
 pub use denoising::{Denoising, denoising};
 pub use grid::Grid;
 pub use heatmap::Heatmap;

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{Denoising, Heatmap};
 
-/// Figures of one model per training level, each measured at every test level; as text, two tables.
+/// Metrics of one model per training level, each measured at every test level; as text, two tables.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Robustness {
     /// The process, and what its level is called.
@@ -17,31 +17,31 @@ pub struct Robustness {
     pub models: Vec<Tested>,
 }
 
-/// Figures of one model.
+/// Metrics of one model.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Tested {
     /// The level that the model was trained at.
     pub trained_at: f64,
     /// What was measured at each test level.
-    pub figures: Vec<Denoising>,
+    pub metrics: Vec<Denoising>,
 }
 
 impl Robustness {
     /// Peak signal-to-noise ratios of denoised rows, in decibels, as a picture.
     pub fn psnr(&self) -> Heatmap {
-        self.heatmap("PSNR of denoised images, dB", |figures| figures.psnr_output)
+        self.heatmap("PSNR of denoised images, dB", |metrics| metrics.psnr_output)
     }
 
     /// Bounds on clean rows from corrupted input, in nats, as a picture.
     pub fn bound(&self) -> Heatmap {
-        self.heatmap("bound (ELBO) from corrupted input, nats", |figures| figures.corrupted.elbo)
+        self.heatmap("bound (ELBO) from corrupted input, nats", |metrics| metrics.corrupted.elbo)
     }
 
     fn heatmap(&self, title: &str, value: impl Fn(&Denoising) -> f64) -> Heatmap {
         let names = self.levels.iter().map(f64::to_string);
         let map = Heatmap::new(title).columns(format!("{}, tested at", self.corruption), names);
         self.models.iter().fold(map, |map, model| {
-            let values: Vec<f64> = model.figures.iter().map(&value).collect();
+            let values: Vec<f64> = model.metrics.iter().map(&value).collect();
             map.row(format!("trained at {}", model.trained_at), values)
         })
     }
@@ -58,7 +58,7 @@ impl Robustness {
         writeln!(f)?;
         for model in &self.models {
             write!(f, "{:18}", format!("trained at {}", model.trained_at))?;
-            model.figures.iter().try_for_each(|figures| write!(f, "{:>9.1}", value(figures)))?;
+            model.metrics.iter().try_for_each(|metrics| write!(f, "{:>9.1}", value(metrics)))?;
             writeln!(f)?;
         }
         Ok(())
@@ -67,10 +67,10 @@ impl Robustness {
 
 impl fmt::Display for Robustness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.table(f, "PSNR of denoised images, dB", |figures| figures.psnr_output)?;
+        self.table(f, "PSNR of denoised images, dB", |metrics| metrics.psnr_output)?;
         writeln!(f)?;
         let title = "bound (ELBO) from corrupted input, nats";
-        self.table(f, title, |figures| figures.corrupted.elbo)
+        self.table(f, title, |metrics| metrics.corrupted.elbo)
     }
 }
 
@@ -82,9 +82,15 @@ mod tests {
     #[test]
     fn the_tables_have_a_row_for_each_training_level() {
         let elbo = MeanElbo { log_likelihood: -90.0, kl: 10.0, elbo: -100.0 };
-        let figures =
-            Denoising { psnr_input: 9.0, psnr_output: 17.25, clean: elbo, corrupted: elbo };
-        let tested = |trained_at| Tested { trained_at, figures: vec![figures; 3] };
+        let metrics = Denoising {
+            psnr_input: 9.0,
+            psnr_output: 17.25,
+            left_clean: 0.0,
+            unobserved: 0,
+            clean: elbo,
+            corrupted: elbo,
+        };
+        let tested = |trained_at| Tested { trained_at, metrics: vec![metrics; 3] };
         let robustness = Robustness {
             corruption: "gaussian sigma".into(),
             levels: vec![0.0, 0.25, 0.5],

@@ -307,10 +307,7 @@ impl Objective {
 }
 
 /// An error if the density of a level's posterior is known at its own draws alone.
-pub(crate) fn known_density(
-    objective: &'static str,
-    levels: &[Encoding],
-) -> Result<(), LossError> {
+pub(crate) fn known_density(objective: &'static str, levels: &[Encoding]) -> Result<(), LossError> {
     match levels.iter().find(|level| !level.posterior.has_density()) {
         None => Ok(()),
         Some(level) => Err(LossError::Model {

@@ -25,10 +25,10 @@ fn encoding() -> Encoding {
 fn sampled(log_likelihoods: &[[f32; 2]]) -> Vec<BoundTerms> {
     let draws = log_likelihoods.iter().map(|log_likelihood| {
         let inference = Inference {
-            latent: tensor([[0.0, 0.0], [1.0, 1.0]]),
+            latents: tensor::<2>([[0.0, 0.0], [1.0, 1.0]]).into(),
             log_posterior: tensor([1.0, 2.0]),
             log_prior: tensor([0.0, 0.0]),
-            kl: Kl::ClosedForm(tensor([[0.25, 1.0], [0.75, 2.0]])),
+            kl: vec![Kl::ClosedForm(tensor([[0.25, 1.0], [0.75, 2.0]]))],
         };
         Elbo::from_rows(tensor(*log_likelihood), inference)
     });
@@ -205,11 +205,11 @@ fn a_model_that_an_objective_is_not_for_is_refused() {
     let diagonal = || DiagonalNormal::new(two(), two());
     let planar = Planar::new(two(), two(), tensor([[0.0]]));
     let flow = FlowPosterior::new(diagonal(), std::sync::Arc::new(Chain(vec![planar])));
-    let flow = Encoding { posterior: Posterior::Flow(flow), prior: Prior::Standard };
+    let flow = Encoding::new(Posterior::Flow(flow), Prior::Standard);
     let full = Posterior::Full(FullNormal::new(two(), two(), Some(tensor([[0.1]]))));
-    let full = Encoding { posterior: full, prior: Prior::Standard };
+    let full = Encoding::new(full, Prior::Standard);
     let mixture = Prior::Mixture(MixtureNormal::uniform(two(), two()));
-    let mixed = Encoding { posterior: Posterior::Diagonal(diagonal()), prior: mixture };
+    let mixed = Encoding::new(Posterior::Diagonal(diagonal()), mixture);
     let refused = |objective: &Objective, encoding: &Encoding, needle: &str| {
         objective.check().unwrap();
         let error = objective.check_encoding(encoding).unwrap_err().to_string();

@@ -12,8 +12,8 @@ use crate::autoencoder::LevelHeads;
 use crate::error::sizes;
 use crate::networks::{Bundled, InputOutput, saturating_product};
 use crate::{
-    AnyNetwork, Autoencoder, ConvNetConfig, Distributions, Initializer, Level, MlpConfig, ModelError,
-    NetworkConfig, PosteriorConfig, PriorConfig, ResNetConfig,
+    AnyNetwork, Autoencoder, ConvNetConfig, Distributions, Initializer, Level, MlpConfig,
+    ModelError, NetworkConfig, PosteriorConfig, PriorConfig, ResNetConfig,
 };
 
 /// Configuration of an [`Autoencoder`] with one of the bundled networks.

@@ -28,6 +28,13 @@ impl Default for ConvNetConfig {
     }
 }
 
+impl ConvNetConfig {
+    /// Convolutions of these channels, ReLU.
+    pub fn new(channels: &[usize]) -> Self {
+        Self { channels: channels.into(), ..Self::default() }
+    }
+}
+
 /// Convolutions of stride 2 over images `[batch, channels, height, width]`.
 ///
 /// `x̃ → convolutions → features`, `z → linear → transposed convolutions → outputs`. A side of odd

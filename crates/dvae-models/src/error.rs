@@ -30,7 +30,9 @@ pub enum ModelError {
     )]
     Vamp,
     /// A family of posteriors or priors that is not for a level of latents that is a map.
-    #[error("a level of latents that is a map has a diagonal normal posterior and a standard normal prior")]
+    #[error(
+        "a level of latents that is a map has a diagonal normal posterior and a standard normal prior"
+    )]
     Map,
     /// A coupling flow over one latent.
     #[error("a `real-nvp` prior couples latents with each other: `latent` must be at least 2")]

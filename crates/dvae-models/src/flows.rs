@@ -8,8 +8,8 @@ use burn::tensor::activation::{log_sigmoid, sigmoid};
 use dvae_distributions::{Bijection, Flow, FlowOutput};
 
 use crate::layers::Linear;
-use crate::{Activation, Initializer};
 use crate::made::Made;
+use crate::{Activation, Initializer};
 
 /// The steps of an inverse autoregressive flow, and what gives each its context.
 #[derive(Module, Debug)]
@@ -81,7 +81,12 @@ struct Coupling {
 
 impl RealNvp {
     /// For at least two latents.
-    pub(crate) fn new(latent: usize, couplings: usize, hidden: usize, init: &mut Initializer) -> Self {
+    pub(crate) fn new(
+        latent: usize,
+        couplings: usize,
+        hidden: usize,
+        init: &mut Initializer,
+    ) -> Self {
         let stay = latent / 2;
         let coupling = |_| Coupling {
             hidden: init.linear(stay, hidden, Activation::Relu),
@@ -231,7 +236,8 @@ mod tests {
     #[test]
     fn a_coupling_flow_and_its_inverse_cancel() {
         for latent in [2, 3, 8] {
-            let flow = RealNvp::new(latent, 4, 16, &mut Initializer::new(Key::new(4), &Device::flex()));
+            let flow =
+                RealNvp::new(latent, 4, 16, &mut Initializer::new(Key::new(4), &Device::flex()));
             let z = noise(50, latent, 3);
             let there = flow.forward(z.clone());
             let back = flow.inverse(there.point);

@@ -60,7 +60,12 @@ impl<'a> Initializer<'a> {
     }
 
     /// A convolution that halves sides.
-    pub fn downsampling_conv(&mut self, inputs: usize, outputs: usize, activation: Activation) -> Conv2d {
+    pub fn downsampling_conv(
+        &mut self,
+        inputs: usize,
+        outputs: usize,
+        activation: Activation,
+    ) -> Conv2d {
         self.strided(inputs, outputs, 2, activation)
     }
 
@@ -183,8 +188,9 @@ mod tests {
         let device = Device::flex();
         let mut first = Initializer::new(Key::new(1), &device);
         let mut again = Initializer::new(Key::new(1), &device);
-        let data =
-            |layers: &mut Initializer| layers.linear(5, 5, Activation::Identity).weight.val().into_data();
+        let data = |layers: &mut Initializer| {
+            layers.linear(5, 5, Activation::Identity).weight.val().into_data()
+        };
         let one = data(&mut first);
         assert_eq!(one, data(&mut again));
         assert_ne!(one, data(&mut again));

@@ -1,8 +1,8 @@
 //! Layers with bias and activation: an [`Initializer`](crate::Initializer) makes them.
 
 use burn::module::{Module, Param};
-use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use burn::tensor::Tensor;
+use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 
 use crate::Activation;
 

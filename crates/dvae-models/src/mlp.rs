@@ -28,6 +28,13 @@ impl Default for MlpConfig {
     }
 }
 
+impl MlpConfig {
+    /// Hidden layers of these widths, ReLU.
+    pub fn new(hidden: &[usize]) -> Self {
+        Self { hidden: hidden.into(), ..Self::default() }
+    }
+}
+
 /// Fully connected layers over rows of any shape, which are flattened.
 ///
 /// `x̃ → hidden… → features`, `z → hidden… (reversed) → outputs`, as in Kingma & Welling (2014),

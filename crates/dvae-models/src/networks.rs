@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 use dvae_distributions::Latent;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use crate::conv_net::{ConvNet, ConvNetConfig};
 use crate::mlp::{Mlp, MlpConfig};
@@ -16,14 +17,20 @@ use crate::{Autoencoder, AutoencoderConfig, Features, Initializer, Level, ModelE
 macro_rules! networks {
     ($($(#[$doc:meta])+ $variant:ident($config:ty, $network:ty),)+) => {
         /// Which network, and what it is made of.
-        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, IntoStaticStr)]
         #[serde(tag = "type", rename_all = "kebab-case")]
+        #[strum(serialize_all = "kebab-case")]
         #[non_exhaustive]
         pub enum NetworkConfig {
             $($(#[$doc])+ $variant($config),)+
         }
 
         impl NetworkConfig {
+            /// Its name, as in a file.
+            pub fn name(&self) -> &'static str {
+                self.into()
+            }
+
             pub(crate) fn build(
                 &self,
                 model: &AutoencoderConfig,

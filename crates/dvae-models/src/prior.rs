@@ -149,9 +149,9 @@ impl PriorHead {
     pub(crate) fn top(&self, infer: impl FnOnce(Tensor<2>) -> DiagonalNormal) -> Prior {
         match self {
             Self::StandardNormal(_) | Self::Conditional(_) => Prior::Standard,
-            Self::Mixture(Components { logits, mean, log_variance }) => Prior::Mixture(
-                MixtureNormal::new(logits.val(), mean.val(), log_variance.val()),
-            ),
+            Self::Mixture(Components { logits, mean, log_variance }) => {
+                Prior::Mixture(MixtureNormal::new(logits.val(), mean.val(), log_variance.val()))
+            }
             Self::Vamp(PseudoInputs { rows }) => {
                 let components = infer(rows.val());
                 let (mean, log_variance) = (components.mean(), components.log_variance());

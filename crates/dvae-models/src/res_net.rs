@@ -35,6 +35,11 @@ impl Default for ResNetConfig {
 }
 
 impl ResNetConfig {
+    /// Stages of these channels, one block each.
+    pub fn new(channels: &[usize]) -> Self {
+        Self { channels: channels.into(), ..Self::default() }
+    }
+
     /// The residual blocks of a stage whose images have `area` pixels.
     fn blocks(&self, channels: usize, area: usize, init: &mut Initializer) -> Vec<Block> {
         let mut half = || Half {

@@ -4,7 +4,7 @@
 
 use burn::tensor::{Device, Tensor};
 use dvae_distributions::{Likelihood, LikelihoodConfig};
-use dvae_models::{Activation, ConvVaeConfig, MlpVaeConfig, ResNetVaeConfig, Vae};
+use dvae_models::{Activation, AutoencoderConfig, ConvNetConfig, MlpConfig, ResNetConfig, Vae};
 use dvae_random::{Key, RowStreams};
 use proptest::prelude::*;
 
@@ -19,14 +19,14 @@ fn exercise<V: Vae<4>>(model: &V, rows: usize, image: [usize; 3], latent: usize)
     let device = Device::flex();
     let input = Tensor::<4>::full([rows, c, h, w], 0.25, &device);
     let inference = model.infer(input.clone(), &mut draws(rows));
-    assert_eq!(inference.latent.dims(), [rows, latent]);
-    assert_eq!(inference.kl.total().dims(), [rows]);
+    assert_eq!(inference.latents.flat().dims(), [rows, latent]);
+    assert_eq!(inference.total_kl().dims(), [rows]);
     assert_eq!(inference.log_posterior.dims(), [rows]);
     assert_eq!(inference.log_prior.dims(), [rows]);
-    let likelihood = model.decode(inference.latent);
+    let likelihood = model.decode(inference.latents);
     assert_eq!(likelihood.log_prob(input.clone()).dims(), [rows, c, h, w]);
     assert_eq!(likelihood.sample(&mut draws(rows)).dims(), [rows, c, h, w]);
-    assert_eq!(model.prior_sample(&mut draws(rows)).dims(), [rows, latent]);
+    assert_eq!(model.sample_prior(&mut draws(rows)).flat().dims(), [rows, latent]);
     let cleaned = model.denoise(input);
     assert_eq!(cleaned.dims(), [rows, c, h, w]);
     assert!(cleaned.is_finite().all().into_scalar::<bool>());
@@ -58,7 +58,7 @@ proptest! {
         latent in 1usize..5, rows in 1usize..4, likelihood in likelihoods(),
     ) {
         let config =
-            ConvVaeConfig { channels, likelihood, ..ConvVaeConfig::new(&[c, h, w], latent) };
+            AutoencoderConfig { likelihood, ..AutoencoderConfig::new(ConvNetConfig::new(&channels), &[c, h, w], latent) };
         let model = config.init(Key::new(1), &Device::flex()).unwrap();
         exercise(&model, rows, [c, h, w], latent);
     }
@@ -70,9 +70,7 @@ proptest! {
         (blocks, groups) in (1usize..3, 1usize..4),
         latent in 1usize..5, rows in 1usize..4, likelihood in likelihoods(),
     ) {
-        let config = ResNetVaeConfig {
-            channels, blocks, groups, likelihood, ..ResNetVaeConfig::new(&[c, h, w], latent)
-        };
+        let config = AutoencoderConfig { likelihood, ..AutoencoderConfig::new(ResNetConfig { blocks, groups, ..ResNetConfig::new(&channels) }, &[c, h, w], latent) };
         let model = config.init(Key::new(1), &Device::flex()).unwrap();
         exercise(&model, rows, [c, h, w], latent);
     }
@@ -85,7 +83,7 @@ proptest! {
     ) {
         let activation = Activation::Softplus;
         let config =
-            MlpVaeConfig { hidden, likelihood, activation, ..MlpVaeConfig::new(&[c, h, w], latent) };
+            AutoencoderConfig { likelihood, ..AutoencoderConfig::new(MlpConfig { hidden, activation }, &[c, h, w], latent) };
         let model = config.init(Key::new(1), &Device::flex()).unwrap();
         exercise(&model, rows, [c, h, w], latent);
     }
@@ -94,33 +92,38 @@ proptest! {
 #[test]
 fn sizes_of_zero_and_bad_likelihoods_are_refused_by_name() {
     let device = Device::flex();
-    let mlp = |config: MlpVaeConfig| config.init(Key::new(1), &device).unwrap_err().to_string();
-    let conv = |config: ConvVaeConfig| config.init(Key::new(1), &device).unwrap_err().to_string();
+    let mlp =
+        |config: AutoencoderConfig| config.init(Key::new(1), &device).unwrap_err().to_string();
+    let conv =
+        |config: AutoencoderConfig| config.init(Key::new(1), &device).unwrap_err().to_string();
     assert_eq!(
-        mlp(MlpVaeConfig::new(&[784], 0)),
+        mlp(AutoencoderConfig::mlp(&[784], 0)),
         "`latent` must be between 1 and 16777216, but is 0"
     );
-    assert_eq!(mlp(MlpVaeConfig::new(&[], 2)), "`event` must be between 1 and 16777216, but is 0");
-    let hidden = MlpVaeConfig { hidden: vec![5, 0], ..MlpVaeConfig::new(&[4], 2) };
+    assert_eq!(
+        mlp(AutoencoderConfig::mlp(&[], 2)),
+        "`event` must be between 1 and 16777216, but is 0"
+    );
+    let hidden = AutoencoderConfig::new(MlpConfig::new(&[5, 0]), &[4], 2);
     assert_eq!(mlp(hidden), "`hidden` must be between 1 and 16777216, but is 0");
     assert_eq!(
-        conv(ConvVaeConfig::new(&[1, 28, 28], 0)),
+        conv(AutoencoderConfig::conv(&[1, 28, 28], 0)),
         "`latent` must be between 1 and 16777216, but is 0"
     );
     assert_eq!(
-        conv(ConvVaeConfig::new(&[1, 0, 28], 2)),
+        conv(AutoencoderConfig::conv(&[1, 0, 28], 2)),
         "`image` must be between 1 and 16777216, but is 0"
     );
     let flat = "`image` must be [channels, height, width], but is [784]";
-    assert_eq!(conv(ConvVaeConfig::new(&[784], 2)), flat);
-    let none = ConvVaeConfig { channels: vec![], ..ConvVaeConfig::new(&[1, 8, 8], 2) };
+    assert_eq!(conv(AutoencoderConfig::conv(&[784], 2)), flat);
+    let none = AutoencoderConfig::new(ConvNetConfig::new(&[]), &[1, 8, 8], 2);
     assert_eq!(conv(none), "`channels` must be between 1 and 16777216, but is 0");
-    let wide = mlp(MlpVaeConfig::new(&[4], usize::MAX));
+    let wide = mlp(AutoencoderConfig::mlp(&[4], usize::MAX));
     assert_eq!(wide, "`latent` must be between 1 and 16777216, but is 18446744073709551615");
-    let heavy = mlp(MlpVaeConfig { hidden: vec![1 << 24; 2], ..MlpVaeConfig::new(&[4], 2) });
+    let heavy = mlp(AutoencoderConfig::new(MlpConfig::new(&[1 << 24; 2]), &[4], 2));
     assert!(heavy.contains("more than 1073741824 weights in one layer"), "{heavy}");
     let likelihood = LikelihoodConfig::Normal { scale: f64::NAN };
-    let scale = ConvVaeConfig { likelihood, ..ConvVaeConfig::new(&[1, 8, 8], 2) };
+    let scale = AutoencoderConfig { likelihood, ..AutoencoderConfig::conv(&[1, 8, 8], 2) };
     assert!(conv(scale).contains("`scale` must be finite and above 0"));
 }
 
@@ -129,10 +132,10 @@ fn the_bound_example_has_the_published_number_of_weights() {
     use burn::module::Module;
     let device = Device::flex();
     // 784·400 + 400 + 2 (400·20 + 20) + 20·400 + 400 + 400·784 + 784.
-    let mlp = MlpVaeConfig::new(&[784], 20).init(Key::new(1), &device).unwrap();
+    let mlp = AutoencoderConfig::mlp(&[784], 20).init(Key::new(1), &device).unwrap();
     assert_eq!(mlp.num_params(), 652_824);
     // 32·9 + 32, 64·32·9 + 64, 2 (3136·32 + 32), 32·3136 + 3136, 64·32·16 + 32, 32·16 + 1.
-    let conv = ConvVaeConfig::new(&[1, 28, 28], 32).init(Key::new(1), &device).unwrap();
+    let conv = AutoencoderConfig::conv(&[1, 28, 28], 32).init(Key::new(1), &device).unwrap();
     assert_eq!(conv.num_params(), 320 + 18_496 + 200_768 + 103_488 + 32_800 + 513);
 }
 
@@ -146,7 +149,7 @@ fn a_residual_model_sees_its_input_and_its_latent_at_any_size() {
         ([1, 1, 1], vec![8]),
         ([1, 1, 1], vec![1]),
     ] {
-        let config = ResNetVaeConfig { channels, ..ResNetVaeConfig::new(&image, 3) };
+        let config = AutoencoderConfig::new(ResNetConfig::new(&channels), &image, 3);
         let model = config.init(Key::new(1), &device).unwrap();
         let [c, h, w] = image;
         let pixels = Tensor::<4>::zeros([2, c, h, w], &device);
@@ -155,8 +158,8 @@ fn a_residual_model_sees_its_input_and_its_latent_at_any_size() {
         let differ = |x: Tensor<2>| {
             (x.clone().narrow(0, 0, 1) - x.narrow(0, 1, 1)).abs().max().into_scalar::<f32>()
         };
-        assert!(differ(model.embed(noisy)) > 1e-4, "{config:?}");
-        let latent = Tensor::from_data([[1.0, 0.0, 2.0], [0.0, -1.0, 1.0]], &device);
-        assert!(differ(model.decode(latent).mean().reshape([2, c * h * w])) > 1e-4, "{config:?}");
+        assert!(differ(model.embed(noisy).flat()) > 1e-4, "{config:?}");
+        let latent = Tensor::<2>::from_data([[1.0, 0.0, 2.0], [0.0, -1.0, 1.0]], &device);
+        assert!(differ(Vae::<4>::decode(&model, latent).mean().reshape([2, c * h * w])) > 1e-4, "{config:?}");
     }
 }

@@ -40,7 +40,7 @@ impl ModuleMapper for Toward {
 #[cfg(test)]
 mod tests {
     use burn::tensor::Device;
-    use dvae_models::{MlpVaeConfig, Vae};
+    use dvae_models::{AnyNetwork, AutoencoderConfig, MlpConfig, Vae};
     use dvae_random::Key;
 
     use super::*;
@@ -49,13 +49,14 @@ mod tests {
     #[test]
     fn the_average_of_two_models_is_between_them() {
         let device = Device::flex();
-        let config = MlpVaeConfig { hidden: vec![], ..MlpVaeConfig::new(&[3], 2) };
+        let config = AutoencoderConfig::new(MlpConfig::new(&[]), &[3], 2);
         let a = config.init(Key::new(1), &device).unwrap();
         let mut add = Add(1.0);
         let b = a.clone().map(&mut add);
         let average = update(update(a.clone(), &b, 0.5, 100), &b, 0.5, 101);
-        let of = |model: &dvae_models::MlpVae| {
+        let of = |model: &dvae_models::Autoencoder<AnyNetwork>| {
             Vae::<2>::embed(model, Tensor::zeros([1, 3], &device))
+                .flat()
                 .into_data()
                 .iter::<f32>()
                 .sum::<f32>()

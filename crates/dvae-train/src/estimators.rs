@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::kind::Basic;
-use dvae_distributions::{Encoding, Likelihood};
+use dvae_distributions::Encoding;
 use dvae_kernels::log_sum_exp;
 use dvae_losses::importance_shares;
 use dvae_models::Vae;

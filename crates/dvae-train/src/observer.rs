@@ -111,7 +111,7 @@ pub struct Training {
     #[serde(flatten)]
     pub mean: MeanElbo,
     /// Mean `KL(q ‖ p)` of each latent; nothing where it has no closed form.
-    pub kl_per_latent: Vec<f64>,
+    pub kl_per_latent: Vec<Vec<f64>>,
 }
 
 /// The bound on held-out rows, with noise that is the same every time.

@@ -135,10 +135,12 @@ impl<const D: usize, K: Basic> CorruptedBatch<D, K> {
             }
             _ => {}
         }
-        let score = |(target, EncodingDraws { encoding, draws }): (&Target<D, K>, EncodingDraws)| {
-            let draws = draws.into_iter().map(|inference| target.score(model, inference)).collect();
-            BoundTerms { encoding, draws }
-        };
+        let score =
+            |(target, EncodingDraws { encoding, draws }): (&Target<D, K>, EncodingDraws)| {
+                let draws =
+                    draws.into_iter().map(|inference| target.score(model, inference)).collect();
+                BoundTerms { encoding, draws }
+            };
         targets.iter().zip(inferred).map(score).collect()
     }
 }

@@ -7,11 +7,11 @@ mod linear_gaussian;
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use dvae_corruption::{Clean, Corruption, Gaussian};
-use dvae_distributions::Likelihood;
+use dvae_distributions::{Likelihood, Prior};
 use dvae_losses::{Emphasis, ImportanceWeights, KlTerm, LossContext, Objective, Schedule};
 use dvae_models::Vae;
 use dvae_random::Key;
-use dvae_train::{BatchNoise, denoising_draws, denoising_elbo};
+use dvae_train::{BatchNoise, CorruptedBatch, denoising_elbo};
 use linear_gaussian::*;
 
 const SIGMA: f64 = 0.7;
@@ -37,7 +37,9 @@ fn bound(objective: &Objective, process: &dyn Corruption<2>, n: usize) -> Tensor
     let clean = matrix([X]).expand([n, 3]);
     let mut streams = BatchNoise::training(Key::new(8), 0, &ids);
     let model = LinearGaussian::new();
-    let draws = denoising_draws(&model, clean, None, process, objective, &mut streams);
+    let draws =
+        CorruptedBatch::new(clean, None, process, objective.corruptions(), &mut streams.corruption)
+            .score(&model, objective, &mut streams.latent);
     objective.bound_of(&draws)
 }
 
@@ -147,11 +149,11 @@ fn without_corruption_it_is_the_iwae_bound() {
     let mut latent = BatchNoise::training(Key::new(8), 0, &ids).latent;
     let model = LinearGaussian::new();
     let clean = matrix([X]).expand([n, 3]);
-    let encoding = model.encode(clean.clone());
+    let encoding = model.encode(clean.clone(), &Prior::Standard);
     let mut sums = vec![0.0; n];
     for _ in 0..k {
         let draw = encoding.infer(&mut latent);
-        let log_likelihood = model.decode(draw.latent).log_likelihood(clean.clone());
+        let log_likelihood = model.decode(draw.latents).log_likelihood(clean.clone());
         let terms = [log_likelihood, draw.log_prior, draw.log_posterior]
             .map(|term| term.into_data().iter::<f64>().collect::<Vec<f64>>());
         for (i, sum) in sums.iter_mut().enumerate() {
@@ -176,7 +178,9 @@ fn gradients(
     let model = model.clone().train();
     let mut streams = BatchNoise::training(Key::new(seed), 0, &ids);
     let process = corruption(SIGMA);
-    let draws = denoising_draws(&model, clean, None, &process, drawn, &mut streams);
+    let draws =
+        CorruptedBatch::new(clean, None, &process, drawn.corruptions(), &mut streams.corruption)
+            .score(&model, drawn, &mut streams.latent);
     let noise = &mut streams.latent;
     let loss = objective.loss(&draws, &mut LossContext { progress: 1.0, rows: n, noise });
     let value = loss.clone().into_scalar::<f64>();
@@ -272,7 +276,14 @@ fn at_an_exact_posterior_sticking_the_landing_has_no_variance() {
         let model = model.clone().train();
         let mut streams = BatchNoise::training(Key::new(5), 0, &ids);
         let clean = matrix([X]).expand([n, 3]);
-        let draws = denoising_draws(&model, clean, None, &Clean, &objective, &mut streams);
+        let draws = CorruptedBatch::new(
+            clean,
+            None,
+            &Clean,
+            objective.corruptions(),
+            &mut streams.corruption,
+        )
+        .score(&model, &objective, &mut streams.latent);
         let mut noise = Key::new(1).rows(&ids);
         let context = &mut LossContext { progress: 1.0, rows: n, noise: &mut noise };
         let gradients = objective.loss(&draws, context).backward();

@@ -9,13 +9,13 @@ use std::sync::LazyLock;
 use burn::tensor::Device;
 use dvae_corruption::Masking;
 use dvae_data::Dataset;
-use dvae_models::{MlpVae, MlpVaeConfig};
+use dvae_models::{AnyNetwork, Autoencoder, AutoencoderConfig, MlpConfig};
 use dvae_random::Key;
 use dvae_train::{TrainConfig, Trainer, load_checkpoint, load_weights, read_config, save_weights};
 use proptest::prelude::*;
 
-fn model() -> MlpVae {
-    let config = MlpVaeConfig { hidden: vec![3], ..MlpVaeConfig::new(&[4], 2) };
+fn model() -> Autoencoder<AnyNetwork> {
+    let config = AutoencoderConfig::new(MlpConfig::new(&[3]), &[4], 2);
     config.init(Key::new(1), &Device::flex()).unwrap()
 }
 

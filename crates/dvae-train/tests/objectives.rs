@@ -7,15 +7,17 @@ mod reports;
 use burn::tensor::{Bool, Device, Tensor};
 use dvae_corruption::{Clean, Corruption, Masking, Part};
 use dvae_data::{Dataset, fashion_mnist};
-use dvae_distributions::{Likelihood, LikelihoodConfig};
+use dvae_distributions::{Likelihood, LikelihoodConfig, Prior};
 use dvae_losses::{
     DipCovariance, Emphasis, ImportanceWeights, KlDecomposition, KlTerm, LossContext, MmdKernel,
     Objective, Schedule, WarmUp, mmd,
 };
-use dvae_models::{ConvVae, ConvVaeConfig, PosteriorConfig, PriorConfig, Vae};
+use dvae_models::{
+    AnyNetwork, Autoencoder, AutoencoderConfig, ConvNetConfig, PosteriorConfig, PriorConfig, Vae,
+};
 use dvae_random::{Key, Purpose};
 use dvae_train::{
-    BatchNoise, LearningRate, Report, TrainConfig, Trainer, denoising_draws, evaluate,
+    BatchNoise, CorruptedBatch, LearningRate, Report, TrainConfig, Trainer, evaluate,
 };
 use reports::Reports;
 
@@ -30,8 +32,8 @@ fn images() -> (Dataset, Dataset) {
     fashion_mnist().train.take(700).split(100, Key::new(1)).unwrap()
 }
 
-fn small(image: &[usize]) -> ConvVaeConfig {
-    ConvVaeConfig { channels: vec![8, 16], ..ConvVaeConfig::new(image, LATENT) }
+fn small(image: &[usize]) -> AutoencoderConfig {
+    AutoencoderConfig::new(ConvNetConfig::new(&[8, 16]), image, LATENT)
 }
 
 fn masking() -> Box<dyn Corruption<4>> {
@@ -40,7 +42,7 @@ fn masking() -> Box<dyn Corruption<4>> {
 
 /// A trained model, and the report of each epoch.
 struct Run {
-    model: ConvVae,
+    model: Autoencoder<AnyNetwork>,
     reports: Vec<Report>,
 }
 
@@ -51,7 +53,7 @@ impl Run {
 }
 
 fn run(
-    config: &ConvVaeConfig,
+    config: &AutoencoderConfig,
     objective: Objective,
     corruption: Box<dyn Corruption<4>>,
     sets: &(Dataset, Dataset),
@@ -61,7 +63,7 @@ fn run(
 
 fn run_for(
     epochs: usize,
-    config: &ConvVaeConfig,
+    config: &AutoencoderConfig,
     objective: Objective,
     corruption: Box<dyn Corruption<4>>,
     (train, held_out): &(Dataset, Dataset),
@@ -97,8 +99,8 @@ fn weighted(beta: f64) -> Objective {
 }
 
 /// Posterior means of the held-out rows.
-fn embedded(model: &ConvVae, rows: &Dataset) -> Tensor<2> {
-    model.embed(rows.gather::<4>(rows.ids(), &device()))
+fn embedded(model: &Autoencoder<AnyNetwork>, rows: &Dataset) -> Tensor<2> {
+    model.embed(rows.gather::<4>(rows.ids(), &device())).flat()
 }
 
 fn number(value: Tensor<1>) -> f64 {
@@ -114,8 +116,8 @@ fn beta_trades_the_kl_for_the_reconstruction_and_its_warm_up_is_logged() {
     let last = four.last();
     assert!((last.train.loss - (4.0 * less.kl - less.log_likelihood)).abs() < 1e-3);
     assert!((less.elbo - (less.log_likelihood - less.kl)).abs() < 1e-9);
-    assert_eq!(last.train.kl_per_latent.len(), LATENT);
-    assert!((last.train.kl_per_latent.iter().sum::<f64>() - less.kl).abs() < 1e-3);
+    assert_eq!(last.train.kl_per_latent[0].len(), LATENT);
+    assert!((last.train.kl_per_latent[0].iter().sum::<f64>() - less.kl).abs() < 1e-3);
     let warm_up = WarmUp { from: 0.0, to: 1.0, until: 0.5 };
     let warm = trained(Objective::from(KlTerm::Weighted { beta: Schedule::Linear(warm_up) }));
     let betas: Vec<f64> = warm.reports.iter().map(|report| report.beta.unwrap()).collect();
@@ -128,7 +130,7 @@ fn beta_trades_the_kl_for_the_reconstruction_and_its_warm_up_is_logged() {
 // Three nats a unit are free, and six a group of four: more than the bound alone spends on them.
 #[test]
 fn free_bits_keep_every_unit_active() {
-    let kl = |objective| trained(objective).last().validation.corrupted.kl_per_latent.clone();
+    let kl = |objective| trained(objective).last().validation.corrupted.kl_per_latent.concat();
     let least = |values: &[f64]| values.iter().copied().fold(f64::INFINITY, f64::min);
     let groups = |values: &[f64]| values.chunks(4).map(|group| group.iter().sum()).collect();
     let plain = kl(Objective::default());
@@ -168,7 +170,7 @@ fn total_correlation_makes_latents_less_dependent() {
     let total_correlation = |objective: Objective| {
         let run = run(&small(&[1, 12, 12]), objective, Box::new(Clean), &sets);
         let rows = &sets.0;
-        let encoding = run.model.encode(rows.gather::<4>(rows.ids(), &device()));
+        let encoding = run.model.encode(rows.gather::<4>(rows.ids(), &device()), &Prior::Standard);
         let posterior = encoding.posterior.diagonal().unwrap();
         let latent = posterior.sample(&mut Key::new(9).rows(rows.ids()));
         let parts = KlDecomposition::new(posterior, latent, rows.len());
@@ -184,7 +186,7 @@ fn total_correlation_makes_latents_less_dependent() {
 fn mmd_pulls_the_aggregated_posterior_to_the_prior_without_costing_information() {
     let (_, rows) = images();
     let discrepancy = |run: &Run| {
-        let prior = run.model.prior_sample(&mut Key::new(4).rows(rows.ids()));
+        let prior = Vae::<4>::sample_prior(&run.model, &mut Key::new(4).rows(rows.ids())).flat();
         number(mmd(embedded(&run.model, &rows), prior, MmdKernel::InverseMultiquadratic))
     };
     let info = trained(Objective::from(KlTerm::Mmd {
@@ -201,7 +203,7 @@ fn mmd_pulls_the_aggregated_posterior_to_the_prior_without_costing_information()
 fn dip_makes_the_covariance_of_latents_more_like_the_identity() {
     let (_, rows) = images();
     let apart = |run: &Run, covariance| {
-        let encoding = run.model.encode(rows.gather::<4>(rows.ids(), &device()));
+        let encoding = run.model.encode(rows.gather::<4>(rows.ids(), &device()), &Prior::Standard);
         number(dvae_losses::dip(encoding.posterior.diagonal().unwrap(), covariance, [1.0, 1.0]))
     };
     let plain = trained(Objective::default());
@@ -221,7 +223,7 @@ fn emphasis_explains_what_was_changed_better() {
     };
     let (_, rows) = images();
     let of_changed = |emphasis| {
-        let config = ConvVaeConfig { latent: 2, ..small(&[1, 28, 28]) };
+        let config = AutoencoderConfig { latent: 2, ..small(&[1, 28, 28]) };
         let run = run_for(20, &config, emphasizing(emphasis), upper(), &images());
         let clean = rows.gather::<4>(rows.ids(), &device());
         let mut streams = BatchNoise::evaluation(Key::new(5), rows.ids());
@@ -269,7 +271,7 @@ fn every_posterior_and_prior_trains() {
     let standard = PriorConfig::default();
     let diagonal = PosteriorConfig::default();
     let bound = |posterior, prior| {
-        let config = ConvVaeConfig { posterior, prior, ..small(&[1, 28, 28]) };
+        let config = AutoencoderConfig { posterior, prior, ..small(&[1, 28, 28]) };
         let run = run_for(30, &config, Objective::default(), masking(), &images());
         run.last().validation.corrupted.mean.elbo
     };
@@ -296,11 +298,11 @@ fn a_calibrated_decoder_learns_the_scale_of_its_errors() {
         LikelihoodConfig::SharedNormal { min_scale: 1e-3 },
         LikelihoodConfig::OptimalNormal { min_scale: 1e-3 },
     ] {
-        let config = ConvVaeConfig { likelihood: likelihood.clone(), ..small(&[1, 28, 28]) };
+        let config = AutoencoderConfig { likelihood: likelihood.clone(), ..small(&[1, 28, 28]) };
         let run = run_for(30, &config, Objective::default(), masking(), &images());
         let clean = rows.gather::<4>(rows.ids(), &device());
         let inference = run.model.infer(clean.clone(), &mut Key::new(1).rows(rows.ids()));
-        let law = run.model.decode(inference.latent);
+        let law = run.model.decode(inference.latents);
         let rms = number((law.mean() - clean.clone()).square().mean()).sqrt();
         // The density of a row that is its mean, but for one entry that keeps the errors of the batch, is
         // 1/(σ √2π) at all others; so σ is what the log-likelihood of the rows says it is.
@@ -318,7 +320,7 @@ fn a_calibrated_decoder_learns_the_scale_of_its_errors() {
         assert!((scale / rms - 1.0).abs() < 0.25 && rms < 0.3);
         // A scale that was guessed costs hundreds of nats.
         let elbo = run.last().validation.clean.mean.elbo;
-        let fixed = ConvVaeConfig {
+        let fixed = AutoencoderConfig {
             likelihood: LikelihoodConfig::Normal { scale: 1.0 },
             ..small(&[1, 28, 28])
         };
@@ -367,7 +369,7 @@ fn what_stands_in_place_of_an_entry_that_was_not_observed_is_not_scored() {
         LikelihoodConfig::OptimalNormal { min_scale: 1e-3 },
         LikelihoodConfig::LearnedNormal { min_scale: 1e-3 },
     ] {
-        let config = ConvVaeConfig { likelihood, ..small(&[1, 28, 28]) };
+        let config = AutoencoderConfig { likelihood, ..small(&[1, 28, 28]) };
         let model = config.init(Key::new(3), &device()).unwrap();
         let emphasis = Emphasis { changed: 2.0, unchanged: 1.0 };
         let objective = emphasizing(emphasis);
@@ -377,7 +379,14 @@ fn what_stands_in_place_of_an_entry_that_was_not_observed_is_not_scored() {
             let mut streams = BatchNoise::evaluation(Key::new(5), rows.ids());
             let erase = Masking::new(1.0).unwrap();
             let seen = Some(hidden);
-            let draws = denoising_draws(&model, clean, seen, &erase, &objective, &mut streams);
+            let draws = CorruptedBatch::new(
+                clean,
+                seen,
+                &erase,
+                objective.corruptions(),
+                &mut streams.corruption,
+            )
+            .score(&model, &objective, &mut streams.latent);
             let noise = &mut streams.latent;
             let context = &mut LossContext { progress: 1.0, rows: 100, noise };
             (objective.loss(&draws, context).into_data(), objective.bound_of(&draws).into_data())

@@ -94,7 +94,7 @@ fn importance_weights_through_the_corruption_average_to_the_evidence() {
     let input = process.corrupt(clean.clone(), &mut streams.corruption).input;
     let inference = model.infer(input, &mut streams.latent);
     let log_likelihood = dvae_distributions::sum_features(
-        dvae_distributions::Likelihood::log_prob(&model.decode(inference.latent), clean),
+        dvae_distributions::Likelihood::log_prob(&model.decode(inference.latents), clean),
     );
     let weight = (log_likelihood + inference.log_prior - inference.log_posterior).exp();
     assert_mean("evidence", weight, log_evidence().exp());

@@ -7,7 +7,7 @@ use dvae_corruption::Clean;
 use dvae_data::{Dataset, fashion_mnist};
 use dvae_distributions::LikelihoodConfig;
 use dvae_losses::{KlTerm, Objective, Schedule};
-use dvae_models::{MlpVaeConfig, PosteriorConfig};
+use dvae_models::{AutoencoderConfig, MlpConfig, PosteriorConfig};
 use dvae_random::Key;
 use dvae_train::{TrainConfig, Trainer, evaluate};
 
@@ -15,7 +15,10 @@ use dvae_train::{TrainConfig, Trainer, evaluate};
 fn rows_that_the_likelihood_is_not_for_are_refused_before_anything_is_trained() {
     let train_on = |likelihood, values: Vec<f32>| {
         let rows = Dataset::from_floats(values, &[2]).unwrap();
-        let config = MlpVaeConfig { likelihood, hidden: vec![4], ..MlpVaeConfig::new(&[2], 2) };
+        let config = AutoencoderConfig {
+            likelihood,
+            ..AutoencoderConfig::new(MlpConfig::new(&[4]), &[2], 2)
+        };
         let model = config.init(Key::new(1), &Device::flex()).unwrap();
         let trainer =
             Trainer::<2, _>::new(model, Box::new(Clean), config_of_one(), &Device::flex());
@@ -40,8 +43,10 @@ fn config_of_one() -> TrainConfig {
 fn a_model_that_the_objective_is_not_for_is_refused_before_anything_is_trained() {
     let fit = |objective: Objective, posterior| {
         let rows = fashion_mnist().test.take(120);
-        let config =
-            MlpVaeConfig { hidden: vec![4], posterior, ..MlpVaeConfig::new(rows.event(), 4) };
+        let config = AutoencoderConfig {
+            posterior,
+            ..AutoencoderConfig::new(MlpConfig::new(&[4]), rows.event(), 4)
+        };
         let model = config.init(Key::new(1), &Device::flex()).unwrap();
         let config = TrainConfig { objective, ..config_of_one() };
         let trainer = Trainer::<4, _>::new(model, Box::new(Clean), config, &Device::flex());
@@ -63,20 +68,20 @@ fn a_model_that_the_objective_is_not_for_is_refused_before_anything_is_trained()
 fn a_measure_refuses_what_does_not_fit_as_training_does() {
     let device = Device::flex();
     let rows = Dataset::from_floats(vec![0.0, 2.0, 3.0, 1.0], &[2]).unwrap();
-    let error = |config: MlpVaeConfig, objective: Objective| {
+    let error = |config: AutoencoderConfig, objective: Objective| {
         let model = config.init(Key::new(1), &device).unwrap();
         let of = evaluate::<2, _>(&model, &rows, &Clean, &objective, Key::new(1), 2, &device);
         of.unwrap_err().to_string()
     };
-    let config = MlpVaeConfig { hidden: vec![4], ..MlpVaeConfig::new(&[2], 2) };
+    let config = AutoencoderConfig::new(MlpConfig::new(&[4]), &[2], 2);
     let likelihood = LikelihoodConfig::Categorical { classes: 3 };
-    let classes = MlpVaeConfig { likelihood, ..config.clone() };
+    let classes = AutoencoderConfig { likelihood, ..config.clone() };
     let unknown = error(classes, Objective::default());
     assert!(unknown.contains("row 1 of the evaluation set holds 3"), "{unknown}");
     assert!(unknown.contains("is for classes 0 to 2"), "{unknown}");
     let posterior = PosteriorConfig::Planar { flows: 1 };
     let likelihood = LikelihoodConfig::Poisson {};
-    let flow = MlpVaeConfig { posterior, likelihood, ..config };
+    let flow = AutoencoderConfig { posterior, likelihood, ..config };
     let mixture = KlTerm::Mixture { beta: Schedule::Constant(1.0) };
     assert!(error(flow, mixture.into()).contains("the model has a posterior by a flow"));
 }

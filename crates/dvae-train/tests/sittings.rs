@@ -15,7 +15,7 @@ use dvae_corruption::{
 };
 use dvae_data::{Dataset, fashion_mnist};
 use dvae_losses::{KlTerm, Schedule, WarmUp};
-use dvae_models::{MlpVae, MlpVaeConfig};
+use dvae_models::{AnyNetwork, Autoencoder, AutoencoderConfig, MlpConfig};
 use dvae_random::{Key, Purpose, RowStreams};
 use dvae_train::{
     EarlyStopping, End, Event, Every, Interrupt, LearningRate, Observer, OptimizerConfig, Report,
@@ -25,8 +25,8 @@ use reports::Reports;
 
 const IMAGE: [usize; 3] = [1, 28, 28];
 
-fn model() -> MlpVae {
-    let config = MlpVaeConfig { hidden: vec![24], ..MlpVaeConfig::new(&IMAGE, 4) };
+fn model() -> Autoencoder<AnyNetwork> {
+    let config = AutoencoderConfig::new(MlpConfig::new(&[24]), &IMAGE, 4);
     config.init(Key::new(1).purpose(Purpose::Weights), &Device::flex()).unwrap()
 }
 
@@ -56,13 +56,13 @@ fn everything() -> TrainConfig {
     }
 }
 
-fn trainer(config: &TrainConfig) -> Trainer<4, MlpVae> {
+fn trainer(config: &TrainConfig) -> Trainer<4, Autoencoder<AnyNetwork>> {
     let process: Box<dyn Corruption<4>> =
         "mixed".parse::<CorruptionConfig>().unwrap().build().unwrap();
     Trainer::new(model(), process, config.clone(), &Device::flex()).unwrap()
 }
 
-fn bits(model: &MlpVae) -> Vec<u8> {
+fn bits(model: &Autoencoder<AnyNetwork>) -> Vec<u8> {
     struct Bits(Vec<u8>);
     impl ModuleVisitor for Bits {
         fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
@@ -90,9 +90,9 @@ impl Observer for After {
 }
 
 fn fit(
-    trainer: Trainer<4, MlpVae>,
+    trainer: Trainer<4, Autoencoder<AnyNetwork>>,
     interrupt_after: Option<usize>,
-) -> (Trained<MlpVae>, Vec<Report>) {
+) -> (Trained<Autoencoder<AnyNetwork>>, Vec<Report>) {
     let (train, validation) = rows();
     let reports = Reports::default();
     let interrupt = Interrupt::new();
@@ -149,7 +149,7 @@ fn accumulated_batches_are_one_batch() {
     assert_eq!(whole_reports[0].step, part_reports[0].step);
     let (a, b) = (whole_reports[0].train.loss, part_reports[0].train.loss);
     assert!((a - b).abs() < 1e-4 * a.abs(), "{a} {b}");
-    let values = |model: &MlpVae| -> Vec<f32> {
+    let values = |model: &Autoencoder<AnyNetwork>| -> Vec<f32> {
         bits(model).chunks(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
     };
     let first = values(&model());
@@ -222,7 +222,7 @@ fn averaged_weights_are_what_comes_out() {
     let config = TrainConfig { epochs: 1, batch_size: 100, ..TrainConfig::default() };
     let (plain, _) = fit(trainer(&config), None);
     let (averaged, _) = fit(trainer(&TrainConfig { ema: Some(0.99), ..config }), None);
-    let values = |model: &MlpVae| -> Vec<f32> {
+    let values = |model: &Autoencoder<AnyNetwork>| -> Vec<f32> {
         bits(model).chunks(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
     };
     let first = values(&model());
@@ -247,7 +247,7 @@ fn a_large_gradient_is_clipped_and_its_norm_is_reported() {
     let clipped = TrainConfig { max_gradient_norm: Some(0.01), ..config };
     let (trained, reports) = fit(trainer(&clipped), None);
     assert!(reports[0].gradient_norm > 1.0, "{}", reports[0].gradient_norm);
-    let values = |model: &MlpVae| -> Vec<f32> {
+    let values = |model: &Autoencoder<AnyNetwork>| -> Vec<f32> {
         bits(model).chunks(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
     };
     let step = values(&model()).into_iter().zip(values(&trained.model));
@@ -361,11 +361,11 @@ fn weights_that_cannot_be_used_are_named() {
         bytes
     });
     assert!(lying.contains("a.safetensors cannot be used"), "{lying}");
-    let config = MlpVaeConfig { hidden: vec![24, 8], ..MlpVaeConfig::new(&IMAGE, 4) };
+    let config = AutoencoderConfig::new(MlpConfig::new(&[24, 8]), &IMAGE, 4);
     let deeper = config.init(Key::new(1), &Device::flex()).unwrap();
     let error = load_weights(&path, deeper).map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("encoder.1.weight is missing"), "{error}");
-    let config = MlpVaeConfig { hidden: vec![], ..MlpVaeConfig::new(&IMAGE, 4) };
+    let config = AutoencoderConfig::new(MlpConfig::new(&[]), &IMAGE, 4);
     let error = load_weights(&path, config.init(Key::new(1), &Device::flex()).unwrap());
     let error = error.map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("is [24, 4], not [784, 4]"), "{error}");

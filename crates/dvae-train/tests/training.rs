@@ -16,18 +16,18 @@ use dvae_corruption::{
 };
 use dvae_data::{Dataset, fashion_mnist};
 use dvae_losses::Objective;
-use dvae_models::{MlpVae, MlpVaeConfig, Vae};
+use dvae_models::{AnyNetwork, Autoencoder, AutoencoderConfig, MlpConfig, Vae};
 use dvae_random::{Key, Purpose, RowStreams};
 use dvae_train::{
-    BatchNoise, JsonLines, LearningRate, Report, TrainConfig, TrainError, Trainer, denoising_elbo,
+    BatchNoise, CorruptedBatch, JsonLines, LearningRate, Report, TrainConfig, TrainError, Trainer, denoising_elbo,
     evaluate, load_checkpoint,
 };
 use reports::Reports;
 
 const IMAGE: [usize; 3] = [1, 28, 28];
 
-fn model() -> MlpVae {
-    let config = MlpVaeConfig { hidden: vec![24], ..MlpVaeConfig::new(&IMAGE, 4) };
+fn model() -> Autoencoder<AnyNetwork> {
+    let config = AutoencoderConfig::new(MlpConfig::new(&[24]), &IMAGE, 4);
     config.init(Key::new(1).purpose(Purpose::Weights), &Device::flex()).unwrap()
 }
 
@@ -45,12 +45,12 @@ fn rows() -> (Dataset, Dataset) {
     test.take(120).split(20, Key::new(0)).unwrap()
 }
 
-fn trainer(text: &str) -> Trainer<4, MlpVae> {
+fn trainer(text: &str) -> Trainer<4, Autoencoder<AnyNetwork>> {
     Trainer::new(model(), process(text), config(), &Device::flex()).unwrap()
 }
 
 /// Every weight of a model, to the bit.
-fn bits(model: &MlpVae) -> Vec<u8> {
+fn bits(model: &Autoencoder<AnyNetwork>) -> Vec<u8> {
     struct Bits(Vec<u8>);
     impl burn::module::ModuleVisitor for Bits {
         fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<Tensor<D>>) {
@@ -62,7 +62,7 @@ fn bits(model: &MlpVae) -> Vec<u8> {
     bits.0
 }
 
-fn fit(trainer: Trainer<4, MlpVae>) -> (MlpVae, Vec<Report>) {
+fn fit(trainer: Trainer<4, Autoencoder<AnyNetwork>>) -> (Autoencoder<AnyNetwork>, Vec<Report>) {
     let (train, validation) = rows();
     let reports = Reports::default();
     let model = trainer.observe(reports.clone()).fit(&train, &validation).unwrap().model;
@@ -75,7 +75,7 @@ fn training_raises_the_bound() {
     let (_, reports) = fit(trainer("masking:0.3"));
     let bound = |report: &Report| report.validation.corrupted.mean.elbo;
     assert!(bound(&reports[3]) > bound(&reports[0]) + 20.0, "{reports:?}");
-    assert_eq!(reports[3].validation.clean.kl_per_latent.len(), 4);
+    assert_eq!(reports[3].validation.clean.kl_per_latent[0].len(), 4);
 }
 
 /// A process that records what it is given and replaces all of it.
@@ -112,7 +112,7 @@ fn the_target_is_the_clean_row_whatever_the_corruption_does() {
 
     let constant = clean.clone() * 0.0 + 0.5;
     let inference = model().infer(constant, &mut streams.latent);
-    let likelihood = Vae::<4>::decode(&model(), inference.latent);
+    let likelihood = Vae::<4>::decode(&model(), inference.latents);
     let expected = dvae_distributions::Likelihood::log_likelihood(&likelihood, clean.clone());
     assert_eq!(elbo.log_likelihood().into_data(), expected.into_data());
     assert_eq!(clean.to_data(), before);
@@ -237,14 +237,14 @@ fn a_checkpoint_of_another_model_or_configuration_is_refused_by_name() {
     assert!(error.contains("holds no checkpoint"), "{error}");
     fit(trainer("mixed").checkpoints(folder.path()).until(1));
 
-    let wider = MlpVaeConfig { hidden: vec![25], ..MlpVaeConfig::new(&IMAGE, 4) };
+    let wider = AutoencoderConfig::new(MlpConfig::new(&[25]), &IMAGE, 4);
     let wider = wider.init(Key::new(1), &Device::flex()).unwrap();
     let other = Trainer::new(wider, process("mixed"), config(), &Device::flex()).unwrap();
     let error = other.resume(folder.path()).unwrap_err().to_string();
     assert!(error.contains("do not fit this model") && error.contains("encoder"), "{error}");
 
     let (train, validation) = rows();
-    let refusal = |trainer: Trainer<4, MlpVae>, train: &Dataset| {
+    let refusal = |trainer: Trainer<4, Autoencoder<AnyNetwork>>, train: &Dataset| {
         let resumed = trainer.resume(folder.path()).unwrap();
         resumed.fit(train, &validation).unwrap_err().to_string()
     };
@@ -356,7 +356,10 @@ fn rows_that_the_corruption_does_not_fit_are_refused_before_training() {
 fn a_model_that_is_shown_the_mask_trains_and_is_measured() {
     let (train, held_out) = rows();
     let device = Device::flex();
-    let model = MlpVaeConfig { hidden: vec![24], mask_input: true, ..MlpVaeConfig::new(&IMAGE, 4) };
+    let model = AutoencoderConfig {
+        mask_input: true,
+        ..AutoencoderConfig::new(MlpConfig::new(&[24]), &IMAGE, 4)
+    };
     let model = model.init(Key::new(1).purpose(Purpose::Weights), &device).unwrap();
     let shown = ShowMask::new(process("masking:0.5")).unwrap();
     let reports = Reports::default();
@@ -372,13 +375,37 @@ fn a_model_that_is_shown_the_mask_trains_and_is_measured() {
     assert!(clean_last > clean_first + 5.0 && last > first + 20.0, "{reports:?}");
 }
 
+/// Erases the second entry of a row.
+#[derive(Debug)]
+struct HideSecond;
+
+impl Corruption<2> for HideSecond {
+    fn corrupt(&self, clean: Tensor<2>, _draws: &mut RowStreams) -> CorruptedInput<2> {
+        let second = Tensor::<2>::from_floats([[0.0, 1.0, 0.0, 0.0]], &clean.device()).bool();
+        let changed = second.expand(clean.dims());
+        CorruptedInput { input: clean.mask_fill(changed.clone(), 0.0), changed }
+    }
+
+    fn strength(&self) -> Strength {
+        Corruption::<2>::strength(&Clean)
+    }
+
+    fn at_level(&self, _level: Level) -> Result<Box<dyn Corruption<2>>, CorruptionError> {
+        Ok(Box::new(Clean))
+    }
+}
+
 // Entries 0 to 3 of a row: 1 is hidden by the process, 2 was never observed.
 #[test]
 fn holes_are_shown_in_the_mask_as_what_was_hidden_is() {
     let device = Device::flex();
-    let input = Tensor::<2>::from_floats([[0.1, 0.0, 0.0, 0.4, 0.0, 1.0, 0.0, 0.0]], &device);
+    let clean = Tensor::<2>::from_floats([[0.1, 0.2, 0.0, 0.4]], &device);
     let observed = Tensor::<2>::from_floats([[1.0, 1.0, 0.0, 1.0]], &device).bool();
-    let shown = dvae_train::show_holes(input, observed).into_data();
+    let hide_second = ShowMask::new(HideSecond).unwrap();
+    let draws = &mut Key::new(1).rows(&[0]);
+    let batch = CorruptedBatch::new(clean, Some(observed), &hide_second, 1, draws);
+    let shown = batch.corrupted().input.to_data();
     let expected = [0.1f32, 0.0, 0.0, 0.4, 0.0, 1.0, 1.0, 0.0];
     assert_eq!(shown.try_to_vec::<f32>().unwrap(), expected);
+    assert_eq!(batch.values().into_data().try_to_vec::<f32>().unwrap(), expected[..4]);
 }

@@ -11,7 +11,7 @@ use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::Device;
 use dvae_corruption::{Corruption, CorruptionConfig};
 use dvae_data::{Dataset, Order, fashion_mnist};
-use dvae_models::{ConvVaeConfig, MlpVaeConfig, Vae};
+use dvae_models::{AutoencoderConfig, ConvNetConfig, Vae};
 use dvae_random::{Key, Purpose};
 use dvae_train::{BatchNoise, Event, Observer, TrainConfig, TrainError, Trainer, denoising_elbo};
 use serde::Deserialize;
@@ -48,12 +48,11 @@ fn losses_are_those_of_pytorch_for_twenty_steps() {
     for twin in &fixture.twins {
         match twin.model.as_str() {
             "mlp" => {
-                let config = MlpVaeConfig::new(&IMAGE, 20);
+                let config = AutoencoderConfig::mlp(&IMAGE, 20);
                 compare(config.init(key, &device).unwrap(), &fixture, twin);
             }
             "conv" => {
-                let channels = vec![8, 16];
-                let config = ConvVaeConfig { channels, ..ConvVaeConfig::new(&IMAGE, 8) };
+                let config = AutoencoderConfig::new(ConvNetConfig::new(&[8, 16]), &IMAGE, 8);
                 compare(config.init(key, &device).unwrap(), &fixture, twin);
             }
             other => panic!("a twin of an unknown model: {other}"),

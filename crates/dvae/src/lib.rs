@@ -62,8 +62,8 @@ pub use dvae_models as models;
 pub use dvae_random as random;
 pub use dvae_train as train;
 pub use experiment::{
-    DataConfig, DataSource, Experiment, ExperimentError, HeldOut, NetworkConfig, Prepared,
-    PreparedData, Pretrained, Run, Splits, Status, Weights, from_pretrained,
+    DataConfig, DataSource, Experiment, ExperimentError, HeldOut, Prepared, PreparedData,
+    Pretrained, Run, Splits, Status, Weights, from_pretrained,
 };
 
 /// What most programs use.
@@ -77,7 +77,8 @@ pub mod prelude {
     pub use crate::distributions::{Likelihood, LikelihoodConfig};
     pub use crate::eval::{Comparison, Grid};
     pub use crate::losses::{ImportanceWeights, KlTerm, Objective, Schedule};
-    pub use crate::models::{ConvVaeConfig, MlpVaeConfig, ResNetVaeConfig, Vae};
+    pub use crate::models::{AnyNetwork, Autoencoder, AutoencoderConfig, NetworkConfig, Vae};
+    pub use crate::models::{ConvNetConfig, MlpConfig, ResNetConfig};
     pub use crate::models::{PosteriorConfig, PriorConfig};
     pub use crate::random::{Key, Purpose, RowStreams};
     pub use crate::train::{JsonLines, LearningRate, Observer, Progress, RunFolder};

@@ -10,7 +10,7 @@ use burn::optim::GradientsParams;
 use dvae::losses::LossContext;
 use dvae::models::Activation;
 use dvae::prelude::*;
-use dvae::train::{BatchNoise, denoising_draws, denoising_elbo};
+use dvae::train::{BatchNoise, CorruptedBatch, denoising_elbo};
 
 const TOLERANCE: f32 = 1e-4;
 const ROWS: usize = 24;
@@ -133,7 +133,7 @@ fn assert_parity<V: Vae<4>>(name: &str, init: impl Fn(&Device) -> V) {
 #[test]
 fn a_fully_connected_model_computes_the_same_everywhere() {
     assert_parity("MLP", |device| {
-        let config = MlpVaeConfig { hidden: vec![32], ..MlpVaeConfig::new(&[1, 28, 28], 5) };
+        let config = AutoencoderConfig::new(MlpConfig::new(&[32]), &[1, 28, 28], 5);
         config.init(Key::new(1), device).unwrap()
     });
 }
@@ -141,11 +141,13 @@ fn a_fully_connected_model_computes_the_same_everywhere() {
 #[test]
 fn a_convolutional_model_computes_the_same_everywhere() {
     assert_parity("conv", |device| {
-        let config = ConvVaeConfig {
-            channels: vec![4, 6],
-            activation: Activation::Softplus,
+        let config = AutoencoderConfig {
             likelihood: LikelihoodConfig::LearnedNormal { min_scale: 0.1 },
-            ..ConvVaeConfig::new(&[1, 28, 28], 5)
+            ..AutoencoderConfig::new(
+                ConvNetConfig { activation: Activation::Softplus, ..ConvNetConfig::new(&[4, 6]) },
+                &[1, 28, 28],
+                5,
+            )
         };
         config.init(Key::new(1), device).unwrap()
     });
@@ -155,7 +157,7 @@ fn a_convolutional_model_computes_the_same_everywhere() {
 #[test]
 fn the_network_of_the_example_computes_the_same_everywhere() {
     assert_parity("example", |device| {
-        let config = ConvVaeConfig { channels: vec![4, 6], ..ConvVaeConfig::new(&[1, 28, 28], 5) };
+        let config = AutoencoderConfig::new(ConvNetConfig::new(&[4, 6]), &[1, 28, 28], 5);
         config.init(Key::new(1), device).unwrap()
     });
 }
@@ -163,11 +165,8 @@ fn the_network_of_the_example_computes_the_same_everywhere() {
 #[test]
 fn a_residual_model_computes_the_same_everywhere() {
     assert_parity("residual", |device| {
-        let config = ResNetVaeConfig {
-            channels: vec![3, 4],
-            groups: 2,
-            ..ResNetVaeConfig::new(&[1, 28, 28], 5)
-        };
+        let network = ResNetConfig { groups: 2, ..ResNetConfig::new(&[3, 4]) };
+        let config = AutoencoderConfig::new(network, &[1, 28, 28], 5);
         config.init(Key::new(1), device).unwrap()
     });
 }
@@ -223,7 +222,7 @@ fn every_likelihood_computes_the_same_everywhere() {
 
 /// Loss and gradients of a small model.
 fn loss_and_gradients(
-    config: &MlpVaeConfig,
+    config: &AutoencoderConfig,
     objective: &Objective,
     device: &Device,
 ) -> Vec<Vec<f32>> {
@@ -232,7 +231,14 @@ fn loss_and_gradients(
     let clean = rows.gather::<4>(rows.ids(), device);
     let process = Masking::new(0.3).unwrap();
     let mut streams = BatchNoise::training(Key::new(5), 0, rows.ids());
-    let draws = denoising_draws(&model, clean, None, &process, objective, &mut streams);
+    let draws = CorruptedBatch::new(
+        clean,
+        None,
+        &process,
+        objective.corruptions(),
+        &mut streams.corruption,
+    )
+    .score(&model, objective, &mut streams.latent);
     let context = &mut LossContext { progress: 0.5, rows: 1000, noise: &mut streams.latent };
     let loss = objective.loss(&draws, context);
     let value = loss.clone().into_scalar::<f32>();
@@ -240,8 +246,8 @@ fn loss_and_gradients(
     [vec![vec![value]], collect(&model, Some(&gradients))].concat()
 }
 
-fn small() -> MlpVaeConfig {
-    MlpVaeConfig { hidden: vec![16], ..MlpVaeConfig::new(&[1, 28, 28], 4) }
+fn small() -> AutoencoderConfig {
+    AutoencoderConfig::new(MlpConfig::new(&[16]), &[1, 28, 28], 4)
 }
 
 #[test]
@@ -256,7 +262,7 @@ fn every_posterior_and_prior_computes_the_same_everywhere() {
         (diagonal, PriorConfig::Vamp { components: 3 }),
         (diagonal, PriorConfig::RealNvp { couplings: 2, hidden: 8 }),
     ] {
-        let config = MlpVaeConfig { posterior, prior, ..small() };
+        let config = AutoencoderConfig { posterior, prior, ..small() };
         assert_equal_everywhere(&format!("{posterior:?} {prior:?}"), |device| {
             loss_and_gradients(&config, &Objective::default(), device)
         });

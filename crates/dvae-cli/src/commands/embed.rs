@@ -37,7 +37,7 @@ const BATCH: usize = 64;
 
 pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let model = args.run.load()?;
-    let names: Vec<String> = (0..model.latent()).map(|latent| format!("z{latent}")).collect();
+    let names = model.latent_names();
     if dvae::data::FileKind::by_name(&args.out) == Some(dvae::data::FileKind::Picture) {
         return Err(format!(
             "{}: latents need a name that ends in .npy or .csv",

@@ -42,7 +42,11 @@ pub(crate) struct Args {
 struct Metrics {
     rows: usize,
     rows_are: &'static str,
+    /// Rows without an observed entry, which are left out.
+    unobserved_rows: usize,
     active_latents: usize,
+    /// The same by level of latents, top first.
+    active_by_level: Vec<usize>,
     latents: usize,
     corruptions: Vec<Line>,
 }
@@ -55,6 +59,8 @@ struct Line {
     /// In decibels; only for rows whose values lie in `[0, 1]`.
     psnr_input: Option<f64>,
     psnr_output: Option<f64>,
+    /// The share of the rows that the corruption left as they were: the ratios are those of the others.
+    left_clean: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -69,13 +75,14 @@ struct Bounds {
 
 pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let model = args.run.load()?;
-    let (rows, rows_are) = match &args.data {
+    let (all, rows_are) = match &args.data {
         Some(path) => (model.read(path)?, "given"),
         None => {
             let held_out = model.held_out()?;
             (held_out.rows, held_out.set)
         }
     };
+    let rows = all.with_observed_entries();
     let corruptions = match &args.corruption[..] {
         [] => vec![model.experiment().corruption.clone()],
         given => given.to_vec(),
@@ -91,14 +98,18 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
             corrupted: measured.bounds(corruption)?,
             psnr_input: ratios.map(|ratios| ratios.psnr_input),
             psnr_output: ratios.map(|ratios| ratios.psnr_output),
+            left_clean: ratios.map(|ratios| ratios.left_clean),
         });
     }
     let activity = model.activity(&rows)?;
+    let active_by_level = activity.iter().map(|level| active_units(level)).collect::<Vec<_>>();
     let metrics = Metrics {
         rows: rows.len(),
         rows_are,
-        active_latents: active_units(&activity),
-        latents: activity.len(),
+        unobserved_rows: all.len() - rows.len(),
+        active_latents: active_by_level.iter().sum(),
+        active_by_level,
+        latents: model.latent(),
         corruptions: lines,
     };
     out.write(&metrics, || describe(&metrics))
@@ -117,7 +128,7 @@ impl Measured<'_> {
         let importance_weighted = match self.samples {
             Some(draws) => {
                 let latents = draws as usize;
-                let objective = Objective { bound: Bound::Diwae, latents, ..Objective::default() };
+                let objective = Objective::diwae(1, latents);
                 Some(self.model.evaluate(self.rows, corruption, &objective)?.bound)
             }
             None => None,
@@ -157,12 +168,28 @@ fn describe(metrics: &Metrics) -> String {
         note += "\nValues are scaled (data.scaling), and bounds are on scaled values; the last column is the ELBO on \
                  values in the data's own units.";
     }
-    format!(
-        "{} {} rows; {} of {} latents are active\n\n{}\n{note}",
-        metrics.rows,
-        metrics.rows_are,
-        metrics.active_latents,
-        metrics.latents,
-        table(&head, &rows)
-    )
+    for line in &metrics.corruptions {
+        if let Some(share) = line.left_clean.filter(|share| *share > 0.0) {
+            let (name, share) = (&line.corruption, 100.0 * share);
+            note += &format!(
+                "\n{name} left {share:.0} % of the rows clean: PSNR is that of the others."
+            );
+        }
+    }
+    if metrics.unobserved_rows > 0 {
+        let count = metrics.unobserved_rows;
+        note += &format!("\n{count} rows without any observed entry are left out.");
+    }
+    format!("{}\n\n{}\n{note}", heading(metrics), table(&head, &rows))
+}
+
+fn heading(metrics: &Metrics) -> String {
+    let Metrics { rows, rows_are, active_latents, latents, active_by_level, .. } = metrics;
+    let mut text =
+        format!("{rows} {rows_are} rows; {active_latents} of {latents} latents are active");
+    if active_by_level.len() > 1 {
+        let levels: Vec<String> = active_by_level.iter().map(usize::to_string).collect();
+        text += &format!(" ({} by level, top first)", levels.join(", "));
+    }
+    text
 }

@@ -45,7 +45,7 @@ fn of_run(args: &Args) -> Result<Info, Error> {
     Ok(Info {
         run: args.run.clone(),
         weights: model.as_ref().map(Pretrained::weights),
-        latents: experiment.model.latent(),
+        latents: experiment.model.latent,
         row: run.data().map(|data| data.event.clone()).unwrap_or_default(),
         best: status.best.clone(),
         status: Some(status),

@@ -60,7 +60,7 @@ fn line(run: &Run) -> Result<Line, ExperimentError> {
     let experiment = run.experiment();
     Ok(Line {
         run: run.path().into(),
-        network: experiment.model.name().to_owned(),
+        network: experiment.model.network.name().to_owned(),
         corruption: experiment.corruption.to_string(),
         status: run.status()?,
     })

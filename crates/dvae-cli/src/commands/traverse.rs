@@ -16,7 +16,7 @@ Examples:
   dvae traverse runs/run-001 -o latents.png                  around the prior's center
   dvae traverse runs/run-001 --input a.png --latents 3,17 -o two.png
 
-Each line of the picture is a latent, from -range to +range; those that vary most come first.")]
+Each line of the picture is a latent, from -range to +range; those that vary most come first. Latents of several\nlevels are numbered one level after another, top first.")]
 pub(crate) struct Args {
     #[command(flatten)]
     run: ModelArgs,
@@ -59,7 +59,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     };
     let latents = match &args.latents[..] {
         [] => {
-            let activity = model.activity(&model.held_out()?.rows)?;
+            let activity = model.activity(&model.held_out()?.rows)?.concat();
             let mut order: Vec<usize> = (0..activity.len()).collect();
             order.sort_by(|&a, &b| activity[b].total_cmp(&activity[a]));
             order.truncate(8);
@@ -74,6 +74,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
         )
         .into());
     }
+    let names = model.latent_names();
     let line = |&latent: &usize| {
         let at = |step: u32| {
             let mut point = center.clone();
@@ -81,7 +82,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
             point
         };
         let points: Vec<Vec<f32>> = (0..args.steps).map(at).collect();
-        (format!("z{latent}"), model.decode(&points))
+        (names[latent].clone(), model.decode(&points))
     };
     let lines: Vec<(String, Vec<Vec<f32>>)> = latents.iter().map(line).collect();
     write_rows(&args.out, &lines, model.event())?;

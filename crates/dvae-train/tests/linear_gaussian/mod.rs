@@ -17,7 +17,9 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use dvae_corruption::Corruption;
-use dvae_distributions::{DiagonalNormal, Encoding, Normal, StandardNormal};
+use dvae_distributions::{
+    DiagonalNormal, Encoding, LatentShape, Latents, Normal, Posterior, Prior, StandardNormal,
+};
 use dvae_losses::Elbo;
 use dvae_models::Vae;
 use dvae_random::{Key, RowStreams};
@@ -64,16 +66,24 @@ impl LinearGaussian {
 impl Vae<2> for LinearGaussian {
     type Likelihood = Normal<2>;
 
-    fn encode(&self, input: Tensor<2>) -> Encoding {
-        self.posterior(input).into()
+    fn latent_shapes(&self) -> Vec<LatentShape> {
+        vec![LatentShape::Vector(2)]
     }
 
-    fn decode(&self, latent: Tensor<2>) -> Normal<2> {
-        Normal::new(latent.matmul(self.decoder.val()) + matrix([B]), S).unwrap()
+    fn prior(&self) -> Prior {
+        Prior::Standard
     }
 
-    fn prior_sample(&self, draws: &mut RowStreams) -> Tensor<2> {
-        StandardNormal.sample(2, draws, &Device::flex())
+    fn encode(&self, input: Tensor<2>, prior: &Prior) -> Encoding {
+        Encoding::new(Posterior::Diagonal(self.posterior(input)), prior.clone())
+    }
+
+    fn decode(&self, latents: impl Into<Latents>) -> Normal<2> {
+        Normal::new(latents.into().flat().matmul(self.decoder.val()) + matrix([B]), S).unwrap()
+    }
+
+    fn sample_prior(&self, draws: &mut RowStreams) -> Latents {
+        StandardNormal.sample(2, draws, &Device::flex()).into()
     }
 }
 

@@ -343,7 +343,7 @@ mod tests {
     #[test]
     fn a_setting_changes_what_is_there_and_another_kind_replaces_it() {
         let latent = settings(&["model.latent=8"]).unwrap();
-        assert_eq!((latent.model.name(), latent.model.latent()), ("conv", 8));
+        assert_eq!((latent.model.network.name(), latent.model.latent), ("conv", 8));
         let rest = settings(&["train.optimizer.beta_1=0.8", "train.objective.kl.beta=4"]).unwrap();
         let text = rest.to_toml().unwrap();
         assert!(text.contains("beta_1 = 0.8") && text.contains("beta = 4.0"), "{text}");
