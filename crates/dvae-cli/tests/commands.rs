@@ -182,6 +182,8 @@ learning_rate = 0.005
     let figures = json(folder.path(), &["evaluate", "run", "--data", "t.csv"]);
     assert_eq!((&figures["rows"], &figures["rows_are"]), (&400.into(), &"given".into()));
     assert!(figures["corruptions"][0]["psnr_input"].is_null());
+    let clean = &figures["corruptions"][0]["clean"];
+    assert!(clean["elbo_in_data_units"].as_f64() < clean["elbo"].as_f64(), "{figures}");
     fs::write(at("two.csv"), "a,b\n1,2\n").unwrap();
     let error = refused(folder.path(), &["denoise", "run", "two.csv", "-o", "o.csv"]);
     assert!(error.contains("two.csv cannot be used: it has no column `c`, but a, b"), "{error}");
@@ -213,6 +215,30 @@ fn runs_are_evaluated_listed_and_compared() {
     assert!(!text.contains("batch_size"), "{text}");
     let text = ok(folder.path(), &["list", "."]);
     assert!(text.contains("3 of 3 epochs"), "{text}");
+}
+
+#[test]
+fn runs_are_read_without_a_lock_and_nothing_is_written() {
+    let folder = trained();
+    let run = folder.path().join("run");
+    let state = || {
+        let entries = fs::read_dir(&run).unwrap().map(|entry| entry.unwrap());
+        let mut entries: Vec<_> = entries
+            .map(|entry| (entry.file_name(), entry.metadata().unwrap().modified().unwrap()))
+            .collect();
+        entries.sort();
+        entries
+    };
+    fs::remove_file(run.join(".lock")).unwrap();
+    let before = state();
+    ok(folder.path(), &["list", "."]);
+    ok(folder.path(), &["info", "run"]);
+    ok(folder.path(), &["compare", "run", "run"]);
+    assert_eq!(state(), before);
+    // And while somebody writes.
+    let _writer = dvae::Run::resume(&run).unwrap();
+    ok(folder.path(), &["list", "."]);
+    ok(folder.path(), &["info", "run"]);
 }
 
 #[test]
