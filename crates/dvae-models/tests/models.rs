@@ -160,6 +160,9 @@ fn a_residual_model_sees_its_input_and_its_latent_at_any_size() {
         };
         assert!(differ(model.embed(noisy).flat()) > 1e-4, "{config:?}");
         let latent = Tensor::<2>::from_data([[1.0, 0.0, 2.0], [0.0, -1.0, 1.0]], &device);
-        assert!(differ(Vae::<4>::decode(&model, latent).mean().reshape([2, c * h * w])) > 1e-4, "{config:?}");
+        assert!(
+            differ(Vae::<4>::decode(&model, latent).mean().reshape([2, c * h * w])) > 1e-4,
+            "{config:?}"
+        );
     }
 }

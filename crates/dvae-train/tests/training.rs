@@ -19,8 +19,8 @@ use dvae_losses::Objective;
 use dvae_models::{AnyNetwork, Autoencoder, AutoencoderConfig, MlpConfig, Vae};
 use dvae_random::{Key, Purpose, RowStreams};
 use dvae_train::{
-    BatchNoise, CorruptedBatch, JsonLines, LearningRate, Report, TrainConfig, TrainError, Trainer, denoising_elbo,
-    evaluate, load_checkpoint,
+    BatchNoise, CorruptedBatch, JsonLines, LearningRate, Report, TrainConfig, TrainError, Trainer,
+    denoising_elbo, evaluate, load_checkpoint,
 };
 use reports::Reports;
 
