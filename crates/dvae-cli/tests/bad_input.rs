@@ -142,7 +142,8 @@ fn weights_and_checkpoints_that_are_damaged_or_of_others_are_refused() {
     let error = refused(folder.path(), &["denoise", "torn.safetensors", "a.png", "-o", "o.png"]);
     assert!(error.contains("torn.safetensors cannot be used"), "{error}");
 
-    let wider = ["train", "small.toml", "--out", "wide", "--quiet", "--set", "model.hidden=[33]"];
+    let wider =
+        ["train", "small.toml", "--out", "wide", "--quiet", "--set", "model.network.hidden=[33]"];
     ok(folder.path(), &wider);
     fs::remove_dir_all(at("wide/checkpoints")).unwrap();
     fs::rename(at("run/checkpoints"), at("wide/checkpoints")).unwrap();
@@ -268,7 +269,7 @@ const TABLE: [&str; 12] = [
     "corruption=masking:0.2",
     "model.network=mlp",
     "model.latent=2",
-    "model.hidden=[8]",
+    "model.network.hidden=[8]",
     "model.likelihood={ type = \"normal\", scale = 0.5 }",
     "train.epochs=3",
     "train.batch_size=16",

@@ -29,7 +29,7 @@ fn a_run_folder_has_what_its_readers_need() {
     assert_eq!(info["status"]["epochs_done"], 3);
     assert_eq!((info["latents"].as_u64(), &info["row"][2]), (Some(4), &Value::from(28)));
     let text = ok(folder.path(), &["info", "run/best.safetensors"]);
-    assert!(text.contains("network = \"mlp\"") && text.contains("latents         4"), "{text}");
+    assert!(text.contains("type = \"mlp\"") && text.contains("latents         4"), "{text}");
 }
 
 #[test]
@@ -158,9 +158,8 @@ scaling = "standard"
 validation = 0.1
 test = 0.1
 [model]
-network = "mlp"
+network = { type = "mlp", hidden = [32] }
 latent = 2
-hidden = [32]
 likelihood = { type = "normal", scale = 0.1 }
 [train]
 epochs = 60

@@ -109,8 +109,8 @@ fn weights_are_read_by_the_safetensors_of_python() {
         "
 from safetensors import safe_open
 with safe_open('run/best.safetensors', 'numpy') as file:
-    assert 'network = \"mlp\"' in file.metadata()['config']
-    assert file.get_tensor('encoder.0.weight').shape == (784, 32)
+    assert 'type = \"mlp\"' in file.metadata()['config']
+    assert file.get_tensor('network.encoder.0.weight').shape == (784, 32)
 ",
     );
     if asked.is_none() {

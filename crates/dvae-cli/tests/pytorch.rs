@@ -15,8 +15,8 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 const EXPERIMENTS: [(&str, &str); 2] = [
-    ("mlp", "network = \"mlp\"\nevent = [6]\nlatent = 2\nhidden = [5, 4]\n"),
-    ("conv", "network = \"conv\"\nimage = [1, 8, 8]\nlatent = 2\nchannels = [3, 4]\n"),
+    ("mlp", "network = { type = \"mlp\", hidden = [5, 4] }\nevent = [6]\nlatent = 2\n"),
+    ("conv", "network = { type = \"conv\", channels = [3, 4] }\nevent = [1, 8, 8]\nlatent = 2\n"),
 ];
 
 #[test]
@@ -45,13 +45,13 @@ fn an_imported_model_denoises_as_its_twin_in_pytorch_does() {
 #[test]
 fn a_state_dict_of_another_network_is_refused_with_what_does_not_fit() {
     let folder = tempfile::tempdir().unwrap();
-    let config = "[model]\nnetwork = \"mlp\"\nevent = [6]\nlatent = 2\nhidden = [5]\n";
+    let config = "[model]\nnetwork = { type = \"mlp\", hidden = [5] }\nevent = [6]\nlatent = 2\n";
     fs::write(folder.path().join("e.toml"), config).unwrap();
     let state_dict = fixture("mlp.pt");
     let arguments = ["import", "e.toml", state_dict.to_str().unwrap(), "-o", "m.safetensors"];
     let error = refused(folder.path(), &arguments);
     assert!(error.contains("mlp.pt cannot be used: they do not fit this model"), "{error}");
-    assert!(error.contains("latent.mean.weight is [2, 4], not [2, 5]"), "{error}");
+    assert!(error.contains("levels.0.posterior.mean.weight is [2, 4], not [2, 5]"), "{error}");
     assert!(!folder.path().join("m.safetensors").exists());
     fs::write(folder.path().join("torn.pt"), &fs::read(&state_dict).unwrap()[..600]).unwrap();
     let error = refused(folder.path(), &["import", "e.toml", "torn.pt", "-o", "m.safetensors"]);

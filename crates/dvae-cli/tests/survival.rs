@@ -138,7 +138,7 @@ fn one_thread_is_enough_and_comes_to_the_same() {
 fn a_second_ctrl_c_ends_at_once() {
     let folder = folder();
     let long = ["--set", "train.batch_size=1", "--set", "train.accumulate=100000"];
-    let more = ["--set", "train.epochs=1000000", "--set", "model.hidden=[2000, 2000]"];
+    let more = ["--set", "train.epochs=1000000", "--set", "model.network.hidden=[2000, 2000]"];
     let mut command = dvae(folder.path());
     command.args(["train", "small.toml", "--out", "run", "--quiet"]).args(long).args(more);
     let mut process = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();

@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used)] // A test may panic.
 
+mod two_levels;
+
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use dvae::losses::LossContext;
@@ -151,6 +153,11 @@ fn a_convolutional_model_computes_the_same_everywhere() {
         };
         config.init(Key::new(1), device).unwrap()
     });
+}
+
+#[test]
+fn a_model_of_two_levels_computes_the_same_everywhere() {
+    assert_parity("two levels", |device| two_levels::model([28, 28], device));
 }
 
 // The network of the main example, smaller.

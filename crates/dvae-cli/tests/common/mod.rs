@@ -47,9 +47,8 @@ corruption = "mixed"
 rows = 300
 
 [model]
-network = "mlp"
+network = { type = "mlp", hidden = [32] }
 latent = 4
-hidden = [32]
 
 [train]
 epochs = 3

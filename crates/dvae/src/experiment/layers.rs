@@ -36,7 +36,7 @@ pub(super) fn read(
     let variables = environment.into_iter().filter(|(name, _)| name.starts_with(PREFIX));
     let variables = variables.map(|(name, value)| {
         let key = name[PREFIX.len()..].to_lowercase().replace("__", ".");
-        Setting { place: format!("the environment variable {name}"), key, value }
+        Setting::new(format!("the environment variable {name}"), &key, value)
     });
     let mut variables: Vec<Setting> = variables.collect();
     variables.sort_by(|a, b| a.place.cmp(&b.place));
@@ -46,7 +46,7 @@ pub(super) fn read(
             let reason = "it must be of the form key=value, such as train.epochs=5".to_owned();
             return Err(ExperimentError::Config { place, reason });
         };
-        Ok(Setting { place, key: key.trim().to_owned(), value: value.trim().to_owned() })
+        Ok(Setting::new(place, key.trim(), value.trim().to_owned()))
     });
     let settings: Vec<Setting> = settings.collect::<Result<_, _>>()?;
     for mut layer in [variables, settings] {
@@ -78,12 +78,27 @@ pub(super) fn from_toml_text<T: serde::de::DeserializeOwned>(
     })
 }
 
+/// The table of a layer; a network that is given by its name alone is a table too.
 fn table(source: impl Source, place: &str) -> Result<Value, ExperimentError> {
     let collected = source.collect().map_err(|error| ExperimentError::Config {
         place: place.to_owned(),
         reason: error.to_string(),
     })?;
-    Ok(Value::new(None, ValueKind::Table(collected)))
+    let mut table = Value::new(None, ValueKind::Table(collected));
+    if let Some(network) = at_mut(&mut table, "model").and_then(|model| at_mut(model, "network"))
+        && let ValueKind::String(name) = &network.kind
+    {
+        let name = Value::new(network.origin().map(String::from).as_ref(), name.as_str());
+        network.kind = ValueKind::Table(Map::from([("type".to_owned(), name)]));
+    }
+    Ok(table)
+}
+
+fn at_mut<'a>(table: &'a mut Value, key: &str) -> Option<&'a mut Value> {
+    match &mut table.kind {
+        ValueKind::Table(table) => table.get_mut(key),
+        _ => None,
+    }
 }
 
 /// Puts a layer over what is there: tables are merged if they are of one kind, anything else is replaced.
@@ -133,6 +148,13 @@ struct Setting {
 }
 
 impl Setting {
+    /// A name alone says which network it is.
+    fn new(place: String, key: &str, value: String) -> Self {
+        let is_name = key == "model.network" && !value.starts_with('{');
+        let key = if is_name { "model.network.type" } else { key };
+        Self { place, key: key.to_owned(), value }
+    }
+
     fn says_kind(&self) -> bool {
         self.key.rsplit('.').next().is_some_and(|last| KINDS.contains(&last)) && self.key != "name"
     }
@@ -356,7 +378,7 @@ mod tests {
             read(Some(&path), [], &settings).map_err(|error| error.to_string())
         };
         // In whatever order: what the table is comes first.
-        let mlp = changed(&["model.hidden=[9]", "model.network=mlp"]).unwrap();
+        let mlp = changed(&["model.network.hidden=[9]", "model.network.type=mlp"]).unwrap();
         assert!(mlp.to_toml().unwrap().contains("hidden = [9]"));
         let table = changed(&["corruption={process=\"masking\",level=0.3}"]).unwrap();
         assert_eq!(table.corruption, "masking:0.3".parse().unwrap());
@@ -380,7 +402,8 @@ mod tests {
         assert_eq!(corruption(table), "masking:0.25".parse().unwrap());
         let rate = settings(&["train.learning_rate=0.01"]).unwrap().train.learning_rate;
         assert_eq!(rate, 0.01.into());
-        let hidden = settings(&["model.network=mlp", "model.hidden=[10, 20]"]).unwrap();
+        let hidden =
+            settings(&["model.network.type=mlp", "model.network.hidden=[10, 20]"]).unwrap();
         assert!(hidden.to_toml().unwrap().contains("hidden = [10, 20]"));
     }
 
@@ -391,8 +414,11 @@ mod tests {
             error.contains("experiment.toml: unknown key `train.epohs`: did you mean `epochs`?"),
             "{error}"
         );
-        let error = file("[model]\nnetwork = \"mlp\"\nhiden = [3]\n").unwrap_err();
-        assert!(error.contains("unknown key `model.hiden`: did you mean `hidden`?"), "{error}");
+        let error = file("[model.network]\ntype = \"mlp\"\nhiden = [3]\n").unwrap_err();
+        assert!(
+            error.contains("unknown key `model.network.hiden`: did you mean `hidden`?"),
+            "{error}"
+        );
         let error = file(
             "corruption = { process = \"sequence\", of = [{ process = \"masking\", levl = 1 }] }",
         );
