@@ -75,8 +75,8 @@ fn a_robustness_run_leaves_a_table_and_pictures() {
 fn a_corruption_of_ones_own_trains_a_model_that_mends_it() {
     let folder = tempfile::tempdir().unwrap();
     let text = printed(&run("custom_corruption", folder.path(), &[]));
-    let figures: Vec<f64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-    let &[damaged, denoised] = &figures[..] else { panic!("{text}") };
+    let metrics: Vec<f64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let &[damaged, denoised] = &metrics[..] else { panic!("{text}") };
     assert!(denoised > damaged + 1.0, "{text}");
     assert!(page("examples/custom_corruption.rs").lines().count() <= 60);
 }

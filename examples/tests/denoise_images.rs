@@ -78,14 +78,14 @@ fn the_run_folder_is_enough_to_build_the_model_again() {
 #[test]
 fn the_same_seed_gives_the_same_figures() {
     let folder = user_folder();
-    let figures = |out: &str, seed: &str| {
+    let metrics = |out: &str, seed: &str| {
         let arguments = ["--data", "data", "--epochs", "1", "--seed", seed, "--out", out];
         assert!(run(folder.path(), &arguments).status.success());
         fs::read(folder.path().join(out).join("results.json")).unwrap()
     };
-    let first = figures("a", "5");
-    assert_eq!(first, figures("b", "5"));
-    assert_ne!(first, figures("c", "6"));
+    let first = metrics("a", "5");
+    assert_eq!(first, metrics("b", "5"));
+    assert_ne!(first, metrics("c", "6"));
 }
 
 #[test]

@@ -178,11 +178,11 @@ learning_rate = 0.005
     let worst = holes.fold(0.0, f64::max);
     // The column's standard deviation is 58.
     assert!(worst < 40.0, "{worst}");
-    let figures = json(folder.path(), &["evaluate", "run", "--data", "t.csv"]);
-    assert_eq!((&figures["rows"], &figures["rows_are"]), (&400.into(), &"given".into()));
-    assert!(figures["corruptions"][0]["psnr_input"].is_null());
-    let clean = &figures["corruptions"][0]["clean"];
-    assert!(clean["elbo_in_data_units"].as_f64() < clean["elbo"].as_f64(), "{figures}");
+    let metrics = json(folder.path(), &["evaluate", "run", "--data", "t.csv"]);
+    assert_eq!((&metrics["rows"], &metrics["rows_are"]), (&400.into(), &"given".into()));
+    assert!(metrics["corruptions"][0]["psnr_input"].is_null());
+    let clean = &metrics["corruptions"][0]["clean"];
+    assert!(clean["elbo_in_data_units"].as_f64() < clean["elbo"].as_f64(), "{metrics}");
     fs::write(at("two.csv"), "a,b\n1,2\n").unwrap();
     let error = refused(folder.path(), &["denoise", "run", "two.csv", "-o", "o.csv"]);
     assert!(error.contains("two.csv cannot be used: it has no column `c`, but a, b"), "{error}");
@@ -204,9 +204,9 @@ fn runs_are_evaluated_listed_and_compared() {
     {
         assert!(text.contains(word), "{word} is missing in {text}");
     }
-    let figures = json(folder.path(), &[&arguments[..], &["--samples", "8"]].concat());
-    let clean = &figures["corruptions"][0]["clean"];
-    assert!(clean["importance_weighted"].as_f64() > clean["elbo"].as_f64(), "{figures}");
+    let metrics = json(folder.path(), &[&arguments[..], &["--samples", "8"]].concat());
+    let clean = &metrics["corruptions"][0]["clean"];
+    assert!(clean["importance_weighted"].as_f64() > clean["elbo"].as_f64(), "{metrics}");
     let runs = json(folder.path(), &["list", "."]);
     assert_eq!(runs.as_array().unwrap().len(), 2);
     let text = ok(folder.path(), &["compare", "run", "other"]);

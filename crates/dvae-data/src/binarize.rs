@@ -8,7 +8,7 @@ use crate::{DataError, Dataset};
 
 /// How entries in `[0, 1]` become zeros and ones.
 ///
-/// Figures on data that was binarized in different ways cannot be compared.
+/// Metrics on data that was binarized in different ways cannot be compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Binarization {

@@ -14,7 +14,7 @@ use crate::{Likelihood, Support};
 ///
 /// Stable for any finite logit: no sigmoid is taken before the logarithm. For gray values in
 /// `(0, 1)` this is the cross-entropy in wide use, which is at most 0 but is not a normalized
-/// density (Loaiza-Ganem & Cunningham 2019, "The continuous Bernoulli"): compare such figures only
+/// density (Loaiza-Ganem & Cunningham 2019, "The continuous Bernoulli"): compare such metrics only
 /// among themselves.
 #[derive(Clone, Debug)]
 pub struct Bernoulli<const D: usize> {

@@ -17,9 +17,9 @@ use crate::error::{DistributionError, scale};
 /// Rybkin, Daniilidis & Levine (2021), "Simple and Effective VAE Training with Calibrated Decoders",
 /// section 3.3 ("optimal σ-VAE"). No gradient flows through `σ*`: at an optimum there is none.
 ///
-/// With importance weights each draw would have a scale of its own: then the figure is no bound.
+/// With importance weights each draw would have a scale of its own: then the number is not a bound.
 ///
-/// The density of a row depends on the batch that it is in, through `σ*`. For figures to report, train a
+/// The density of a row depends on the batch that it is in, through `σ*`. For metrics to report, train a
 /// shared scale ([`LikelihoodConfig::SharedNormal`](crate::LikelihoodConfig::SharedNormal)), or measure with
 /// batches of one size.
 #[derive(Clone, Debug)]

@@ -38,7 +38,7 @@
 //!
 //! # What this gives up
 //!
-//! - Nothing is averaged over features: figures grow with the size of a row, as the bound does.
+//! - Nothing is averaged over features: metrics grow with the size of a row, as the bound does.
 //! - A weighted loss is not called a bound: only [`Elbo::bound`] and [`Objective::bound_of`] are.
 //! - Regularizers that look at a whole batch (total correlation, MMD, DIP-VAE) depend on its size.
 

@@ -51,8 +51,9 @@ pub(crate) struct State {
 pub(crate) struct Identity {
     /// The settings, as JSON: text compares exactly, where parsed floats may not.
     train: String,
+    /// The process, as it prints itself: of a run without a description alone.
     corruption: String,
-    /// What the caller says of the rest: the model's configuration, say.
+    /// What the caller says of the rest, its corruption included: the resolved configuration of an experiment.
     description: String,
     /// Checksums of the training rows, and of the held-out ones that the best bound is one on.
     data: [u32; 2],
@@ -66,7 +67,9 @@ impl Identity {
         sets: [&Dataset; 2],
     ) -> Self {
         let train = serde_json::to_string(train).expect("plain settings");
-        let (corruption, description) = (format!("{corruption:?}"), description.to_owned());
+        let corruption =
+            if description.is_empty() { format!("{corruption:?}") } else { String::new() };
+        let description = description.to_owned();
         Self { train, corruption, description, data: sets.map(Dataset::checksum) }
     }
 

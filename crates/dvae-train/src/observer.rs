@@ -31,7 +31,7 @@ impl<O: Observer + ?Sized> Observer for Arc<Mutex<O>> {
 /// What happens in a run.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
-    /// Training starts, or goes on after `steps_done` steps of an earlier sitting.
+    /// Training starts, or goes on after `steps_done` steps of an earlier session.
     Started {
         /// Steps that are behind.
         steps_done: usize,
@@ -51,11 +51,11 @@ pub enum Event<'a> {
     Measured(&'a Report),
     /// The state was saved in this folder.
     Saved(&'a Path),
-    /// The sitting ends.
+    /// The session ends.
     Ended(End),
 }
 
-/// How a sitting of a training ends.
+/// How a session of a training ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum End {
@@ -98,7 +98,7 @@ pub struct Report {
     pub validation: Validation,
     /// Whether no measurement before had a larger bound with corrupted input.
     pub best: bool,
-    /// Wall time of the training steps since the last measurement of this sitting.
+    /// Wall time of the training steps since the last measurement of this session.
     pub seconds: f64,
 }
 

@@ -9,11 +9,12 @@ use crate::TrainError;
 /// Where a run keeps what it makes:
 ///
 /// ```text
-/// config.toml         the resolved configuration
+/// config.toml         the experiment
+/// data.toml           what its data decided: shape, scaling, columns, checksum
 /// metrics.jsonl       one line a measurement
 /// checkpoints/        the last ones, each complete
 /// best.safetensors    the weights with the largest bound on held-out rows
-/// last.safetensors    those at the end of the last sitting
+/// last.safetensors    those at the end of the training so far
 /// log.txt, events/    for people, and for TensorBoard
 /// *.png, …            whatever else is saved
 /// ```
@@ -48,7 +49,10 @@ impl RunFolder {
         fs::create_dir_all(path).map_err(TrainError::io("make the folder", path))?;
         let mut entries = fs::read_dir(path).map_err(TrainError::io("read the folder", path))?;
         // A run that could not begin leaves its lock, and what it was about to write.
-        let leftover = |name: &std::ffi::OsStr| name == LOCK || name == "config.toml.tmp";
+        let leftover = |name: &std::ffi::OsStr| {
+            let files = [LOCK, "data.toml", "data.toml.tmp", "config.toml.tmp"];
+            files.iter().any(|file| name == *file)
+        };
         if entries.any(|entry| entry.is_ok_and(|entry| !leftover(&entry.file_name()))) {
             return Err(TrainError::Occupied { path: path.into() });
         }

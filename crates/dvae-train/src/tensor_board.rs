@@ -10,9 +10,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::{Event, Observer, Report, TrainError};
 
-/// Writes the figures of each measurement to a folder for `tensorboard --logdir`.
+/// Writes the metrics of each measurement to a folder for `tensorboard --logdir`.
 ///
-/// Every sitting has a file of its own; one that resumes tells TensorBoard to forget the steps that are
+/// Every session has a file of its own; one that resumes tells TensorBoard to forget the steps that are
 /// done again.
 #[derive(Debug)]
 pub struct TensorBoard {
@@ -43,7 +43,7 @@ impl TensorBoard {
 
     fn report(&mut self, report: &Report) -> Result<(), TrainError> {
         let mut summary = Message::default();
-        for (name, value) in figures(report) {
+        for (name, value) in metrics(report) {
             let value = Message::default().text(TAG, name).float(SIMPLE_VALUE, value as f32);
             summary = summary.message(VALUE, &value);
         }
@@ -75,9 +75,9 @@ fn new_file(folder: &Path) -> Result<(PathBuf, File), TrainError> {
     }
 }
 
-fn figures(report: &Report) -> Vec<(&'static str, f64)> {
+fn metrics(report: &Report) -> Vec<(&'static str, f64)> {
     let held_out = &report.validation;
-    let mut figures = vec![
+    let mut metrics = vec![
         ("train/loss", report.train.loss),
         ("train/elbo", report.train.mean.elbo),
         ("train/log_likelihood", report.train.mean.log_likelihood),
@@ -93,8 +93,8 @@ fn figures(report: &Report) -> Vec<(&'static str, f64)> {
         ("held_out_clean/log_likelihood", held_out.clean.mean.log_likelihood),
         ("held_out_clean/kl", held_out.clean.mean.kl),
     ];
-    figures.extend(report.beta.map(|beta| ("train/beta", beta)));
-    figures
+    metrics.extend(report.beta.map(|beta| ("train/beta", beta)));
+    metrics
 }
 
 // Fields of `tensorflow.Event`, `Summary`, `Summary.Value` and `SessionLog`.

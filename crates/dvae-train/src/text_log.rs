@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::{Event, Observer, TrainError};
 
 /// Appends a line to a file for whatever happens in a run but single steps, with the seconds since the
-/// sitting began. Nothing is ever taken from it: it is the story of all sittings.
+/// session began. Nothing is ever taken from it: it is the story of all sessions.
 #[derive(Debug)]
 pub struct TextLog {
     path: PathBuf,

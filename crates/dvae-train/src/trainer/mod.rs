@@ -59,12 +59,12 @@ pub struct Trainer<const D: usize, V> {
     seconds: f64,
 }
 
-/// What a sitting of a training comes to.
+/// What a session of a training comes to.
 #[derive(Clone, Debug)]
 pub struct Trained<V> {
     /// The model, ready for use on the plain device; with averaged weights, if there are any.
     pub model: V,
-    /// How the sitting ended.
+    /// How the session ended.
     pub end: End,
 }
 
@@ -79,7 +79,7 @@ struct Plan {
     batches: usize,
     /// Rows of the training set.
     rows: usize,
-    /// After how many steps this sitting ends.
+    /// After how many steps this session ends.
     until: usize,
 }
 
@@ -147,7 +147,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
     }
 
     /// Saves weights for use in this folder: `best.safetensors` whenever the bound on held-out rows with
-    /// corrupted input is the largest so far, `last.safetensors` at the end of the sitting. Their metadata
+    /// corrupted input is the largest so far, `last.safetensors` at the end of the session. Their metadata
     /// has the [`description`](Self::description) under `config`.
     pub fn weights(mut self, folder: impl Into<PathBuf>) -> Self {
         self.weights = Some(folder.into());
@@ -161,7 +161,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         self
     }
 
-    /// Ends the sitting when asked to: after the step that is being done, or the first one, with a checkpoint.
+    /// Ends the session when asked to: after the step that is being done, or the first one, with a checkpoint.
     pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
         self.interrupt = interrupt;
         self
@@ -187,7 +187,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         })
     }
 
-    /// Ends this sitting after `epoch` epochs of the configured ones: to be resumed later.
+    /// Ends this session after `epoch` epochs of the configured ones: to be resumed later.
     pub fn until(mut self, epoch: usize) -> Self {
         self.last_epoch = epoch.min(self.config.epochs);
         self
@@ -256,7 +256,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         let (epochs, steps_per_epoch) = (self.config.epochs, run.plan.per_epoch);
         let steps_done = self.state.steps;
         self.tell(&Event::Started { steps_done, epochs, steps_per_epoch })?;
-        // A wish to stop is looked at after a step, and once: what it ends is always saved.
+        // A request to stop is read after a step, and once: what it ends is always saved.
         let mut end = self.end(&run.plan);
         while end.is_none() {
             (self, end) = self.train_epoch(run)?;
@@ -270,7 +270,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         Ok(Trained { model, end })
     }
 
-    /// How the sitting ends here, if it does, whatever is wished.
+    /// How the session ends here, if it does, whatever was requested.
     fn end(&self, plan: &Plan) -> Option<End> {
         if self.state.steps >= plan.steps {
             Some(End::Finished)
@@ -283,7 +283,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         }
     }
 
-    /// Trains to the end of the epoch, or of the sitting.
+    /// Trains to the end of the epoch, or of the session.
     fn train_epoch(mut self, run: &Run) -> Result<(Self, Option<End>), TrainError> {
         let plan = run.plan;
         let epoch = self.state.steps / plan.per_epoch;
@@ -308,7 +308,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         })
     }
 
-    /// Reads, measures and saves what is due; says how the sitting ends, if it does.
+    /// Reads, measures and saves what is due; says how the session ends, if it does.
     fn after_step(
         &mut self,
         run: &Run,

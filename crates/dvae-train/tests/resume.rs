@@ -107,7 +107,7 @@ fn fit(
     (trained, reports)
 }
 
-// 16 steps, measured after 3, 6, …, 15 and 16. Figures are read after multiples of 3, 4 and 5, so that is
+// 16 steps, measured after 3, 6, …, 15 and 16. Metrics are read after multiples of 3, 4 and 5, so that is
 // where this observer can interrupt, for the step after: in the middle of epochs, of accumulated terms, of patience.
 #[test]
 fn a_run_that_is_interrupted_anywhere_goes_on_to_the_bit() {
@@ -158,7 +158,7 @@ fn accumulated_batches_are_one_batch() {
     }
 }
 
-/// Interrupts when so many batches were prepared: at any step, not only where figures are read.
+/// Interrupts when so many batches were prepared: at any step, not only where metrics are read.
 struct AfterBatches {
     inner: Box<dyn Corruption<4>>,
     left: AtomicUsize,
