@@ -117,6 +117,7 @@ mod pages {
     pages! {
         "../../README.md" Readme
         "../../docs/cli.md" Program
+        "../../docs/extending.md" Extending
         "../../crates/dvae/README.md" Dvae
         "../../crates/dvae-corruption/README.md" DvaeCorruption
         "../../crates/dvae-data/README.md" DvaeData

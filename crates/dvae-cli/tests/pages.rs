@@ -115,15 +115,15 @@ fn every_toml_block_is_an_experiment_that_trains() {
     }
 }
 
-/// What stands in a table of the page as `{ rule = … }` is a value of `kl`.
+/// What stands in a table of the page as `{ type = … }` is a value of `kl`.
 #[test]
-fn every_rule_of_the_page_on_objectives_is_understood() {
+fn every_kl_term_of_the_page_on_objectives_is_understood() {
     let page = fs::read_to_string(root().join("docs/objectives.md")).unwrap();
-    let rules: Vec<&str> = page.split('`').filter(|code| code.starts_with("{ rule = ")).collect();
-    assert!(!rules.is_empty());
+    let terms: Vec<&str> = page.split('`').filter(|code| code.starts_with("{ type = ")).collect();
+    assert!(!terms.is_empty());
     let folder = tempfile::tempdir().unwrap();
-    for rule in rules {
-        let setting = format!("train.objective.kl={}", rule.replace("\\|", "|"));
+    for term in terms {
+        let setting = format!("train.objective.kl={}", term.replace("\\|", "|"));
         ok(folder.path(), &["config", "--set", &setting]);
     }
 }

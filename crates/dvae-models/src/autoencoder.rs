@@ -120,6 +120,23 @@ impl<N: Module + ModuleDisplay> Autoencoder<N> {
         &self.network
     }
 
+    /// The decoder's outputs for latents, before a likelihood makes parameters of them: `[batch, …]`, those of all
+    /// parameters side by side on axis 1.
+    ///
+    /// # Panics
+    ///
+    /// If the latents are not those of the model's levels.
+    pub fn outputs<const D: usize>(&self, latents: impl Into<Latents>) -> Tensor<D>
+    where
+        N: Network<D>,
+    {
+        let latents = latents.into();
+        assert_eq!(latents.levels().len(), self.levels.len(), "levels of latents");
+        let down = |context, (level, latent)| Some(self.network.descend(level, context, latent));
+        let context = latents.levels().iter().enumerate().fold(None, down);
+        self.network.outputs(context.expect("a level at least"))
+    }
+
     /// The encoding of a level from the features of all, and of the levels below it.
     fn level<const D: usize>(&self, from: Descent, prior: Prior) -> Encoding
     where
@@ -192,11 +209,7 @@ impl<const D: usize, N: Network<D>> Vae<D> for Autoencoder<N> {
     ///
     /// If the latents are not those of the model's levels.
     fn decode(&self, latents: impl Into<Latents>) -> Box<dyn Likelihood<D>> {
-        let latents = latents.into();
-        assert_eq!(latents.levels().len(), self.levels.len(), "levels of latents");
-        let down = |context, (level, latent)| Some(self.network.descend(level, context, latent));
-        let context = latents.levels().iter().enumerate().fold(None, down);
-        self.likelihood.forward(self.network.outputs(context.expect("a level at least")))
+        self.likelihood.forward(self.outputs(latents))
     }
 
     fn sample_prior(&self, draws: &mut RowStreams) -> Latents {
