@@ -48,7 +48,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config = TrainConfig { epochs: 5, ..TrainConfig::default() };
     let trainer = Trainer::new(model, lost, config, &device)?.observe(Progress::new("lost lines"));
     let model = trainer.fit(&train, &held_out)?.model;
-    let metrics = denoising(&model, &sets.test, &*measured, key, 64, &device)?;
+    let context = EvaluationContext { key, batch_size: 64, device: &device };
+    let metrics = denoising(&model, &sets.test, &*measured, &context)?;
     println!("PSNR: {:.1} dB damaged, {:.1} dB denoised", metrics.psnr_input, metrics.psnr_output);
     Ok(())
 }

@@ -100,15 +100,17 @@ fn compare<V: Vae<4>>(
         models: &[("plain VAE", &plain), ("denoising VAE", &denoising)],
         rows: &sets.test,
         corruptions: &corruptions,
-        key: Key::new(train.seed),
-        batch_size: train.batch_size,
-        device,
+        context: EvaluationContext {
+            key: Key::new(train.seed),
+            batch_size: train.batch_size,
+            device,
+        },
     };
     let metrics = comparison.measure()?;
     println!("\n{metrics}");
     folder.write("results.json", &serde_json::to_vec_pretty(&metrics)?)?;
     folder.write("denoised.png", &comparison.picture(12)?.png())?;
-    folder.write("samples.png", &samples(&denoising, 6, 12, comparison.key).png())?;
+    folder.write("samples.png", &samples(&denoising, 6, 12, comparison.context.key).png())?;
     println!("Pictures, metrics and checkpoints are in {}", folder.path().display());
     Ok(())
 }

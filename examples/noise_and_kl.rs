@@ -65,9 +65,10 @@ fn run(args: &Args) -> Result<(), Error> {
         let name = format!("sigma {sigma}, beta {beta}");
         let subfolder = folder.subfolder(&format!("sigma-{sigma}-beta-{beta}"))?;
         let model = fit(trainer, &name, &split, &subfolder)?;
-        let rows = args.options.batch_size;
-        let metrics = denoising::<4, _>(&model, &sets.test, &test, key, rows, &device)?;
-        let activity = latent_activity::<4, _>(&model, &sets.test, &test, key, rows, &device)?;
+        let context =
+            EvaluationContext { key, batch_size: args.options.batch_size, device: &device };
+        let metrics = denoising::<4, _>(&model, &sets.test, &test, &context)?;
+        let activity = latent_activity::<4, _>(&model, &sets.test, &test, &context)?;
         cells.push(Cell { sigma, beta, active_units: active_units(&activity.concat()), metrics });
     }
 

@@ -1,12 +1,11 @@
 //! Which latents a model uses.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use dvae_corruption::Corruption;
 use dvae_data::{Dataset, Order};
 use dvae_distributions::LatentShape;
 use dvae_models::Vae;
-use dvae_random::Key;
-use dvae_train::{BatchNoise, CorruptedBatch, TrainError};
+use dvae_train::{BatchNoise, CorruptedBatch, EvaluationContext, TrainError};
 
 /// The variance over rows above which a latent counts as active.
 const ACTIVE: f64 = 0.01;
@@ -20,10 +19,9 @@ pub fn latent_activity<const D: usize, V: Vae<D>>(
     model: &V,
     dataset: &Dataset,
     corruption: &dyn Corruption<D>,
-    key: Key,
-    batch_size: usize,
-    device: &Device,
+    context: &EvaluationContext,
 ) -> Result<Vec<Vec<f64>>, TrainError> {
+    let EvaluationContext { key, batch_size, device } = *context;
     let rows = dataset.with_observed_entries();
     if rows.is_empty() {
         return Err(TrainError::Empty { set: "evaluation" });
@@ -82,8 +80,10 @@ impl Moments {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::tensor::Device;
     use dvae_corruption::Clean;
     use dvae_models::AutoencoderConfig;
+    use dvae_random::Key;
 
     #[test]
     fn the_variance_is_that_of_the_means_whatever_the_batches_are() {
@@ -93,8 +93,11 @@ mod tests {
         let config = AutoencoderConfig::mlp(&[3], 2);
         let model = config.init(Key::new(1), &device).unwrap();
         let activity = |batch_size| {
-            latent_activity::<2, _>(&model, &rows, &Clean, Key::new(1), batch_size, &device)
-                .unwrap()
+            {
+                let context = EvaluationContext { key: Key::new(1), batch_size, device: &device };
+                latent_activity::<2, _>(&model, &rows, &Clean, &context)
+            }
+            .unwrap()
         };
         let means = Vae::<2>::embed(&model, rows.gather(rows.ids(), &device)).flat();
         let exact = means.clone() - means.mean_dim(0);

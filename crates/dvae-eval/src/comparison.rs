@@ -2,12 +2,11 @@
 
 use std::fmt;
 
-use burn::tensor::Device;
 use dvae_corruption::CorruptionConfig;
 use dvae_data::Dataset;
 use dvae_models::Vae;
 use dvae_random::{Key, Purpose};
-use dvae_train::{BatchNoise, TrainError};
+use dvae_train::{BatchNoise, EvaluationContext, TrainError};
 use serde::Serialize;
 
 use crate::{Denoising, Grid, denoising};
@@ -21,12 +20,8 @@ pub struct Comparison<'a, V> {
     pub rows: &'a Dataset,
     /// The corruptions that the rows meet.
     pub corruptions: &'a [CorruptionConfig],
-    /// What the noise comes from.
-    pub key: Key,
-    /// Rows that a model is given at once.
-    pub batch_size: usize,
-    /// Where the models' weights are.
-    pub device: &'a Device,
+    /// The noise, and where the models' weights are.
+    pub context: EvaluationContext<'a>,
 }
 
 /// Metrics of models under corruptions; as text, a table.
@@ -57,14 +52,7 @@ impl<V: Vae<4>> Comparison<'_, V> {
         for corruption in self.corruptions {
             let process = corruption.build::<4>()?;
             for (name, model) in self.models {
-                let metrics = denoising(
-                    *model,
-                    self.rows,
-                    &*process,
-                    self.key,
-                    self.batch_size,
-                    self.device,
-                )?;
+                let metrics = denoising(*model, self.rows, &*process, &self.context)?;
                 let (corruption, model) = (corruption.to_string(), (*name).to_owned());
                 entries.push(Entry { corruption, model, metrics });
             }
@@ -75,10 +63,10 @@ impl<V: Vae<4>> Comparison<'_, V> {
     /// The first `columns` rows: clean, corrupted, and denoised by every model.
     pub fn picture(&self, columns: usize) -> Result<Grid, TrainError> {
         let rows = self.rows.take(columns);
-        let clean = rows.gather::<4>(rows.ids(), self.device);
+        let clean = rows.gather::<4>(rows.ids(), self.context.device);
         let mut grid = Grid::new();
         for corruption in self.corruptions {
-            let mut streams = BatchNoise::evaluation(self.key, rows.ids());
+            let mut streams = BatchNoise::evaluation(self.context.key, rows.ids());
             let process = corruption.build()?;
             let input = process.corrupt(clean.clone(), &mut streams.corruption).input;
             grid = grid
@@ -128,6 +116,7 @@ impl fmt::Display for ComparisonTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::tensor::Device;
     use dvae_models::AutoencoderConfig;
 
     #[test]
@@ -140,9 +129,7 @@ mod tests {
             models: &[("a", &model), ("b", &model)],
             rows: &rows,
             corruptions: &CorruptionConfig::standard_three(),
-            key: Key::new(2),
-            batch_size: 8,
-            device: &device,
+            context: EvaluationContext { key: Key::new(2), batch_size: 8, device: &device },
         };
         let metrics = comparison.measure().unwrap();
         assert_eq!((metrics.rows, metrics.entries.len()), (20, 6));

@@ -1,13 +1,12 @@
 //! How much cleaner a model makes damaged rows.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use dvae_corruption::Corruption;
 use dvae_data::{Dataset, Order};
 use dvae_distributions::sum_features;
 use dvae_losses::Objective;
 use dvae_models::Vae;
-use dvae_random::Key;
-use dvae_train::{BatchNoise, CorruptedBatch, MeanElbo, TrainError, evaluate};
+use dvae_train::{BatchNoise, CorruptedBatch, EvaluationContext, MeanElbo, TrainError, evaluate};
 use serde::Serialize;
 
 use crate::psnr;
@@ -38,13 +37,12 @@ pub fn denoising<const D: usize, V: Vae<D>>(
     model: &V,
     dataset: &Dataset,
     corruption: &dyn Corruption<D>,
-    key: Key,
-    batch_size: usize,
-    device: &Device,
+    context: &EvaluationContext,
 ) -> Result<Denoising, TrainError> {
+    let EvaluationContext { key, batch_size, device } = *context;
     let rows = &dataset.with_observed_entries();
     let bound = |corruption: &dyn Corruption<D>| -> Result<MeanElbo, TrainError> {
-        Ok(evaluate(model, rows, corruption, &Objective::default(), key, batch_size, device)?.mean)
+        Ok(evaluate(model, rows, corruption, &Objective::default(), context)?.mean)
     };
     let (clean, corrupted) = (bound(&*corruption.at_null()?)?, bound(corruption)?);
     let (mut damaged, mut all) = (Sums::default(), Sums::default());
@@ -99,13 +97,16 @@ fn values(of_rows: Tensor<1>) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::tensor::Device;
     use dvae_corruption::{Clean, Masking, Sometimes};
     use dvae_models::AutoencoderConfig;
+    use dvae_random::Key;
 
     fn measured(rows: &Dataset, corruption: &dyn Corruption<2>) -> Denoising {
         let device = Device::flex();
         let model = AutoencoderConfig::mlp(&[3], 2).init(Key::new(1), &device).unwrap();
-        denoising(&model, rows, corruption, Key::new(2), 7, &device).unwrap()
+        let context = EvaluationContext { key: Key::new(2), batch_size: 7, device: &device };
+        denoising(&model, rows, corruption, &context).unwrap()
     }
 
     fn rows(unobserved: usize) -> Dataset {

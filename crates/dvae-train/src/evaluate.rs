@@ -13,6 +13,17 @@ use crate::step::CorruptedBatch;
 use crate::terms::{PendingTerms, TermSums};
 use crate::{BatchNoise, MeanElbo, TrainError};
 
+/// What measures have in common beside model, rows and corruption.
+#[derive(Clone, Copy, Debug)]
+pub struct EvaluationContext<'a> {
+    /// What the noise comes from: it depends on the key and the rows' ids alone.
+    pub key: Key,
+    /// Rows that the model is given at once.
+    pub batch_size: usize,
+    /// Where the model's weights are.
+    pub device: &'a Device,
+}
+
 /// The bound of a model on a set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
@@ -39,7 +50,7 @@ fn is_zero(count: &usize) -> bool {
 /// Measures the bound `E log p(x | z) − KL(q(z | x̃) ‖ p(z))` of the clean rows of `dataset`, with as many draws
 /// as the objective asks for; [`Objective::default`] asks for one of each.
 ///
-/// The noise depends on `key` and the rows' ids alone, not on `batch_size` nor on when it is
+/// The noise depends on the key and the rows' ids alone, not on the batch size nor on when it is
 /// called (but for [`dvae_distributions::OptimalNormal`], whose scale is that of a batch). With
 /// [`dvae_corruption::Clean`] it is the plain bound, on clean input. Importance weights of many draws give a tight
 /// one: `Objective::diwae(1, 5000)`, with a small batch, as every draw of a batch is kept until its bound is known.
@@ -51,17 +62,16 @@ pub fn evaluate<const D: usize, V: Vae<D>>(
     dataset: &Dataset,
     corruption: &dyn Corruption<D>,
     objective: &Objective,
-    key: Key,
-    batch_size: usize,
-    device: &Device,
+    context: &EvaluationContext,
 ) -> Result<Evaluation, TrainError> {
     if dataset.with_observed_entries().is_empty() {
         return Err(TrainError::Empty { set: "evaluation" });
     }
     corruption.check(dataset.event())?;
     objective.check()?;
+    let EvaluationContext { key, device, .. } = *context;
     check_fit(model, objective, corruption, key, &[("evaluation", dataset)], device)?;
-    measure(model, dataset, corruption, objective, key, batch_size, device)
+    measure(model, dataset, corruption, objective, context)
 }
 
 /// [`evaluate`] of what was checked.
@@ -70,10 +80,9 @@ pub(crate) fn measure<const D: usize, V: Vae<D>>(
     dataset: &Dataset,
     corruption: &dyn Corruption<D>,
     objective: &Objective,
-    key: Key,
-    batch_size: usize,
-    device: &Device,
+    context: &EvaluationContext,
 ) -> Result<Evaluation, TrainError> {
+    let EvaluationContext { key, batch_size, device } = *context;
     let rows = dataset.with_observed_entries();
     let mut sums = TermSums::default();
     for batch in rows.batches::<D>(batch_size, Order::Stored, device)? {

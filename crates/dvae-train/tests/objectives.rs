@@ -17,7 +17,8 @@ use dvae_models::{
 };
 use dvae_random::{Key, Purpose};
 use dvae_train::{
-    BatchNoise, CorruptedBatch, LearningRate, Report, TrainConfig, Trainer, evaluate,
+    BatchNoise, CorruptedBatch, EvaluationContext, LearningRate, Report, TrainConfig, Trainer,
+    evaluate,
 };
 use reports::Reports;
 
@@ -242,7 +243,9 @@ fn importance_weights_train_a_tighter_bound_by_every_estimator() {
     let measure = Objective::diwae(1, 200);
     let tight = |run: &Run| {
         let process = masking();
-        evaluate(&run.model, &rows, &*process, &measure, Key::new(2), 100, &device()).unwrap().bound
+        let device = device();
+        let context = EvaluationContext { key: Key::new(2), batch_size: 100, device: &device };
+        evaluate(&run.model, &rows, &*process, &measure, &context).unwrap().bound
     };
     let plain = trained(Objective::default());
     let reference = tight(&plain);

@@ -9,7 +9,7 @@ use dvae_distributions::LikelihoodConfig;
 use dvae_losses::{KlTerm, Objective, Schedule};
 use dvae_models::{AutoencoderConfig, MlpConfig, PosteriorConfig};
 use dvae_random::Key;
-use dvae_train::{TrainConfig, Trainer, evaluate};
+use dvae_train::{EvaluationContext, TrainConfig, Trainer, evaluate};
 
 #[test]
 fn rows_that_the_likelihood_is_not_for_are_refused_before_anything_is_trained() {
@@ -70,7 +70,8 @@ fn a_measure_refuses_what_does_not_fit_as_training_does() {
     let rows = Dataset::from_floats(vec![0.0, 2.0, 3.0, 1.0], &[2]).unwrap();
     let error = |config: AutoencoderConfig, objective: Objective| {
         let model = config.init(Key::new(1), &device).unwrap();
-        let of = evaluate::<2, _>(&model, &rows, &Clean, &objective, Key::new(1), 2, &device);
+        let context = EvaluationContext { key: Key::new(1), batch_size: 2, device: &device };
+        let of = evaluate::<2, _>(&model, &rows, &Clean, &objective, &context);
         of.unwrap_err().to_string()
     };
     let config = AutoencoderConfig::new(MlpConfig::new(&[4]), &[2], 2);

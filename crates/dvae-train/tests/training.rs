@@ -19,8 +19,8 @@ use dvae_losses::Objective;
 use dvae_models::{AnyNetwork, Autoencoder, AutoencoderConfig, MlpConfig, Vae};
 use dvae_random::{Key, Purpose, RowStreams};
 use dvae_train::{
-    BatchNoise, CorruptedBatch, JsonLines, LearningRate, Report, TrainConfig, TrainError, Trainer,
-    denoising_elbo, evaluate, load_checkpoint,
+    BatchNoise, CorruptedBatch, EvaluationContext, JsonLines, LearningRate, Report, TrainConfig,
+    TrainError, Trainer, denoising_elbo, evaluate, load_checkpoint,
 };
 use reports::Reports;
 
@@ -149,12 +149,9 @@ fn validation_noise_does_not_depend_on_the_batch_size_or_the_time() {
     let bound = |batch_size| {
         let device = Device::flex();
         let process = process("mixed");
-        let key = Key::new(4);
-        {
-            let objective = &Objective::default();
-            let of = evaluate::<4, _>;
-            of(&model(), &train, &*process, objective, key, batch_size, &device).unwrap().mean
-        }
+        let context = EvaluationContext { key: Key::new(4), batch_size, device: &device };
+        let objective = &Objective::default();
+        evaluate::<4, _>(&model(), &train, &*process, objective, &context).unwrap().mean
     };
     let whole = bound(1000);
     assert_eq!(whole, bound(1000));

@@ -81,8 +81,8 @@ pub mod prelude {
     pub use crate::models::{ConvNetConfig, MlpConfig, ResNetConfig};
     pub use crate::models::{PosteriorConfig, PriorConfig};
     pub use crate::random::{Key, Purpose, RowStreams};
+    pub use crate::train::{EvaluationContext, TrainConfig, Trainer};
     pub use crate::train::{JsonLines, LearningRate, Observer, Progress, RunFolder};
-    pub use crate::train::{TrainConfig, Trainer};
     pub use crate::{Backend, BackendError};
     pub use burn::tensor::{Device, Tensor};
 }

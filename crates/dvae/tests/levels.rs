@@ -12,7 +12,7 @@ use dvae::eval::latent_activity;
 use dvae::losses::{DipCovariance, Emphasis, LossContext, MmdKernel};
 use dvae::models::Autoencoder;
 use dvae::prelude::*;
-use dvae::train::{BatchNoise, CorruptedBatch, Interrupt, evaluate};
+use dvae::train::{BatchNoise, CorruptedBatch, EvaluationContext, Interrupt, evaluate};
 use two_levels::{BELOW, TOP, TwoLevels, model};
 
 const SIDES: [usize; 2] = [4, 5];
@@ -435,14 +435,14 @@ fn training_goes_on_to_the_bit_after_an_interruption() {
 fn measures_speak_of_levels() {
     let device = Device::flex();
     let (model, rows) = (model(SIDES, &device), pictures(30));
+    let context = &EvaluationContext { key: Key::new(1), batch_size: 7, device: &device };
     let evaluation =
-        evaluate::<4, _>(&model, &rows, &Clean, &Objective::default(), Key::new(1), 7, &device)
-            .unwrap();
+        evaluate::<4, _>(&model, &rows, &Clean, &Objective::default(), context).unwrap();
     let sizes = |levels: &[Vec<f64>]| levels.iter().map(Vec::len).collect::<Vec<_>>();
     assert_eq!(sizes(&evaluation.kl_per_latent), [TOP, BELOW * 20]);
     let sum: f64 = evaluation.kl_per_latent.iter().flatten().sum();
     assert!((sum - evaluation.mean.kl).abs() < 1e-3 * sum, "{sum}");
-    let activity = latent_activity::<4, _>(&model, &rows, &Clean, Key::new(1), 7, &device).unwrap();
+    let activity = latent_activity::<4, _>(&model, &rows, &Clean, context).unwrap();
     assert_eq!(sizes(&activity), [TOP, BELOW * 20]);
     let drawn = Vae::<4>::sample_prior(&model, &mut Key::new(2).rows(rows.ids()));
     assert_eq!(drawn.flat().dims(), [30, TOP + BELOW * 20]);

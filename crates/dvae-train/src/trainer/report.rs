@@ -9,7 +9,7 @@ use super::{Run, Trainer};
 use crate::checkpoint::Snapshot;
 use crate::evaluate::measure;
 use crate::weights::save_weights;
-use crate::{Event, Report, TrainError, Training, Validation, checkpoint};
+use crate::{EvaluationContext, Event, Report, TrainError, Training, Validation, checkpoint};
 
 impl<const D: usize, V: Vae<D>> Trainer<D, V> {
     /// Measures the bound on the held-out rows, and keeps the best weights.
@@ -37,9 +37,9 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         let epoch = last / plan.per_epoch + 1;
         let objective = &self.config.objective;
         let on = |corruption: &dyn Corruption<D>| {
-            let (rows, key) = (self.config.batch_size, self.root());
-            let evaluation =
-                measure(model, run.validation, corruption, objective, key, rows, &self.device)?;
+            let (batch_size, key) = (self.config.batch_size, self.root());
+            let context = EvaluationContext { key, batch_size, device: &self.device };
+            let evaluation = measure(model, run.validation, corruption, objective, &context)?;
             for value in [evaluation.mean.elbo, evaluation.bound] {
                 if !value.is_finite() {
                     let term = "bound on held-out rows".to_owned();

@@ -13,7 +13,8 @@ use dvae_losses::Objective;
 use dvae_models::{AnyNetwork, Autoencoder, Vae};
 use dvae_random::{Key, Purpose, RowStreams};
 use dvae_train::{
-    Evaluation, evaluate, import_state_dict, load_weights, read_config, save_weights,
+    Evaluation, EvaluationContext, evaluate, import_state_dict, load_weights, read_config,
+    save_weights,
 };
 
 use super::model::{Rank, with_rank};
@@ -312,7 +313,7 @@ impl Pretrained {
         let batch = (ROWS_AT_ONCE * 16 / draws.max(1)).clamp(1, ROWS_AT_ONCE);
         with_rank!(self.rank, D => {
             let process = self.process::<D>(corruption)?;
-            Ok(evaluate(&self.model, rows, &*process, objective, self.key(), batch, &self.device)?)
+            Ok(evaluate(&self.model, rows, &*process, objective, &self.context(batch))?)
         })
     }
 
@@ -324,21 +325,21 @@ impl Pretrained {
     ) -> Result<Denoising, ExperimentError> {
         with_rank!(self.rank, D => {
             let process = self.process::<D>(corruption)?;
-            Ok(denoising(&self.model, rows, &*process, self.key(), ROWS_AT_ONCE, &self.device)?)
+            Ok(denoising(&self.model, rows, &*process, &self.context(ROWS_AT_ONCE))?)
         })
     }
 
     /// How much each latent varies over rows, undamaged, level by level: [`dvae_eval::latent_activity`].
     pub fn activity(&self, rows: &Dataset) -> Result<Vec<Vec<f64>>, ExperimentError> {
-        let key = self.key();
         with_rank!(self.rank, D => {
             let process = self.process::<D>(&self.experiment.corruption)?.at_null()?;
-            Ok(latent_activity(&self.model, rows, &*process, key, ROWS_AT_ONCE, &self.device)?)
+            Ok(latent_activity(&self.model, rows, &*process, &self.context(ROWS_AT_ONCE))?)
         })
     }
 
-    fn key(&self) -> Key {
-        Key::new(self.experiment.train.seed)
+    fn context(&self, batch_size: usize) -> EvaluationContext<'_> {
+        let key = Key::new(self.experiment.train.seed);
+        EvaluationContext { key, batch_size, device: &self.device }
     }
 
     /// The process, with a mask that shows nothing if the model is used to see one.
