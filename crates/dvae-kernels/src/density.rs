@@ -15,7 +15,7 @@ const LN_TAU: f64 = 1.837_877_066_409_345_3;
 
 /// A density of independent entries, by its parameters: tensors of one shape, `[batch, …]`.
 #[derive(Clone, Debug)]
-#[allow(clippy::large_enum_variant)] // One lives for a step; a tensor's handle is large with wgpu.
+#[allow(clippy::large_enum_variant)] // One value per step; tensor handles are large with wgpu.
 pub enum Density<const D: usize> {
     /// `log p(x) = log σ(l) − (1 − x) l`: the Bernoulli law of logits `l`.
     Bernoulli {

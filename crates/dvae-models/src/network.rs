@@ -47,7 +47,7 @@ pub struct Level {
 
 /// The features of each row for a level: a vector, or a map over the positions of an image.
 #[derive(Clone, Debug)]
-#[allow(clippy::large_enum_variant)] // One lives for a step; a tensor's handle is large with wgpu.
+#[allow(clippy::large_enum_variant)] // One value per step; tensor handles are large with wgpu.
 pub enum Features {
     /// `[batch, features]`.
     Vector(Tensor<2>),
