@@ -17,8 +17,8 @@ impl CorruptionConfig {
         Self::standing_alone().iter().map(named).collect()
     }
 
-    /// A table of every process except `none` and combinations: its name, its parameters, and the meaning of its level;
-    /// then one line for each combination.
+    /// A table of every process except `none` and combinations: its name, its parameters, and the meaning of
+    /// its level; then one line for each combination.
     pub fn catalog() -> String {
         let mut table = format!(
             "{:16} {:11} {:>5} {:>12}  {:29} {:17} {}\n",
