@@ -107,8 +107,8 @@ pub fn exit(result: Result<(), Error>) -> ExitCode {
     }
 }
 
-/// Rust code on the pages runs as documentation tests of this package. It is not published, because the paths
-/// under `../../` exist only in the repository.
+/// Rust code on the pages runs as documentation tests of this package, which is not published: in a published
+/// package the paths under `../../` would not exist.
 #[cfg(doctest)]
 mod pages {
     macro_rules! pages {

@@ -17,13 +17,13 @@ use crate::Error;
 /// Input files and the options for reading them.
 #[derive(clap::Args)]
 pub(crate) struct Inputs {
-    /// Images (PNG, JPEG), folders of images, arrays (NPY, NPZ) or tables (CSV)
+    /// Pictures (PNG, JPEG), folders of pictures, arrays (NPY, NPZ) or tables (CSV)
     #[arg(required = true, value_name = "INPUT")]
     pub(crate) inputs: Vec<PathBuf>,
     /// The array of an NPZ file, if it has several
     #[arg(long, value_name = "NAME")]
     pub(crate) key: Option<String>,
-    /// The tables have no column names in their first line
+    /// The tables have no names of columns in their first line
     #[arg(long)]
     pub(crate) no_header: bool,
 }
