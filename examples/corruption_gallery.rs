@@ -1,4 +1,4 @@
-//! Every corruption at five severities, on a real picture: one PNG each, and a contact sheet.
+//! Every corruption at five severities, on a photograph: one PNG each, and a contact sheet.
 //!
 //! ```text
 //! cargo run --release --example corruption_gallery -- --help
@@ -15,9 +15,9 @@ use serde::Serialize;
 
 /// Chelsea the cat: see assets/README.md.
 const PICTURE: &[u8] = include_bytes!("assets/chelsea.png");
-/// How wide a small picture is drawn, in pixels.
+/// The width at which a small image is drawn, in pixels.
 const TILE: usize = 248;
-/// Pictures side by side on the contact sheet.
+/// Images in a line of the contact sheet.
 const COLUMNS: usize = 6;
 
 /// Draws every corruption at five severities, and prints what their levels mean.
@@ -52,7 +52,7 @@ fn run(args: &Args) -> Result<(), Error> {
     };
     folder.write("config.toml", toml::to_string(args)?.as_bytes())?;
     let key = Key::new(args.seed).purpose(Purpose::EvaluationCorruption);
-    // The same row at every severity: the same noise, and more of it.
+    // The same row at every severity gets the same noise, at a higher level.
     let damaged = |config: &CorruptionConfig, severity| -> Result<Tensor<4>, Error> {
         let process = config.build::<4>()?.at_level(Level::Severity(severity))?;
         Ok(process.corrupt(clean.clone(), &mut key.rows(&[0])).input)

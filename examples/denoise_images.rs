@@ -1,4 +1,4 @@
-//! Trains a denoising VAE on real images, and a plain VAE to compare it with.
+//! Trains a denoising VAE on real images, and compares it with a plain VAE.
 //!
 //! ```text
 //! cargo run --release --example denoise_images -- --help
@@ -36,7 +36,7 @@ enum Model {
     Conv,
 }
 
-/// What the run folder keeps of the configuration: enough to build the model again.
+/// The configuration that the run folder keeps: enough to rebuild the model.
 #[derive(Serialize)]
 struct Resolved<'a, C> {
     version: &'a str,
@@ -66,7 +66,7 @@ fn run(args: &Args) -> Result<(), Error> {
     }
 }
 
-/// Trains a plain and a denoising VAE from the same weights, for equally long.
+/// Trains a plain and a denoising VAE from the same initial weights, for the same number of steps.
 fn compare<V: Vae<4>>(
     args: &Args,
     sets: &Sets,
@@ -81,15 +81,15 @@ fn compare<V: Vae<4>>(
     let (version, held_out) = (env!("CARGO_PKG_VERSION"), split.1.len());
     let resolved = toml::to_string(&Resolved { version, held_out, args, train: &train, model })?;
 
-    // Nothing is written before everything that the user chose has been checked.
+    // Nothing is written before all options have been checked.
     let folder = args.options.folder("denoise_images")?;
     folder.write("config.toml", resolved.as_bytes())?;
     let plain = fit(plain, "plain VAE    ", &split, &folder.subfolder("plain-vae")?)?;
     fit(denoising, "denoising VAE", &split, &folder)?;
-    // From here on the denoising model is the one that its checkpoint holds.
+    // From here on the denoising model has the weights of its checkpoint.
     let denoising = load_checkpoint(&folder.checkpoints(), init()?)?;
 
-    // What it was trained on comes first, unless that is among the others or made of them.
+    // The training corruption comes first, unless it is one of the others or a combination of them.
     let mut corruptions = CorruptionConfig::standard_three().to_vec();
     let mixed =
         matches!(args.corruption, CorruptionConfig::None {} | CorruptionConfig::OneOf { .. });

@@ -1,4 +1,4 @@
-//! One denoising VAE per noise level and weight of the KL: how are the two chosen together?
+//! One denoising VAE per noise level and KL weight: how should the two be chosen together?
 //!
 //! ```text
 //! cargo run --release --example noise_and_kl -- --help
@@ -29,7 +29,7 @@ struct Args {
     options: Options,
 }
 
-/// What one model measures.
+/// The metrics of one model.
 #[derive(Serialize)]
 struct Cell {
     sigma: f64,

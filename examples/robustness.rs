@@ -1,4 +1,4 @@
-//! One denoising VAE per training level, each tested at every level: where does robustness end?
+//! One denoising VAE per training level, each tested at every level: how far does robustness extend?
 //!
 //! ```text
 //! cargo run --release --example robustness -- --help
@@ -47,7 +47,7 @@ fn run(args: &Args) -> Result<(), Error> {
     folder.write("config.toml", toml::to_string(args)?.as_bytes())?;
     let mut models = Vec::new();
     for &level in &levels {
-        // At the level that changes nothing this is a plain VAE.
+        // At the null level this is a plain VAE.
         let corruption = process.at_level(level.into())?;
         let trainer = Trainer::new(model()?, corruption, train.clone(), &device)?;
         let name = format!("{} {level}", scale.name);

@@ -1,4 +1,4 @@
-//! Damaging 128 images of 1×28×28 and of 3×64×64.
+//! Corrupting 128 images of 1×28×28 and of 3×64×64.
 //!
 //! `cargo bench --workspace --bench corruption`; `benches/peers/corruption_peer.py` times the same in NumPy,
 //! PyTorch and imagecorruptions.
@@ -17,7 +17,7 @@ fn main() {
     rayon::scope(|_| divan::main());
 }
 
-/// As the peers do it: σ = 0.3, a fifth, a half, σ = 1, 12 photons, a disc of 3 pixels with its rim, …
+/// The peers' settings: σ = 0.3, a fifth, a half, σ = 1, 12 photons, a disc of 3 pixels with its rim, …
 const PROCESSES: [&str; 13] = [
     "gaussian:0.3",
     "salt-and-pepper:0.2",
@@ -34,7 +34,7 @@ const PROCESSES: [&str; 13] = [
     "mixed",
 ];
 
-/// Every draw of a step of training.
+/// The random streams of a training step.
 fn draws(epoch: u64) -> RowStreams {
     let ids: Vec<u64> = (0..BATCH as u64).collect();
     Key::new(1).purpose(Purpose::Corruption).epoch(epoch).rows(&ids)

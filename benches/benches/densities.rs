@@ -1,4 +1,4 @@
-//! Log-densities of 128 rows of 784 entries, with the gradient in what the network put out.
+//! Log-densities of 128 rows of 784 entries, with the gradient with respect to the network's outputs.
 //!
 //! `cargo bench --workspace --bench densities`; `benches/peers/densities.py` times the same in PyTorch.
 

@@ -1,4 +1,4 @@
-//! Single layers of the convolutional model, forwards, and forwards and backwards; batch 128.
+//! Single layers of the convolutional model: forward, and forward and backward; batch 128.
 //!
 //! `cargo bench --workspace --bench layers`
 
@@ -34,14 +34,14 @@ const LAYERS: [Layer; 6] = [
     Layer::Transposed(32, 14, 1),
 ];
 
-/// Random values, which want a gradient if the device has autodiff.
+/// Random values, tracked for gradients if the device has autodiff.
 fn tensor<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
     let ids = Vec::from_iter(0..shape[0] as u64);
     let values = Key::new(1).rows(&ids).normal(shape, device);
     if device.is_autodiff() { values.require_grad() } else { values }
 }
 
-/// Output, summed, of a layer whose operands are on the device.
+/// The summed output of a layer whose operands are on the device.
 fn run(layer: Layer, device: &Device) -> Box<dyn Fn() -> Tensor<1>> {
     let bias = |n: usize| tensor([n], device);
     match layer {

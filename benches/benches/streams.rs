@@ -1,4 +1,4 @@
-//! Filling tensors from keyed streams: values a second.
+//! Filling tensors from keyed streams: values per second.
 //!
 //! `cargo bench --workspace --bench streams`
 
@@ -17,7 +17,7 @@ fn main() {
 }
 
 const ROWS: usize = 128;
-/// Values a row: an image of 1×28×28, and one of 3×64×64.
+/// Values per row: an image of 1×28×28, and one of 3×64×64.
 const WIDTHS: [usize; 2] = [784, 12_288];
 
 fn fill(

@@ -12,7 +12,7 @@ use dvae_benches::{BATCH, Steps, backends, device};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
-    // As in training: the loop runs inside the pool.
+    // The loop runs inside the pool, as in training.
     rayon::scope(|_| divan::main());
 }
 

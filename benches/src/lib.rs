@@ -1,4 +1,4 @@
-//! What the benchmarks share: models, rows and steps of the sizes that are compared.
+//! Shared code of the benchmarks: models, rows and steps of the measured sizes.
 
 use dvae::burn::optim::{GradientsParams, ModuleOptimizer};
 use dvae::burn::tensor::Device;
@@ -6,10 +6,10 @@ use dvae::kernels::Adam;
 use dvae::prelude::*;
 use dvae::train::{BatchNoise, denoising_elbo};
 
-/// Rows a step, where nothing else is said.
+/// The default number of rows in a step.
 pub const BATCH: usize = 128;
 
-/// The CPU back ends that are compiled in, by name.
+/// The CPU back ends that are compiled in.
 pub fn backends() -> Vec<Backend> {
     [Backend::Flex, Backend::NdArray].into_iter().filter(|backend| backend.is_compiled()).collect()
 }
@@ -37,10 +37,10 @@ pub fn conv(device: &Device) -> dvae::models::Autoencoder<AnyNetwork> {
     model.expect("a right configuration")
 }
 
-/// Training steps on the same rows, each with noise of its own.
+/// Training steps on the same rows, each with its own noise.
 #[allow(missing_debug_implementations)] // Burn's optimizer has none.
 pub struct Steps<V> {
-    /// Taken out while a step is under way, so that weights change in place.
+    /// Taken out during a step, so that weights change in place.
     model: Option<V>,
     optimizer: ModuleOptimizer,
     clean: Tensor<4>,
@@ -50,7 +50,7 @@ pub struct Steps<V> {
 }
 
 impl<V: Vae<4>> Steps<V> {
-    /// Of a model on `rows` images.
+    /// Steps of a model on `rows` images.
     pub fn new(model: V, rows: usize, device: &Device) -> Self {
         let (clean, ids) = images(rows, device);
         let (model, optimizer) = (Some(model.train()), Adam::default().init());

@@ -1,4 +1,4 @@
-//! What the examples share: options, training with observers, and how they end.
+//! Shared code of the examples: options, training with observers, and exit codes.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,7 +7,7 @@ use dvae::prelude::*;
 use dvae::train::TrainError;
 use serde::Serialize;
 
-/// Fewer page faults than the system's: Burn makes a new buffer for every operation.
+/// Fewer page faults than the system's allocator: Burn makes a new buffer for every operation.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -42,7 +42,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// The device of the back end that was asked for.
+    /// The device of the selected back end.
     pub fn device(&self) -> Result<Device, Error> {
         let backend = match &self.backend {
             Some(name) => name.parse()?,
@@ -51,12 +51,12 @@ impl Options {
         Ok(backend.device()?)
     }
 
-    /// The images that were asked for.
+    /// The selected images.
     pub fn sets(&self) -> Result<Sets, Error> {
         Ok(self.data.as_deref().map_or_else(|| Ok(fashion_mnist()), read_idx_folder)?)
     }
 
-    /// The training that was asked for, with a learning rate that suits these images.
+    /// The training settings, with a learning rate that suits these images.
     pub fn training(&self) -> TrainConfig {
         TrainConfig {
             epochs: self.epochs,
@@ -67,13 +67,13 @@ impl Options {
         }
     }
 
-    /// A twentieth of the training rows for validation, and the others before them.
+    /// Splits the training rows into training and validation rows; validation gets a twentieth.
     pub fn split(&self, train: &Dataset) -> Result<(Dataset, Dataset), Error> {
         let held_out = (train.len() / 20).max(1);
         Ok(train.split(held_out, Key::new(self.seed).purpose(Purpose::Split))?)
     }
 
-    /// The folder that was asked for, or a numbered one of this name.
+    /// The selected folder, or a numbered one with this name.
     pub fn folder(&self, name: &str) -> Result<RunFolder, Error> {
         Ok(match &self.out {
             Some(path) => RunFolder::new(path)?,
@@ -82,7 +82,7 @@ impl Options {
     }
 }
 
-/// Trains with a progress bar, metrics and checkpoints in the folder.
+/// Trains with a progress bar; metrics and checkpoints go to the folder.
 pub fn fit<V: Vae<4>>(
     trainer: Trainer<4, V>,
     name: &str,
@@ -94,8 +94,8 @@ pub fn fit<V: Vae<4>>(
     Ok(trainer.fit(train, held_out)?.model)
 }
 
-/// Prints an error on one line. The exit code is 1 for training that went wrong on its own, and 2
-/// for what the user can put right.
+/// Prints an error on one line. The exit code is 1 if training failed although its input was valid, and 2 for
+/// errors that the user can correct.
 pub fn exit(result: Result<(), Error>) -> ExitCode {
     let Err(error) = result else {
         return ExitCode::SUCCESS;
@@ -107,7 +107,8 @@ pub fn exit(result: Result<(), Error>) -> ExitCode {
     }
 }
 
-/// The Rust of the pages runs as documentation tests of this package, which is not published: there `../../` leads nowhere.
+/// Rust code on the pages runs as documentation tests of this package, which is not published: in a published
+/// package the paths under `../../` would not exist.
 #[cfg(doctest)]
 mod pages {
     macro_rules! pages {

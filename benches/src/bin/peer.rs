@@ -1,11 +1,11 @@
-//! What `benches/peers/compare.py` runs on our side; the Python files beside it do the same work.
+//! The program that `benches/peers/compare.py` runs for dvae; the Python files beside it do the same work.
 //!
 //! ```text
 //! cargo run --release -p dvae-benches --bin peer -- train|denoise|epochs mlp|conv BATCH COUNT
 //! ```
 //!
-//! Prints the median milliseconds of `COUNT` steps after a tenth as many to warm up, or the seconds of
-//! an epoch over `COUNT` of them.
+//! Prints the median milliseconds of `COUNT` steps after `COUNT / 10` warm-up steps, or the seconds per epoch
+//! over `COUNT` epochs.
 
 use std::time::Instant;
 
@@ -25,7 +25,7 @@ fn main() {
     let (batch, count) = (number(batch), number(count));
     let device = Device::flex();
     let mut result = 0.0;
-    // As in training: the loop runs inside the pool.
+    // The loop runs inside the pool, as in training.
     rayon::scope(|_| {
         result = match model.as_str() {
             "mlp" => run(mode, dvae_benches::mlp(&device), batch, count, &device),
@@ -64,7 +64,7 @@ fn median(count: usize, mut step: impl FnMut()) -> f64 {
     times[times.len() / 2]
 }
 
-/// Seconds of an epoch of the main example: mixed corruption, metrics, validation, checkpoint.
+/// The seconds of an epoch of the main example: mixed corruption, metrics, validation, checkpoint.
 fn epoch<V: Vae<4>>(model: V, batch: usize, epochs: usize, device: &Device) -> f64 {
     let config = TrainConfig {
         epochs,

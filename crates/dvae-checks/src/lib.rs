@@ -1,7 +1,7 @@
 //! Range checks of parameters, with one wording for all errors.
 //!
 //! Every check takes the parameter's name as a user writes it, and returns the value or a [`RangeError`] that
-//! says what is allowed. NaN and infinity are never allowed.
+//! says which values are allowed. NaN and infinity are never allowed.
 //!
 //! ```
 //! use dvae_checks::{positive, within};
@@ -15,7 +15,7 @@
 //!
 //! # What this gives up
 //!
-//! - Only what can be said of one number: how settings go together is each crate's own error.
+//! - Checks cover single numbers only: each crate has its own errors for combinations of settings.
 
 use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::ops::RangeBounds;
@@ -36,12 +36,12 @@ impl RangeError {
     }
 }
 
-/// A number that a parameter can be: `f64` or `usize`.
+/// A type of a parameter's value: `f64` or `usize`.
 pub trait Number: Copy + PartialOrd {
     /// Whether it is neither NaN nor infinite.
     fn is_finite(self) -> bool;
 
-    /// How a message shows it.
+    /// The number's text in a message.
     fn show(self) -> String;
 }
 
@@ -50,7 +50,7 @@ impl Number for f64 {
         self.is_finite()
     }
 
-    /// Large and small ones by their power of ten.
+    /// Very large and very small numbers are shown in scientific notation.
     fn show(self) -> String {
         let plain = self == 0.0 || !self.is_finite() || (1e-6..1e9).contains(&self.abs());
         if plain { format!("{self}") } else { format!("{self:e}") }
@@ -67,7 +67,7 @@ impl Number for usize {
     }
 }
 
-/// `value`, if it is finite and in `range`.
+/// Returns `value` if it is finite and in `range`.
 pub fn within<T: Number>(
     name: &'static str,
     value: T,
@@ -79,8 +79,8 @@ pub fn within<T: Number>(
     Err(RangeError { name, value: value.show(), allowed: allowed(&range) })
 }
 
-/// `value`, if it and what single precision makes of it are finite and in `range`; a number too small for
-/// full single precision is 0 there. For what tensors hold.
+/// Returns `value` if it is finite and in `range`, both as given and in single precision, where a number
+/// below the normal range counts as 0. Use it for values that tensors hold.
 pub fn within_single(
     name: &'static str,
     value: f64,
@@ -93,12 +93,12 @@ pub fn within_single(
     Ok(value)
 }
 
-/// `value`, if it is finite and above 0.
+/// Returns `value` if it is finite and above 0.
 pub fn positive(name: &'static str, value: f64) -> Result<f64, RangeError> {
     within(name, value, (Excluded(0.0), Unbounded))
 }
 
-/// `value`, if it is finite and at least 0.
+/// Returns `value` if it is finite and at least 0.
 pub fn non_negative(name: &'static str, value: f64) -> Result<f64, RangeError> {
     within(name, value, 0.0..)
 }

@@ -1,4 +1,4 @@
-//! The user's files: what goes in, where it goes out.
+//! The user's input and output files.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use dvae::prelude::*;
 
 use crate::Error;
 
-/// Files to read, and how.
+/// Input files and the options for reading them.
 #[derive(clap::Args)]
 pub(crate) struct Inputs {
     /// Pictures (PNG, JPEG), folders of pictures, arrays (NPY, NPZ) or tables (CSV)
@@ -28,16 +28,16 @@ pub(crate) struct Inputs {
     pub(crate) no_header: bool,
 }
 
-/// One file that is read, and what is written of it.
+/// One input file and its outputs.
 pub(crate) struct Job {
     pub(crate) input: PathBuf,
     pub(crate) output: PathBuf,
-    /// Where the uncertainty goes, if it is asked for.
+    /// The output file for the uncertainty, if requested.
     pub(crate) deviation: Option<PathBuf>,
 }
 
 impl Inputs {
-    /// How the files are read: as the data of an experiment, but for what is said here.
+    /// The options for reading files: those of an experiment's data, overridden by the arguments.
     pub(crate) fn options(&self, base: ReadOptions) -> Result<ReadOptions, Error> {
         let any = |ending: &str| {
             self.inputs
@@ -58,7 +58,7 @@ impl Inputs {
         })
     }
 
-    /// All files, those of folders too.
+    /// All files, including those in folders.
     pub(crate) fn files(&self) -> Result<Vec<PathBuf>, Error> {
         let mut files = vec![];
         for input in &self.inputs {
@@ -70,7 +70,8 @@ impl Inputs {
         Ok(files)
     }
 
-    /// Each file with its place: `out` itself for one file, in the folder `out` for several or for a folder.
+    /// Each file with its output: `out` itself for one file, or a file in the folder `out` for several files
+    /// or a folder.
     pub(crate) fn jobs(&self, out: &Path, deviations: bool) -> Result<Vec<Job>, Error> {
         let folder = self.inputs.len() > 1
             || FileKind::of(&self.inputs[0])? == FileKind::Folder
@@ -112,7 +113,7 @@ impl Inputs {
     }
 }
 
-/// `clean.png` → `clean-deviation.npy`; of a table `clean-deviation.csv`.
+/// `clean.png` → `clean-deviation.npy`; for a table `clean-deviation.csv`.
 fn deviation_of(output: &Path) -> PathBuf {
     let ending = match FileKind::by_name(output) {
         Some(FileKind::Table) => "csv",
@@ -140,7 +141,7 @@ pub(crate) fn keep_inputs<'a>(
     Ok(())
 }
 
-/// An error if an output is of another kind than its input.
+/// An error if an output has another type than its input.
 fn check_output(input: &Path, output: &Path) -> Result<(), Error> {
     let (from, to) = (FileKind::by_name(input), FileKind::by_name(output));
     let archive = output.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("npz"));
@@ -159,17 +160,17 @@ fn check_output(input: &Path, output: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// The rows of a file for a model; an error if they are not what it is for.
+/// The rows of a file for a model; an error if they do not fit it.
 ///
-/// A gray model sees colors as gray, and the other way round. An array may have another shape: see
-/// [`Pretrained::fits`].
+/// A gray model sees color images in gray, and a color model sees gray images in color. An array may have
+/// another shape: see [`Pretrained::fits`].
 pub(crate) fn rows_for(
     model: &Pretrained,
     path: &Path,
     options: &ReadOptions,
 ) -> Result<Rows, Error> {
     let kind = FileKind::of(path)?;
-    // A picture of another kind of color is changed, and its sides stay what they are.
+    // An image with other channels is converted; its height and width are kept.
     let rows = match (kind, model.event()) {
         (FileKind::Picture, &[channels @ (1 | 3), ..]) => {
             picture_rows_in(vec![path.into()], channels)?
@@ -197,12 +198,12 @@ pub(crate) fn rows_for(
     Ok(rows)
 }
 
-/// The rows of a file as they are.
+/// The rows of a file, not converted for a model.
 pub(crate) fn rows_of(path: &Path, options: &ReadOptions) -> Result<Rows, Error> {
     Ok(read_rows(path, options)?)
 }
 
-/// Writes rows of a kind that is known by the name of the file.
+/// Writes rows to a file of the type that its name implies.
 pub(crate) enum RowWriter {
     Picture { path: PathBuf, event: Vec<usize>, written: bool },
     Array(NpyWriter),
@@ -210,7 +211,7 @@ pub(crate) enum RowWriter {
 }
 
 impl RowWriter {
-    /// `names` are those of a table's columns; `bytes` says that an array holds `[0, 1]` as bytes.
+    /// `names` are a table's column names; with `bytes`, an array stores `[0, 1]` as bytes.
     pub(crate) fn create(
         path: &Path,
         event: &[usize],
@@ -262,7 +263,7 @@ impl RowWriter {
     }
 }
 
-/// Rows of images as a picture, `columns` beside each other; an error if they are not images.
+/// Draws rows of images as a picture, `columns` in a line; an error if they are not images.
 pub(crate) fn grid(rows: &[(String, Vec<Vec<f32>>)], event: &[usize]) -> Result<Grid, Error> {
     let &[channels, height, width] = event else {
         return Err(format!(
@@ -280,7 +281,7 @@ pub(crate) fn grid(rows: &[(String, Vec<Vec<f32>>)], event: &[usize]) -> Result<
     Ok(grid)
 }
 
-/// Writes what a command made to the file that was asked for: pictures as one, or rows of an array or a table.
+/// Writes a command's result to the requested file: images as one picture, or rows as an array or a table.
 pub(crate) fn write_rows(
     path: &Path,
     labeled: &[(String, Vec<Vec<f32>>)],

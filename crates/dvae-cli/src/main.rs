@@ -15,7 +15,7 @@ use commands::{
     list, sample, train, traverse,
 };
 
-/// Fewer page faults than the system's: Burn makes a new buffer for every operation.
+/// Fewer page faults than the system's allocator: Burn makes a new buffer for every operation.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -84,14 +84,14 @@ fn main() -> ExitCode {
     let Err(error) = result else {
         return ExitCode::SUCCESS;
     };
-    // A reader that has seen enough is no failure: dvae list | head -1.
+    // A reader that closes the pipe is not a failure: dvae list | head -1.
     if error
         .downcast_ref()
         .is_some_and(|error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe)
     {
         return ExitCode::SUCCESS;
     }
-    // Nobody may be listening any more.
+    // Standard error may be closed.
     let _ = writeln!(std::io::stderr(), "error: {error}");
     match error.downcast_ref() {
         Some(error) if ExperimentError::is_failure_of_run(error) => ExitCode::from(1),

@@ -1,4 +1,4 @@
-//! What a command says on the standard output.
+//! Output of commands on standard output.
 
 use std::io::Write;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::Error;
 
-/// For people, or for machines.
+/// The format of the output: for people, or for machines.
 #[derive(Clone, Copy)]
 pub(crate) struct Output {
     pub(crate) json: bool,
@@ -28,7 +28,7 @@ impl Output {
     }
 }
 
-/// A table; columns of numbers stand to the right.
+/// Formats a table; columns of numbers are right-aligned.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let column = |at: usize| rows.iter().filter_map(move |row| row.get(at));
     let shape = |(at, head): (usize, &&str)| {

@@ -1,4 +1,4 @@
-//! Banding: every line of pixels has an offset of its own, as in a sensor that is read out line by line.
+//! Banding: every line of pixels has its own offset, as in a sensor that is read out line by line.
 
 use burn::tensor::Tensor;
 use dvae_random::RowStreams;
@@ -12,15 +12,15 @@ use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength}
 /// x̃(y, x) = clip(x(y, x) + σ ε_y), to [0, 1],   ε_y ~ N(0, 1) for each line
 /// ```
 ///
-/// All channels of a line share its offset. Row noise in the terms of EMVA 1288 ("Standard for
-/// Characterization of Image Sensors and Cameras").
+/// All channels of a line share its offset. EMVA 1288 ("Standard for Characterization of Image Sensors and
+/// Cameras") calls it row noise.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Banding {
     level: Level,
 }
 
 impl Banding {
-    /// What the level means.
+    /// The meaning of the level.
     pub const SCALE: Scale = Scale {
         name: "sigma",
         meaning: "standard deviation of a line's offset, on the scale [0, 1]",
@@ -35,7 +35,7 @@ impl Banding {
     }
 }
 
-/// The deterministic half of [`Banding`]: the lines of every plane meet the same offsets.
+/// The deterministic part of [`Banding`]: the lines of every plane get the same offsets.
 fn shift(pixels: &mut [f32], width: usize, offsets: &[f32], sigma: f32) {
     for (line, offset) in pixels.chunks_exact_mut(width).zip(offsets.iter().cycle()) {
         line.iter_mut().for_each(|pixel| *pixel += sigma * offset);

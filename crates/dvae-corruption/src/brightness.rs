@@ -12,15 +12,15 @@ use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength}
 /// x̃ᵢ = clip(xᵢ + b), to [0, 1]
 /// ```
 ///
-/// No noise is drawn: give a range ([`Level::Uniform`]) for a lighting that differs from row to row.
-/// Hendrycks & Dietterich (2019), section 4.1, shift the value of HSV; this shifts all channels alike.
+/// No noise is drawn: give a range ([`Level::Uniform`]) for lighting that differs between rows. Hendrycks &
+/// Dietterich (2019), section 4.1, shift the value of HSV; this shifts all channels equally.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Brightness {
     level: Level,
 }
 
 impl Brightness {
-    /// What the level means.
+    /// The meaning of the level.
     pub const SCALE: Scale = Scale {
         name: "offset",
         meaning: "what is added, on the scale [0, 1]",

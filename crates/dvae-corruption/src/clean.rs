@@ -1,4 +1,4 @@
-//! No damage: what a plain VAE is trained with.
+//! No corruption, as for a plain VAE.
 
 use burn::tensor::Tensor;
 use burn::tensor::kind::Basic;
@@ -19,7 +19,7 @@ impl<const D: usize, K: Basic> Corruption<D, K> for Clean {
         Strength { level: Level::Fixed(1.0), scale: Scale::SHARE }
     }
 
-    /// Itself, at any level.
+    /// The process itself, at any level.
     fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D, K>>, CorruptionError> {
         Scale::SHARE.resolve(level)?;
         Ok(Box::new(Self))

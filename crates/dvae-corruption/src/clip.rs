@@ -1,4 +1,4 @@
-//! A range that a process keeps its output in, if it is told to.
+//! An optional range that a process clips its output to.
 
 use crate::CorruptionError;
 use crate::entries::Value;

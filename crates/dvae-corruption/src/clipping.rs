@@ -1,4 +1,4 @@
-//! Clipping: what is too high or too low is cut off, as by a sensor that saturates.
+//! Clipping: values that are too high or too low are cut off, as in a saturated sensor.
 
 use burn::tensor::Tensor;
 use dvae_random::RowStreams;
@@ -13,8 +13,7 @@ use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength}
 /// x̃ᵢ = min(max(xᵢ, low + c w), high − c w),   w = (high − low) / 2
 /// ```
 ///
-/// At `c = 1` nothing is left but the middle of the range, `[0, 1]` unless said otherwise. No noise is
-/// drawn.
+/// At `c = 1` only the middle of the range remains. The default range is `[0, 1]`. No noise is drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Clipping {
     level: Level,
@@ -22,7 +21,7 @@ pub struct Clipping {
 }
 
 impl Clipping {
-    /// What the level means.
+    /// The meaning of the level.
     pub const SCALE: Scale = Scale {
         name: "share",
         meaning: "share of the range that is cut off, half of it from each end",
@@ -36,7 +35,7 @@ impl Clipping {
         Ok(Self { level: Self::SCALE.resolve(share)?, range: [0.0, 1.0] })
     }
 
-    /// The same for data in `[low, high]`.
+    /// Clips data in `[low, high]` instead.
     pub fn of_range(self, low: f64, high: f64) -> Result<Self, CorruptionError> {
         Ok(Self { range: range("range", [low, high])?, ..self })
     }

@@ -12,7 +12,7 @@ use crate::table::processes;
 use crate::{Clean, Corruption, CorruptionError, Level, Strength};
 
 processes! {
-    /// A corruption process as it stands in a configuration file.
+    /// The configuration of a corruption process.
     ///
     /// ```toml
     /// process = "one-of"
@@ -23,12 +23,12 @@ processes! {
     /// ]
     /// ```
     ///
-    /// A level that is left out is severity 3. What a level means is the process's own `SCALE`;
+    /// The default level is severity 3. The meaning of a level is defined by the process's own `SCALE`;
     /// [`CorruptionConfig::catalog`] lists them all.
     ///
-    /// As text, for command lines: `gaussian`, `gaussian:0.3`, `gaussian:0.1..0.5` (uniform for each row),
-    /// `gaussian@4` (a severity), several joined by `+` (one after the other); `mixed` is one of none and
-    /// [`CorruptionConfig::standard_three`]. Additive noise is then clipped to `[0, 1]`.
+    /// As a string, for command lines: `gaussian`, `gaussian:0.3`, `gaussian:0.1..0.5` (uniform for each
+    /// row), `gaussian@4` (a severity), several joined by `+` (one after the other); `mixed` is one of none
+    /// and [`CorruptionConfig::standard_three`]. In this form additive noise is clipped to `[0, 1]`.
     #[derive(
         Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, IntoStaticStr, VariantNames,
     )]
@@ -39,31 +39,31 @@ processes! {
         // Any rank.
         /// [`Gaussian`].
         Gaussian(level) {
-            /// The range that values are clipped to afterwards.
+            /// The range that the result is clipped to.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             clip: Option<[f64; 2]>,
         } from gaussian => any_rank(clipped(Gaussian::new(*level)?, *clip, Gaussian::clipped));
         /// [`Uniform`].
         Uniform(level) {
-            /// The range that values are clipped to afterwards.
+            /// The range that the result is clipped to.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             clip: Option<[f64; 2]>,
         } from uniform => any_rank(clipped(Uniform::new(*level)?, *clip, Uniform::clipped));
         /// [`Laplace`].
         Laplace(level) {
-            /// The range that values are clipped to afterwards.
+            /// The range that the result is clipped to.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             clip: Option<[f64; 2]>,
         } from laplace => any_rank(clipped(Laplace::new(*level)?, *clip, Laplace::clipped));
         /// [`Speckle`].
         Speckle(level) {
-            /// The range that values are clipped to afterwards.
+            /// The range that the result is clipped to.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             clip: Option<[f64; 2]>,
         } from speckle => any_rank(clipped(Speckle::new(*level)?, *clip, Speckle::clipped));
         /// [`Masking`].
         Masking(level) {
-            /// What erased entries become; 0 if it is left out.
+            /// The value of erased entries; 0 if left out.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             fill: Option<Fill>,
         } from masking => any_rank(Masking::new(*level)?.filled(fill.as_ref()));
@@ -83,13 +83,13 @@ processes! {
         Shot(level) from shot => any_rank(Shot::new(*level));
         /// [`Quantization`].
         Quantization(level) {
-            /// The range that values are clipped to afterwards.
+            /// The range that the result is clipped to.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             clip: Option<[f64; 2]>,
         } from quantization => any_rank(clipped(Quantization::new(*level)?, *clip, Quantization::clipped));
         /// [`Clipping`].
         Clipping(level) {
-            /// The range of the values before.
+            /// The range of the data before clipping.
             #[serde(default = "unit")]
             range: [f64; 2],
         } from clipping => any_rank(Clipping::new(*level)?.of_range(range[0], range[1]));
@@ -105,7 +105,7 @@ processes! {
         Saturation(level) from saturation => images(Saturation::new(*level));
         /// [`GaussianBlur`].
         GaussianBlur(level) {
-            /// The side of the kernel in pixels, odd; large enough for `σ` if it is left out.
+            /// The side of the kernel in pixels, odd; chosen to fit `σ` if left out.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             kernel: Option<usize>,
         } from gaussian_blur => images(match kernel {
@@ -124,25 +124,25 @@ processes! {
         Haze(level) from haze => images(Haze::new(*level));
         /// [`Occlusion`].
         Occlusion(level) {
-            /// How many shapes the hidden area is shared out to.
+            /// The number of shapes that share the hidden area.
             #[serde(default = "one")]
             count: usize,
-            /// Which shapes.
+            /// The kind of shapes.
             #[serde(default)]
             shape: Shape,
-            /// Their value.
+            /// The value of the shapes.
             #[serde(default)]
             fill: f64,
         } from occlusion => images(Occlusion::new(*level)?.count(*count)?.shape(*shape).fill(*fill));
         /// [`DeadPixels`].
         DeadPixels(level) {
-            /// Which sensor: what is dead is the same in every picture of one.
+            /// The sensor's seed; all images of a sensor have the same defects.
             #[serde(default)]
             sensor: u64,
         } from dead_pixels => images(Ok(DeadPixels::new(*level)?.sensor(*sensor)));
         /// [`DeadLines`].
         DeadLines(level) {
-            /// Which sensor: what is dead is the same in every picture of one.
+            /// The sensor's seed; all images of a sensor have the same defects.
             #[serde(default)]
             sensor: u64,
         } from dead_lines => images(Ok(DeadLines::new(*level)?.sensor(*sensor)));
@@ -164,14 +164,14 @@ processes! {
     combinations {
         /// [`Sequence`].
         Sequence {
-            /// The processes, the first one first.
+            /// The processes, in the order of application.
             of: Vec<CorruptionConfig>,
         } from sequence => any_rank(Sequence::new(all(of)?));
         /// [`OneOf`].
         OneOf {
             /// The processes.
             of: Vec<CorruptionConfig>,
-            /// How often each is chosen; equally often if they are left out.
+            /// The weights of the choice; equal if left out.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             weights: Option<Vec<f64>>,
         } from one_of => any_rank(match weights {
@@ -180,22 +180,22 @@ processes! {
         });
         /// [`Sometimes`].
         Sometimes {
-            /// How often a row is damaged.
+            /// The probability that a row is corrupted.
             probability: f64,
             /// The process.
             of: Box<CorruptionConfig>,
         } from sometimes => any_rank(Sometimes::new(*probability, of.build()?));
-        /// [`Part`]; the ends of lines and columns are not part of it.
+        /// [`Part`]; the ends of line and column ranges are exclusive.
         Part {
             /// The process.
             of: Box<CorruptionConfig>,
-            /// The channels; all if they are left out.
+            /// The channels; all if left out.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             channels: Option<Vec<usize>>,
-            /// The first line and the one after the last; all if they are left out.
+            /// The first line and the one after the last; all lines if left out.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             lines: Option<[usize; 2]>,
-            /// The first column and the one after the last; all if they are left out.
+            /// The first column and the one after the last; all columns if left out.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             columns: Option<[usize; 2]>,
         } from part => images(part(of, channels.as_deref(), [*lines, *columns]));
@@ -216,8 +216,8 @@ fn one() -> usize {
 }
 
 impl CorruptionConfig {
-    /// The damages that the examples measure: Gaussian noise of σ = 0.3 clipped to `[0, 1]`,
-    /// masking of half the entries, and salt and pepper on a fifth of them.
+    /// The corruptions that the examples measure: Gaussian noise of σ = 0.3 clipped to `[0, 1]`, masking of
+    /// half the entries, and salt and pepper on a fifth of them.
     pub fn standard_three() -> [Self; 3] {
         [
             Self::Gaussian { level: 0.3.into(), clip: Some(unit()) },
@@ -231,13 +231,13 @@ impl CorruptionConfig {
         self.into()
     }
 
-    /// What the level is and means; nothing if the parameters are out of range.
+    /// The level and its meaning; `None` if the parameters are out of range.
     pub fn strength(&self) -> Option<Strength> {
         Some(self.build::<4>().ok()?.strength())
     }
 
-    /// The process, for tensors of rank `D`; an error names the process and the parameter that is out of
-    /// range.
+    /// Builds the process for tensors of rank `D`; an error names the process and the parameter that is out
+    /// of range.
     pub fn build<const D: usize>(&self) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
         self.built().map_err(|source| CorruptionError::In {
             process: self.name(),
@@ -246,14 +246,14 @@ impl CorruptionConfig {
     }
 }
 
-/// A process that takes any rank.
+/// Boxes a process that accepts any rank.
 fn any_rank<const D: usize, P: Corruption<D> + 'static>(
     process: Result<P, CorruptionError>,
 ) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
     Ok(Box::new(process?))
 }
 
-/// A process that knows lines and columns; an error if the rank is not that of images.
+/// Boxes a process of images; an error if the rank is not 4.
 fn images<const D: usize, P: Corruption<4> + 'static>(
     process: Result<P, CorruptionError>,
 ) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
@@ -284,7 +284,7 @@ fn part(
     part.region(range(lines), range(columns))
 }
 
-/// The process, clipped if a range is given.
+/// Clips the process if a range is given.
 fn clipped<P>(
     process: P,
     clip: Option<[f64; 2]>,

@@ -1,4 +1,4 @@
-//! Contrast: every image closer to its mean, or further from it.
+//! Contrast: values closer to the image's mean, or further from it.
 
 use burn::tensor::Tensor;
 use dvae_random::RowStreams;
@@ -6,21 +6,21 @@ use dvae_random::RowStreams;
 use crate::rows::{clip, each_image};
 use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
-/// A change of contrast about each image's mean.
+/// A change of contrast around each image's mean.
 ///
 /// ```text
 /// x̃ᵢ = clip(m + c (xᵢ − m)), to [0, 1],   m = mean of x
 /// ```
 ///
-/// One mean for all channels. Nothing is drawn but the level. "Contrast" of Hendrycks & Dietterich (2019),
-/// section 4.1, whose code takes a mean of each channel.
+/// All channels share one mean. Only the level is random. It is the "contrast" of Hendrycks & Dietterich
+/// (2019), section 4.1, whose code uses one mean per channel.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Contrast {
     level: Level,
 }
 
 impl Contrast {
-    /// What the level means.
+    /// The meaning of the level.
     pub const SCALE: Scale = Scale {
         name: "factor",
         meaning: "what distances from the mean are multiplied by",
@@ -35,13 +35,13 @@ impl Contrast {
     }
 }
 
-/// In double precision: a picture has more pixels than a float has digits.
+/// Computed in double precision, because an image can have more pixels than a float can count.
 fn mean(pixels: &[f32]) -> f32 {
     let sum: f64 = pixels.iter().map(|&pixel| f64::from(pixel)).sum();
     (sum / pixels.len() as f64) as f32
 }
 
-/// The deterministic half of [`Contrast`].
+/// The deterministic part of [`Contrast`].
 fn stretch(pixels: &mut [f32], mean: f32, factor: f32) {
     for pixel in &mut *pixels {
         *pixel = mean + factor * (*pixel - mean);

@@ -1,4 +1,4 @@
-//! Convolutions of images with small kernels; beyond the edges the nearest pixel counts.
+//! Convolutions of images with small kernels; the border is extended by the nearest pixel.
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -17,7 +17,7 @@ pub(crate) struct Tap {
 pub(crate) struct Kernel(Vec<Tap>);
 
 impl Kernel {
-    /// Of taps with weights of at least 0, not all 0.
+    /// Normalizes taps with weights of at least 0, not all 0.
     pub(crate) fn normalized(mut taps: Vec<Tap>) -> Self {
         taps.retain(|tap| tap.weight > 0.0);
         let sum: f32 = taps.iter().map(|tap| tap.weight).sum();
@@ -30,7 +30,7 @@ impl Kernel {
         &self.0
     }
 
-    /// Every plane of the image, convolved.
+    /// Convolves every plane of the image.
     pub(crate) fn convolve(&self, image: Image, out: &mut [f32]) {
         let reach = |size: fn(&Tap) -> isize| self.0.iter().map(|t| size(t).unsigned_abs()).max();
         let margin = [reach(|t| t.dy), reach(|t| t.dx)].map(|reach| reach.unwrap_or(0));
@@ -47,15 +47,15 @@ impl Kernel {
     }
 }
 
-/// Sums that stay in registers while all taps are added.
+/// The number of sums that stay in registers while all taps are added.
 const CHUNK: usize = 64;
 
-/// What a sum may be off by, relatively: closer to the pixel itself, it is the pixel itself, so that what is
-/// flat stays as it is.
+/// The relative rounding error of a sum. A result this close to the pixel itself is set to the pixel, so that
+/// flat areas stay unchanged.
 const ROUNDING: f32 = 1e-5;
 
-/// A plane with margins, line after line: a tap is an offset, and sums run over the ends of lines, where
-/// they mean nothing and are dropped.
+/// A plane with margins, line by line. A tap is an offset; sums also run over the ends of lines, where they
+/// are meaningless and are dropped.
 struct Padded {
     values: Vec<f32>,
     lines: usize,

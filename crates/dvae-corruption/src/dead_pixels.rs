@@ -1,4 +1,4 @@
-//! Dead pixels: a fixed pattern of pixels that are stuck, as one sensor has.
+//! Dead pixels: a fixed pattern of stuck pixels, as in one sensor.
 
 use burn::tensor::Tensor;
 use dvae_random::RowStreams;
@@ -14,9 +14,9 @@ use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength}
 /// P(stuck) = ν,   s ~ Bernoulli(½), drawn once for the sensor
 /// ```
 ///
-/// The pattern depends on the sensor's seed and the size of the image alone: every row, in every epoch,
-/// has the same one in all channels, and at a higher rate the same pixels and more. A rate that is drawn
-/// for each row takes as much of the pattern as that row's rate says.
+/// The pattern depends only on the sensor's seed and the size of the image: it is the same for every row,
+/// epoch and channel. A higher rate adds pixels to those of a lower rate. If the rate is drawn for each row,
+/// a row gets the part of the pattern that belongs to its rate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DeadPixels {
     level: Level,
@@ -24,7 +24,7 @@ pub struct DeadPixels {
 }
 
 impl DeadPixels {
-    /// What the level means.
+    /// The meaning of the level.
     pub const SCALE: Scale = Scale {
         name: "rate",
         meaning: "share of pixels that are stuck",
@@ -38,7 +38,7 @@ impl DeadPixels {
         Ok(Self { level: Self::SCALE.resolve(rate)?, sensor: 0 })
     }
 
-    /// The same with another sensor's pattern.
+    /// Uses the pattern of another sensor.
     pub fn sensor(self, seed: u64) -> Self {
         Self { sensor: seed, ..self }
     }

@@ -1,4 +1,4 @@
-//! Defocus: every point becomes a disc, as behind a lens that is out of focus.
+//! Defocus: every point becomes a disc, as with a lens that is out of focus.
 
 use burn::tensor::Tensor;
 use dvae_random::RowStreams;
@@ -7,22 +7,22 @@ use crate::convolution::{Kernel, Tap};
 use crate::rows::{clip, each_image};
 use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
-/// Blur by a disc.
+/// Blur with a disc.
 ///
 /// ```text
 /// x̃ = clip(x ∗ k), to [0, 1],   k(d) ∝ 1 within the radius r, 1 − (d − r) up to r + 1
 /// ```
 ///
-/// The radius is in pixels: those within it count whole, and those up to one pixel further by how little
-/// further, so that the blur grows without steps. Beyond the edges the nearest pixel counts. Nothing is
-/// drawn but the level. "Defocus blur" of Hendrycks & Dietterich (2019), section 4.1.
+/// The radius is in pixels. Pixels within it have full weight; for those up to one pixel further the weight
+/// falls with the distance, so that the blur grows smoothly. The border is extended by the nearest pixel.
+/// Only the level is random. It is the "defocus blur" of Hendrycks & Dietterich (2019), section 4.1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Defocus {
     level: Level,
 }
 
 impl Defocus {
-    /// What the level means.
+    /// The meaning of the level.
     pub const SCALE: Scale = Scale {
         name: "radius",
         meaning: "radius of the disc, in pixels",
@@ -37,7 +37,7 @@ impl Defocus {
     }
 }
 
-/// Taps within the radius, and its rim.
+/// The taps within the radius, and those of the rim.
 fn disc(radius: f32) -> Kernel {
     let reach = radius.ceil() as isize + 1;
     let taps = (-reach..=reach).flat_map(|dy| (-reach..=reach).map(move |dx| (dy, dx)));
@@ -69,7 +69,7 @@ impl Corruption<4> for Defocus {
 mod tests {
     use super::*;
 
-    // Radius 0.5: the middle counts whole, its 4 neighbors half, the corners (at √2) 1.5 − √2.
+    // Radius 0.5: the middle has full weight, its 4 neighbors half, the corners (at √2) 1.5 − √2.
     #[test]
     fn weighs_a_pixel_by_how_far_it_is_inside() {
         let kernel = disc(0.5);

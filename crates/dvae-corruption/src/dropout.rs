@@ -1,4 +1,4 @@
-//! Dropout `Drop(ν)`: entries are erased with probability `ν`, and the others grow to make up for it.
+//! Dropout `Drop(ν)`: entries are erased with probability `ν`, and the others are scaled up to compensate.
 
 use burn::tensor::Tensor;
 use dvae_random::RowStreams;
@@ -12,16 +12,16 @@ use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength}
 /// x̃ᵢ = (1 − mᵢ) xᵢ / (1 − ν),   mᵢ ~ Bernoulli(ν) independently
 /// ```
 ///
-/// Survivors are rescaled, so that `E[x̃ | x] = x`; they leave `[0, 1]`. At `ν = 1` everything is
-/// erased. Not to be confused with [`Masking`](crate::Masking), which does not rescale. Srivastava et
-/// al. (2014), "Dropout", section 10, in its "inverted" form.
+/// Surviving entries are rescaled, so that `E[x̃ | x] = x`; they leave `[0, 1]`. At `ν = 1` everything is
+/// erased. [`Masking`](crate::Masking) does not rescale. Srivastava et al. (2014), "Dropout", section 10, in
+/// its "inverted" form.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Dropout {
     level: Level,
 }
 
 impl Dropout {
-    /// What the level means.
+    /// The meaning of the level.
     pub const SCALE: Scale = Scale {
         name: "rate",
         meaning: "probability that an entry is erased",
@@ -44,7 +44,7 @@ impl Law for Drop {
 
     #[inline(always)]
     fn apply<V: Value>(self, x: V, rate: V, u: V) -> (V, V::Mask) {
-        // A word below the rate erases; at a rate of 1 all are, and nothing is divided by 0.
+        // A word below the rate erases; at a rate of 1 all entries are erased, and nothing is divided by 0.
         let kept = rate.clone().times(-1.0).plus(1.0);
         let scaled = x.clone().over(kept.clipped([f32::MIN_POSITIVE, 1.0]));
         let out = scaled.put(u.below(rate), 0.0);

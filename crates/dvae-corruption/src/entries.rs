@@ -1,8 +1,8 @@
-//! Processes that look at one entry at a time, whatever the rank.
+//! Processes of single entries, for tensors of any rank.
 //!
-//! A law is written once, over [`Value`]. Where tensors lie in the host's memory it runs number by
-//! number, in one vectorized pass that makes the noise, applies it and notes what changed; anywhere
-//! else it runs tensor by tensor, in Burn's operations on the device.
+//! A law is written once, over [`Value`]. For tensors in the host's memory it runs number by number, in one
+//! vectorized pass that makes the noise, applies it and records the changes. Elsewhere it runs on whole
+//! tensors, as Burn operations on the device.
 
 use std::ops::{Add, Mul, Sub};
 
@@ -26,16 +26,16 @@ pub(crate) trait Value:
     fn over(self, divisor: Self) -> Self;
     fn magnitude(self) -> Self;
     fn floored(self) -> Self;
-    /// The natural logarithm of what is at least 0.
+    /// The natural logarithm of a number of at least 0.
     fn logarithm(self) -> Self;
     fn exponential(self) -> Self;
-    /// Within `[low, high]`; NaN stays.
+    /// Clips to `[low, high]`; NaN stays NaN.
     fn clipped(self, range: [f32; 2]) -> Self;
     fn below(self, bound: Self) -> Self::Mask;
     fn differs(self, other: Self) -> Self::Mask;
-    /// `yes` where the mask holds.
+    /// `yes` where the mask is true.
     fn choose(self, mask: Self::Mask, yes: Self) -> Self;
-    /// `yes` where the mask holds.
+    /// `yes` where the mask is true.
     fn put(self, mask: Self::Mask, yes: f32) -> Self;
 }
 
@@ -156,18 +156,18 @@ impl<const D: usize> Value for Tensor<D> {
     }
 }
 
-/// What a law draws for each entry.
+/// The noise that a law draws for each entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Noise {
     Nothing,
-    /// On `[0, 1)`.
+    /// Uniform on `[0, 1)`.
     Uniform,
-    /// Standard.
+    /// Standard normal.
     Normal,
 }
 
 impl Noise {
-    /// The noise of the row at `place`, from entry `start` on.
+    /// Makes the noise of the row at `place`, from entry `start` on.
     fn make(self, pieces: Option<&Pieces>, place: usize, start: usize, out: &mut [f32]) {
         match (self, pieces) {
             (Self::Uniform, Some(pieces)) => pieces.uniform(place, start, out),
@@ -181,11 +181,11 @@ impl Noise {
 pub(crate) trait Law: Copy + Send + Sync {
     const NOISE: Noise;
 
-    /// The damaged entry, and whether it counts as touched.
+    /// The corrupted entry, and whether it counts as touched.
     fn apply<V: Value>(self, x: V, level: V, noise: V) -> (V, V::Mask);
 }
 
-/// Damages every entry by the law; rows at the level that changes nothing stay as they are.
+/// Corrupts every entry by the law; rows at the null level are unchanged.
 pub(crate) fn each_entry<const D: usize, L: Law>(
     law: L,
     strength: Strength,
@@ -195,7 +195,7 @@ pub(crate) fn each_entry<const D: usize, L: Law>(
     let levels = levels(strength, clean.dims()[0], draws);
     let null = strength.scale.null as f32;
     if on_host(&clean) {
-        // The draw is taken whatever the levels are: what is drawn next does not depend on them.
+        // The draw is always taken, so that later draws do not depend on the levels.
         let noise = (L::NOISE != Noise::Nothing).then(|| draws.pieces());
         return on_the_host(law, null, &levels, clean, noise.as_ref());
     }
@@ -206,7 +206,7 @@ pub(crate) fn each_entry<const D: usize, L: Law>(
 ///
 /// # Panics
 ///
-/// If there are more rows or fewer than streams.
+/// If the number of rows differs from the number of streams.
 pub(crate) fn levels(strength: Strength, rows: usize, draws: &mut RowStreams) -> Vec<f32> {
     let streams = draws.ids().len();
     assert_eq!(rows, streams, "{rows} rows cannot be damaged with the noise of {streams}");
@@ -240,9 +240,9 @@ fn on_the_device<const D: usize, L: Law>(
     }
 }
 
-/// Entries whose noise is made at once: it stays in the nearest cache.
+/// Entries whose noise is made at once, so that it stays in the first-level cache.
 const CHUNK: usize = 16 * Pieces::ALIGNMENT;
-/// Entries that are worth a thread.
+/// The smallest number of entries for a separate thread.
 const GRAIN: usize = 8 * CHUNK;
 
 fn on_the_host<const D: usize, L: Law>(
@@ -276,7 +276,7 @@ struct Apply<'a, L> {
 impl<L: Law> WithSimd for Apply<'_, L> {
     type Output = ();
 
-    // Compiled once for each instruction set that `Arch` can choose.
+    // Compiled once for each instruction set that `Arch` can select.
     #[inline(always)]
     fn with_simd<S: Simd>(self, _simd: S) {
         let given = self.clean.iter().zip(self.noise);
@@ -287,7 +287,7 @@ impl<L: Law> WithSimd for Apply<'_, L> {
     }
 }
 
-/// Law applied to a literal draw, number by number and tensor by tensor, which must agree.
+/// Applies the law to a literal draw, number by number and tensor by tensor; the results must agree.
 #[cfg(test)]
 pub(crate) fn by_hand<L: Law>(law: L, level: f32, clean: &[f32], noise: &[f32]) -> Vec<f32> {
     let device = burn::tensor::Device::flex();

@@ -1,4 +1,4 @@
-//! What can be wrong with a process's parameters.
+//! Errors of corruption processes.
 
 use dvae_checks::{Number, RangeError, within};
 
@@ -11,23 +11,23 @@ pub enum CorruptionError {
     /// A number out of its range, or NaN.
     #[error(transparent)]
     Range(#[from] RangeError),
-    /// Two ends that do not stand in ascending order.
+    /// A range whose ends are not finite, or not in ascending order.
     #[error("`{name}` must be two finite numbers, the lower first, but is [{}, {}]", low.show(), high.show())]
     Ends {
         /// The parameter.
         name: &'static str,
-        /// The lower end it was given.
+        /// The lower end given.
         low: f64,
-        /// The upper end it was given.
+        /// The upper end given.
         high: f64,
     },
-    /// A text that is not a level.
+    /// A string that is not a level.
     #[error("`{text}` is not a level: write a number, LOW..HIGH (drawn for each row) or @SEVERITY")]
     LevelText {
-        /// The text.
+        /// The string.
         text: String,
     },
-    /// A log-uniform level that is scaled about a null level other than 0.
+    /// A log-uniform level that cannot be scaled because its null level is not 0.
     #[error("`{name}` changes nothing at {null}: a log-uniform level of it cannot be scaled")]
     LogUniformShare {
         /// The parameter.
@@ -35,18 +35,18 @@ pub enum CorruptionError {
         /// Its null level.
         null: f64,
     },
-    /// A process that shows a mask, within a combination or another such process.
+    /// A process that shows a mask, inside a combination or another such process.
     #[error("`show-mask` must be outermost: `{name}` cannot hold it")]
     MaskInside {
         /// The combination.
         name: &'static str,
     },
-    /// An error in a process that a file or a text names.
+    /// An error in a process that a file or a string names.
     #[error("{process}: {source}")]
     In {
         /// The process.
         process: &'static str,
-        /// What is wrong.
+        /// The error.
         source: Box<CorruptionError>,
     },
     /// A log-uniform range that does not begin above 0.
@@ -54,40 +54,40 @@ pub enum CorruptionError {
     LogUniformAtZero {
         /// The parameter.
         name: &'static str,
-        /// The lower end it was given.
+        /// The lower end given.
         low: f64,
     },
-    /// A kernel without a middle.
+    /// A kernel without a center.
     #[error("`{name}` must be odd, so that a pixel is in the middle, but is {value}")]
     EvenKernel {
         /// The parameter.
         name: &'static str,
-        /// What it was given.
+        /// The value given.
         value: usize,
     },
-    /// A mixture or a sequence of no processes.
+    /// A mixture or a sequence without processes.
     #[error("`{name}` needs at least one process")]
     NoProcess {
         /// The combination.
         name: &'static str,
     },
-    /// Weights that do not say how to choose.
+    /// Weights that do not define a choice.
     #[error(
         "`weights` must be one number of at least 0 for each of the {processes} processes, with a finite sum above 0, but are {weights:?}"
     )]
     Weights {
-        /// How many processes there are.
+        /// The number of processes.
         processes: usize,
-        /// What was given.
+        /// The weights given.
         weights: Vec<f64>,
     },
-    /// Channels that are not some of an image's.
+    /// Channels that are missing or repeated.
     #[error("`channels` must be at least one channel, none twice, but are {channels:?}")]
     Channels {
-        /// What was given.
+        /// The channels given.
         channels: Vec<usize>,
     },
-    /// A combination scaled by a varying share whose parts vary too.
+    /// A combination scaled by a varying share although one of its parts varies already.
     #[error("`share` must be a fixed number here: a part's `{name}` varies already")]
     VariesTwice {
         /// The part's parameter.
@@ -96,26 +96,26 @@ pub enum CorruptionError {
     /// An image process for data of another rank.
     #[error("it is for images [batch, channels, height, width], not for rank {rank}")]
     Rank {
-        /// The rank it was asked for.
+        /// The requested rank.
         rank: usize,
     },
-    /// Rows that a process cannot be used on.
+    /// Rows that a process does not support.
     #[error("`{name}` does not fit rows of shape {event:?}: {why}")]
     Shape {
         /// The parameter.
         name: &'static str,
         /// The shape of a row.
         event: Vec<usize>,
-        /// What would be right.
+        /// The requirement.
         why: String,
     },
-    /// A text that does not name a process.
+    /// A string that does not name a process.
     #[error(
         "`{text}` is not a corruption: write NAME, NAME:LEVEL, NAME:LOW..HIGH or NAME@SEVERITY, joined \
          by + for one after the other; known are none, mixed, {known}"
     )]
     UnknownProcess {
-        /// The text.
+        /// The string.
         text: String,
         /// The names of all processes.
         known: String,

@@ -1,4 +1,4 @@
-//! Gamma: a power law between the values, as of a wrongly calibrated display.
+//! Gamma: a power law applied to values, as by a wrongly calibrated display.
 
 use burn::tensor::Tensor;
 use dvae_random::RowStreams;
@@ -12,15 +12,15 @@ use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength}
 /// x̃ᵢ = xᵢ^γ, of xᵢ within [0, 1]
 /// ```
 ///
-/// Above 1 it darkens, below 1 it lightens; the ends of the range stay. No noise is drawn. Gonzalez &
-/// Woods (2018), "Digital Image Processing", section 3.2.
+/// Values above 1 darken, values below 1 lighten; the ends of the range are unchanged. No noise is drawn.
+/// Gonzalez & Woods (2018), "Digital Image Processing", section 3.2.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Gamma {
     level: Level,
 }
 
 impl Gamma {
-    /// What the level means.
+    /// The meaning of the level.
     pub const SCALE: Scale = Scale {
         name: "gamma",
         meaning: "exponent",

@@ -1,4 +1,4 @@
-//! Additive Gaussian noise `N(0, σ²)`, clipped to a range if asked.
+//! Additive Gaussian noise `N(0, σ²)`, optionally clipped to a range.
 
 use burn::tensor::Tensor;
 use dvae_random::RowStreams;
@@ -13,10 +13,9 @@ use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength}
 /// x̃ᵢ = clip(xᵢ + σ εᵢ),   εᵢ ~ N(0, 1) independently
 /// ```
 ///
-/// `σ` is in units of the data. Without a range nothing is clipped, and `x̃` leaves `[0, 1]`; with
-/// one, the noise of entries at its ends is one-sided. After Vincent et al. (2010), "Stacked
-/// Denoising Autoencoders", section 3.3, and Im et al. (2017), "Denoising Criterion for Variational
-/// Auto-Encoding Framework".
+/// `σ` is in units of the data. Without a range nothing is clipped, and `x̃` leaves `[0, 1]`; with one, the
+/// noise of entries at its ends is one-sided. After Vincent et al. (2010), "Stacked Denoising Autoencoders",
+/// section 3.3, and Im et al. (2017), "Denoising Criterion for Variational Auto-Encoding Framework".
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Gaussian {
     level: Level,
@@ -24,7 +23,7 @@ pub struct Gaussian {
 }
 
 impl Gaussian {
-    /// What the level means.
+    /// The meaning of the level.
     pub const SCALE: Scale = Scale {
         name: "sigma",
         meaning: "standard deviation, in units of the data",
@@ -38,7 +37,7 @@ impl Gaussian {
         Ok(Self { level: Self::SCALE.resolve(sigma)?, clip: Clip::default() })
     }
 
-    /// The same noise, clipped to `[low, high]` afterwards.
+    /// Clips the result to `[low, high]`.
     pub fn clipped(self, low: f64, high: f64) -> Result<Self, CorruptionError> {
         Ok(Self { clip: Clip::to(low, high)?, ..self })
     }

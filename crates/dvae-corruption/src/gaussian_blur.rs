@@ -1,4 +1,4 @@
-//! Gaussian blur: out of focus, softly.
+//! Gaussian blur: a soft loss of focus.
 
 use burn::tensor::Tensor;
 use dvae_checks::within;
@@ -15,18 +15,18 @@ use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength}
 /// x̃ = clip(x ∗ k), to [0, 1],   k(dy, dx) ∝ exp(−(dy² + dx²) / 2σ²),   |dy|, |dx| ≤ ⌈3σ⌉
 /// ```
 ///
-/// `σ` is in pixels; the kernel sums to 1, and beyond the edges the nearest pixel counts. Nothing is
-/// drawn but the level. Hendrycks & Dietterich (2019), "Benchmarking Neural Network Robustness to
-/// Common Corruptions and Perturbations", use it as an extra corruption.
+/// `σ` is in pixels; the kernel sums to 1, and the border is extended by the nearest pixel. Only the level is
+/// random. Hendrycks & Dietterich (2019), "Benchmarking Neural Network Robustness to Common Corruptions and
+/// Perturbations", use it as an extra corruption.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GaussianBlur {
     level: Level,
-    /// Taps to either side, if given.
+    /// Taps on each side, if given.
     reach: Option<usize>,
 }
 
 impl GaussianBlur {
-    /// What the level means.
+    /// The meaning of the level.
     pub const SCALE: Scale = Scale {
         name: "sigma",
         meaning: "standard deviation of the kernel, in pixels",
@@ -40,7 +40,7 @@ impl GaussianBlur {
         Ok(Self { level: Self::SCALE.resolve(sigma)?, reach: None })
     }
 
-    /// The same with a kernel of `size × size` taps, odd and at most 255, in place of 3σ either way.
+    /// Uses a kernel of `size × size` taps, odd and at most 255, instead of 3σ on each side.
     pub fn kernel(self, size: usize) -> Result<Self, CorruptionError> {
         let size = within("kernel", size, 1..=255)?;
         if size.is_multiple_of(2) {
@@ -50,7 +50,7 @@ impl GaussianBlur {
     }
 }
 
-/// The deterministic half of [`GaussianBlur`]; `reach` is 3σ unless given.
+/// The deterministic part of [`GaussianBlur`]; `reach` is 3σ unless given.
 pub(crate) fn blur(image: Image, sigma: f32, reach: Option<usize>, out: &mut [f32]) {
     let reach = reach.unwrap_or((3.0 * sigma).ceil() as usize) as isize;
     let weight = |d: isize| exp(-0.5 * (d as f32 / sigma).powi(2));

@@ -1,4 +1,4 @@
-//! Haze: fog of low frequency before the scene.
+//! Haze: low-frequency fog in front of the scene.
 
 use burn::tensor::Tensor;
 use dvae_random::{RowStream, RowStreams};
@@ -12,17 +12,17 @@ use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength}
 /// x̃ = (1 − a t) x + a t,   t = a field of low frequency in [0, 1], one for all channels
 /// ```
 ///
-/// The field is value noise of each row's own: uniform numbers on grids of 3, 5 and 9 points a side,
-/// joined bilinearly, weighted 4 : 2 : 1, and stretched to fill `[0, 1]` (Perlin 1985, "An Image
-/// Synthesizer", adds octaves so). For the "fog" of Hendrycks & Dietterich (2019), which uses the
-/// diamond-square algorithm.
+/// The field is value noise, drawn for each row: uniform numbers on grids of 3, 5 and 9 points per side,
+/// interpolated bilinearly, weighted 4 : 2 : 1, and stretched to fill `[0, 1]` (Perlin 1985, "An Image
+/// Synthesizer", adds octaves in this way). It replaces the "fog" of Hendrycks & Dietterich (2019), which
+/// uses the diamond-square algorithm.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Haze {
     level: Level,
 }
 
 impl Haze {
-    /// What the level means.
+    /// The meaning of the level.
     pub const SCALE: Scale = Scale {
         name: "density",
         meaning: "opacity where the haze is thickest",
@@ -37,7 +37,7 @@ impl Haze {
     }
 }
 
-/// The deterministic half of [`Haze`], on one plane.
+/// The deterministic part of [`Haze`], on one plane.
 fn veil(plane: &mut [f32], field: &[f32], density: f32) {
     for (pixel, t) in plane.iter_mut().zip(field) {
         *pixel += density * t * (1.0 - *pixel);
@@ -51,7 +51,7 @@ fn field(height: usize, width: usize, draws: &mut RowStream) -> Vec<f32> {
     for (points, weight) in [(3, 4.0), (5, 2.0), (9, 1.0)] {
         let mut grid = vec![0.0; points * points];
         draws.uniform(&mut grid);
-        // The grid point before a pixel, and how far it is to the next.
+        // The grid point before a pixel, and the distance to the next.
         let place = |i: usize, len: usize| {
             let place = (i as f32 + 0.5) / len as f32 * (points - 1) as f32;
             let first = (place as usize).min(points - 2);
@@ -107,7 +107,7 @@ mod tests {
         assert_eq!(plane, [0.5, 0.625, 1.0, 0.5]);
     }
 
-    // On 64 pixels the finest grid moves by at most (1 + …) · 8 / 64 of its range from pixel to pixel.
+    // On 64 pixels the finest grid changes by at most (1 + …) · 8 / 64 of its range from pixel to pixel.
     #[test]
     fn the_field_fills_its_range_and_is_smooth() {
         let field = field(64, 64, &mut Key::new(1).rows(&[1]).row(0));

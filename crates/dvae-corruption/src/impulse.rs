@@ -1,4 +1,4 @@
-//! Random-valued impulse noise: entries replaced by anything within a range.
+//! Random-valued impulse noise: entries replaced by random values in a range.
 
 use burn::tensor::Tensor;
 use dvae_random::RowStreams;
@@ -13,10 +13,10 @@ use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength}
 /// x̃ᵢ = (1 − mᵢ) xᵢ + mᵢ vᵢ,   mᵢ ~ Bernoulli(ν),   vᵢ ~ U[low, high) independently
 /// ```
 ///
-/// Both come from one uniform, which is uniform again below `ν`; of 24 bits, so that there are
-/// `2²⁴ ν` different values. The range is `[0, 1]` unless said otherwise. The name is that
-/// of image restoration, as in Chan, Ho & Nikolova (2005), "Salt-and-Pepper Noise Removal by
-/// Median-Type Noise Detectors and Detail-Preserving Regularization".
+/// Both are derived from one uniform, which is again uniform when it is below `ν`. The uniform has 24 bits,
+/// so there are `2²⁴ ν` different values. The default range is `[0, 1]`. The name comes from image
+/// restoration, as in Chan, Ho & Nikolova (2005), "Salt-and-Pepper Noise Removal by Median-Type Noise
+/// Detectors and Detail-Preserving Regularization".
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Impulse {
     level: Level,
@@ -24,7 +24,7 @@ pub struct Impulse {
 }
 
 impl Impulse {
-    /// What the level means.
+    /// The meaning of the level.
     pub const SCALE: Scale = Scale {
         name: "rate",
         meaning: "probability that an entry is replaced",
@@ -38,7 +38,7 @@ impl Impulse {
         Ok(Self { level: Self::SCALE.resolve(rate)?, values: [0.0, 1.0] })
     }
 
-    /// The same, with values in `[low, high)`.
+    /// Draws values from `[low, high)` instead.
     pub fn values(self, low: f64, high: f64) -> Result<Self, CorruptionError> {
         Ok(Self { values: range("values", [low, high])?, ..self })
     }

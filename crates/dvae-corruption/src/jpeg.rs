@@ -1,4 +1,4 @@
-//! JPEG-like compression: blocks of 8 × 8 whose cosine coefficients are rounded.
+//! JPEG-like compression: rounding of the cosine coefficients of 8 × 8 blocks.
 
 use std::sync::LazyLock;
 
@@ -17,19 +17,19 @@ use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength}
 ///
 /// on the scale 0 to 255, block by block.
 ///
-/// `Q` are the tables of ITU-T T.81, Annex K.1, for brightness and for color; three channels are
-/// rounded as brightness and two color differences (ITU-R BT.601), all at full resolution, any other
-/// number as brightness each. What does not fill a block is continued by its last pixel. The coarseness
-/// `s` multiplies the tables, whose entries stay between 1 and 255, as in a baseline file: the quality `q`
-/// that encoders name is `s = 50 / q` below 50, and `2 − q / 50` above (the Independent JPEG Group's rule,
-/// which also rounds entries to whole numbers). Nothing is drawn but the level.
+/// `Q` are the tables of ITU-T T.81, Annex K.1, for brightness and for color. Three channels are rounded as
+/// brightness and two color differences (ITU-R BT.601), all at full resolution; with any other number of
+/// channels, each is rounded as brightness. An incomplete block is filled by repeating its last pixel. The
+/// coarseness `s` multiplies the tables, whose entries stay between 1 and 255, as in a baseline file: the
+/// quality `q` of encoders is `s = 50 / q` below 50, and `2 − q / 50` above (the Independent JPEG Group's
+/// rule, which also rounds entries to whole numbers). Only the level is random.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Jpeg {
     level: Level,
 }
 
 impl Jpeg {
-    /// What the level means.
+    /// The meaning of the level.
     pub const SCALE: Scale = Scale {
         name: "coarseness",
         meaning: "factor of the quantization tables; 1 is a quality of 50",
@@ -38,7 +38,7 @@ impl Jpeg {
         severities: [1.0, 2.0, 3.5, 6.0, 10.0],
     };
 
-    /// Tables multiplied by `coarseness`, in `[0, 100]`; 0 changes nothing.
+    /// Multiplies the tables by `coarseness`, in `[0, 100]`; 0 changes nothing.
     pub fn new(coarseness: impl Into<Level>) -> Result<Self, CorruptionError> {
         Ok(Self { level: Self::SCALE.resolve(coarseness)? })
     }
@@ -71,7 +71,7 @@ const COLOR: Block = [
     99.0, 99.0, 99.0, 99.0, 99.0, 99.0, 99.0, 99.0,
 ];
 
-/// An entry of a table at a coarseness: 8 bits in a baseline file, and never 0.
+/// A table entry at a given coarseness: 8 bits in a baseline file, and never 0.
 #[inline(always)]
 fn step(entry: f32, coarseness: f32) -> f32 {
     (entry * coarseness).clamp(1.0, 255.0)
@@ -112,8 +112,7 @@ fn transposed(a: &Block) -> Block {
     out
 }
 
-/// A block on the scale 0 to 255, its coefficients rounded to multiples of the steps, which stand with
-/// their axes swapped.
+/// Rounds the coefficients of a block on the scale 0 to 255 to multiples of `steps`, whose axes are swapped.
 #[inline(always)]
 fn round_block(cosines: &Block, block: &mut Block, steps: &Block) {
     // C x Cᵀ = (C (C x)ᵀ)ᵀ; the outer transposition is left out here and below.
@@ -125,7 +124,7 @@ fn round_block(cosines: &Block, block: &mut Block, steps: &Block) {
     *block = product::<true>(cosines, &transposed(&product::<true>(cosines, &coefficients)));
 }
 
-/// One plane, on the scale 0 to 255, rounded block by block.
+/// Rounds one plane on the scale 0 to 255, block by block.
 struct RoundPlane<'a> {
     plane: &'a mut [f32],
     height: usize,
@@ -164,7 +163,7 @@ impl WithSimd for RoundPlane<'_> {
     }
 }
 
-/// The deterministic half of [`Jpeg`].
+/// The deterministic part of [`Jpeg`].
 fn compress(image: Image, coarseness: f32, out: &mut [f32]) {
     let Image { height, width, channels, .. } = image;
     out.iter_mut().for_each(|value| *value *= 255.0);
@@ -221,7 +220,7 @@ mod tests {
         std::array::from_fn(|i| ((i * 37 + i * i * 11) % 256) as f32 - 128.0)
     }
 
-    // With steps of 0.001 a block comes back as it was.
+    // With steps of 0.001 a block is unchanged.
     #[test]
     fn the_transform_is_its_own_inverse() {
         let mut block = wave();
@@ -231,8 +230,8 @@ mod tests {
         }
     }
 
-    // Steps of 10⁶ for all but one coefficient leave that one alone: the cosine along a line whose
-    // frequency is 1, so the lines are equal. Its table entry is the second.
+    // Steps of 10⁶ for all coefficients but one keep only that one: the cosine of frequency 1 along a line,
+    // so all lines are equal. Its table entry is the second.
     #[test]
     fn a_coefficient_meets_its_own_entry_of_the_table() {
         let mut table = [1e6; 64];

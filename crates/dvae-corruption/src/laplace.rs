@@ -1,4 +1,4 @@
-//! Additive Laplace noise, clipped to a range if asked: heavier tails than Gaussian noise.
+//! Additive Laplace noise, optionally clipped to a range: heavier tails than Gaussian noise.
 
 use burn::tensor::Tensor;
 use dvae_random::RowStreams;
@@ -23,7 +23,7 @@ pub struct Laplace {
 }
 
 impl Laplace {
-    /// What the level means.
+    /// The meaning of the level.
     pub const SCALE: Scale = Scale {
         name: "scale",
         meaning: "mean absolute noise, in units of the data",
@@ -37,7 +37,7 @@ impl Laplace {
         Ok(Self { level: Self::SCALE.resolve(scale)?, clip: Clip::default() })
     }
 
-    /// The same noise, clipped to `[low, high]` afterwards.
+    /// Clips the result to `[low, high]`.
     pub fn clipped(self, low: f64, high: f64) -> Result<Self, CorruptionError> {
         Ok(Self { clip: Clip::to(low, high)?, ..self })
     }

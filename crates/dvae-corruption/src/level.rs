@@ -1,4 +1,4 @@
-//! How strong a process is: fixed, drawn for each row, or changing over training.
+//! The strength of a process: fixed, drawn for each row, or changing over training.
 
 use std::f64::consts::PI;
 
@@ -11,7 +11,7 @@ use crate::CorruptionError;
 
 /// The strength of a process, in the unit that its [`Scale`] states.
 ///
-/// In a file a fixed strength is a number, and any other a table of one entry or a text:
+/// In a file a fixed strength is a number, and any other level is a table with one entry or a string:
 ///
 /// ```toml
 /// level = 0.3
@@ -26,9 +26,8 @@ use crate::CorruptionError;
 /// level = { cyclical = { from = 0.0, to = 0.5, cycles = 4 } }
 /// ```
 ///
-/// What changes over training does so from epoch to epoch, not from step to step: a row's damage
-/// depends on the seed, the epoch and the row, and not on the batch that it happens to be in. A
-/// trained model is measured at the last strength.
+/// Scheduled levels change from epoch to epoch, not from step to step: a row's corruption depends on the
+/// seed, the epoch and the row, not on its batch. A trained model is measured at the final strength.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(remote = "Self", rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(!remote, transform = or_short)]
@@ -40,48 +39,48 @@ pub enum Level {
     Severity(u8),
     /// Drawn for each row, uniform between two ends.
     Uniform([f64; 2]),
-    /// Drawn for each row, its logarithm uniform between those of two ends.
+    /// Drawn for each row, with a logarithm that is uniform between those of two ends.
     LogUniform([f64; 2]),
-    /// From the first value to the second, straight over training.
+    /// Linear from the first value to the second over training.
     Linear([f64; 2]),
-    /// From the first value to the second, along half a cosine.
+    /// From the first value to the second along half a cosine.
     Cosine([f64; 2]),
-    /// From one value to the other in stairs.
+    /// From one value to the other in steps.
     Step {
-        /// The first stair.
+        /// The value of the first step.
         from: f64,
-        /// The last stair.
+        /// The value of the last step.
         to: f64,
-        /// How many stairs there are, at least 2.
+        /// The number of steps, at least 2.
         steps: u32,
     },
-    /// Again and again (give a cycle four epochs or more): up in the first half of each cycle, steady in
-    /// the second. Fu et al. (2019), "Cyclical Annealing Schedule", with R = ½.
+    /// Repeated cycles (of at least four epochs each): a rise in the first half of a cycle, constant in the
+    /// second. Fu et al. (2019), "Cyclical Annealing Schedule", with R = ½.
     Cyclical {
-        /// Where each cycle begins.
+        /// The value at the start of each cycle.
         from: f64,
-        /// Where each cycle ends.
+        /// The value at the end of each cycle.
         to: f64,
-        /// How many cycles there are, at least 1.
+        /// The number of cycles, at least 1.
         cycles: u32,
     },
 }
 
-/// The schema of what may also be written in short.
+/// Extends the schema to accept the short form as well.
 fn or_short(schema: &mut schemars::Schema) {
     let table = std::mem::take(schema);
     *schema =
         schemars::json_schema!({ "anyOf": [{ "type": "number" }, { "type": "string" }, table] });
 }
 
-/// What a process's level means.
+/// The meaning of a process's level.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scale {
     /// The name of the parameter: `sigma`, `rate`, …
     pub name: &'static str,
-    /// What it measures, and its unit.
+    /// The quantity it measures, and its unit.
     pub meaning: &'static str,
-    /// The least and the largest level.
+    /// The smallest and the largest level.
     pub range: [f64; 2],
     /// The level that changes nothing.
     pub null: f64,
@@ -89,12 +88,12 @@ pub struct Scale {
     pub severities: [f64; 5],
 }
 
-/// How strong a process is, and what that means.
+/// The strength of a process: its level and the level's meaning.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Strength {
     /// The level.
     pub level: Level,
-    /// What it means.
+    /// The level's meaning.
     pub scale: Scale,
 }
 
@@ -112,7 +111,7 @@ impl Default for Level {
 }
 
 impl Level {
-    /// The share of the training after which it stays.
+    /// The share of the training after which the level is constant.
     pub fn schedule_end(self) -> f64 {
         match self {
             Self::Fixed(_) | Self::Severity(_) | Self::Uniform(_) | Self::LogUniform(_) => 0.0,
@@ -122,7 +121,7 @@ impl Level {
         }
     }
 
-    /// The level at a point of training in `[0, 1]`, if it is not drawn.
+    /// The level at a training progress in `[0, 1]`, if it is not drawn.
     fn at(self, progress: f64) -> Option<f64> {
         let t = progress.clamp(0.0, 1.0);
         let between = |from: f64, to: f64, share: f64| from + (to - from) * share;
@@ -142,7 +141,7 @@ impl Level {
         })
     }
 
-    /// The largest value that it takes; nothing of a severity.
+    /// The largest value of the level; `None` for a severity.
     pub(crate) fn largest(self) -> Option<f64> {
         match self {
             Self::Severity(_) => None,
@@ -156,7 +155,7 @@ impl Level {
         }
     }
 
-    /// The same law with every value mapped, which must keep or reverse their order.
+    /// The same kind of level with every value mapped by `f`, which must be monotonic.
     fn map(self, f: impl Fn(f64) -> f64) -> Self {
         let ascending = |ends: [f64; 2]| {
             let [a, b] = ends.map(&f);
@@ -178,9 +177,9 @@ impl Level {
 }
 
 impl Strength {
-    /// The level of each row of `draws`. Only a level that is drawn takes a draw.
+    /// The level of each row of `draws`. Only a random level takes a draw.
     ///
-    /// What is closer to the null level than 10⁻³⁰ counts as it.
+    /// A value closer to the null level than 10⁻³⁰ counts as the null level.
     pub fn of_rows(&self, draws: &mut RowStreams) -> Vec<f32> {
         let between = |[low, high]: [f64; 2], u: f64| low + (high - low) * u;
         let null = self.scale.null;
@@ -201,8 +200,8 @@ impl Strength {
         }
     }
 
-    /// The level at a share of the way from what changes nothing (0) to this strength (1). One of the
-    /// two may vary, not both.
+    /// The level at a share of the way from the null level (0) to this strength (1). Only one of the two may
+    /// vary.
     pub(crate) fn share(self, share: Level) -> Result<Level, CorruptionError> {
         let Scale { name, null, .. } = self.scale;
         let toward = |level: f64, share: f64| null + share * (level - null);
@@ -221,11 +220,10 @@ impl Strength {
 }
 
 impl Scale {
-    /// The end of ranges that have no end of their own: no sum or product overflows.
+    /// The end of otherwise unlimited ranges, chosen so that no sum or product overflows.
     pub const LARGEST: f64 = 1e30;
 
-    /// The level of a combination: which share it takes of the way from no damage to its parts'
-    /// strengths.
+    /// The level of a combination: its share of the way from no corruption to its parts' strengths.
     pub const SHARE: Self = Self {
         name: "share",
         meaning: "share of the way from no damage to the strengths of the parts",
@@ -234,8 +232,8 @@ impl Scale {
         severities: [0.2, 0.4, 0.6, 0.8, 1.0],
     };
 
-    /// `level` with severities looked up, every value of it within the range; an error names what is
-    /// not.
+    /// Resolves severities and checks that every value of `level` is within the range; an error names the one
+    /// that is not.
     pub fn resolve(&self, level: impl Into<Level>) -> Result<Level, CorruptionError> {
         let level = level.into();
         let [low, high] = self.range;
@@ -295,8 +293,8 @@ mod tests {
         strength.of_rows(&mut Key::new(1).rows(&[4]).at_progress(progress))[0]
     }
 
-    // Halfway: the mean of the ends on a line and on a cosine; the middle one of three stairs; the
-    // beginning of the second of two cycles. A quarter of one cycle is half of its way up.
+    // Halfway: the mean of the ends for a line and a cosine; the middle one of three steps; the start of the
+    // second of two cycles. A quarter of one cycle is half of its rise.
     #[test]
     fn a_schedule_stays_after_its_end() {
         for (level, end) in [
@@ -337,7 +335,7 @@ mod tests {
         assert_eq!(uniform[7], drawn(Level::Uniform([1.0, 3.0]), &[7])[0]);
         assert!(uniform.iter().all(|v| (1.0..=3.0).contains(v)));
         assert!(log.iter().all(|v| (0.009_999..=1.0).contains(v)));
-        // Half of the rows below the middle, of the ends and of their logarithms: five binomial σ.
+        // Half of the rows are below the middle, of the ends and of their logarithms: five binomial σ.
         let below = |values: &[f32], middle: f32| {
             values.iter().filter(|&&v| v < middle).count() as f64 / 4000.0
         };

@@ -24,7 +24,7 @@ impl<'de> Deserialize<'de> for Level {
     }
 }
 
-/// A number, a table or a text.
+/// Parses a number, a table or a string.
 struct LevelVisitor;
 
 impl<'de> Visitor<'de> for LevelVisitor {

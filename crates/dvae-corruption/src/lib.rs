@@ -12,31 +12,31 @@
 //! | [`Masking`]       | `x̃ᵢ = 0`, a value or a mean, with probability `ν`          | if the value does |
 //! | [`Dropout`]       | `x̃ᵢ = 0` with probability `ν`, else `xᵢ / (1 − ν)`         | no               |
 //! | [`SaltAndPepper`] | `x̃ᵢ` is 0 or 1 with probability `ν`                        | yes              |
-//! | [`Impulse`]       | `x̃ᵢ` is anything in a range with probability `ν`           | if the range does |
+//! | [`Impulse`]       | `x̃ᵢ` is a random value in a range with probability `ν`     | if the range does |
 //! | [`Shot`]          | `x̃ᵢ = g nᵢ`, `nᵢ ~ Poisson(xᵢ / g)`                        | yes              |
 //! | [`Quantization`]  | `x̃ᵢ` is the nearest multiple of `δ`                        | if clipped       |
-//! | [`Clipping`]      | what is too high or too low is cut off                    | yes              |
+//! | [`Clipping`]      | values too high or too low are cut off                    | yes              |
 //! | [`Brightness`]    | `x̃ᵢ = xᵢ + b`                                              | yes              |
 //! | [`Gamma`]         | `x̃ᵢ = xᵢ^γ`                                                | yes              |
 //!
-//! Images `[batch, channels, height, width]` in `[0, 1]`, which all of these keep:
+//! Images `[batch, channels, height, width]` in `[0, 1]`, a range that all of these processes keep:
 //!
 //! | Kind      | Processes                                                                      |
 //! |-----------|--------------------------------------------------------------------------------|
 //! | blur      | [`GaussianBlur`], [`Defocus`], [`MotionBlur`], [`Pixelate`], [`Jpeg`]          |
 //! | light     | [`Contrast`], [`Saturation`], [`Haze`]                                         |
-//! | hidden    | [`Occlusion`], [`Zigzag`], [`Spatter`]                                         |
+//! | occlusion | [`Occlusion`], [`Zigzag`], [`Spatter`]                                         |
 //! | sensor    | [`DeadPixels`], [`DeadLines`], [`Banding`]                                     |
-//! | geometry  | [`Rotation`], [`Shear`], [`Zoom`], [`Translation`]: to measure, not to denoise |
+//! | geometry  | [`Rotation`], [`Shear`], [`Zoom`], [`Translation`]: for evaluation only        |
 //!
-//! Combinations: [`Sequence`], [`OneOf`], [`Sometimes`], [`Part`] of an image, [`ShowMask`] to the
+//! Combinations: [`Sequence`], [`OneOf`], [`Sometimes`], [`Part`] of an image, and [`ShowMask`] for the
 //! encoder.
 //!
-//! A process is a plain value behind one trait, [`Corruption`]. It takes the clean rows by value,
-//! draws its noise from the rows' own streams ([`dvae_random::RowStreams`]) and returns the damaged rows
-//! with the mask of what it touched. Its strength is a [`Level`]: fixed, drawn for each row, or
-//! scheduled over training; its [`Scale`] says what that means, and [`Corruption::at_level`] makes the
-//! same process at another. [`CorruptionConfig`] names a process in a file or on a command line.
+//! A process is a plain value behind one trait, [`Corruption`]. It takes the clean rows by value, draws its
+//! noise from the rows' own streams ([`dvae_random::RowStreams`]) and returns the corrupted rows with a mask
+//! of the touched entries. Its strength is a [`Level`]: fixed, drawn for each row, or scheduled over
+//! training. Its [`Scale`] defines the level's meaning, and [`Corruption::at_level`] gives the same process
+//! at another level. [`CorruptionConfig`] names a process in a file or on a command line.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -55,10 +55,10 @@
 //!
 //! # What this gives up
 //!
-//! - A process sees one batch of tensors, not the data set: no damage that needs other rows.
-//! - Rows on a GPU that meet an image process ([`Shot`] too) are read, damaged on the host and sent back:
-//!   the same bits everywhere, and the queue waits for them. Processes of single entries stay on the
-//!   device.
+//! - A process sees one batch of tensors, not the data set: a corruption cannot use other rows.
+//! - For image processes and [`Shot`], rows on a GPU are read, corrupted on the host and sent back. The
+//!   result has the same bits everywhere, but the GPU's queue must wait. Other processes of single entries
+//!   stay on the device.
 //! - No gradient flows through a process.
 
 mod banding;

@@ -15,38 +15,38 @@ use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength}
 /// x̃ᵢ = (1 − mᵢ) xᵢ + mᵢ fᵢ,   mᵢ ~ Bernoulli(ν) independently
 /// ```
 ///
-/// The filling `f` is 0 unless said otherwise. Unlike [`Dropout`](crate::Dropout), survivors are not
-/// rescaled: with zeros, `E[x̃ | x] = (1 − ν) x`. Where a filling can be a real value, let the encoder
-/// see what was erased: [`ShowMask`](crate::ShowMask). After Vincent et al. (2008), "Extracting and
-/// Composing Robust Features with Denoising Autoencoders", section 2.3, but drawing each entry
-/// independently rather than erasing a fixed count.
+/// The fill value `f` is 0 by default. Unlike [`Dropout`](crate::Dropout), surviving entries are not
+/// rescaled: with zeros, `E[x̃ | x] = (1 − ν) x`. If the fill value also occurs in clean data, show the
+/// encoder what was erased: [`ShowMask`](crate::ShowMask). After Vincent et al. (2008), "Extracting and
+/// Composing Robust Features with Denoising Autoencoders", section 2.3, but drawing each entry independently
+/// rather than erasing a fixed count.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Masking {
     level: Level,
     filling: Filling,
 }
 
-/// What erased entries become, in a file.
+/// The value of erased entries, in a file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "`fill` must be a number, or a list of one number for each entry")]
 #[non_exhaustive]
 pub enum Fill {
-    /// The same value for all.
+    /// One value for all entries.
     Constant(f64),
     /// One for each entry of a row.
     Features(Vec<f32>),
 }
 
-/// What erased entries become.
+/// The value of erased entries.
 #[derive(Clone, Debug, PartialEq)]
 enum Filling {
     Constant(f32),
-    /// One value for each entry of a row, in its order.
+    /// One value for each entry of a row, in order.
     Features(Vec<f32>),
 }
 
 impl Masking {
-    /// What the level means.
+    /// The meaning of the level.
     pub const SCALE: Scale = Scale {
         name: "rate",
         meaning: "probability that an entry is erased",
@@ -55,19 +55,19 @@ impl Masking {
         severities: [0.1, 0.25, 0.5, 0.75, 0.9],
     };
 
-    /// Erases each entry with probability `rate`, in `[0, 1]`, to 0.
+    /// Sets each entry to 0 with probability `rate`, in `[0, 1]`.
     pub fn new(rate: impl Into<Level>) -> Result<Self, CorruptionError> {
         Ok(Self { level: Self::SCALE.resolve(rate)?, filling: Filling::Constant(0.0) })
     }
 
-    /// The same with another value in place of 0.
+    /// Uses another value instead of 0.
     pub fn fill(self, value: f64) -> Result<Self, CorruptionError> {
         let value = within("fill", value, -Scale::LARGEST..=Scale::LARGEST)? as f32;
         Ok(Self { filling: Filling::Constant(value), ..self })
     }
 
-    /// The same with a value for each entry of a row, in row-major order: the means of the features, which
-    /// a data set tells (`Dataset::mean`).
+    /// Uses a value for each entry of a row, in row-major order, such as the feature means of a data set
+    /// (`Dataset::mean`).
     pub fn fill_features(self, values: Vec<f32>) -> Result<Self, CorruptionError> {
         for &value in &values {
             within("fill", f64::from(value), -Scale::LARGEST..=Scale::LARGEST)?;
@@ -75,7 +75,7 @@ impl Masking {
         Ok(Self { filling: Filling::Features(values), ..self })
     }
 
-    /// The same, filled as a file says.
+    /// Uses the fill value of a file.
     pub(crate) fn filled(self, fill: Option<&Fill>) -> Result<Self, CorruptionError> {
         match fill {
             None => Ok(self),
@@ -100,11 +100,12 @@ impl Law for Erase {
 }
 
 impl<const D: usize> Corruption<D> for Masking {
-    /// `changed`: the erased entries, those that had the filling's value already among them.
+    /// `changed`: the erased entries, including those that already had the fill value.
     ///
     /// # Panics
     ///
-    /// If there is a filling for each entry, of another number of entries: see [`Corruption::check`].
+    /// If fill values are given for each entry and their number differs from a row's: see
+    /// [`Corruption::check`].
     fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> CorruptedInput<D> {
         let strength = Corruption::<D>::strength(self);
         match &self.filling {

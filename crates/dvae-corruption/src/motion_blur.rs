@@ -1,4 +1,4 @@
-//! Motion blur: every point becomes a line, in a direction of each row's own.
+//! Motion blur: every point becomes a line, in a direction drawn for each row.
 
 use burn::tensor::Tensor;
 use dvae_kernels::math::sin_cos_of_turn;
@@ -14,8 +14,8 @@ use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength}
 /// x̃(p) = clip(mean of x(p + t d)), to [0, 1],   −ℓ/2 ≤ t ≤ ℓ/2,   d = (sin θ, cos θ),   θ ~ U[0, π) for each row
 /// ```
 ///
-/// The length `ℓ` is in pixels. The line is sampled four times a pixel, bilinearly; beyond the edges the
-/// nearest pixel counts. As in Hendrycks & Dietterich (2019), section 4.1, but of even weight along the
+/// The length `ℓ` is in pixels. The line is sampled four times per pixel, bilinearly; the border is extended
+/// by the nearest pixel. As in Hendrycks & Dietterich (2019), section 4.1, but with equal weights along the
 /// line, and centered.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MotionBlur {
@@ -23,7 +23,7 @@ pub struct MotionBlur {
 }
 
 impl MotionBlur {
-    /// What the level means.
+    /// The meaning of the level.
     pub const SCALE: Scale = Scale {
         name: "length",
         meaning: "length of the line, in pixels",
@@ -38,7 +38,7 @@ impl MotionBlur {
     }
 }
 
-/// Samples on each pixel of the line.
+/// Samples per pixel of the line.
 const DENSITY: f32 = 4.0;
 
 /// A line at an angle in turns from the horizontal.

@@ -1,4 +1,4 @@
-//! Processes by name: on command lines, in tables, and all of them listed.
+//! Processes by name: parsing of command lines, names in tables, and the list of all processes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,14 +11,14 @@ use crate::config::unit;
 use crate::{CorruptionConfig, CorruptionError, Level, Strength};
 
 impl CorruptionConfig {
-    /// Every process that stands alone, at severity 3 and for data in `[0, 1]`.
+    /// Every process except `none` and combinations, at severity 3 and for data in `[0, 1]`.
     pub fn all() -> Vec<Self> {
         let named = |name: &&str| simple(name, None).expect("a name of the table");
         Self::standing_alone().iter().map(named).collect()
     }
 
-    /// A table of every process that stands alone: its name, its parameters, and what its level means; and
-    /// a line for each combination.
+    /// A table of every process except `none` and combinations: its name, its parameters, and the meaning of
+    /// its level; then one line for each combination.
     pub fn catalog() -> String {
         let mut table = format!(
             "{:16} {:11} {:>5} {:>12}  {:29} {:17} {}\n",
@@ -46,8 +46,7 @@ impl CorruptionConfig {
     }
 }
 
-/// The places of a text where one process ends and another begins: at a `+` before a name, not within a
-/// number such as `1e+1`.
+/// Splits a string at each `+` before a process name; a `+` within a number such as `1e+1` does not count.
 fn parts(text: &str) -> Vec<&str> {
     let mut parts = vec![];
     let mut start = 0;
@@ -63,7 +62,7 @@ fn parts(text: &str) -> Vec<&str> {
     parts
 }
 
-/// A process that has no parameter but its level, as a file of these entries describes it.
+/// Parses a process whose only parameter is its level, like a file with these entries.
 fn simple(name: &str, level: Option<&str>) -> Result<CorruptionConfig, TextError> {
     let entries = [("process", name)].into_iter().chain(level.map(|level| ("level", level)));
     let mut config = CorruptionConfig::deserialize(MapDeserializer::new(entries))?;
@@ -91,7 +90,7 @@ impl FromStr for CorruptionConfig {
             Some(at) => (&text[..at], Some(&text[at..])),
             None => (text, None),
         };
-        // Whether it is the name or the level that cannot be read.
+        // Finds out whether the name or the level is invalid.
         if simple(name, None).is_ok() {
             level.map_or(Ok(()), |level| level.parse::<Level>().map(|_| ()))?;
         }
@@ -104,7 +103,7 @@ impl FromStr for CorruptionConfig {
     }
 }
 
-/// The process and its strength, as a table's row names it.
+/// The process and its strength, as in a row of a table.
 impl fmt::Display for CorruptionConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let join = |of: &[Self], between: &str| {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::rows::{Image, each_image};
 use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
-/// What stands in front of the image.
+/// The shape of an occluder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -17,7 +17,7 @@ pub enum Shape {
     /// Rectangles with the image's own proportions.
     #[default]
     Blocks,
-    /// Stripes from one side to the other, each upright or level with probability ½.
+    /// Stripes from one side to the other, each vertical or horizontal with probability ½.
     Stripes,
 }
 
@@ -27,11 +27,11 @@ pub enum Shape {
 /// x̃ = f on n shapes of area a H W / n each, at places of each row's own, x elsewhere
 /// ```
 ///
-/// A shape lies whole within the image, so it cannot be larger; shapes may overlap, and blocks are whole
-/// rectangles, so together they hide at most the share `a`. Of more shapes than pixels or lines to hide
-/// some are empty. The value `f` is 0 unless said otherwise. One block is "cutout": DeVries & Taylor
-/// (2017), "Improved Regularization of Convolutional Neural Networks with Cutout", whose square may stand
-/// over the edge.
+/// A shape lies entirely within the image, which limits its size. Shapes may overlap, and blocks are whole
+/// rectangles, so together they hide at most the share `a`. If there are more shapes than pixels or lines to
+/// hide, some are empty. The value `f` is 0 by default. One block is "cutout": DeVries & Taylor (2017),
+/// "Improved Regularization of Convolutional Neural Networks with Cutout", whose square may extend beyond the
+/// edge.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Occlusion {
     level: Level,
@@ -41,7 +41,7 @@ pub struct Occlusion {
 }
 
 impl Occlusion {
-    /// What the level means.
+    /// The meaning of the level.
     pub const SCALE: Scale = Scale {
         name: "share",
         meaning: "share of the image that is hidden, before overlaps",
@@ -55,25 +55,25 @@ impl Occlusion {
         Ok(Self { level: Self::SCALE.resolve(share)?, count: 1, shape: Shape::Blocks, fill: 0.0 })
     }
 
-    /// The same area in `count` shapes, 1 to 1000.
+    /// Divides the same area into `count` shapes, 1 to 1000.
     pub fn count(self, count: usize) -> Result<Self, CorruptionError> {
         Ok(Self { count: within("count", count, 1..=1000)?, ..self })
     }
 
-    /// The same area in another shape.
+    /// Uses another shape for the same area.
     pub fn shape(self, shape: Shape) -> Self {
         Self { shape, ..self }
     }
 
-    /// The same with another value in place of 0, in `[0, 1]`.
+    /// Uses another value instead of 0, in `[0, 1]`.
     pub fn fill(self, value: f64) -> Result<Self, CorruptionError> {
         Ok(Self { fill: within("fill", value, 0.0..=1.0)? as f32, ..self })
     }
 
-    /// Shape `i`, if it has a pixel; `[line, column, upright or level]` on `[0, 1)`.
+    /// Shape `i`, if it has a pixel; `[line, column, vertical or horizontal]` on `[0, 1)`.
     ///
-    /// What is to be hidden is shared out in whole pixels, or in whole lines, so that nothing is lost or
-    /// won by rounding each shape on its own.
+    /// The hidden area is divided into whole pixels, or into whole lines, so that rounding the shapes does
+    /// not change the total.
     fn rectangle(&self, image: Image, share: f32, i: usize, [v, u, turn]: [f32; 3]) -> Rectangle {
         let Image { height, width, .. } = image;
         let part = |whole: usize| {
@@ -101,7 +101,7 @@ impl Occlusion {
 /// Lines and columns.
 type Rectangle = [std::ops::Range<usize>; 2];
 
-/// The deterministic half of [`Occlusion`].
+/// The deterministic part of [`Occlusion`].
 fn hide(image: Image, [lines, columns]: Rectangle, fill: f32, out: &mut [f32]) {
     for plane in out.chunks_exact_mut(image.area()) {
         for line in plane.chunks_exact_mut(image.width).take(lines.end).skip(lines.start) {
@@ -157,7 +157,7 @@ mod tests {
         assert_eq!(stripes.rectangle(image(), 0.5, 0, [0.6, 0.6, 0.2]), [1..2, 0..4]);
     }
 
-    // However many they are, shapes together have the pixels that one would have, or a few less.
+    // Any number of shapes together have the pixels that a single one would have, or a few less.
     #[test]
     fn many_shapes_share_what_one_would_hide() {
         let image = Image { pixels: &[], channels: 1, height: 28, width: 28 };

@@ -1,4 +1,4 @@
-//! A mixture: each row meets one process of several.
+//! A mixture: each row gets one of several processes.
 
 use burn::tensor::kind::Basic;
 use burn::tensor::{Device, Int, Tensor};
@@ -7,14 +7,14 @@ use dvae_random::RowStreams;
 use crate::sequence::{WHOLE, no_mask, shares};
 use crate::{CorruptedInput, Corruption, CorruptionError, Level, Strength};
 
-/// Each row is damaged by one of the processes, chosen independently per row.
+/// Each row is corrupted by one of the processes, chosen independently for each row.
 ///
-/// A row's noise is that of its process on a stream of its own, so it does not depend on what the
-/// other rows of the batch met.
+/// A row's noise is that of its process on a separate stream, so it does not depend on the processes of other
+/// rows in the batch.
 #[derive(Debug)]
 pub struct OneOf<const D: usize, K: Basic = burn::tensor::Float> {
     processes: Vec<Box<dyn Corruption<D, K>>>,
-    /// Probabilities that the choice falls on this process or one before it.
+    /// The cumulative probabilities of the processes.
     up_to: Vec<f64>,
 }
 
@@ -48,7 +48,7 @@ impl<const D: usize, K: Basic> OneOf<D, K> {
         Ok(Self { up_to: up_to.map(|weight| weight / sum).collect(), processes })
     }
 
-    /// The places on axis 0 that meet each process.
+    /// The positions on axis 0 of the rows of each process.
     fn choose(&self, draws: &mut RowStreams) -> Vec<Vec<usize>> {
         let mut places = vec![Vec::new(); self.processes.len()];
         let last = self.up_to.partition_point(|&up_to| up_to < 1.0);
@@ -66,7 +66,7 @@ fn indices(places: impl IntoIterator<Item = usize>, like: &Device) -> Tensor<1, 
 }
 
 impl<const D: usize, K: Basic + 'static> Corruption<D, K> for OneOf<D, K> {
-    /// `changed`: as the row's own process says.
+    /// `changed`: as reported by the row's own process.
     fn corrupt(&self, clean: Tensor<D, K>, draws: &mut RowStreams) -> CorruptedInput<D, K> {
         let device = clean.device();
         let chosen = self.choose(draws);
@@ -84,7 +84,7 @@ impl<const D: usize, K: Basic + 'static> Corruption<D, K> for OneOf<D, K> {
         if inputs.is_empty() {
             return CorruptedInput::unchanged(clean);
         }
-        // Where each row went: the inverse of the order in which the parts stand.
+        // The position of each row among the parts: the inverse of the parts' order.
         let mut back = vec![0; clean.dims()[0]];
         for (stands, place) in chosen.into_iter().flatten().enumerate() {
             back[place] = stands;

@@ -1,4 +1,4 @@
-//! A process on part of an image: some channels, a region.
+//! A process applied to part of an image: some channels, or a region.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use dvae_random::RowStreams;
 use crate::sequence::no_mask;
 use crate::{CorruptedInput, Corruption, CorruptionError, Level, Strength};
 
-/// Damages some channels, or a rectangle, as if that part were the whole image.
+/// Corrupts some channels, or a rectangle, as if that part were the whole image.
 ///
 /// ```
 /// use dvae_corruption::{Masking, Part};
@@ -26,15 +26,14 @@ pub struct Part {
 }
 
 impl Part {
-    /// The process on the whole image, until a part is named; an error if it shows a mask.
+    /// Applies the process to the whole image until a part is selected; an error if it shows a mask.
     pub fn new(process: impl Corruption<4> + 'static) -> Result<Self, CorruptionError> {
         let process: Box<dyn Corruption<4>> = Box::new(process);
         no_mask("part", std::slice::from_ref(&process))?;
         Ok(Self { process, channels: None, region: [None, None] })
     }
 
-    /// Only on these channels, counted from 0: at least one, none twice. The process meets them in this
-    /// order.
+    /// Selects these channels, counted from 0: at least one, none twice. The process sees them in this order.
     pub fn channels(self, channels: &[usize]) -> Result<Self, CorruptionError> {
         let mut sorted = channels.to_vec();
         sorted.sort_unstable();
@@ -45,7 +44,7 @@ impl Part {
         Ok(Self { channels: Some(channels.into()), ..self })
     }
 
-    /// Only on these lines and columns, counted from 0, neither empty; all of them where none are given.
+    /// Selects these lines and columns, counted from 0, neither empty; an omitted range selects all.
     pub fn region(
         self,
         lines: impl Into<Option<Range<usize>>>,
@@ -63,7 +62,7 @@ impl Part {
         Ok(Self { region, ..self })
     }
 
-    /// The planes of the part, and the lines and columns, of an image.
+    /// The planes, lines and columns of the part in an image of this shape.
     fn of(&self, [_, channels, height, width]: [usize; 4]) -> (Vec<usize>, [Range<usize>; 2]) {
         let channels = match &self.channels {
             Some(chosen) => chosen.iter().copied().filter(|&c| c < channels).collect(),
@@ -79,8 +78,8 @@ impl Part {
 }
 
 impl Corruption<4> for Part {
-    /// `changed`: as the process says, within the part; false elsewhere. What of the part lies outside
-    /// the image is left out: [`Corruption::check`] tells beforehand.
+    /// `changed`: as reported by the process within the part; false elsewhere. The part is cropped to the
+    /// image; [`Corruption::check`] reports this beforehand.
     fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> CorruptedInput<4> {
         let rows = clean.dims()[0];
         let (channels, [lines, columns]) = self.of(clean.dims());
@@ -101,7 +100,7 @@ impl Corruption<4> for Part {
         CorruptedInput { changed, ..whole }
     }
 
-    /// That of the process.
+    /// The strength of the process.
     fn strength(&self) -> Strength {
         self.process.strength()
     }

@@ -1,4 +1,4 @@
-//! Pixelation: the image seen through large pixels.
+//! Pixelation: averaging over large square blocks.
 
 use burn::tensor::Tensor;
 use dvae_random::RowStreams;
@@ -12,15 +12,16 @@ use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength}
 /// x̃(p) = mean of x over the pixels whose centers lie in the same s × s square as p
 /// ```
 ///
-/// The side `s` is in pixels and need not be whole: blocks then differ by one pixel. Nothing is drawn but
-/// the level. "Pixelate" of Hendrycks & Dietterich (2019), section 4.1, which scales down and up again.
+/// The side `s` is in pixels and need not be an integer: blocks then differ by one pixel. Only the level is
+/// random. It is the "pixelate" of Hendrycks & Dietterich (2019), section 4.1, which scales down and up
+/// again.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pixelate {
     level: Level,
 }
 
 impl Pixelate {
-    /// What the level means.
+    /// The meaning of the level.
     pub const SCALE: Scale = Scale {
         name: "side",
         meaning: "side of a block, in pixels",
@@ -35,7 +36,7 @@ impl Pixelate {
     }
 }
 
-/// The deterministic half of [`Pixelate`].
+/// The deterministic part of [`Pixelate`].
 fn pixelate(image: Image, side: f32, out: &mut [f32]) {
     let Image { height, width, .. } = image;
     let ends = |len: usize| -> Vec<usize> {

@@ -1,4 +1,4 @@
-//! The one trait of all processes.
+//! The trait of all processes.
 
 use std::fmt::Debug;
 
@@ -8,19 +8,19 @@ use dvae_random::RowStreams;
 
 use crate::{CorruptionError, Level, Strength};
 
-/// Damaged rows, and what was done to them.
+/// Corrupted rows, and which entries were changed.
 #[derive(Clone, Debug)]
 pub struct CorruptedInput<const D: usize, K: Basic = Float> {
-    /// What the encoder sees, `x̃`, of the clean rows' shape `[batch, …]`; with a mask beside it, if the
-    /// process shows one ([`Corruption::shows_mask`]).
+    /// The encoder's input `x̃`, of the clean rows' shape `[batch, …]`; with a mask appended if the process
+    /// shows one ([`Corruption::shows_mask`]).
     pub input: Tensor<D, K>,
-    /// The entries that the process touched, of the clean rows' shape: those where `x̃ᵢ ≠ xᵢ`, unless the
-    /// process says otherwise (an erased zero is touched although its value stays).
+    /// The entries that the process touched, in the clean rows' shape: those where `x̃ᵢ ≠ xᵢ`, unless the
+    /// process defines it otherwise (an erased zero is touched although its value is unchanged).
     pub changed: Tensor<D, Bool>,
 }
 
 impl<const D: usize, K: Basic> CorruptedInput<D, K> {
-    /// The clean rows as they are.
+    /// The clean rows, unchanged.
     pub fn unchanged(clean: Tensor<D, K>) -> Self {
         let changed = Tensor::<D>::zeros(clean.shape(), &clean.device()).bool();
         Self { input: clean, changed }
@@ -29,44 +29,43 @@ impl<const D: usize, K: Basic> CorruptedInput<D, K> {
 
 /// A corruption process `p(x̃ | x)` on tensors of rank `D` and kind `K`; axis 0 is the row.
 ///
-/// The clean rows come by value: whatever a process does with them, the target stays what it was.
-/// All randomness comes from `draws`, whose rows are the rows of `clean`. No gradient flows through
-/// a process.
+/// The clean rows are passed by value, so a process cannot change the target. All randomness comes from
+/// `draws`, whose rows are the rows of `clean`. No gradient flows through a process.
 pub trait Corruption<const D: usize, K: Basic = Float>: Debug + Send + Sync {
-    /// Damages each row of `clean`, shape `[batch, …]`, with noise from its own stream.
+    /// Corrupts each row of `clean`, shape `[batch, …]`, with noise from its own stream.
     ///
     /// # Panics
     ///
-    /// If `draws` has another number of rows than `clean`.
+    /// If `draws` and `clean` differ in their number of rows.
     fn corrupt(&self, clean: Tensor<D, K>, draws: &mut RowStreams) -> CorruptedInput<D, K>;
 
-    /// How strong the process is, what that means, and which level changes nothing.
+    /// The strength: the level, its meaning, and the level that changes nothing.
     fn strength(&self) -> Strength;
 
     /// The same process at another strength; an error names a level out of range.
     ///
-    /// Of a combination the level is a share: 1 leaves the parts as they are, 0 changes nothing.
+    /// For a combination the level is a share: 1 leaves the parts as they are, 0 changes nothing.
     fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D, K>>, CorruptionError>;
 
-    /// The same process at the level that changes nothing: what a model is given for rows that nobody
-    /// damaged, so that it sees what this process would show it of them.
+    /// The same process at the level that changes nothing. Use it for uncorrupted rows, so that a model gets
+    /// its input in the form that this process gives.
     fn at_null(&self) -> Result<Box<dyn Corruption<D, K>>, CorruptionError> {
         self.at_level(Level::Fixed(self.strength().scale.null))
     }
 
-    /// Whether a mask of what was touched stands beside `input`, as [`ShowMask`](crate::ShowMask) makes
-    /// it. Nothing can be around such a process.
+    /// Whether `input` has a mask of the touched entries appended, as [`ShowMask`](crate::ShowMask) does. No
+    /// other process can contain such a process.
     fn shows_mask(&self) -> bool {
         false
     }
 
-    /// The share of the training after which its strength stays: 0 but for noise that warms up. What is made
-    /// of other processes has the largest of theirs.
+    /// The share of the training after which the strength is constant: 0 except for noise with a schedule. A
+    /// combination has the largest of its parts.
     fn schedule_end(&self) -> f64 {
         self.strength().level.schedule_end()
     }
 
-    /// Whether the process can damage rows of this shape; an error names what does not fit.
+    /// Checks that the process can corrupt rows of this shape; an error names what does not fit.
     fn check(&self, event: &[usize]) -> Result<(), CorruptionError> {
         let _ = event;
         Ok(())

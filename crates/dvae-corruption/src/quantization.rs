@@ -1,4 +1,4 @@
-//! Quantization: entries rounded to multiples of a step, clipped to a range if asked.
+//! Quantization: entries rounded to multiples of a step, optionally clipped to a range.
 
 use burn::tensor::Tensor;
 use dvae_random::RowStreams;
@@ -13,8 +13,8 @@ use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength}
 /// x̃ᵢ = clip(δ ⌊xᵢ / δ + ½⌋)
 /// ```
 ///
-/// An image of `b` bits has `δ = 1 / (2ᵇ − 1)`. No noise is drawn: every row loses the same detail.
-/// Posterization is its name where the steps are wide enough to be seen.
+/// An image of `b` bits has `δ = 1 / (2ᵇ − 1)`. No noise is drawn: every row loses the same detail. With
+/// steps wide enough to be visible it is called posterization.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Quantization {
     level: Level,
@@ -22,7 +22,7 @@ pub struct Quantization {
 }
 
 impl Quantization {
-    /// What the level means.
+    /// The meaning of the level.
     pub const SCALE: Scale = Scale {
         name: "step",
         meaning: "distance between two values that are left, in units of the data",
@@ -36,7 +36,7 @@ impl Quantization {
         Ok(Self { level: Self::SCALE.resolve(step)?, clip: Clip::default() })
     }
 
-    /// The same, clipped to `[low, high]` afterwards.
+    /// Clips the result to `[low, high]`.
     pub fn clipped(self, low: f64, high: f64) -> Result<Self, CorruptionError> {
         Ok(Self { clip: Clip::to(low, high)?, ..self })
     }
@@ -52,7 +52,7 @@ impl Law for Round {
 
     #[inline(always)]
     fn apply<V: Value>(self, x: V, step: V, _noise: V) -> (V, V::Mask) {
-        // Never divided by 0: rows of step 0 stay as they are.
+        // Never divided by 0: rows of step 0 are unchanged.
         let divisor = step.clone().clipped([f32::MIN_POSITIVE, f32::MAX]);
         let rounded = x.clone().over(divisor).plus(0.5).floored() * step;
         let out = self.clip.of(rounded);

@@ -1,4 +1,4 @@
-//! Rotation about the middle, by an angle of each row's own.
+//! Rotation around the center, by an angle drawn for each row.
 
 use burn::tensor::Tensor;
 use dvae_kernels::math::sin_cos_of_turn;
@@ -13,17 +13,17 @@ use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength}
 /// x̃(p) = x(R(φ) p),   φ ~ U[−α, α] for each row, about the middle
 /// ```
 ///
-/// In degrees, bilinear; beyond the edges the nearest pixel counts.
+/// In degrees, bilinear; the border is extended by the nearest pixel.
 ///
-/// This is no noise: the pixels move, and a model that is asked for the clean image has to move them
-/// back, which it cannot know how to. Use it to measure, or for invariance of features; not to denoise.
+/// This is not noise: the pixels move. To recover the clean image, a model would have to move them back, and
+/// it cannot know how. Use it for evaluation or for invariant features, not for denoising.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rotation {
     level: Level,
 }
 
 impl Rotation {
-    /// What the level means.
+    /// The meaning of the level.
     pub const SCALE: Scale = Scale {
         name: "angle",
         meaning: "largest angle either way, in degrees",
@@ -38,7 +38,7 @@ impl Rotation {
     }
 }
 
-/// The deterministic half of [`Rotation`].
+/// The deterministic part of [`Rotation`].
 fn rotate(image: Image, degrees: f32, out: &mut [f32]) {
     let (sin, cos) = sin_cos_of_turn(degrees / 360.0);
     warp(image, out, |[y, x]| [cos * y + sin * x, cos * x - sin * y]);
@@ -65,7 +65,7 @@ impl Corruption<4> for Rotation {
 mod tests {
     use super::*;
 
-    // A quarter of a turn: what was on the right comes up.
+    // A quarter of a turn: the right side moves to the top.
     #[test]
     fn turns_about_the_middle() {
         let pixels = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0];

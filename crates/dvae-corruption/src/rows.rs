@@ -1,8 +1,8 @@
-//! Processes that look at a whole row at a time, on the host.
+//! Processes of whole rows, on the host.
 //!
-//! A row is a pure function of its clean values, its level and its own stream, computed in parallel with
-//! the others. Rows on a GPU are read, damaged and sent back: the damage is the same, bit for bit, on
-//! every back end.
+//! The result for a row is a pure function of its clean values, its level and its own stream; rows are
+//! computed in parallel. Rows on a GPU are read, corrupted and sent back: the result is the same, bit for
+//! bit, on every back end.
 
 use burn::tensor::{Tensor, TensorData};
 use dvae_kernels::with_values;
@@ -12,8 +12,8 @@ use rayon::prelude::*;
 use crate::entries::levels;
 use crate::{CorruptedInput, Strength};
 
-/// Damages every row by `damage(clean, damaged, level, draws)`, whose `damaged` is a copy of `clean`
-/// when it is called. Rows at the level that changes nothing stay as they are.
+/// Corrupts every row by `damage(clean, damaged, level, draws)`, where `damaged` starts as a copy of `clean`.
+/// Rows at the null level are unchanged.
 ///
 /// `changed`: where `x̃ᵢ ≠ xᵢ`.
 pub(crate) fn each_row<const D: usize>(
@@ -34,8 +34,8 @@ pub(crate) fn each_row<const D: usize>(
     })
 }
 
-/// Damages every row on the host by `damage(place, clean, input, changed, level)`, rows in parallel, at least
-/// `grain` entries a task. Rows at the level `null` stay as they are.
+/// Corrupts every row on the host by `damage(place, clean, input, changed, level)`; rows run in parallel,
+/// with at least `grain` entries per task. Rows at the level `null` are unchanged.
 pub(crate) fn damaged_rows<const D: usize>(
     levels: &[f32],
     null: f32,
@@ -66,7 +66,7 @@ pub(crate) fn damaged_rows<const D: usize>(
     CorruptedInput { input, changed: Tensor::from_data(TensorData::new(changed, shape), &device) }
 }
 
-/// One image: planes of `height × width`, one for each channel.
+/// One image: a plane of `height × width` for each channel.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Image<'a> {
     pub(crate) pixels: &'a [f32],
@@ -90,7 +90,7 @@ impl Image<'_> {
         self.pixels.chunks_exact(self.area())
     }
 
-    /// The value at a place between pixels, bilinear, that of the nearest pixel beyond the edges.
+    /// The value at a position between pixels: bilinear, with the border extended by the nearest pixel.
     pub(crate) fn between(&self, plane: &[f32], y: f32, x: f32) -> f32 {
         let axis = |place: f32, len: usize| {
             let place = place.clamp(0.0, (len - 1) as f32);
@@ -106,7 +106,7 @@ impl Image<'_> {
     }
 }
 
-/// [`each_row`] of images `[batch, channels, height, width]`.
+/// [`each_row`] for images `[batch, channels, height, width]`.
 pub(crate) fn each_image(
     strength: Strength,
     clean: Tensor<4>,
@@ -119,15 +119,15 @@ pub(crate) fn each_image(
     })
 }
 
-/// Clips to `[0, 1]`; NaN stays.
+/// Clips to `[0, 1]`; NaN stays NaN.
 pub(crate) fn clip(values: &mut [f32]) {
     for value in values {
         *value = value.clamp(0.0, 1.0);
     }
 }
 
-/// Reads every pixel of `out` at another place of the image: `from` maps places, `[y, x]` from the
-/// middle, in pixels.
+/// Reads every pixel of `out` from another position of the image; `from` maps positions, `[y, x]` relative to
+/// the center, in pixels.
 pub(crate) fn warp(image: Image, out: &mut [f32], from: impl Fn([f32; 2]) -> [f32; 2]) {
     let Image { height, width, .. } = image;
     let middle = [height, width].map(|len| 0.5 * (len - 1) as f32);

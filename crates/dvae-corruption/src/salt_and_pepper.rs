@@ -12,9 +12,9 @@ use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength}
 /// x̃ᵢ = (1 − mᵢ) xᵢ + mᵢ sᵢ,   mᵢ ~ Bernoulli(ν),   sᵢ ~ Bernoulli(½ or ν) independently
 /// ```
 ///
-/// Both come from one uniform: salt where it is below `P(s = 1) ν`, pepper up to `ν`. Salt and pepper are
-/// equally frequent, as in Vincent et al. (2010), "Stacked Denoising Autoencoders", section 3.3, unless
-/// [`mostly_pepper`](Self::mostly_pepper) says otherwise.
+/// Both are derived from one uniform: salt where it is below `P(s = 1) ν`, pepper up to `ν`. By default salt
+/// and pepper are equally frequent, as in Vincent et al. (2010), "Stacked Denoising Autoencoders", section
+/// 3.3; see also [`mostly_pepper`](Self::mostly_pepper).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SaltAndPepper {
     level: Level,
@@ -31,7 +31,7 @@ enum SaltRate {
 }
 
 impl SaltAndPepper {
-    /// What the level means.
+    /// The meaning of the level.
     pub const SCALE: Scale = Scale {
         name: "rate",
         meaning: "probability that an entry is replaced",
@@ -45,8 +45,8 @@ impl SaltAndPepper {
         Ok(Self { level: Self::SCALE.resolve(rate)?, salt: SaltRate::Half })
     }
 
-    /// The same with salt in a share `ν` of the replacements only, so that pepper prevails at small rates: what
-    /// the published code of Im et al. (2017), "Denoising Criterion for Variational Auto-Encoding Framework", does.
+    /// Makes only a share `ν` of the replacements salt, so that pepper prevails at small rates, as in the
+    /// published code of Im et al. (2017), "Denoising Criterion for Variational Auto-Encoding Framework".
     pub fn mostly_pepper(self) -> Self {
         Self { salt: SaltRate::Level, ..self }
     }
@@ -72,7 +72,7 @@ impl Law for Replace {
 }
 
 impl<const D: usize> Corruption<D> for SaltAndPepper {
-    /// `changed`: the replaced entries, those that had the new value already among them.
+    /// `changed`: the replaced entries, including those that already had the new value.
     fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> CorruptedInput<D> {
         each_entry(Replace { salt: self.salt }, Corruption::<D>::strength(self), clean, draws)
     }
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
     use crate::entries::by_hand;
 
-    // Half of 0.5 is salt by the one law, 0.5² by the other too; half of 0.25 and 0.25² are not.
+    // Half of 0.5 is salt by one law, and 0.5² by the other too; half of 0.25 and 0.25² are not.
     #[test]
     fn replaces_what_is_drawn_by_salt_or_pepper() {
         let (clean, u) = ([0.3; 4], [0.05, 0.1, 0.2, 0.25]);

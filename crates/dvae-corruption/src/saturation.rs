@@ -1,4 +1,4 @@
-//! Saturation: colors paler or stronger; gray images stay.
+//! Saturation: paler or stronger colors; gray images are unchanged.
 
 use burn::tensor::Tensor;
 use dvae_random::RowStreams;
@@ -6,22 +6,22 @@ use dvae_random::RowStreams;
 use crate::rows::{Image, clip, each_image};
 use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
-/// A change of color about each pixel's gray.
+/// A change of color relative to each pixel's gray.
 ///
 /// ```text
 /// x̃ = clip(g + c (x − g)), to [0, 1],   g = 0.299 R + 0.587 G + 0.114 B
 /// ```
 ///
-/// Images of other than three channels have no color: they stay, and
-/// [`Corruption::check`] refuses them. The weights are those of ITU-R BT.601.
-/// Nothing is drawn but the level. Hendrycks & Dietterich (2019) change the saturation of HSV.
+/// Images without three channels have no color: they are unchanged, and [`Corruption::check`] rejects them.
+/// The weights are those of ITU-R BT.601. Only the level is random. Hendrycks & Dietterich (2019) change the
+/// saturation of HSV instead.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Saturation {
     level: Level,
 }
 
 impl Saturation {
-    /// What the level means.
+    /// The meaning of the level.
     pub const SCALE: Scale = Scale {
         name: "factor",
         meaning: "what distances from gray are multiplied by",
@@ -36,7 +36,7 @@ impl Saturation {
     }
 }
 
-/// The deterministic half of [`Saturation`], of three channels.
+/// The deterministic part of [`Saturation`], for three channels.
 fn color(image: Image, factor: f32, out: &mut [f32]) {
     let area = image.area();
     for i in 0..area {

@@ -1,15 +1,15 @@
-//! What one sensor has in all its images: the fixed pattern of its defects.
+//! The fixed pattern of a sensor's defects, which all its images share.
 
 use dvae_random::{Key, Purpose};
 
-/// What can be defective.
+/// The part of a sensor that can be defective.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Part {
     Pixel = 0,
     Line = 1,
 }
 
-/// One uniform for each part of the sensor of this seed: below a rate, the part is stuck.
+/// One uniform for each part of the sensor with this seed; a part is stuck if its uniform is below the rate.
 pub(crate) fn pattern(seed: u64, part: Part, parts: usize) -> Vec<f32> {
     let mut pattern = vec![0.0; parts];
     let key = Key::new(seed).purpose(Purpose::Sensor).branch(part as u64);
@@ -17,11 +17,11 @@ pub(crate) fn pattern(seed: u64, part: Part, parts: usize) -> Vec<f32> {
     pattern
 }
 
-/// Sets what is below the rate to 0 or 1; every plane, or every line, meets the same pattern.
+/// Sets entries whose uniform is below the rate to 0 or 1; every plane, or every line, gets the same pattern.
 pub(crate) fn stick(pixels: &mut [f32], pattern: &[f32], rate: f32) {
     for (pixel, &u) in pixels.iter_mut().zip(pattern.iter().cycle()) {
         if u < rate {
-            // A uniform's last bit says nothing about its size.
+            // A uniform's last bit is independent of its size.
             *pixel = f32::from((u * 16_777_216.0) as u32 % 2 == 1);
         }
     }

@@ -1,4 +1,4 @@
-//! One process after another.
+//! A sequence of processes.
 
 use burn::tensor::Tensor;
 use burn::tensor::kind::Basic;
@@ -6,14 +6,14 @@ use dvae_random::RowStreams;
 
 use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
-/// Each row is damaged by every process in turn, each on a stream of its own.
+/// Each row is corrupted by every process in turn, each on its own stream.
 #[derive(Debug)]
 pub struct Sequence<const D: usize, K: Basic = burn::tensor::Float> {
     processes: Vec<Box<dyn Corruption<D, K>>>,
 }
 
 impl<const D: usize, K: Basic> Sequence<D, K> {
-    /// At least one process, the first one first.
+    /// From at least one process, in the order of application.
     pub fn new(processes: Vec<Box<dyn Corruption<D, K>>>) -> Result<Self, CorruptionError> {
         if processes.is_empty() {
             return Err(CorruptionError::NoProcess { name: "sequence" });
@@ -23,7 +23,7 @@ impl<const D: usize, K: Basic> Sequence<D, K> {
     }
 }
 
-/// An error if one of the processes that a combination holds shows a mask.
+/// An error if one of the processes of a combination shows a mask.
 pub(crate) fn no_mask<const D: usize, K: Basic>(
     name: &'static str,
     processes: &[Box<dyn Corruption<D, K>>],
@@ -43,11 +43,11 @@ pub(crate) fn shares<const D: usize, K: Basic>(
     processes.iter().map(|process| process.at_level(process.strength().share(share)?)).collect()
 }
 
-/// What a combination says of its strength: all of its parts'.
+/// The strength of a combination: all of its parts' strengths.
 pub(crate) const WHOLE: Strength = Strength { level: Level::Fixed(1.0), scale: Scale::SHARE };
 
 impl<const D: usize, K: Basic + 'static> Corruption<D, K> for Sequence<D, K> {
-    /// `changed`: what any of the processes touched.
+    /// `changed`: the entries that any of the processes touched.
     fn corrupt(&self, clean: Tensor<D, K>, draws: &mut RowStreams) -> CorruptedInput<D, K> {
         let mut whole = CorruptedInput::unchanged(clean);
         for process in &self.processes {

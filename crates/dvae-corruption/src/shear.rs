@@ -1,4 +1,4 @@
-//! Shear along the lines, of each row's own strength and direction.
+//! Shear along the lines, with a strength and direction drawn for each row.
 
 use burn::tensor::Tensor;
 use dvae_random::RowStreams;
@@ -12,17 +12,17 @@ use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength}
 /// x̃(y, x) = x(y, x + k y),   k ~ U[−s, s] for each row, y and x from the middle
 /// ```
 ///
-/// Bilinear; beyond the edges the nearest pixel counts.
+/// Bilinear; the border is extended by the nearest pixel.
 ///
-/// This is no noise: the pixels move, and a model that is asked for the clean image has to move them
-/// back, which it cannot know how to. Use it to measure, or for invariance of features; not to denoise.
+/// This is not noise: the pixels move. To recover the clean image, a model would have to move them back, and
+/// it cannot know how. Use it for evaluation or for invariant features, not for denoising.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shear {
     level: Level,
 }
 
 impl Shear {
-    /// What the level means.
+    /// The meaning of the level.
     pub const SCALE: Scale = Scale {
         name: "slope",
         meaning: "largest shift of a line by one pixel of height, either way, in pixels",
@@ -37,7 +37,7 @@ impl Shear {
     }
 }
 
-/// The deterministic half of [`Shear`].
+/// The deterministic part of [`Shear`].
 fn shear(image: Image, slope: f32, out: &mut [f32]) {
     warp(image, out, |[y, x]| [y, x + slope * y]);
 }

@@ -14,21 +14,20 @@ use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength}
 /// x̃ᵢ = clip(g nᵢ), to [0, 1],   nᵢ ~ Poisson(xᵢ / g) independently
 /// ```
 ///
-/// The gain `g` is the brightness of one photon: the variance of an entry is `g xᵢ`. Hendrycks &
-/// Dietterich (2019), section 4.1, use `g` = 1/60 to 1/3 in their code. What is below 0 counts as 0.
+/// The gain `g` is the brightness of one photon: the variance of an entry is `g xᵢ`. Hendrycks & Dietterich
+/// (2019), section 4.1, use `g` = 1/60 to 1/3 in their code. Values below 0 count as 0.
 ///
 /// Up to a mean of 16 photons the count is drawn by inversion, exactly up to the 24 bits of the uniform
-/// (Devroye 1986, "Non-Uniform Random Variate Generation", section X.3.3). Above it is rounded from a
-/// normal variate with a correction for the skew, `λ + √λ ε + (ε² − 1) / 6` (Cornish & Fisher 1938,
-/// "Moments and Cumulants in the Specification of Distributions"); its distribution function is off by
-/// at most 0.002 there.
+/// (Devroye 1986, "Non-Uniform Random Variate Generation", section X.3.3). Above that, it is rounded from a
+/// normal variate with a skewness correction, `λ + √λ ε + (ε² − 1) / 6` (Cornish & Fisher 1938, "Moments and
+/// Cumulants in the Specification of Distributions"); its distribution function is then off by at most 0.002.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shot {
     level: Level,
 }
 
 impl Shot {
-    /// What the level means.
+    /// The meaning of the level.
     pub const SCALE: Scale = Scale {
         name: "gain",
         meaning: "brightness of one photon, on the scale [0, 1]",
@@ -43,13 +42,13 @@ impl Shot {
     }
 }
 
-/// The mean from which on a count is approximated.
+/// The mean from which a count is approximated.
 const LARGE: f32 = 16.0;
-/// Entries whose counts are searched side by side.
+/// The number of entries whose counts are searched in parallel lanes.
 const LANES: usize = 16;
 
-/// The deterministic half of [`Shot`]: `clean` becomes what one uniform for each entry makes of it, and
-/// one normal where the mean is large.
+/// The deterministic part of [`Shot`]: turns `clean` into counts, with one uniform for each entry, and one
+/// normal where the mean is large.
 fn count(
     clean: &[f32],
     gain: f32,
@@ -74,7 +73,7 @@ fn count(
     clip(out);
 }
 
-/// Counts by inversion, side by side.
+/// Counts by inversion, in parallel lanes.
 struct Search<'a> {
     clean: &'a [f32],
     gain: f32,
@@ -101,7 +100,7 @@ impl WithSimd for Search<'_> {
     }
 }
 
-/// The least counts whose distribution function is above the uniforms.
+/// The smallest counts whose distribution function is above the uniforms.
 #[inline(always)]
 fn counts(means: &[f32; LANES], uniforms: &[f32; LANES]) -> [f32; LANES] {
     // Far above the largest mean: beyond it the function is 1 to all bits.
@@ -115,7 +114,7 @@ fn counts(means: &[f32; LANES], uniforms: &[f32; LANES]) -> [f32; LANES] {
         let step = 1.0 / k as f32;
         let mut going = 0;
         for lane in 0..LANES {
-            // A probability that no longer moves the sum ends the search: it can end below 1.
+            // A probability too small to change the sum ends the search, because the sum can end below 1.
             let rising = (probability[lane] > 1e-8) | (means[lane] > k as f32);
             let more = u32::from((below[lane] <= uniforms[lane]) & rising);
             counts[lane] += more as f32;

@@ -1,4 +1,4 @@
-//! Telling the encoder what was damaged.
+//! A mask that tells the encoder which entries were changed.
 
 use burn::tensor::Tensor;
 use dvae_random::RowStreams;
@@ -6,23 +6,23 @@ use dvae_random::RowStreams;
 use crate::sequence::no_mask;
 use crate::{CorruptedInput, Corruption, CorruptionError, Level, Strength};
 
-/// The damaged rows with a mask beside them: axis 1 is twice as long.
+/// The corrupted rows with a mask appended: axis 1 is twice as long.
 ///
 /// ```text
 /// input = [x̃, m],   mᵢ = 1 where the process touched xᵢ, else 0
 /// ```
 ///
-/// For data in which what an erased entry becomes is also a real value, so that the encoder cannot tell
-/// a hole from a zero. The model must take twice the features or channels and explain the clean ones
-/// (`mask_input` in a model's configuration); wherever it is given an input, it is given one from this
-/// process: at its null level for rows that nobody damaged. It is always outermost.
+/// Use it when the value of an erased entry also occurs in clean data, so that the encoder cannot tell a hole
+/// from a zero. The model must accept twice the features or channels and explain the clean ones (`mask_input`
+/// in a model's configuration). Every input of such a model must come from this process; for uncorrupted
+/// rows, use its null level. It is always the outermost process.
 #[derive(Debug)]
 pub struct ShowMask<const D: usize> {
     process: Box<dyn Corruption<D>>,
 }
 
 impl<const D: usize> ShowMask<D> {
-    /// Shows what `process` touches; an error if rows have no axis 1, or if it shows a mask already.
+    /// Shows what `process` touches; an error if rows have no axis 1, or if `process` already shows a mask.
     pub fn new(process: impl Corruption<D> + 'static) -> Result<Self, CorruptionError> {
         let process: Box<dyn Corruption<D>> = Box::new(process);
         if D < 2 {
@@ -47,7 +47,7 @@ impl<const D: usize> Corruption<D> for ShowMask<D> {
         true
     }
 
-    /// That of the process.
+    /// The strength of the process.
     fn strength(&self) -> Strength {
         self.process.strength()
     }

@@ -1,4 +1,4 @@
-//! A process that only some rows meet.
+//! A process that is applied to some rows only.
 
 use burn::tensor::Tensor;
 use burn::tensor::kind::Basic;
@@ -7,14 +7,14 @@ use dvae_random::RowStreams;
 
 use crate::{Clean, CorruptedInput, Corruption, CorruptionError, Level, OneOf, Strength};
 
-/// Each row is damaged with probability `p`, independently, and else left as it is.
+/// Each row is corrupted with probability `p`, independently, and otherwise left unchanged.
 #[derive(Debug)]
 pub struct Sometimes<const D: usize, K: Basic = burn::tensor::Float> {
     mixture: OneOf<D, K>,
 }
 
 impl<const D: usize, K: Basic> Sometimes<D, K> {
-    /// Damages a row by `process` with `probability`, in `[0, 1]`.
+    /// Corrupts a row by `process` with `probability`, in `[0, 1]`.
     pub fn new(
         probability: f64,
         process: impl Corruption<D, K> + 'static,
@@ -26,7 +26,7 @@ impl<const D: usize, K: Basic> Sometimes<D, K> {
 }
 
 impl<const D: usize, K: Basic + 'static> Corruption<D, K> for Sometimes<D, K> {
-    /// `changed`: as the process says, where a row meets it.
+    /// `changed`: as reported by the process, for rows that it was applied to.
     fn corrupt(&self, clean: Tensor<D, K>, draws: &mut RowStreams) -> CorruptedInput<D, K> {
         self.mixture.corrupt(clean, draws)
     }
@@ -35,7 +35,7 @@ impl<const D: usize, K: Basic + 'static> Corruption<D, K> for Sometimes<D, K> {
         self.mixture.strength()
     }
 
-    /// The process at a share of its strength, for as many rows as before.
+    /// The process at a share of its strength, with an unchanged probability.
     fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D, K>>, CorruptionError> {
         self.mixture.at_level(level)
     }

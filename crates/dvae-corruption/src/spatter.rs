@@ -13,16 +13,16 @@ use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength}
 /// x̃ = 1 where a smooth field is among its highest a · H · W values, x elsewhere
 /// ```
 ///
-/// The field is white Gaussian noise of each row's own, blurred by σ = a twentieth of the longer side,
-/// and one for all channels. As the "spatter" of MNIST-C (Mu & Gilmer 2019) and of Hendrycks &
-/// Dietterich (2019), which threshold such a field; that it covers an exact share is ours.
+/// The field is white Gaussian noise, drawn for each row, blurred with σ = a twentieth of the longer side,
+/// and shared by all channels. The "spatter" of MNIST-C (Mu & Gilmer 2019) and of Hendrycks & Dietterich
+/// (2019) thresholds such a field too; covering an exact share is specific to this crate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spatter {
     level: Level,
 }
 
 impl Spatter {
-    /// What the level means.
+    /// The meaning of the level.
     pub const SCALE: Scale = Scale {
         name: "share",
         meaning: "share of the image that drops cover",
@@ -37,7 +37,7 @@ impl Spatter {
     }
 }
 
-/// The deterministic half of [`Spatter`], on all planes.
+/// The deterministic part of [`Spatter`], on all planes.
 fn splash(pixels: &mut [f32], field: &[f32], share: f32) {
     let dry = field.len() - (share * field.len() as f32).round() as usize;
     let mut order = field.to_vec();
@@ -52,7 +52,7 @@ fn splash(pixels: &mut [f32], field: &[f32], share: f32) {
     }
 }
 
-/// Smooth noise of an area that is larger than the image, so that its edges are like its middle.
+/// Smooth noise on an area larger than the image, so that the edges have the same distribution as the middle.
 fn field(image: Image, draws: &mut RowStream) -> Vec<f32> {
     let Image { height, width, .. } = image;
     let sigma = image.side() / 20.0;

@@ -1,4 +1,4 @@
-//! Multiplicative Gaussian noise, clipped to a range if asked: bright entries suffer most.
+//! Multiplicative Gaussian noise, optionally clipped to a range: bright entries change most.
 
 use burn::tensor::Tensor;
 use dvae_random::RowStreams;
@@ -13,8 +13,9 @@ use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength}
 /// x̃ᵢ = clip(xᵢ (1 + σ εᵢ)),   εᵢ ~ N(0, 1) independently
 /// ```
 ///
-/// `σ` is relative to the entry: zeros stay. The "speckle noise" of Hendrycks & Dietterich (2019),
-/// "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations", an extra corruption.
+/// `σ` is relative to the entry: zeros are unchanged. It is the "speckle noise" of Hendrycks & Dietterich
+/// (2019), "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations", an extra
+/// corruption.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Speckle {
     level: Level,
@@ -22,7 +23,7 @@ pub struct Speckle {
 }
 
 impl Speckle {
-    /// What the level means.
+    /// The meaning of the level.
     pub const SCALE: Scale = Scale {
         name: "sigma",
         meaning: "standard deviation, relative to the entry",
@@ -36,7 +37,7 @@ impl Speckle {
         Ok(Self { level: Self::SCALE.resolve(sigma)?, clip: Clip::default() })
     }
 
-    /// The same noise, clipped to `[low, high]` afterwards.
+    /// Clips the result to `[low, high]`.
     pub fn clipped(self, low: f64, high: f64) -> Result<Self, CorruptionError> {
         Ok(Self { clip: Clip::to(low, high)?, ..self })
     }

@@ -1,12 +1,12 @@
-//! The macro that reads the table of processes.
+//! The macro that expands the table of processes.
 
-/// Makes everything that goes by name from one table of processes: the enum [`CorruptionConfig`] with its
-/// serialized form and schema, the building of each process, its parameters' names, and the re-exports.
+/// Generates everything that uses processes by name from one table: the enum [`CorruptionConfig`] with its
+/// serialized form and schema, the construction of each process, its parameters' names, and the re-exports.
 ///
-/// A row is `Variant(level) { parameter: Type } from file => how it is built;`. The variant has a field `level`
-/// and the parameters, each with its own documentation and serde attributes; `from file` re-exports the type of
-/// the variant's name from the module `file`. A combination is the same without a level. The expression sees
-/// references to `level` and the parameters.
+/// A row is `Variant(level) { parameter: Type } from file => how it is built;`. The variant has a field
+/// `level` and the parameters, each with its own documentation and serde attributes; `from file` re-exports
+/// the type with the variant's name from the module `file`. A combination has the same form without a level.
+/// The expression can use references to `level` and the parameters.
 ///
 /// [`CorruptionConfig`]: crate::CorruptionConfig
 macro_rules! processes {
@@ -34,7 +34,7 @@ macro_rules! processes {
             $(
                 $(#[$meta])*
                 $process {
-                    /// How strong it is.
+                    /// The strength.
                     #[serde(default)]
                     level: Level,
                     $($( $(#[$field_meta])* $field: $type, )+)?
@@ -55,7 +55,7 @@ macro_rules! processes {
                 }
             }
 
-            /// The names of its parameters besides the level.
+            /// The names of the parameters besides the level.
             pub(crate) fn parameters(&self) -> &'static [&'static str] {
                 match self {
                     Self::None {} => &[],
@@ -64,7 +64,7 @@ macro_rules! processes {
                 }
             }
 
-            /// The parameter of this name besides the level, if it has this type.
+            /// The parameter with this name besides the level, if it has this type.
             pub(crate) fn parameter_mut<T: 'static>(&mut self, name: &str) -> Option<&mut T> {
                 let parameters: Vec<(&str, &mut dyn Any)> = match self {
                     $( Self::$process { level: _, $($($field),+)? } => {
@@ -76,14 +76,14 @@ macro_rules! processes {
                 value.downcast_mut()
             }
 
-            /// The names of all processes that stand alone.
+            /// The names of all processes except `none` and combinations.
             pub(crate) fn standing_alone() -> &'static [&'static str] {
                 let alone = [$(stringify!($process)),*].len();
-                // After `none`, before the combinations.
+                // The variants after `none` and before the combinations.
                 &Self::VARIANTS[1..=alone]
             }
 
-            /// The names of all combinations, and of their parameters.
+            /// The names of all combinations, with the names of their parameters.
             pub(crate) fn combinations() -> impl Iterator<Item = (&'static str, String)> {
                 let parts = [$([$(stringify!($part)),+].join(" ")),*];
                 let names = &Self::VARIANTS[1 + Self::standing_alone().len()..];

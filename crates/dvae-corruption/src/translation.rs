@@ -1,4 +1,4 @@
-//! Translation by a shift of each row's own.
+//! Translation by a shift drawn for each row.
 
 use burn::tensor::Tensor;
 use dvae_random::RowStreams;
@@ -12,18 +12,17 @@ use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength}
 /// x̃(y, x) = x(y − v H, x − u W),   u, v ~ U[−d, d] for each row
 /// ```
 ///
-/// The distance `d` is a share of the image's sides. Bilinear; beyond the edges the nearest pixel
-/// counts.
+/// The distance `d` is a share of the image's sides. Bilinear; the border is extended by the nearest pixel.
 ///
-/// This is no noise: the pixels move, and a model that is asked for the clean image has to move them
-/// back, which it cannot know how to. Use it to measure, or for invariance of features; not to denoise.
+/// This is not noise: the pixels move. To recover the clean image, a model would have to move them back, and
+/// it cannot know how. Use it for evaluation or for invariant features, not for denoising.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Translation {
     level: Level,
 }
 
 impl Translation {
-    /// What the level means.
+    /// The meaning of the level.
     pub const SCALE: Scale = Scale {
         name: "distance",
         meaning: "largest shift either way, as a share of the side",
@@ -38,7 +37,7 @@ impl Translation {
     }
 }
 
-/// The deterministic half of [`Translation`], by pixels down and to the right.
+/// The deterministic part of [`Translation`], by pixels down and to the right.
 fn shift(image: Image, [down, right]: [f32; 2], out: &mut [f32]) {
     warp(image, out, |[y, x]| [y - down, x - right]);
 }

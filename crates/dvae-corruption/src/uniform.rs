@@ -1,4 +1,4 @@
-//! Additive uniform noise, clipped to a range if asked.
+//! Additive uniform noise, optionally clipped to a range.
 
 use burn::tensor::Tensor;
 use dvae_random::RowStreams;
@@ -13,7 +13,7 @@ use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength}
 /// x̃ᵢ = clip(xᵢ + a (2uᵢ − 1)),   uᵢ ~ U[0, 1) independently
 /// ```
 ///
-/// The half width `a` is in units of the data; the standard deviation is `a / √3`. The noise of an
+/// The half width `a` is in units of the data; the standard deviation is `a / √3`. It models the noise of an
 /// ideal quantizer of step `2a` (Widrow & Kollár 2008, "Quantization Noise").
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Uniform {
@@ -22,7 +22,7 @@ pub struct Uniform {
 }
 
 impl Uniform {
-    /// What the level means.
+    /// The meaning of the level.
     pub const SCALE: Scale = Scale {
         name: "half-width",
         meaning: "largest noise either way, in units of the data",
@@ -31,12 +31,12 @@ impl Uniform {
         severities: [0.15, 0.3, 0.5, 0.7, 0.9],
     };
 
-    /// Noise of up to `half_width` either way, in `[0, 10³⁰]`.
+    /// Noise between `−half_width` and `half_width`, which is in `[0, 10³⁰]`.
     pub fn new(half_width: impl Into<Level>) -> Result<Self, CorruptionError> {
         Ok(Self { level: Self::SCALE.resolve(half_width)?, clip: Clip::default() })
     }
 
-    /// The same noise, clipped to `[low, high]` afterwards.
+    /// Clips the result to `[low, high]`.
     pub fn clipped(self, low: f64, high: f64) -> Result<Self, CorruptionError> {
         Ok(Self { clip: Clip::to(low, high)?, ..self })
     }

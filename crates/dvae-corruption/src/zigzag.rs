@@ -13,17 +13,17 @@ use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength}
 /// x̃ = max(x, a ℓ),   ℓ = 1 on the line, 0 off it, less than 1 on the line's rim
 /// ```
 ///
-/// The line passes through a point of the middle half of the image, in any direction. Its teeth are an
-/// eighth of the longer side high and a quarter long, its width is a twenty-fifth, and at least a pixel.
-/// As the "zigzag" of MNIST-C (Mu & Gilmer 2019, "MNIST-C: A Robustness Benchmark for Computer Vision"),
-/// whose description gives no numbers: these are ours.
+/// The line passes through a point of the middle half of the image, in any direction. Its teeth are an eighth
+/// of the longer side high and a quarter long; its width is a twenty-fifth of the longer side, and at least
+/// one pixel. It follows the "zigzag" of MNIST-C (Mu & Gilmer 2019, "MNIST-C: A Robustness Benchmark for
+/// Computer Vision"), whose description gives no numbers; these are our own.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Zigzag {
     level: Level,
 }
 
 impl Zigzag {
-    /// What the level means.
+    /// The meaning of the level.
     pub const SCALE: Scale = Scale {
         name: "opacity",
         meaning: "brightness of the line",
@@ -53,7 +53,7 @@ fn line(image: Image, [y, x, turn]: [f32; 3]) -> Vec<f32> {
             // A triangle wave between −½ and ½ of a tooth.
             let phase = along / period;
             let wave = tooth * (2.0 * (phase - (phase + 0.5).floor()).abs() - 0.5);
-            // Teeth rise by as much as they run, so a line is 1/√2 as thick as it is high.
+            // Teeth have a slope of 1, so a line is 1/√2 as thick as it is high.
             let distance = (across - wave).abs() * std::f32::consts::FRAC_1_SQRT_2;
             covered.push((half + 0.5 - distance).clamp(0.0, 1.0));
         }

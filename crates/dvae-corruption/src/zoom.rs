@@ -1,4 +1,4 @@
-//! Zoom: larger or smaller about the middle, by a factor of each row's own.
+//! Zoom: enlarged or reduced around the center, by a factor drawn for each row.
 
 use burn::tensor::Tensor;
 use dvae_kernels::math::{exp, ln};
@@ -13,17 +13,17 @@ use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength}
 /// x̃(p) = x(p / f),   ln f ~ U[−ln s, ln s] for each row, p from the middle
 /// ```
 ///
-/// Bilinear; beyond the edges the nearest pixel counts.
+/// Bilinear; the border is extended by the nearest pixel.
 ///
-/// This is no noise: the pixels move, and a model that is asked for the clean image has to move them
-/// back, which it cannot know how to. Use it to measure, or for invariance of features; not to denoise.
+/// This is not noise: the pixels move. To recover the clean image, a model would have to move them back, and
+/// it cannot know how. Use it for evaluation or for invariant features, not for denoising.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Zoom {
     level: Level,
 }
 
 impl Zoom {
-    /// What the level means.
+    /// The meaning of the level.
     pub const SCALE: Scale = Scale {
         name: "factor",
         meaning: "largest factor of size, and the inverse of the smallest",
@@ -38,7 +38,7 @@ impl Zoom {
     }
 }
 
-/// The deterministic half of [`Zoom`].
+/// The deterministic part of [`Zoom`].
 fn zoom(image: Image, factor: f32, out: &mut [f32]) {
     warp(image, out, |[y, x]| [y / factor, x / factor]);
 }

@@ -10,23 +10,23 @@ use crate::{DataError, Dataset};
 pub struct Batch<const D: usize> {
     /// The clean rows, shape `[batch, …event]`.
     pub clean: Tensor<D>,
-    /// The rows' ids, which their noise is keyed by.
+    /// The rows' ids, which key their noise.
     pub ids: Vec<u64>,
-    /// Which entries were observed, shape `[batch, …event]`; nothing if all were.
+    /// Which entries were observed, shape `[batch, …event]`; `None` if all were.
     pub observed: Option<Tensor<D, Bool>>,
 }
 
-/// The order in which rows are met.
+/// The order of the rows.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Order {
-    /// As they are stored.
+    /// The stored order.
     Stored,
-    /// In the random order of a key.
+    /// A random order, given by a key.
     Shuffled(Key),
 }
 
 impl Dataset {
-    /// Every row once, in batches of `batch_size` on `device`; the last one holds the rest.
+    /// All rows once, in batches of `batch_size` on `device`; the last batch has the remaining rows.
     ///
     /// A `batch_size` of 0 is an error.
     ///

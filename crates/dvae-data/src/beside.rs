@@ -1,4 +1,4 @@
-//! Files that are written beside their place and come there whole.
+//! Files that are written under a temporary name and renamed when complete.
 
 use std::fs::File;
 use std::io;
@@ -17,7 +17,8 @@ fn beside(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// Writes beside `path` and renames: the file is the old one or the new one, never a part.
+/// Writes a temporary file beside `path` and renames it: the file is either the old one or the new one, never
+/// incomplete.
 pub fn write_file(path: &Path, contents: &[u8]) -> Result<(), DataError> {
     let beside = beside(path);
     std::fs::write(&beside, contents).and_then(|()| std::fs::rename(&beside, path)).map_err(
@@ -28,7 +29,7 @@ pub fn write_file(path: &Path, contents: &[u8]) -> Result<(), DataError> {
     )
 }
 
-/// A file beside its place, which goes if it never comes there.
+/// A temporary file, which is removed unless it is renamed.
 #[derive(Debug)]
 pub(crate) struct Beside {
     path: PathBuf,

@@ -1,4 +1,4 @@
-//! Gray values as zeros and ones.
+//! Binarization of gray values.
 
 use dvae_random::Key;
 use schemars::JsonSchema;
@@ -14,17 +14,17 @@ use crate::{DataError, Dataset};
 pub enum Binarization {
     /// 1 above one half, else 0.
     Threshold,
-    /// Drawn once with the value as the chance of 1, and the same ever after: Salakhutdinov & Murray (2008),
-    /// "On the Quantitative Analysis of Deep Belief Networks", section 5.
+    /// Drawn once, with the value as the probability of 1, and fixed afterwards: Salakhutdinov & Murray
+    /// (2008), "On the Quantitative Analysis of Deep Belief Networks", section 5.
     Static,
-    /// Drawn so anew in each epoch of training, and always the same outside of it: Burda, Grosse &
+    /// Drawn anew in each epoch of training, and always the same outside of training: Burda, Grosse &
     /// Salakhutdinov (2016), "Importance Weighted Autoencoders", appendix D.
     Dynamic,
 }
 
 impl Dataset {
-    /// The same rows binarized, with draws by `key` and the rows' ids; an error names an entry that is not in
-    /// `[0, 1]`, or not observed.
+    /// The rows, binarized with draws by `key` and the rows' ids; an error names an entry that is not in
+    /// `[0, 1]` or was not observed.
     pub fn binarized(&self, how: Binarization, key: Key) -> Result<Self, DataError> {
         if let Some((row, _, value)) = self.find(|_, value| !(0.0..=1.0).contains(&value)) {
             return Err(DataError::NotAChance { row, value });
@@ -72,7 +72,7 @@ mod tests {
         );
     }
 
-    // Five standard deviations of the mean of 200 draws of chance one fifth.
+    // Five standard deviations of the mean of 200 draws with probability one fifth.
     #[test]
     fn draws_have_the_value_as_their_chance() {
         for how in [Binarization::Static, Binarization::Dynamic] {

@@ -1,4 +1,4 @@
-//! Rows side by side in memory.
+//! In-memory sets of rows.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,22 +12,22 @@ use crate::scaling::Statistics;
 
 /// Rows of equal shape in one contiguous buffer, and a view of some of them.
 ///
-/// Clones and splits share the buffer. A row keeps its id, its number in the buffer, through every
-/// split and order: that is what its noise is keyed by.
+/// Clones and splits share the buffer. A row keeps its id, which is its number in the buffer, through every
+/// split and order: the id keys its noise.
 #[derive(Clone, Debug)]
 pub struct Dataset {
     values: Arc<Values>,
     labels: Option<Arc<[u8]>>,
     event: Vec<usize>,
     ids: Arc<[u64]>,
-    /// Where each entry is drawn anew as 0 or 1, with its value as the chance of 1.
+    /// If set, each entry is drawn as 0 or 1, with its value as the probability of 1.
     drawn: Option<Drawn>,
 }
 
-/// Draws that change with the epoch.
+/// The key of draws that change with the epoch.
 #[derive(Clone, Copy, Debug)]
 struct Drawn {
-    /// Those of no epoch.
+    /// The key outside of any epoch.
     root: Key,
     now: Key,
 }
@@ -36,9 +36,9 @@ struct Drawn {
 enum Values {
     /// Gray values 0 to 255, which become `[0, 1]` when a batch is made.
     Bytes(Vec<u8>),
-    /// Values that batches hold as they are.
+    /// Values that are used in batches unchanged.
     Floats(Vec<f32>),
-    /// The same with NaN for what was not observed.
+    /// The same, with NaN for unobserved entries.
     Incomplete(Vec<f32>),
 }
 
@@ -56,18 +56,18 @@ impl Values {
 pub struct Sets {
     /// Rows to train and validate on.
     pub train: Dataset,
-    /// Rows to report on, and for nothing else.
+    /// Rows for reporting only.
     pub test: Dataset,
 }
 
 impl Dataset {
-    /// Rows of bytes, of shape `event` each; batches hold them divided by 255.
+    /// Creates a set from bytes, with rows of shape `event`; batches hold them divided by 255.
     pub fn from_bytes(values: Vec<u8>, event: &[usize]) -> Result<Self, DataError> {
         let rows = rows(values.len(), event)?;
         Ok(Self::new(Values::Bytes(values), event, rows))
     }
 
-    /// Rows of finite floats, of shape `event` each.
+    /// Creates a set from finite floats, with rows of shape `event`.
     pub fn from_floats(values: Vec<f32>, event: &[usize]) -> Result<Self, DataError> {
         let rows = rows(values.len(), event)?;
         if let Some(place) = values.iter().position(|value| !value.is_finite()) {
@@ -77,10 +77,10 @@ impl Dataset {
         Ok(Self::new(Values::Floats(values), event, rows))
     }
 
-    /// Rows of floats in which NaN stands for what was not observed; all others must be finite.
+    /// Creates a set from floats in which NaN marks unobserved entries; all others must be finite.
     ///
-    /// Batches hold 0 there, and say which entries were observed. A bound counts those alone: it is then one
-    /// on `log p(observed entries)`.
+    /// Batches hold 0 in those entries, and tell which entries were observed. A bound counts only these, so
+    /// it is a bound on `log p(observed entries)`.
     pub fn from_incomplete(values: Vec<f32>, event: &[usize]) -> Result<Self, DataError> {
         let rows = rows(values.len(), event)?;
         if let Some(place) = values.iter().position(|value| value.is_infinite()) {
@@ -95,19 +95,19 @@ impl Dataset {
         Self { values: Arc::new(values), labels: None, event: event.into(), ids, drawn: None }
     }
 
-    /// The same rows with their entries as chances: batches hold draws of 0 and 1, new in each
+    /// The rows with their entries as probabilities: batches hold draws of 0 and 1, which are new in each
     /// [`epoch`](Self::at_epoch) and always the same outside of training.
     pub(crate) fn drawn(self, key: Key) -> Self {
         Self { drawn: Some(Drawn { root: key, now: key }), ..self }
     }
 
-    /// The rows as they are in this epoch, from 0: the same, unless they are binarized anew in each.
+    /// The rows as they are in this epoch, from 0. They only differ if they are binarized anew in each epoch.
     pub fn at_epoch(&self, epoch: u64) -> Self {
         let drawn = self.drawn.map(|drawn| Drawn { now: drawn.root.epoch(epoch), ..drawn });
         Self { drawn, ..self.clone() }
     }
 
-    /// Draws each of the entries of a row, if the set is one of chances.
+    /// Draws each entry of a row, if the entries are probabilities.
     fn draw(&self, id: u64, entries: &mut [f32]) {
         if let Some(drawn) = &self.drawn {
             let uniform = drawn.now.rows(&[id]).uniform_host(entries.len());
@@ -117,7 +117,7 @@ impl Dataset {
         }
     }
 
-    /// The same rows, each of another shape with as many entries.
+    /// The rows, reshaped to another shape with the same number of entries.
     pub fn reshaped(self, event: &[usize]) -> Result<Self, DataError> {
         let width = event.iter().try_fold(1usize, |n, &axis| n.checked_mul(axis));
         if event.is_empty() || width != Some(self.width()) {
@@ -126,14 +126,14 @@ impl Dataset {
         Ok(Self { event: event.into(), ..self })
     }
 
-    /// The same values as rows of another shape.
+    /// The values, divided into rows of another shape.
     pub(crate) fn cut(self, event: &[usize]) -> Result<Self, DataError> {
         let values = self.len() * self.width();
         let ids = (0..rows(values, event)? as u64).collect();
         Ok(Self { event: event.into(), ids, ..self })
     }
 
-    /// The same rows with a class label each; as many labels as the buffer has rows.
+    /// The rows with a class label each; there must be as many labels as rows in the buffer.
     pub(crate) fn labeled(self, labels: Vec<u8>) -> Self {
         Self { labels: Some(labels.into()), ..self }
     }
@@ -185,9 +185,9 @@ impl Dataset {
         Self { ids: places.iter().map(|&place| self.ids[place]).collect(), ..self.clone() }
     }
 
-    /// The mean of what was observed of each entry over the rows of this view, in row-major order: of
-    /// training rows, what missing entries may be filled with. Nothing without rows; 0 where nothing was
-    /// observed.
+    /// The mean of each entry over the rows of this view where it was observed, in row-major order. The means
+    /// of training rows can fill in missing entries. It is empty without rows, and 0 for an entry that was
+    /// never observed.
     pub fn mean(&self) -> Vec<f32> {
         let width = if self.is_empty() { 0 } else { self.width() };
         let (mut sums, mut counts) = (vec![0.0f64; width], vec![0.0f64; width]);
@@ -200,8 +200,8 @@ impl Dataset {
         sums.iter().zip(counts).map(|(sum, count)| (sum / count.max(1.0)) as f32).collect()
     }
 
-    /// The first observed entry of this view that is `wrong`, given its place on the first axis of a row and
-    /// its value: (row id, place, value).
+    /// The first observed entry of this view that is `wrong`, as (row id, place, value). `wrong` gets an
+    /// entry's place on the first axis of a row and its value.
     pub fn find(&self, wrong: impl Fn(usize, f32) -> bool) -> Option<(u64, usize, f32)> {
         let per_place = self.width() / self.event[0];
         self.ids.iter().find_map(|&id| {
@@ -211,7 +211,7 @@ impl Dataset {
         })
     }
 
-    /// The rows of this view that have an observed entry.
+    /// The rows of this view that have at least one observed entry.
     pub fn with_observed_entries(&self) -> Self {
         if !self.is_incomplete() {
             return self.clone();
@@ -220,13 +220,13 @@ impl Dataset {
         Self { ids: self.ids.iter().copied().filter(seen).collect(), ..self.clone() }
     }
 
-    /// The entries of a row, as batches hold them, but for chances, which are not drawn; NaN for what was not
-    /// observed.
+    /// The entries of a row as batches hold them, except that probabilities are not drawn; NaN for unobserved
+    /// entries.
     fn row(&self, id: u64) -> impl Iterator<Item = f32> {
         self.entries(id, 0..self.width())
     }
 
-    /// Some of them.
+    /// Some of the entries.
     fn entries(&self, id: u64, places: Range<usize>) -> impl Iterator<Item = f32> {
         let at = id as usize * self.width();
         (at + places.start..at + places.end).map(move |at| match &*self.values {
@@ -240,7 +240,7 @@ impl Dataset {
         matches!(&*self.values, Values::Incomplete(_))
     }
 
-    /// How many entries were observed at each place on the first axis of a row, over the rows of this view.
+    /// The number of observed entries at each place on the first axis of a row, over the rows of this view.
     pub fn observed_counts(&self) -> Vec<u64> {
         let per_place = self.width() / self.event[0];
         let mut counts = vec![0; self.event[0]];
@@ -252,7 +252,7 @@ impl Dataset {
         counts
     }
 
-    /// What was observed at each place on the first axis of a row.
+    /// Statistics of the observed entries at each place on the first axis of a row.
     pub(crate) fn statistics(&self) -> Vec<Statistics> {
         let per_place = self.width() / self.event[0];
         let place = |place: usize| {
@@ -263,7 +263,7 @@ impl Dataset {
         (0..self.event[0]).map(place).collect()
     }
 
-    /// All rows of the buffer, changed.
+    /// Maps all rows of the buffer to bytes.
     pub(crate) fn map_to_bytes(&self, change: impl Fn(u64, &[f32]) -> Vec<u8>) -> Self {
         let rows = 0..self.values.len() as u64 / self.width() as u64;
         let change = |id| change(id, &self.row(id).collect::<Vec<f32>>());
@@ -271,7 +271,8 @@ impl Dataset {
         Self { values: Arc::new(values), ..self.clone() }
     }
 
-    /// The same; an error names a row of this view that is then not finite.
+    /// Maps all rows of the buffer to floats; an error names a row of this view that is not finite
+    /// afterwards.
     pub(crate) fn map_to_floats(&self, change: impl Fn(&mut [f32])) -> Result<Self, DataError> {
         let mut floats = Vec::with_capacity(self.values.len());
         for id in 0..self.values.len() as u64 / self.width() as u64 {
@@ -315,7 +316,7 @@ impl Dataset {
         self.event.iter().product()
     }
 
-    /// The rows of these ids, shape `[ids, …event]`, in one pass into one buffer; 0 where nothing was observed.
+    /// The rows with these ids, shape `[ids, …event]`, in one pass into one buffer; unobserved entries are 0.
     ///
     /// # Panics
     ///
@@ -344,7 +345,7 @@ impl Dataset {
         Tensor::from_data(TensorData::new(out, self.batch_shape(ids)), device)
     }
 
-    /// Which entries of these rows were observed, shape `[ids, …event]`; nothing if all entries of the set
+    /// Which entries of these rows were observed, shape `[ids, …event]`; `None` if all entries of the set
     /// were.
     ///
     /// # Panics

@@ -1,8 +1,8 @@
-//! What can be wrong with data.
+//! Errors of data.
 
 use std::path::PathBuf;
 
-/// Why data could not be read or cut into batches.
+/// Why data could not be read or batched.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
@@ -11,10 +11,10 @@ pub enum DataError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// A file that does not start as IDX files of bytes do.
+    /// A file that does not start like an IDX file of bytes.
     #[error(
         "{} is no IDX file of unsigned bytes: it starts with {found:02x?}, not with [00, 00, 08, \
          number of axes]", path.display()
@@ -30,14 +30,14 @@ pub enum DataError {
     Length {
         /// The file.
         path: PathBuf,
-        /// What announces the bytes: `first four`, or `header`.
+        /// The part that implies the number of bytes: `first four`, or `header`.
         part: &'static str,
-        /// Bytes that are announced.
+        /// The number of bytes implied.
         expected: u128,
-        /// Bytes that follow.
+        /// The number of bytes that follow.
         found: usize,
     },
-    /// A file that is no picture.
+    /// A file that is not a readable image.
     #[error("{} is no picture that can be read: {reason}", path.display())]
     Picture {
         /// The file.
@@ -45,7 +45,7 @@ pub enum DataError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A shape that pictures cannot be brought to.
+    /// A shape that images cannot be converted to.
     #[error(
         "pictures cannot have the shape {shape:?}: it must be [1 or 3, height, width] with sides of 1 to 65535, and 2²⁸ values at most"
     )]
@@ -58,10 +58,10 @@ pub enum DataError {
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// A folder without the images that were looked for.
+    /// A folder without the expected images.
     #[error(
         "{} holds no {set} images: expected a file such as {file}-images-idx3-ubyte, plain or .gz",
         path.display()
@@ -71,10 +71,10 @@ pub enum DataError {
         path: PathBuf,
         /// `training` or `test`.
         set: &'static str,
-        /// How MNIST's files of the set begin.
+        /// The start of the names of MNIST's files of the set.
         file: &'static str,
     },
-    /// Images with a number of axes that is not one of images.
+    /// An array whose number of axes is not that of images.
     #[error(
         "{} must have 3 axes (count, height, width) or 4 (count, channels, height, width), all \
          above 0, but has {shape:?}", path.display()
@@ -85,14 +85,14 @@ pub enum DataError {
         /// Its axes.
         shape: Vec<usize>,
     },
-    /// As many labels as images were expected.
+    /// A number of labels that differs from the number of images.
     #[error("{} holds {labels} labels for {images} images", path.display())]
     Labels {
         /// The file of the labels.
         path: PathBuf,
-        /// How many images there are.
+        /// The number of images.
         images: usize,
-        /// How many labels there are.
+        /// The number of labels.
         labels: usize,
     },
     /// Training and test images of different sizes.
@@ -111,12 +111,12 @@ pub enum DataError {
         /// Shape of a row.
         event: Vec<usize>,
     },
-    /// More rows to hold out than there are to spare.
+    /// More rows to hold out than the set can spare.
     #[error("cannot hold out {held_out} rows of {rows}: at least one must be left to train on")]
     HeldOut {
-        /// Rows to hold out.
+        /// The number of rows to hold out.
         held_out: usize,
-        /// Rows that there are.
+        /// The number of rows in the set.
         rows: usize,
     },
     /// A value that is infinite or NaN.
@@ -135,28 +135,28 @@ pub enum DataError {
         /// The value.
         value: f32,
     },
-    /// Rows with holes where they cannot be.
+    /// Missing entries where they are not supported.
     #[error("rows with missing entries cannot be used for {what}")]
     Incomplete {
-        /// What for.
+        /// The use that does not support them.
         what: &'static str,
     },
-    /// A scaler of other rows.
+    /// A scaler that does not fit the rows.
     #[error(
         "a scaler must have one finite offset and one scale above 0 for each of {places} places"
     )]
     Scaler {
-        /// How many there are on the first axis of a row.
+        /// The length of the first axis of a row.
         places: usize,
     },
-    /// A shape with another number of entries.
+    /// A shape with a different number of entries.
     #[error(
         "rows of shape {from:?} cannot become rows of shape {to:?}: they must have as many entries, and an axis"
     )]
     Reshape {
         /// The shape of a row.
         from: Vec<usize>,
-        /// What it was to become.
+        /// The requested shape.
         to: Vec<usize>,
     },
     /// A file whose contents cannot be used.
@@ -164,10 +164,10 @@ pub enum DataError {
     File {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
-    /// A cell of a table that is no number.
+    /// A cell of a table that is not a number.
     #[error(
         "{}, line {line}: column `{column}` holds `{cell}`, which is no number (an empty cell, NA, NaN or \
          null is a missing one)",
@@ -180,22 +180,22 @@ pub enum DataError {
         line: u64,
         /// The column's name, or its number from 1.
         column: String,
-        /// What it holds.
+        /// The cell's text.
         cell: String,
     },
-    /// A row of another shape than those before it.
+    /// A row whose shape differs from that of the rows before it.
     #[error("{} is of shape {found:?}, but the rows before it are of shape {expected:?}: {advice}", path.display())]
     Unlike {
         /// The file.
         path: PathBuf,
         /// Its shape.
         found: Vec<usize>,
-        /// That of the others.
+        /// The shape of the rows before it.
         expected: Vec<usize>,
-        /// What can be done.
+        /// What to do about it.
         advice: &'static str,
     },
-    /// A file of a kind that is not read.
+    /// A file of an unsupported type.
     #[error(
         "{} is of no kind that is known: a picture (.png, .jpg, .jpeg), an array (.npy, .npz) or a table (.csv), \
          or a folder of pictures",
@@ -205,7 +205,7 @@ pub enum DataError {
         /// The file.
         path: PathBuf,
     },
-    /// A folder without what is looked for.
+    /// A folder without any images.
     #[error("the folder {} holds no picture (.png, .jpg, .jpeg)", path.display())]
     NoPicture {
         /// The folder.

@@ -10,11 +10,10 @@ const TEST_LABELS: &[u8] = include_bytes!("../assets/fashion-mnist/test-labels.b
 
 /// 5,000 training and 1,000 test images of Fashion-MNIST, 28×28 gray values, 10 classes.
 ///
-/// The first 500 and 100 images of each class, in the original order. Xiao, Rasul and Vollgraf
-/// (2017), "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms";
-/// MIT license, © 2017 Zalando SE. Each part is stored as one PNG picture, 28 wide, its images
-/// one below the other; `cargo run --release --example embed_fashion_mnist -- DIR` makes them again
-/// from the full IDX files.
+/// The first 500 and 100 images of each class, in the original order. Xiao, Rasul and Vollgraf (2017),
+/// "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms"; MIT license, © 2017
+/// Zalando SE. Each part is stored as one PNG image, 28 pixels wide, with its images below each other;
+/// `cargo run --release --example embed_fashion_mnist -- DIR` regenerates them from the full IDX files.
 pub fn fashion_mnist() -> Sets {
     Sets { train: strip(TRAIN, TRAIN_LABELS), test: strip(TEST, TEST_LABELS) }
 }
@@ -40,8 +39,8 @@ mod tests {
         }
     }
 
-    // The mean gray value of the full training set is 0.2860 (72.94 of 255); a subset of 5,000
-    // differs by chance, and by far less than a wrong decoding would.
+    // The mean gray value of the full training set is 0.2860 (72.94 of 255); a subset of 5,000 differs by
+    // chance, but by far less than an incorrect decoder would.
     #[test]
     fn has_the_brightness_of_the_full_set() {
         let sets = fashion_mnist();

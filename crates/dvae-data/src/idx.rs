@@ -1,4 +1,4 @@
-//! The IDX format of MNIST and its kin: a header of axes, then bytes.
+//! The IDX format of MNIST and similar data sets: a header of axes, then bytes.
 //!
 //! LeCun, Cortes and Burges, "The MNIST database of handwritten digits": two zero bytes, a type
 //! (`08`, unsigned byte), the number of axes, each axis as a big-endian `u32`, then the values,
@@ -20,7 +20,7 @@ pub struct Idx {
     pub values: Vec<u8>,
 }
 
-/// Reads an IDX file, plain or gzip (told by its first bytes, not by its name).
+/// Reads an IDX file, plain or gzip (detected by its first bytes, not by its name).
 pub fn read_idx(path: &Path) -> Result<Idx, DataError> {
     let io = |source| DataError::Io { path: path.into(), source };
     let mut bytes = std::fs::read(path).map_err(io)?;
@@ -46,7 +46,7 @@ fn parse(mut bytes: Vec<u8>, path: &Path) -> Result<Idx, DataError> {
     let axis = |word: &[u8]| word.iter().fold(0usize, |n, &byte| n << 8 | usize::from(byte));
     let shape: Vec<usize> = bytes[4..header].chunks(4).map(axis).collect();
     let values = bytes.split_off(header);
-    // Saturation keeps an absurd header from passing for a small one.
+    // Saturation keeps an absurd header from being taken for a small one.
     let expected = shape.iter().fold(1u128, |n, &axis| n.saturating_mul(axis as u128));
     if expected != values.len() as u128 {
         return Err(length("header", expected, values.len()));
@@ -54,10 +54,10 @@ fn parse(mut bytes: Vec<u8>, path: &Path) -> Result<Idx, DataError> {
     Ok(Idx { shape, values })
 }
 
-/// Reads the training and test images of a folder, with their labels if it has any.
+/// Reads the training and test images of a folder, with their labels if there are any.
 ///
 /// Files are named as MNIST's are, `train-images-idx3-ubyte` and `t10k-images-idx3-ubyte` (or
-/// `test-images…`), with or without `.gz`; `….idx` and `….idx.gz` are known too.
+/// `test-images…`), with or without `.gz`; `….idx` and `….idx.gz` are accepted too.
 pub fn read_idx_folder(folder: &Path) -> Result<Sets, DataError> {
     std::fs::read_dir(folder).map_err(|source| DataError::Io { path: folder.into(), source })?;
     let train = read_images(folder, "training", &["train"])?;

@@ -5,9 +5,9 @@
 //! | [`Dataset`]         | rows side by side in memory, bytes kept as bytes, views without copies |
 //! | [`Dataset::batches`]| clean tensors with the ids of their rows, in stored or shuffled order  |
 //! | [`read_idx_folder`] | training and test images of a folder of IDX files, plain or gzip       |
-//! | [`Dataset::read`]   | a picture or a folder of them (PNG, JPEG), an array (NPY, NPZ), a table (CSV) |
-//! | [`read_rows`]       | the same row by row, for what does not fit in memory                  |
-//! | [`Scaler`]          | scaling by what the training rows look like                           |
+//! | [`Dataset::read`]   | an image or a folder of images (PNG, JPEG), an array (NPY, NPZ), a table (CSV) |
+//! | [`read_rows`]       | the same, row by row, for data that does not fit in memory            |
+//! | [`Scaler`]          | scaling fitted on the training rows                                   |
 //! | [`Binarization`]    | gray values as zeros and ones: by a threshold, drawn once, or in each epoch |
 //! | [`fashion_mnist`]   | an embedded real set: 5,000 + 1,000 images of Fashion-MNIST            |
 //!
@@ -23,10 +23,10 @@
 //!
 //! # What this gives up
 //!
-//! - The whole set is in memory (a byte a pixel): 60,000 images of 28×28 take 47 MB.
-//! - What was not observed ([`Dataset::from_incomplete`]) is 0 in a batch, and `observed` says where; nothing fills
-//!   it in.
-//! - Batches hold clean rows only; damage is the business of `dvae-corruption`.
+//! - The whole set is in memory (one byte per pixel): 60,000 images of 28×28 take 47 MB.
+//! - Unobserved entries ([`Dataset::from_incomplete`]) are 0 in a batch, and `observed` marks them; they are
+//!   not imputed.
+//! - Batches hold clean rows only; `dvae-corruption` corrupts them.
 
 mod batch;
 mod beside;

@@ -1,10 +1,10 @@
-//! The NPY format of NumPy, and NPZ, which is NPY files in a ZIP archive.
+//! NumPy's NPY format, and NPZ, which is a ZIP archive of NPY files.
 //!
 //! NumPy's documentation, `numpy.lib.format`: `\x93NUMPY`, a version, the length of the header, the header (a
 //! Python dictionary of `descr`, `fortran_order` and `shape`), then the values.
 //!
-//! Headers are parsed here, and not by a library, because what they say must be believed neither about its own
-//! length, nor about the shape, nor about how deep it nests.
+//! Headers are parsed here, not by a library, because a header cannot be trusted about its own length, the
+//! shape, or its nesting depth.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -15,13 +15,13 @@ use zip::CompressionMethod;
 use crate::{DataError, Rows};
 
 pub(crate) const MAGIC: &[u8] = b"\x93NUMPY";
-/// NumPy itself refuses longer headers.
+/// NumPy itself rejects longer headers.
 const LONGEST_HEADER: usize = 10_000;
 
-/// The rows of an NPY file, or of the array `key` of an NPZ file: axis 0 of the array.
+/// Opens the rows of an NPY file, or of the array `key` of an NPZ file: axis 0 of the array.
 ///
-/// Bytes (`u1`) become `[0, 1]` as those of images do; any other number stays, as `f32`. A NaN is what was
-/// not observed.
+/// Bytes (`u1`) are scaled to `[0, 1]` like those of images; all other numbers are converted to `f32`
+/// unchanged. NaN marks an unobserved entry.
 pub fn read_npy_rows(path: &Path, key: Option<&str>) -> Result<Rows, DataError> {
     let is_archive = path.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("npz"));
     match (is_archive, key) {
@@ -46,7 +46,7 @@ fn bad(path: &Path, reason: impl Into<String>) -> DataError {
     DataError::File { path: path.into(), reason: reason.into() }
 }
 
-/// An array of an archive: what reads it, and how long it says it is.
+/// An array of an archive: its reader, and its claimed length.
 fn open_array(
     path: &Path,
     key: Option<&str>,
@@ -89,7 +89,7 @@ fn open_array(
     Ok((Checked { reader, hasher: crc32fast::Hasher::new(), expected: crc }, length))
 }
 
-/// Fails at the end if what was read does not have the checksum that it should.
+/// A reader that fails at the end if the data does not have the expected checksum.
 struct Checked<R> {
     reader: R,
     hasher: crc32fast::Hasher,
@@ -141,7 +141,7 @@ fn rows(
                 let reason = format!("row {} holds an infinite value", count - left - 1);
                 Err(io::Error::new(io::ErrorKind::InvalidData, reason))
             }
-            0 => reader.read(&mut [0]).map(|_| row), // Where a checksum is looked at.
+            0 => reader.read(&mut [0]).map(|_| row), // Reading at the end verifies the checksum.
             _ => Ok(row),
         });
         if row.is_err() {
@@ -158,7 +158,7 @@ fn rows(
     })
 }
 
-/// Grows with what is there, and not with what a header says.
+/// Memory grows with the data that is present, not with the header's claims.
 fn read_row(reader: &mut impl Read, bytes: usize, kind: Kind) -> io::Result<Vec<f32>> {
     let mut row = Vec::new();
     reader.take(bytes as u64).read_to_end(&mut row)?;
@@ -168,12 +168,12 @@ fn read_row(reader: &mut impl Read, bytes: usize, kind: Kind) -> io::Result<Vec<
     Ok(kind.decode(&row))
 }
 
-/// What stands before the values.
+/// The header of an NPY file.
 struct Header {
     kind: Kind,
     descr: String,
     shape: Vec<usize>,
-    /// Bytes until the values.
+    /// The number of bytes before the values.
     length: u64,
 }
 
@@ -214,7 +214,7 @@ impl Header {
     }
 }
 
-/// What follows the colon after a key of a Python dictionary.
+/// The text after the colon of a key in a Python dictionary.
 fn after<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     let at = text.find(&format!("'{key}'")).or_else(|| text.find(&format!("\"{key}\"")))?;
     Some(text[at + key.len() + 2..].trim_start().strip_prefix(':')?.trim_start())

@@ -1,4 +1,4 @@
-//! Writing the NPY format of NumPy: see `npy.rs`.
+//! A writer of NumPy's NPY format: see `npy.rs`.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
@@ -8,7 +8,8 @@ use crate::DataError;
 use crate::beside::{Beside, gray, write_at};
 use crate::npy::MAGIC;
 
-/// Writes rows to an NPY file one by one: beside its place, where it comes to when it is finished.
+/// Writes rows to an NPY file one by one. The file is written under a temporary name and renamed when it is
+/// finished.
 #[derive(Debug)]
 pub struct NpyWriter {
     place: Beside,
@@ -19,7 +20,7 @@ pub struct NpyWriter {
 }
 
 impl NpyWriter {
-    /// A file of rows of this shape, `f4`, or `u1` with `[0, 1]` as 0 to 255.
+    /// Creates a file for rows of this shape: `f4`, or `u1` with `[0, 1]` as 0 to 255.
     pub fn create(path: &Path, event: &[usize], bytes: bool) -> Result<Self, DataError> {
         let (place, file) = Beside::create(path)?;
         let mut writer =
@@ -40,7 +41,7 @@ impl NpyWriter {
         written.map_err(write_at(self.place.path()))
     }
 
-    /// Writes how many rows there are, and puts the file in its place.
+    /// Writes the number of rows and moves the file to its final name.
     pub fn finish(mut self) -> Result<(), DataError> {
         let path = self.place.path().to_owned();
         let finished = self.file.seek(SeekFrom::Start(0)).and_then(|_| self.header());
@@ -50,7 +51,7 @@ impl NpyWriter {
             .map_err(write_at(&path))
     }
 
-    /// As long whatever the number of rows.
+    /// The header has the same length for any number of rows.
     fn header(&mut self) -> io::Result<()> {
         let (rows, descr) = (self.rows, if self.bytes { "|u1" } else { "<f4" });
         let axes: String = self.event.iter().map(|axis| format!(" {axis},")).collect();
@@ -87,7 +88,7 @@ mod tests {
             assert!(rows.map(Result::unwrap).all(|row| row == expected));
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-        // One that is never finished leaves nothing, and what was there.
+        // An unfinished file leaves nothing behind, and the previous file is kept.
         let before = std::fs::read(&path).unwrap();
         NpyWriter::create(&path, &[2], false).unwrap().write(&[1.0, 2.0]).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), before);

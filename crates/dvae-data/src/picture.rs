@@ -1,4 +1,4 @@
-//! Pictures as rows.
+//! Image files as rows.
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -8,20 +8,20 @@ use image::{DynamicImage, ImageFormat, ImageReader, Limits};
 use crate::beside::{gray, write_at, write_file};
 use crate::{DataError, Dataset, Rows};
 
-/// The most that a byte of a compressed picture can become: that of Deflate.
+/// The largest ratio by which a compressed image can expand, which is that of Deflate.
 const EXPANSION: u64 = 1032;
 
-/// One row `[channels, height, width]` from a PNG or JPEG file: 3 channels of a color picture, 1 of a gray
-/// one; 16 bits become 8, and transparency is dropped.
+/// Reads a PNG or JPEG file as one row `[channels, height, width]`: a color image has 3 channels, a gray one
+/// 1. 16 bits are reduced to 8, and transparency is dropped.
 ///
-/// An error names a file that cannot be read or is no such picture.
+/// An error names a file that cannot be read or is not such an image.
 pub fn read_picture(path: &Path) -> Result<Dataset, DataError> {
     let picture = open(path)?;
     let (values, event) = planes(&picture);
     Dataset::from_bytes(values, &event)
 }
 
-/// What [`read_picture`] reads, from the bytes of such a file; an error says what is wrong with them.
+/// Decodes the bytes of a PNG or JPEG file as [`read_picture`] does; an error says what is wrong with them.
 pub fn picture_row(bytes: &[u8]) -> Result<Dataset, String> {
     let (values, event) = planes(&decode(bytes)?);
     Dataset::from_bytes(values, &event).map_err(|error| error.to_string())
@@ -36,7 +36,7 @@ fn open(path: &Path) -> Result<DynamicImage, DataError> {
 fn decode(bytes: &[u8]) -> Result<DynamicImage, String> {
     let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
     let mut reader = reader.map_err(|error| error.to_string())?;
-    // A header may say anything; a picture cannot be larger than its file allows.
+    // A header may claim any size, but an image cannot be larger than its file allows.
     let mut limits = Limits::default();
     limits.max_alloc = Some(EXPANSION * bytes.len() as u64 + (1 << 20));
     reader.limits(limits);
@@ -54,8 +54,8 @@ fn planes(picture: &DynamicImage) -> (Vec<u8>, [usize; 3]) {
     ((0..3).flat_map(plane).collect(), [3, height, width])
 }
 
-/// One row for each of these pictures, brought to the shape `[channels, height, width]` if one is given;
-/// otherwise all must have that of the first.
+/// Reads one row for each of these images. They are converted to the shape `[channels, height, width]` if one
+/// is given; otherwise all must have the shape of the first.
 pub fn picture_rows(paths: Vec<PathBuf>, shape: Option<[usize; 3]>) -> Result<Rows, DataError> {
     if let Some(shape) = shape
         && !is_possible(shape)
@@ -79,7 +79,8 @@ pub fn picture_rows(paths: Vec<PathBuf>, shape: Option<[usize; 3]>) -> Result<Ro
     Ok(Rows { event: event.into(), names: None, bytes: true, count, rows: Box::new(rows) })
 }
 
-/// One row for each of these pictures, in gray (1 channel) or colors (3); all must have the sides of the first.
+/// Reads one row for each of these images, in gray (1 channel) or color (3); all must have the height and
+/// width of the first.
 pub fn picture_rows_in(paths: Vec<PathBuf>, channels: usize) -> Result<Rows, DataError> {
     let first = paths.first().ok_or_else(|| DataError::NoPicture { path: PathBuf::new() })?;
     let [_, height, width] = planes(&open(first)?).1;
@@ -91,7 +92,7 @@ fn is_possible([channels, height, width]: [usize; 3]) -> bool {
     matches!(channels, 1 | 3) && sides && channels * height * width <= 1 << 28
 }
 
-/// The row of a picture, of this shape.
+/// Reads an image as a row of this shape.
 fn picture_as(path: &Path, event: [usize; 3], change: bool) -> Result<Vec<f32>, DataError> {
     let mut picture = open(path)?;
     if change {
@@ -117,8 +118,8 @@ fn picture_as(path: &Path, event: [usize; 3], change: bool) -> Result<Vec<f32>, 
     Ok(values.into_iter().map(|byte| f32::from(byte) / 255.0).collect())
 }
 
-/// Writes a row `[channels, height, width]` in `[0, 1]`, of 1 or 3 channels, as a picture: PNG, or JPEG if the
-/// name ends so.
+/// Writes a row `[channels, height, width]` in `[0, 1]`, of 1 or 3 channels, as an image file: JPEG if the
+/// file name has its extension, PNG otherwise.
 pub fn write_picture(path: &Path, row: &[f32], event: &[usize]) -> Result<(), DataError> {
     let &[channels @ (1 | 3), height, width] = event else {
         let reason = format!("rows of shape {event:?} are no pictures of 1 or 3 channels");
@@ -191,7 +192,7 @@ mod tests {
         }
     }
 
-    // A header of 60,000 × 60,000 pixels before a few bytes.
+    // A header of 60,000 × 60,000 pixels followed by a few bytes.
     #[test]
     fn a_picture_larger_than_its_file_allows_is_refused() {
         let mut bytes = png(&color());

@@ -1,18 +1,18 @@
-//! Rows of files, one at a time.
+//! Readers of files, one row at a time.
 
 use std::path::{Path, PathBuf};
 
 use crate::{DataError, Dataset, picture_rows, read_npy_rows, read_table_rows};
 
-/// Rows of equal shape that come one after the other: memory holds one.
+/// An iterator over rows of equal shape; only one is in memory at a time.
 pub struct Rows {
     /// The shape of a row.
     pub event: Vec<usize>,
-    /// The names of the columns of a table that has them.
+    /// The column names, if a table has them.
     pub names: Option<Vec<String>>,
-    /// Whether the values were bytes, which are now in `[0, 1]`.
+    /// Whether the values were stored as bytes; they are scaled to `[0, 1]`.
     pub bytes: bool,
-    /// How many rows there are, if that is known before they are read.
+    /// The number of rows, if it is known before they are read.
     pub count: Option<usize>,
     pub(crate) rows: Box<dyn Iterator<Item = Result<Vec<f32>, DataError>> + Send>,
 }
@@ -20,7 +20,7 @@ pub struct Rows {
 impl Iterator for Rows {
     type Item = Result<Vec<f32>, DataError>;
 
-    /// The next row; NaN is what was not observed. Nothing follows an error.
+    /// The next row, with NaN for unobserved entries. Nothing follows an error.
     fn next(&mut self) -> Option<Self::Item> {
         self.rows.next()
     }
@@ -32,12 +32,12 @@ impl std::fmt::Debug for Rows {
     }
 }
 
-/// What a file holds, by the end of its name.
+/// The type of an input, by its name's extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
-    /// A picture: `.png`, `.jpg`, `.jpeg`.
+    /// An image: `.png`, `.jpg`, `.jpeg`.
     Picture,
-    /// A folder of pictures.
+    /// A folder of images.
     Folder,
     /// An array: `.npy`, `.npz`.
     Array,
@@ -46,7 +46,7 @@ pub enum FileKind {
 }
 
 impl FileKind {
-    /// The kind of an input; an error if there is nothing, or of a kind that is not read.
+    /// The type of an input; an error if it does not exist or its type is not supported.
     pub fn of(path: &Path) -> Result<Self, DataError> {
         let metadata = std::fs::metadata(path)
             .map_err(|source| DataError::Io { path: path.into(), source })?;
@@ -56,7 +56,7 @@ impl FileKind {
         Self::by_name(path).ok_or_else(|| DataError::Kind { path: path.into() })
     }
 
-    /// The kind of file that a name says.
+    /// The type of file that a name implies.
     pub fn by_name(path: &Path) -> Option<Self> {
         let extension = path.extension()?.to_str()?.to_lowercase();
         Some(match extension.as_str() {
@@ -68,20 +68,21 @@ impl FileKind {
     }
 }
 
-/// How files are read.
+/// Options for reading files.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReadOptions {
-    /// The array of an NPZ file; not needed where there is but one.
+    /// The array's name in an NPZ file; not needed if the file has only one.
     pub key: Option<String>,
-    /// Whether a table has no names in its first line.
+    /// Whether a table lacks a first line of column names.
     pub no_header: bool,
-    /// The columns of a table that are read, by name, in this order; all, if nothing.
+    /// The columns of a table to read, by name, in this order; `None` reads all.
     pub columns: Option<Vec<String>>,
-    /// The shape that pictures are brought to: `[channels, height, width]`. Without it they must be alike.
+    /// The shape that images are converted to: `[channels, height, width]`. Without it all must have the same
+    /// shape.
     pub image: Option<[usize; 3]>,
 }
 
-/// The rows of a picture, a folder of pictures, an array or a table.
+/// Opens an image, a folder of images, an array or a table.
 pub fn read_rows(path: &Path, options: &ReadOptions) -> Result<Rows, DataError> {
     match FileKind::of(path)? {
         FileKind::Picture => picture_rows(vec![path.into()], options.image),
@@ -91,7 +92,7 @@ pub fn read_rows(path: &Path, options: &ReadOptions) -> Result<Rows, DataError> 
     }
 }
 
-/// The pictures of a folder, in the order of their names; an error if there is none.
+/// The image files of a folder, in the order of their names; an error if there are none.
 pub fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     let io = |source| DataError::Io { path: folder.into(), source };
     let mut pictures = vec![];
@@ -109,9 +110,9 @@ pub fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
 }
 
 impl Rows {
-    /// All of them in memory; as bytes where they were bytes. `path` is where they come from.
+    /// Reads all rows into memory; values stored as bytes stay bytes. Errors name `path`.
     ///
-    /// Missing entries are allowed where there are any: see [`Dataset::from_incomplete`].
+    /// Missing entries are allowed: see [`Dataset::from_incomplete`].
     pub fn into_dataset(self, path: &Path) -> Result<Dataset, DataError> {
         let (event, bytes) = (self.event.clone(), self.bytes);
         let bad =
@@ -143,7 +144,7 @@ impl Rows {
 }
 
 impl Dataset {
-    /// All rows of a file or folder, in memory: [`Rows::into_dataset`] of [`read_rows`].
+    /// Reads all rows of a file or folder into memory: [`Rows::into_dataset`] of [`read_rows`].
     pub fn read(path: &Path, options: &ReadOptions) -> Result<Self, DataError> {
         read_rows(path, options)?.into_dataset(path)
     }

@@ -1,37 +1,37 @@
-//! Scaling by what training rows look like.
+//! Scaling fitted on the training rows.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{DataError, Dataset};
 
-/// How entries are scaled: each place on the first axis of a row (a column of a table, a channel of an image)
-/// by itself.
+/// How entries are scaled. Each place on the first axis of a row (a column of a table, a channel of an image)
+/// is scaled separately.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scaling {
-    /// Not at all.
+    /// No scaling.
     #[default]
     None,
     /// To mean 0 and standard deviation 1 over the training rows.
     Standard,
-    /// To `[0, 1]` over the training rows; others may lie outside.
+    /// To `[0, 1]` over the training rows; values of other rows may lie outside.
     MinMax,
 }
 
-/// A scaling that was fitted: `x ↦ (x − offset) / scale` for each place on the first axis of a row.
+/// A fitted scaling: `x ↦ (x − offset) / scale` for each place on the first axis of a row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scaler {
-    /// What is taken away, one for each place.
+    /// The offset to subtract, one for each place.
     pub offset: Vec<f32>,
-    /// What is then divided by.
+    /// The scale to divide by, one for each place.
     pub scale: Vec<f32>,
 }
 
 impl Scaler {
-    /// A scaler of these rows, from what was observed of them; nothing for [`Scaling::None`]. A place that is
-    /// constant is only moved.
+    /// Fits a scaler on the observed entries of these rows; `None` for [`Scaling::None`]. A constant place is
+    /// only shifted.
     pub fn fit(scaling: Scaling, rows: &Dataset) -> Option<Self> {
         if scaling == Scaling::None {
             return None;
@@ -50,7 +50,7 @@ impl Scaler {
         Some(Self { offset, scale })
     }
 
-    /// An error unless there is one finite offset, and one finite scale above 0, for each of so many places.
+    /// Checks that there is one finite offset, and one finite scale above 0, for each of `places` places.
     pub fn check(&self, places: usize) -> Result<(), DataError> {
         let offsets = self.offset.iter().all(|offset| offset.is_finite());
         let scales = self.scale.iter().all(|scale| scale.is_finite() && *scale > 0.0);
@@ -60,7 +60,7 @@ impl Scaler {
         Ok(())
     }
 
-    /// Scales a row in place; what was not observed stays NaN.
+    /// Scales a row in place; unobserved entries stay NaN.
     pub fn apply(&self, row: &mut [f32]) {
         self.each(row, |x, offset, scale| (x - offset) / scale);
     }
@@ -70,7 +70,7 @@ impl Scaler {
         self.each(row, |x, offset, scale| x * scale + offset);
     }
 
-    /// Undoes it for what is a distance, a standard deviation for example.
+    /// Undoes the scaling of a distance, such as a standard deviation: the offset does not apply.
     pub fn undo_distance(&self, row: &mut [f32]) {
         self.each(row, |x, _, scale| x * scale);
     }
@@ -84,7 +84,7 @@ impl Scaler {
     }
 }
 
-/// What was observed at a place on the first axis.
+/// Statistics of the observed entries at a place on the first axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Statistics {
     pub(crate) mean: f64,
@@ -94,8 +94,8 @@ pub(crate) struct Statistics {
 }
 
 impl Statistics {
-    /// Of values that are given one after the other: Welford (1962), "Note on a Method for Calculating
-    /// Corrected Sums of Squares and Products".
+    /// The statistics of a sequence of values: Welford (1962), "Note on a Method for Calculating Corrected
+    /// Sums of Squares and Products".
     pub(crate) fn of(values: impl Iterator<Item = f32>) -> Self {
         let (mut count, mut mean, mut squares) = (0.0, 0.0, 0.0);
         let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
@@ -114,7 +114,8 @@ impl Statistics {
 }
 
 impl Dataset {
-    /// The same rows, scaled; an error names a scaler that is none for them, and a row that is then not finite.
+    /// The rows, scaled. An error names a scaler that does not fit the rows, or a row that is not finite
+    /// afterwards.
     pub fn scaled(&self, scaler: &Scaler) -> Result<Self, DataError> {
         scaler.check(self.event()[0])?;
         self.map_to_floats(|row| scaler.apply(row))
@@ -125,7 +126,7 @@ impl Dataset {
 mod tests {
     use super::*;
 
-    // Columns 1, 2, 3 (mean 2, variance 2/3) and a constant 5; the last row is not looked at.
+    // Columns 1, 2, 3 (mean 2, variance 2/3) and a constant 5; the last row is not used.
     #[test]
     fn statistics_are_those_of_the_rows_that_are_fitted() {
         let all = vec![1.0, 5.0, 2.0, 5.0, 3.0, 5.0, 100.0, 7.0];

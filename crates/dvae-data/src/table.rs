@@ -1,4 +1,4 @@
-//! Tables of numbers: CSV.
+//! CSV tables of numbers.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use crate::beside::{Beside, write_at};
 use crate::{DataError, Rows};
 
-/// What stands for a missing cell, whatever its case.
+/// The texts of a missing cell, in any case.
 const MISSING: [&str; 6] = ["", "na", "nan", "null", "none", "?"];
 
-/// The rows of a CSV file of numbers, with the names of its columns in the first line if `header`; a missing
-/// cell is NaN. Of the `columns`, if any are named, those alone are read, in that order: others may hold text.
+/// Opens a CSV file of numbers, with the column names in its first line if `header`; a missing cell is NaN.
+/// If `columns` are given, only those are read, in that order; other columns may contain text.
 ///
-/// An error names the line and the column of a cell that is no number, a line with another number of
-/// cells than the first, and a column that is not there.
+/// An error names the line and the column of a cell that is not a number, a line whose number of cells
+/// differs from the first line's, or a missing column.
 pub fn read_table_rows(
     path: &Path,
     header: bool,
@@ -75,7 +75,7 @@ pub fn read_table_rows(
     Ok(Rows { event: vec![width], names, bytes: false, count: None, rows: Box::new(rows) })
 }
 
-/// Where the wanted columns are.
+/// The positions of the requested columns.
 fn places(
     path: &Path,
     wanted: Option<&[String]>,
@@ -108,7 +108,8 @@ fn number(cell: &str) -> Option<f32> {
     cell.parse().ok().filter(|value: &f32| value.is_finite())
 }
 
-/// Writes rows to a CSV file one by one: beside its place, where it comes to when it is finished.
+/// Writes rows to a CSV file one by one. The file is written under a temporary name and renamed when it is
+/// finished.
 #[derive(Debug)]
 pub struct TableWriter {
     place: Beside,
@@ -116,7 +117,7 @@ pub struct TableWriter {
 }
 
 impl TableWriter {
-    /// A file with these names in its first line, if there are any.
+    /// Creates a file with these names, if any, in its first line.
     pub fn create(path: &Path, names: Option<&[String]>) -> Result<Self, DataError> {
         let (place, file) = Beside::create(path)?;
         let mut writer = csv::Writer::from_writer(BufWriter::new(file));
@@ -126,7 +127,7 @@ impl TableWriter {
         Ok(Self { place, writer })
     }
 
-    /// Appends a row; NaN is an empty cell.
+    /// Appends a row; NaN becomes an empty cell.
     pub fn write(&mut self, row: &[f32]) -> Result<(), DataError> {
         let cells = row.iter().map(|value| match value.is_nan() {
             true => String::new(),
@@ -135,7 +136,7 @@ impl TableWriter {
         self.writer.write_record(cells).map_err(|error| write_at(self.place.path())(error.into()))
     }
 
-    /// Puts the file in its place.
+    /// Moves the file to its final name.
     pub fn finish(self) -> Result<(), DataError> {
         let path = self.place.path().to_owned();
         let failed = write_at(&path);

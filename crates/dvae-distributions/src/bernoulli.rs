@@ -12,10 +12,9 @@ use crate::{Likelihood, Support};
 /// log p(x | l) = x · log σ(l) + (1 − x) · log σ(−l) = log σ(l) − (1 − x) · l
 /// ```
 ///
-/// Stable for any finite logit: no sigmoid is taken before the logarithm. For gray values in
-/// `(0, 1)` this is the cross-entropy in wide use, which is at most 0 but is not a normalized
-/// density (Loaiza-Ganem & Cunningham 2019, "The continuous Bernoulli"): compare such metrics only
-/// among themselves.
+/// Stable for any finite logit: no sigmoid is taken before the logarithm. For gray values in `(0, 1)` this is
+/// the commonly used cross-entropy, which is at most 0 but is not a normalized density (Loaiza-Ganem &
+/// Cunningham 2019, "The continuous Bernoulli"): compare such metrics only with each other.
 #[derive(Clone, Debug)]
 pub struct Bernoulli<const D: usize> {
     logits: Tensor<D>,
@@ -54,7 +53,7 @@ impl<const D: usize> Likelihood<D> for Bernoulli<D> {
         dvae_kernels::sigmoid(self.logits.clone())
     }
 
-    /// Entries 0 or 1.
+    /// Entries are 0 or 1.
     fn sample(&self, draws: &mut RowStreams) -> Tensor<D> {
         let mean = self.mean().detach();
         let uniform = draws.uniform(mean.shape(), &mean.device());

@@ -9,7 +9,7 @@ use crate::error::{DistributionError, at_least};
 use crate::sampling::choose;
 use crate::{Likelihood, Support};
 
-/// Independent entries that are one of several classes, numbered from 0 and held as whole floats.
+/// Independent entries that are one of several classes, numbered from 0 and stored as whole floats.
 ///
 /// ```text
 /// log p(x | l) = lₓ − ln Σₖ e^{lₖ}
@@ -22,12 +22,12 @@ pub struct Categorical<const D: usize> {
 }
 
 impl<const D: usize> Categorical<D> {
-    /// From logits `[batch, classes · c, …]` for rows `[batch, c, …]`: along axis 1 those of class 0 of all
-    /// entries, then those of class 1, and so on; at least 2 classes.
+    /// From logits `[batch, classes · c, …]` for rows `[batch, c, …]`. Axis 1 has the logits of class 0 for
+    /// all entries, then those of class 1, and so on. There are at least 2 classes.
     ///
     /// # Panics
     ///
-    /// If axis 1 is no multiple of the number of classes.
+    /// If axis 1 is not a multiple of the number of classes.
     pub fn new(logits: Tensor<D>, classes: usize) -> Result<Self, DistributionError> {
         at_least("classes", classes, 2)?;
         let mut shape = logits.dims();
@@ -43,7 +43,7 @@ impl<const D: usize> Categorical<D> {
 }
 
 impl<const D: usize> Likelihood<D> for Categorical<D> {
-    /// Entries that are no class count as the nearest one.
+    /// Entries that are not a class count as the nearest one.
     fn log_prob(&self, x: Tensor<D>) -> Tensor<D> {
         let [rows, _, features] = self.logits.dims();
         let last = (self.classes() - 1) as f64;

@@ -1,12 +1,12 @@
-//! One likelihood for each group of columns.
+//! A likelihood made of one likelihood for each group of columns.
 
 use burn::tensor::Tensor;
 use dvae_random::RowStreams;
 
 use crate::{Likelihood, Support};
 
-/// Rows whose columns, places on axis 1, follow different laws: a mixed table, or an image whose channels
-/// are not alike.
+/// Rows whose columns (places on axis 1) have different likelihoods: a mixed table, or an image with
+/// different kinds of channels.
 ///
 /// ```text
 /// log p(x | z) = Σ over groups of log p_group(x_group | z)
@@ -19,12 +19,13 @@ pub struct Columns<const D: usize> {
 }
 
 impl<const D: usize> Columns<D> {
-    /// From the number of columns and the law of each group, in the order of axis 1; at least one group.
+    /// From the number of columns and the likelihood of each group, in the order of axis 1; at least one
+    /// group.
     pub fn new(groups: Vec<(usize, Box<dyn Likelihood<D>>)>) -> Self {
         Self { groups }
     }
 
-    /// The groups' values side by side.
+    /// Concatenates the groups' values.
     fn beside(&self, value: impl Fn(&dyn Likelihood<D>, usize, usize) -> Tensor<D>) -> Tensor<D> {
         let mut start = 0;
         let parts = self.groups.iter().map(|(columns, law)| {
@@ -50,7 +51,7 @@ impl<const D: usize> Likelihood<D> for Columns<D> {
         Tensor::cat(parts.collect(), 1)
     }
 
-    /// Those of all groups, in order.
+    /// The parameters of all groups, in order.
     fn parameters(&self) -> Vec<(&'static str, Tensor<D>)> {
         self.groups.iter().flat_map(|(_, law)| law.parameters()).collect()
     }

@@ -15,9 +15,9 @@ use crate::{Likelihood, Support};
 /// log p(x | l) = (x − ½) l − ½ |l| − ln((1 − e^−|l|) / |l|)
 /// ```
 ///
-/// The second line is the first, written with the logit: it has no singularity to avoid at `λ = ½`, and
-/// neither logarithm nor exponential overflows. Loaiza-Ganem & Cunningham (2019), "The continuous
-/// Bernoulli: fixing a pervasive error in variational autoencoders", equation 4.
+/// The second line is the first in terms of the logit: it has no singularity at `λ = ½`, and neither
+/// logarithm nor exponential overflows. Loaiza-Ganem & Cunningham (2019), "The continuous Bernoulli: fixing a
+/// pervasive error in variational autoencoders", equation 4.
 #[derive(Clone, Debug)]
 pub struct ContinuousBernoulli<const D: usize> {
     logits: Tensor<D>,
@@ -61,11 +61,12 @@ impl<const D: usize> Likelihood<D> for ContinuousBernoulli<D> {
         mean.mask_where(near, small * series + 0.5)
     }
 
-    /// By inversion of the distribution function, to 2 · 10⁻⁴ of it.
+    /// Samples by inversion of the distribution function, accurate to 2 · 10⁻⁴ of it.
     fn sample(&self, draws: &mut RowStreams) -> Tensor<D> {
         let u = draws.uniform::<D>(self.logits.shape(), &self.logits.device());
         let rate = self.logits.clone().detach().abs().clamp_min(1e-3);
-        // An exponential law cut off at 1, which falls from 0 on; for positive logits its mirror image.
+        // An exponential distribution truncated at 1, decreasing from 0; for positive logits its mirror
+        // image.
         let fall = (u * (rate.clone().neg().exp() - 1.0)).log1p().neg() / rate;
         let mirrored = 1.0 - fall.clone();
         fall.mask_where(self.logits.clone().greater_elem(0.0), mirrored).clamp(0.0, 1.0)
@@ -89,7 +90,7 @@ mod tests {
         ContinuousBernoulli::new(Tensor::from_data([logit], &Device::flex()))
     }
 
-    // λ = ½ is the uniform law. λ = ¾: C = 2 artanh(½)/½ = 2 ln 3, so p(1) = 1.5 ln 3.
+    // λ = ½ is the uniform distribution. λ = ¾: C = 2 artanh(½)/½ = 2 ln 3, so p(1) = 1.5 ln 3.
     #[test]
     fn hand_worked() {
         let at = |logit: f32, x: f32| {
@@ -98,7 +99,7 @@ mod tests {
         assert_eq!(at(0.0, 0.3), 0.0);
         assert!(at(1e-7, 0.9).abs() < 1e-6 && at(-1e-3, 0.5).abs() < 1e-6);
         assert!((at(3f32.ln(), 1.0) - (1.5 * 3f32.ln()).ln()).abs() < 1e-6);
-        // Very steep: an exponential law of rate 10⁴ from the edge.
+        // Very steep: an exponential distribution of rate 10⁴ from the edge.
         assert!((at(1e4, 1.0) - 1e4f32.ln()).abs() < 1e-5);
         assert!((at(-1e4, 1.0) - (1e4f32.ln() - 1e4)).abs() < 1e-3);
     }

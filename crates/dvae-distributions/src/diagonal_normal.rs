@@ -7,7 +7,7 @@ use crate::LN_TAU;
 
 /// A normal posterior `q(z | x̃) = N(μ, diag σ²)`, given by its mean and log-variance.
 ///
-/// The parameters are what an encoder's two linear heads return, after Kingma & Welling (2014),
+/// The parameters are the outputs of an encoder's two linear heads, after Kingma & Welling (2014),
 /// "Auto-Encoding Variational Bayes", section 3 and appendix B.
 #[derive(Clone, Debug)]
 pub struct DiagonalNormal {
@@ -22,7 +22,7 @@ impl DiagonalNormal {
     }
 
     /// Number of latents.
-    #[allow(clippy::len_without_is_empty)] // None has no latents.
+    #[allow(clippy::len_without_is_empty)] // Never empty.
     pub fn len(&self) -> usize {
         self.mean.dims()[1]
     }
@@ -80,15 +80,15 @@ impl DiagonalNormal {
         dvae_kernels::kl_to_standard_normal(gap, log_ratio)
     }
 
-    /// The same law with parameters that no gradient reaches.
+    /// The same distribution with detached parameters.
     pub fn detach(&self) -> Self {
         Self::new(self.mean().detach(), self.log_variance().detach())
     }
 
     /// A reparameterized draw `[batch, latent]`, and `log q(z)` `[batch]`.
     ///
-    /// `log q(z)` is taken from the noise, `−½ Σ (ε² + ln σ² + ln 2π)`: exact for any variance, where
-    /// [`DiagonalNormal::log_prob`] of the rounded `z` is not.
+    /// `log q(z)` is computed from the noise, `−½ Σ (ε² + ln σ² + ln 2π)`: exact for any variance, unlike
+    /// [`DiagonalNormal::log_prob`] of the rounded `z`.
     pub fn draw(&self, draws: &mut RowStreams) -> (Tensor<2>, Tensor<1>) {
         let noise = self.noise(draws);
         let [rows, _] = noise.dims();
@@ -112,7 +112,7 @@ mod tests {
         )
     }
 
-    // KL(N(1, 1) ‖ N(0, 1)) = ½; KL(N(0, e) ‖ N(0, 1)) = ½ (e − 2); none against itself.
+    // KL(N(1, 1) ‖ N(0, 1)) = ½; KL(N(0, e) ‖ N(0, 1)) = ½ (e − 2); 0 against itself.
     #[test]
     fn kl_is_hand_worked() {
         for (mean, log_variance, expected) in
@@ -123,7 +123,7 @@ mod tests {
         }
     }
 
-    // KL(N(1, e) ‖ N(3, e²)) = ½ (4/e² + 1/e − 1 + 1); against the standard normal it is the other form.
+    // KL(N(1, e) ‖ N(3, e²)) = ½ (4/e² + 1/e − 1 + 1); against the standard normal it equals the other form.
     #[test]
     fn kl_to_another_normal_is_hand_worked() {
         let e = std::f32::consts::E;
@@ -134,7 +134,7 @@ mod tests {
         assert!(gap.into_scalar::<f32>().abs() < 1e-6);
     }
 
-    // A collapsed posterior and a far one: −½ ln σ² and ½ μ² alone remain.
+    // A collapsed posterior and a distant one: only −½ ln σ² and ½ μ² remain.
     #[test]
     fn kl_stays_finite_at_the_extremes() {
         let collapsed = posterior(0.0, -1e4, 1).kl_to_standard_normal().into_scalar::<f32>();
@@ -167,8 +167,8 @@ mod tests {
         assert!((f64::from(peak) + 0.5 * (1.0 + LN_TAU)).abs() < 1e-6, "{peak}");
     }
 
-    // E_q[log q − log p] is the KL, and the sample mean of log q − log p meets it within six of
-    // its own standard errors.
+    // E_q[log q − log p] is the KL, and the sample mean of log q − log p agrees with it within six of its own
+    // standard errors.
     #[test]
     fn kl_equals_its_monte_carlo_estimate() {
         let rows = 100_000;

@@ -11,17 +11,17 @@ use crate::sampling::choose;
 use crate::stable::{log_decay, positive};
 use crate::{Likelihood, Support};
 
-/// Independent entries with `levels` values `0, 1/(levels − 1), …, 1`, each a mixture of logistic laws
-/// whose mass was gathered into bins about the levels.
+/// Independent entries with `levels` values `0, 1/(levels − 1), …, 1`. Each is a mixture of logistic
+/// distributions whose mass is collected into bins around the levels.
 ///
 /// ```text
 /// p(x) = Σₖ πₖ [ σ((x + h − mₖ)/sₖ) − σ((x − h − mₖ)/sₖ) ],   h = ½/(levels − 1)
 /// ```
 ///
 /// The first bin begins at −∞ and the last ends at +∞. `s = s₀ + ln(1 + eʳ)`. One component is the
-/// discretized logistic law of Kingma et al. (2016), "Improved Variational Inference with Inverse
-/// Autoregressive Flow", section 5.2; several are that of Salimans et al. (2017), "PixelCNN++", section 2.1,
-/// here with each entry on its own: colors are not tied.
+/// discretized logistic of Kingma et al. (2016), "Improved Variational Inference with Inverse Autoregressive
+/// Flow", section 5.2; several are that of Salimans et al. (2017), "PixelCNN++", section 2.1, but with
+/// independent color channels.
 ///
 /// A bin's mass is computed as `ln σ(a) + ln σ(−b) + ln(1 − e^{b − a})`, exact however small it is.
 #[derive(Clone, Debug)]
@@ -36,14 +36,15 @@ pub struct DiscretizedLogistic<const D: usize> {
 }
 
 impl<const D: usize> DiscretizedLogistic<D> {
-    /// From `outputs` `[batch, 3 components · c, …]` for rows `[batch, c, …]`: along axis 1 the logits of all
-    /// components, then their locations, then their raw scales; of one component, no logit.
+    /// From `outputs` `[batch, 3 components · c, …]` for rows `[batch, c, …]`. Axis 1 has the logits of all
+    /// components, then their locations, then their raw scales; a single component has no logits.
     ///
-    /// At least 2 levels and 1 component, and a finite floor of the scale above 0, in units of the data.
+    /// It needs at least 2 levels and 1 component, and a finite lower limit of the scale above 0, in units of
+    /// the data.
     ///
     /// # Panics
     ///
-    /// If axis 1 cannot be cut that way.
+    /// If axis 1 cannot be split that way.
     pub fn new(
         outputs: Tensor<D>,
         components: usize,
@@ -65,7 +66,7 @@ impl<const D: usize> DiscretizedLogistic<D> {
         Ok(Self { logits, location, raw_scale, min_scale, levels, shape })
     }
 
-    /// Outputs that a network makes for each entry.
+    /// The number of outputs that a network has for each entry.
     pub fn outputs_per_entry(components: usize) -> usize {
         if components == 1 { 2 } else { 3 * components }
     }
@@ -78,7 +79,7 @@ impl<const D: usize> DiscretizedLogistic<D> {
         positive(self.raw_scale.clone(), self.min_scale)
     }
 
-    /// The distance of two levels.
+    /// The distance between two levels.
     fn width(&self) -> f64 {
         1.0 / (self.levels - 1) as f64
     }
@@ -89,8 +90,9 @@ impl<const D: usize> DiscretizedLogistic<D> {
     /// E[x] = h Σⱼ S(j − ½), j = 1 … n,   S(t) = σ((u − t)/r),   u = m/h, r = s/h, n = levels − 1, h = 1/n
     /// ```
     ///
-    /// The terms within 4 of `u` are summed, those before and after them by the midpoint rule with its
-    /// first two corrections (Euler–Maclaurin): `Σ = ∫ S − ΔS′/24 + 7 ΔS‴/5760`. The next is below 1.3 · 10⁻⁶.
+    /// The terms within 4 of `u` are summed; those before and after are approximated by the midpoint rule
+    /// with its first two corrections (Euler–Maclaurin): `Σ = ∫ S − ΔS′/24 + 7 ΔS‴/5760`. The next correction
+    /// is below 1.3 · 10⁻⁶.
     fn component_means(&self) -> Tensor<3> {
         const REACH: f64 = 4.0;
         let last = (self.levels - 1) as f64;
@@ -113,20 +115,20 @@ impl<const D: usize> DiscretizedLogistic<D> {
     }
 }
 
-/// `r ln(1 + e^{−|d|/r}) + S′/24 − 7 S‴/5760` at a distance `d` from `u`: what one end of a midpoint sum of `S`
-/// adds, less the part of the integral that is linear in `u`.
+/// `r ln(1 + e^{−|d|/r}) + S′/24 − 7 S‴/5760` at a distance `d` from `u`: the contribution of one end of a
+/// midpoint sum of `S`, minus the part of the integral that is linear in `u`.
 fn rest_beyond(distance: Tensor<3>, r: Tensor<3>) -> Tensor<3> {
     let z = distance / r.clone();
     let tail = z.clone().abs().neg().exp().log1p() * r.clone();
     let upper = dvae_kernels::sigmoid(z);
     let slope = upper.clone() * (upper.neg() + 1.0);
-    // Where r is smaller, slopes are below 10⁻⁶ at either end of what is summed: no power of r overflows.
+    // Where r is smaller, slopes are below 10⁻⁶ at both ends of the sum: no power of r overflows.
     let inverse = r.clamp_min(0.25).recip();
     let third = slope.clone() * (slope.clone() * -6.0 + 1.0) * inverse.clone().powi_scalar(3);
     tail - slope * inverse * (1.0 / 24.0) + third * (7.0 / 5760.0)
 }
 
-/// A component's log-mass of the bin about each `x` `[batch, components, features]`.
+/// A component's log-mass of the bin around each `x` `[batch, components, features]`.
 impl<const D: usize> Formula<3> for DiscretizedLogistic<D> {
     fn law(&self) -> Law {
         Law::Logistic { width: self.width() as f32, min_scale: self.min_scale as f32 }
@@ -164,7 +166,8 @@ impl<const D: usize> Likelihood<D> for DiscretizedLogistic<D> {
         self.entries(log_sum_exp(joint, 1))
     }
 
-    /// Of the gathered law, `Σₖ πₖ Σ_x x pₖ(x)`: to 2 · 10⁻⁶ of the distance of two levels, and rounding.
+    /// The mean of the discretized distribution, `Σₖ πₖ Σ_x x pₖ(x)`: accurate to 2 · 10⁻⁶ of the distance
+    /// between two levels, and rounding.
     fn mean(&self) -> Tensor<D> {
         let weights = softmax(self.logits.clone(), 1);
         self.entries((weights * self.component_means()).sum_dim(1).clamp(0.0, 1.0))
@@ -201,7 +204,7 @@ mod tests {
     use super::*;
     use burn::tensor::{Device, TensorData};
 
-    /// One component of fixed scale: a raw scale so low adds nothing to the floor.
+    /// One component of fixed scale: a raw scale this low adds nothing to the lower limit.
     fn of(locations: &[f32], scale: f64, levels: usize, device: &Device) -> DiscretizedLogistic<2> {
         let n = locations.len();
         let outputs = [locations, &vec![-1e4; n]].concat();
@@ -234,7 +237,7 @@ mod tests {
                 for (&m, got) in locations.iter().zip(means.iter::<f64>()) {
                     let (expected, width) = (exact(m, scale, levels), 1.0 / (levels - 1) as f64);
                     let bound = 2e-6 * width + 1e-6 * scale.max(1.0);
-                    // At a step of the law the location's rounding decides.
+                    // At a step of the mean, the location's rounding decides.
                     let bound = bound + 1e-7 * f64::from(m.abs()).min(3.0) / scale * width;
                     assert!(
                         (got - expected).abs() < bound,

@@ -1,4 +1,4 @@
-//! A posterior and the prior that it is held against.
+//! Encodings: a posterior together with its prior.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use crate::{
     Latents, MixtureNormal, StandardNormal,
 };
 
-/// What an encoder makes of its input: `q(z | x̃)`, and the `p(z)` that it is held against.
+/// The result of encoding an input: the posterior `q(z | x̃)` and the prior `p(z)`.
 ///
-/// Of a model with several levels it is that of the top one, and [`Encoding::below`] says what the level below it
-/// becomes, given a latent of this one:
+/// In a model with several levels it is the encoding of the top level, and [`Encoding::below`] gives that of
+/// the level below, given a latent of this one:
 ///
 /// ```text
 /// q(z | x̃) = q(z₁ | x̃) q(z₂ | z₁, x̃) …,   p(z) = p(z₁) p(z₂ | z₁) …
@@ -29,77 +29,78 @@ pub struct Encoding {
     below: Option<Arc<dyn LevelBelow>>,
 }
 
-/// What a level of latents becomes, given the one above it.
+/// The encoding of a level, as a function of the latent above it.
 pub trait LevelBelow: Debug {
-    /// Its posterior and its prior, given the latent of the level above.
+    /// The level's posterior and prior, given the latent of the level above.
     fn given(&self, above: &Latent) -> Encoding;
 }
 
-/// A posterior of one of the families.
+/// A posterior of any family.
 #[derive(Clone, Debug)]
-#[allow(clippy::large_enum_variant)] // One lives for a step; a tensor's handle is large with wgpu.
+#[allow(clippy::large_enum_variant)] // One value per step; tensor handles are large with wgpu.
 pub enum Posterior {
     /// Diagonal normal.
     Diagonal(DiagonalNormal),
     /// Normal of full covariance.
     Full(FullNormal),
-    /// A normal carried through a flow.
+    /// A normal transformed by a flow.
     Flow(FlowPosterior),
 }
 
-/// A prior of one of the families.
+/// A prior of any family.
 #[derive(Clone, Debug)]
-#[allow(clippy::large_enum_variant)] // One lives for a step; a tensor's handle is large with wgpu.
+#[allow(clippy::large_enum_variant)] // One value per step; tensor handles are large with wgpu.
 pub enum Prior {
     /// `N(0, I)`.
     Standard,
-    /// A diagonal normal for each row: that of a level, given the levels above.
+    /// A diagonal normal for each row: the prior of a level, given the levels above.
     Diagonal(DiagonalNormal),
     /// A mixture of diagonal normals.
     Mixture(MixtureNormal),
-    /// `N(0, I)` carried through a flow.
+    /// `N(0, I)` transformed by a flow.
     Flow(FlowPrior),
 }
 
 impl Encoding {
-    /// One level, which is a vector.
+    /// A single level, which is a vector.
     pub fn new(posterior: Posterior, prior: Prior) -> Self {
         let shape = LatentShape::Vector(posterior.len());
         Self { posterior, prior, shape, below: None }
     }
 
-    /// The same with latents of another shape.
+    /// The encoding with latents of another shape.
     ///
     /// # Panics
     ///
-    /// If it has another number of latents.
+    /// If the shape has a different number of latents.
     pub fn shaped(self, shape: LatentShape) -> Self {
         assert_eq!(shape.len(), self.posterior.len(), "latents of the posterior, as {shape:?}");
         Self { shape, ..self }
     }
 
-    /// The same with a level below it.
+    /// The encoding with a level below it.
     pub fn above(self, below: Arc<dyn LevelBelow>) -> Self {
         Self { below: Some(below), ..self }
     }
 
-    /// What the latents of this level are.
+    /// The shape of this level's latents.
     pub fn shape(&self) -> LatentShape {
         self.shape
     }
 
-    /// The level below, given latents of this one `[batch, latent]`, if there is one.
+    /// The encoding of the level below, given latents of this one `[batch, latent]`, if there is one.
     pub fn below(&self, latent: &Latent) -> Option<Self> {
         self.below.as_ref().map(|below| below.given(latent))
     }
 
-    /// Whether there is one level alone.
+    /// Whether there is only one level.
     pub fn is_flat(&self) -> bool {
         self.below.is_none()
     }
 
-    /// Draws `z`, level after level, and gathers what a bound needs. The KL of a level is in closed form between
-    /// normals ([`Encoding::closed_form_kl`]), else that of the one draw.
+    /// Draws `z`, level by level, and computes the densities that a bound needs. The KL of a level has a
+    /// closed form between normals ([`Encoding::closed_form_kl`]); otherwise it is estimated from the one
+    /// draw.
     pub fn infer(&self, draws: &mut RowStreams) -> Inference {
         let mut inference = self.infer_level(draws);
         let mut last = self.clone();
@@ -125,8 +126,8 @@ impl Encoding {
         Inference { latents, log_posterior, log_prior, kl: vec![kl] }
     }
 
-    /// The encodings of all levels, top first, each given the posterior's means ([`Posterior::mean`]) of those
-    /// above.
+    /// The encodings of all levels, top first, each given the posterior means ([`Posterior::mean`]) of the
+    /// levels above.
     pub fn at_means(&self) -> Vec<Self> {
         let mut levels = vec![self.clone()];
         while let Some(below) = levels.last().and_then(|last| last.below(&last.mean())) {
@@ -135,7 +136,7 @@ impl Encoding {
         levels
     }
 
-    /// The posterior's mean of each level, given those of the levels above: [`Encoding::at_means`].
+    /// The posterior's mean of each level, given the means of the levels above: [`Encoding::at_means`].
     pub fn means(&self) -> Latents {
         self.at_means().iter().map(Self::mean).collect::<Vec<_>>().into()
     }
@@ -144,8 +145,8 @@ impl Encoding {
         Latent::new(self.posterior.mean(), self.shape)
     }
 
-    /// `log q(z | x̃)` of all levels at given latents: `[batch]`, nats. Nothing if a level is a flow, whose density
-    /// is known at its own draws only.
+    /// `log q(z | x̃)` of all levels at given latents: `[batch]`, nats. `None` if a level is a flow, whose
+    /// density is known only at its own draws.
     pub fn log_posterior(&self, latents: &Latents) -> Option<Tensor<1>> {
         let mut sum = self.posterior.log_prob(latents.levels()[0].values())?;
         let mut last = self.clone();
@@ -156,7 +157,7 @@ impl Encoding {
         Some(sum)
     }
 
-    /// `KL(q ‖ p)`, the share of each latent, if it has a closed form: `[batch, latent]`, nats.
+    /// `KL(q ‖ p)` of each latent, if it has a closed form: `[batch, latent]`, nats.
     pub fn closed_form_kl(&self) -> Option<Tensor<2>> {
         match (&self.posterior, &self.prior) {
             (Posterior::Diagonal(q), Prior::Standard) => Some(q.kl_to_standard_normal()),
@@ -168,14 +169,14 @@ impl Encoding {
 }
 
 impl From<DiagonalNormal> for Encoding {
-    /// Under the standard normal prior.
+    /// The encoding with the standard normal prior.
     fn from(posterior: DiagonalNormal) -> Self {
         Self::new(Posterior::Diagonal(posterior), Prior::Standard)
     }
 }
 
 impl Posterior {
-    /// What it is, as errors name it.
+    /// The family's name in error messages.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Diagonal(_) => "a diagonal normal posterior",
@@ -184,8 +185,8 @@ impl Posterior {
         }
     }
 
-    /// Number of latents.
-    #[allow(clippy::len_without_is_empty)] // A posterior of no latents is refused where a model is built.
+    /// The number of latents.
+    #[allow(clippy::len_without_is_empty)] // A model without latents is rejected when it is built.
     pub fn len(&self) -> usize {
         match self {
             Self::Diagonal(normal) => normal.len(),
@@ -194,12 +195,12 @@ impl Posterior {
         }
     }
 
-    /// Whether its density is known at every point, not at its own draws only.
+    /// Whether the density is known at every point, not only at its own draws.
     pub fn has_density(&self) -> bool {
         !matches!(self, Self::Flow(_))
     }
 
-    /// Its mean, or of a flow where the base's mean goes: `[batch, latent]`.
+    /// The mean, or for a flow the image of its base's mean: `[batch, latent]`.
     pub fn mean(&self) -> Tensor<2> {
         match self {
             Self::Diagonal(normal) => normal.mean(),
@@ -208,8 +209,8 @@ impl Posterior {
         }
     }
 
-    /// `log q(z | x̃)` of each row of `z` `[batch, latent]`: `[batch]`, nats. Nothing for a flow, whose
-    /// density is known at its own draws only.
+    /// `log q(z | x̃)` of each row of `z` `[batch, latent]`: `[batch]`, nats. `None` for a flow, whose
+    /// density is known only at its own draws.
     pub fn log_prob(&self, z: Tensor<2>) -> Option<Tensor<1>> {
         match self {
             Self::Diagonal(normal) => Some(normal.log_prob(z)),
@@ -218,7 +219,7 @@ impl Posterior {
         }
     }
 
-    /// The posterior with parameters that no gradient reaches; nothing for a flow.
+    /// The posterior with detached parameters; `None` for a flow.
     pub fn detach(&self) -> Option<Self> {
         match self {
             Self::Diagonal(normal) => Some(Self::Diagonal(normal.detach())),
@@ -237,7 +238,7 @@ impl Posterior {
 }
 
 impl Prior {
-    /// What it is, as errors name it.
+    /// The family's name in error messages.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Standard => "a standard normal prior",

@@ -1,4 +1,4 @@
-//! What can be wrong with a distribution's parameters.
+//! Errors in a distribution's parameters.
 
 use std::ops::Bound::{Excluded, Unbounded};
 
@@ -11,25 +11,25 @@ pub enum DistributionError {
     /// A number out of its range, or NaN.
     #[error(transparent)]
     Range(#[from] RangeError),
-    /// Groups of columns that do not make up a row.
+    /// Groups of columns that do not add up to a row.
     #[error("the groups of `columns` have {groups} columns, but a row has {columns}")]
     Columns {
-        /// The columns of all groups.
+        /// The total number of columns in the groups.
         groups: usize,
-        /// Those of a row.
+        /// The number of columns in a row.
         columns: usize,
     },
 }
 
-/// The most of anything that is counted.
+/// The largest allowed count.
 const MOST: usize = 1 << 24;
 
-/// `value` if it is above 0 and finite, in single precision too.
+/// Returns `value` if it is above 0 and finite, in single precision too.
 pub(crate) fn scale(name: &'static str, value: f64) -> Result<f64, RangeError> {
     within_single(name, value, (Excluded(0.0), Unbounded))
 }
 
-/// `value` if it is from `least` up to what fits.
+/// Returns `value` if it is between `least` and the largest allowed count.
 pub(crate) fn at_least(
     name: &'static str,
     value: usize,

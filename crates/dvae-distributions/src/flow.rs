@@ -1,4 +1,4 @@
-//! Normalizing flows: a simple law, carried through invertible maps.
+//! Normalizing flows: a simple distribution transformed by invertible maps.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -10,22 +10,22 @@ use crate::{DiagonalNormal, StandardNormal};
 
 /// An invertible map of latents.
 pub trait Flow: Debug {
-    /// Where each row of `z` `[batch, latent]` goes.
+    /// The image of each row of `z` `[batch, latent]`.
     fn forward(&self, z: Tensor<2>) -> FlowOutput;
 }
 
 /// A flow whose inverse can be computed.
 pub trait Bijection: Flow {
-    /// Where each row of `z` `[batch, latent]` came from.
+    /// The preimage of each row of `z` `[batch, latent]`.
     fn inverse(&self, z: Tensor<2>) -> FlowOutput;
 }
 
-/// Points that a map carried somewhere.
+/// The output of a map.
 #[derive(Clone, Debug)]
 pub struct FlowOutput {
-    /// Where they are now: `[batch, latent]`.
+    /// The mapped points: `[batch, latent]`.
     pub point: Tensor<2>,
-    /// `ln |det ∂point/∂z|` of each: `[batch]`.
+    /// `ln |det ∂point/∂z|` of each point: `[batch]`.
     pub log_determinant: Tensor<1>,
 }
 
@@ -35,8 +35,8 @@ pub struct FlowOutput {
 /// log q(z | x̃) = log N(z₀; μ, σ²) − Σₜ ln |det ∂fₜ/∂zₜ₋₁|
 /// ```
 ///
-/// Rezende & Mohamed (2015), "Variational Inference with Normalizing Flows", equations 6 and 7. The density is
-/// known at its own draws only: its maps need not be invertible in practice.
+/// Rezende & Mohamed (2015), "Variational Inference with Normalizing Flows", equations 6 and 7. The density
+/// is known only at its own draws: the maps' inverses need not be computable.
 #[derive(Clone, Debug)]
 pub struct FlowPosterior {
     base: DiagonalNormal,
@@ -44,18 +44,18 @@ pub struct FlowPosterior {
 }
 
 impl FlowPosterior {
-    /// From the law of `z₀` and the maps, as one.
+    /// From the distribution of `z₀` and the composed maps.
     pub fn new(base: DiagonalNormal, flow: Arc<dyn Flow>) -> Self {
         Self { base, flow }
     }
 
     /// Number of latents.
-    #[allow(clippy::len_without_is_empty)] // None has no latents.
+    #[allow(clippy::len_without_is_empty)] // Never empty.
     pub fn len(&self) -> usize {
         self.base.len()
     }
 
-    /// Where the mean of `z₀` goes, `[batch, latent]`: a point of high density, not the mean of `z`.
+    /// The image of the mean of `z₀`, `[batch, latent]`: a point of high density, not the mean of `z`.
     pub fn center(&self) -> Tensor<2> {
         self.flow.forward(self.base.mean()).point
     }
@@ -87,13 +87,13 @@ impl FlowPrior {
         StandardNormal.log_prob(point) + log_determinant
     }
 
-    /// Where rows of noise `[rows, latent]` go.
+    /// The images of rows of noise `[rows, latent]`.
     pub fn transform(&self, noise: Tensor<2>) -> Tensor<2> {
         self.flow.forward(noise).point
     }
 }
 
-/// Maps one after another.
+/// A composition of maps.
 #[derive(Debug)]
 pub struct Chain<F>(pub Vec<F>);
 

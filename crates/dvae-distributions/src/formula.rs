@@ -1,19 +1,19 @@
-//! Densities that are fused where that is covered, and composed of tensors elsewhere.
+//! Densities that run fused where a kernel supports them, and as tensor operations elsewhere.
 
 use burn::tensor::Tensor;
 use dvae_kernels::Law;
 
 use crate::sum_features;
 
-/// A law by what a network puts out, and its formula in tensors.
+/// A density given by a network's outputs, as a fused law and as tensor operations.
 pub(crate) trait Formula<const D: usize> {
-    /// The fused law.
+    /// The law of the fused kernel.
     fn law(&self) -> Law;
 
-    /// The outputs that it takes.
+    /// The network's outputs that it depends on.
     fn outputs(&self) -> Vec<&Tensor<D>>;
 
-    /// `log p(x)` of every entry, in Burn's operations.
+    /// `log p(x)` of every entry, as Burn operations.
     fn plain(&self, x: Tensor<D>) -> Tensor<D>;
 
     fn each(&self, x: Tensor<D>) -> Tensor<D> {
@@ -32,7 +32,7 @@ pub(crate) trait Formula<const D: usize> {
     }
 }
 
-/// The densities of a [`Likelihood`](crate::Likelihood) that has a [`Formula`].
+/// Implements the densities of a [`Likelihood`](crate::Likelihood) that has a [`Formula`].
 macro_rules! by_formula {
     () => {
         fn log_prob(&self, x: Tensor<D>) -> Tensor<D> {

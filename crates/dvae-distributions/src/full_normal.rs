@@ -1,4 +1,4 @@
-//! The normal posterior of full covariance.
+//! The normal posterior with full covariance.
 
 use burn::tensor::{Int, Tensor, TensorData};
 use dvae_random::RowStreams;
@@ -8,9 +8,8 @@ use crate::stable::HALF_LN_TAU;
 /// A normal posterior `q(z | x̃) = N(μ, L Lᵀ)`, given by its mean and the Cholesky factor `L` of its
 /// covariance.
 ///
-/// The factor's diagonal is `e^{½ v}` with `v` from the network, so the covariance is positive definite
-/// whatever the network puts out. Kingma & Welling (2019), "An Introduction to Variational Autoencoders",
-/// section 2.5.1.
+/// The factor's diagonal is `e^{½ v}` with `v` from the network, so the covariance is positive definite for
+/// any network output. Kingma & Welling (2019), "An Introduction to Variational Autoencoders", section 2.5.1.
 #[derive(Clone, Debug)]
 pub struct FullNormal {
     mean: Tensor<2>,
@@ -20,19 +19,19 @@ pub struct FullNormal {
 }
 
 impl FullNormal {
-    /// From `μ` and `v` `[batch, latent]`, and what is below the diagonal of `L`, row after row:
-    /// `[batch, latent (latent − 1) / 2]`; of one latent, nothing.
+    /// From `μ` and `v` `[batch, latent]`, and the entries below the diagonal of `L`, row by row:
+    /// `[batch, latent (latent − 1) / 2]`; `None` for a single latent.
     ///
     /// # Panics
     ///
-    /// If the shapes do not fit.
+    /// If the shapes do not match.
     pub fn new(mean: Tensor<2>, log_variance: Tensor<2>, below: Option<Tensor<2>>) -> Self {
         let log_diagonal = log_variance * 0.5;
         let [rows, latent] = mean.dims();
         let zero = Tensor::zeros([rows, 1], &mean.device());
         let mut parts = vec![zero, log_diagonal.clone().exp()];
         parts.extend(below);
-        // Where each entry of the factor stands among the parts: 0, the diagonal, what is below it.
+        // The position of each entry of the factor among the parts: 0, the diagonal, the entries below it.
         let place = |entry: usize| match (entry / latent, entry % latent) {
             (row, column) if column > row => 0,
             (row, column) if column == row => 1 + row,
@@ -46,7 +45,7 @@ impl FullNormal {
     }
 
     /// Number of latents.
-    #[allow(clippy::len_without_is_empty)] // None has no latents.
+    #[allow(clippy::len_without_is_empty)] // Never empty.
     pub fn len(&self) -> usize {
         self.mean.dims()[1]
     }
@@ -61,7 +60,7 @@ impl FullNormal {
         self.factor.clone()
     }
 
-    /// The same law with parameters that no gradient reaches.
+    /// The same distribution with detached parameters.
     pub fn detach(&self) -> Self {
         Self {
             mean: self.mean.clone().detach(),
@@ -81,7 +80,7 @@ impl FullNormal {
     pub fn log_prob(&self, latent: Tensor<2>) -> Tensor<1> {
         let [_, size] = latent.dims();
         let mut rest = latent - self.mean.clone();
-        // L ε = z − μ, solved from the first row down.
+        // L ε = z − μ, solved from the first row downward.
         let noise = (0..size).map(|i| {
             let column = self.factor.clone().narrow(2, i, 1).squeeze_dim::<2>(2);
             let e = rest.clone().narrow(1, i, 1) / column.clone().narrow(1, i, 1);
@@ -91,13 +90,13 @@ impl FullNormal {
         self.log_density(Tensor::cat(noise.collect(), 1))
     }
 
-    /// `−½ ‖ε‖² − Σ ln Lᵢᵢ − ½ n ln 2π` of the noise that gives the point.
+    /// `−½ ‖ε‖² − Σ ln Lᵢᵢ − ½ n ln 2π` for the noise of the point.
     fn log_density(&self, noise: Tensor<2>) -> Tensor<1> {
         let each = noise.square() * -0.5 - self.log_diagonal.clone() - HALF_LN_TAU;
         each.sum_dim(1).squeeze_dim(1)
     }
 
-    /// `KL(q ‖ N(0, I))` in closed form, the share of each latent: `[batch, latent]`, nats.
+    /// `KL(q ‖ N(0, I))` in closed form, split by latent: `[batch, latent]`, nats.
     ///
     /// ```text
     /// KL = Σᵢ [ ½ (μᵢ² + Σⱼ Lᵢⱼ² − 1) − ln Lᵢᵢ ]

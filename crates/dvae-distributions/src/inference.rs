@@ -1,10 +1,10 @@
-//! What an encoder's answer tells a bound.
+//! Inferences: a draw of the latents with the densities that a bound needs.
 
 use burn::tensor::Tensor;
 
 use crate::{Latents, sum_features};
 
-/// One draw of the latents of each row, with the densities that a bound is made of.
+/// One draw of the latents of each row, with the densities that make up a bound.
 #[derive(Clone, Debug)]
 pub struct Inference {
     /// `z ~ q(z | x̃)`, level by level.
@@ -13,12 +13,13 @@ pub struct Inference {
     pub log_posterior: Tensor<1>,
     /// `log p(z)` of all levels, shape `[batch]`, nats.
     pub log_prior: Tensor<1>,
-    /// `KL(q ‖ p)` of each level, top first, given the draw of those above: in closed form or of the one draw.
+    /// `KL(q ‖ p)` of each level, top first, given the draw of the levels above: in closed form or from the
+    /// one draw.
     pub kl: Vec<Kl>,
 }
 
 impl Inference {
-    /// The draw with one of the levels below.
+    /// The draw together with that of the levels below.
     pub(crate) fn above(mut self, below: Self) -> Self {
         self.kl.extend(below.kl);
         let levels = [self.latents.levels(), below.latents.levels()].concat();
@@ -42,13 +43,14 @@ impl Inference {
     }
 }
 
-/// `KL(q ‖ p)` of one level of latents, of each row, in nats, and how it was come by.
+/// `KL(q ‖ p)` of one level of latents, for each row, in nats: in closed form or as an estimate.
 #[derive(Clone, Debug)]
-#[allow(clippy::large_enum_variant)] // One lives for a step; a tensor's handle is large with wgpu.
+#[allow(clippy::large_enum_variant)] // One value per step; tensor handles are large with wgpu.
 pub enum Kl {
-    /// In closed form, the share of each latent: `[batch, latent]`.
+    /// In closed form, split by latent: `[batch, latent]`.
     ClosedForm(Tensor<2>),
-    /// `log q(z | x̃) − log p(z)` of the one draw, which is unbiased and may be negative: `[batch]`.
+    /// Estimated as `log q(z | x̃) − log p(z)` of the one draw, which is unbiased and may be negative:
+    /// `[batch]`.
     OneSample(Tensor<1>),
 }
 
@@ -61,7 +63,7 @@ impl Kl {
         }
     }
 
-    /// The share of each latent `[batch, latent]`, if there is a closed form.
+    /// The KL of each latent `[batch, latent]`, if there is a closed form.
     pub fn per_latent(&self) -> Option<Tensor<2>> {
         match self {
             Self::ClosedForm(per_latent) => Some(per_latent.clone()),

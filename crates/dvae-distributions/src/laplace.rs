@@ -9,13 +9,13 @@ use crate::error::{DistributionError, scale};
 use crate::formula::{Formula, by_formula};
 use crate::stable::positive;
 
-/// Independent Laplace entries: errors are weighed by their size, not by their square.
+/// Independent Laplace entries: errors are weighted by their size, not by their square.
 ///
 /// ```text
 /// log p(x | m) = −|x − m| / b − ln 2b
 /// ```
 ///
-/// The standard deviation is `√2 b`. Far values pull less than under a normal law.
+/// The standard deviation is `√2 b`. Outliers have less influence than under a normal distribution.
 #[derive(Clone, Debug)]
 pub struct Laplace<const D: usize> {
     location: Tensor<D>,
@@ -26,7 +26,7 @@ pub struct Laplace<const D: usize> {
 impl<const D: usize> Laplace<D> {
     /// From locations `[batch, …]` and one finite `scale` `b` above 0, in units of the data.
     pub fn new(location: Tensor<D>, scale: f64) -> Result<Self, DistributionError> {
-        // Far below 0 a raw scale adds nothing to the floor.
+        // Far below 0 a raw scale adds nothing to the lower limit.
         let raw_scale = location.full_like(-1e4).detach();
         Ok(Self { location, raw_scale, min_scale: self::scale("scale", scale)? })
     }
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
     use burn::tensor::Device;
 
-    // At the location 1/2b, one b off it e times less.
+    // The density is 1/2b at the location, and e times smaller at a distance of b.
     #[test]
     fn log_prob_is_hand_worked() {
         let device = Device::flex();

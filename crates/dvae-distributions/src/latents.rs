@@ -2,24 +2,24 @@
 
 use burn::tensor::{Int, Tensor};
 
-/// What the latents of one level are, for each row.
+/// The shape of the latents of one level, for each row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LatentShape {
-    /// So many numbers.
+    /// This many numbers.
     Vector(usize),
-    /// A map over the places of a picture.
+    /// A map over the positions of an image.
     Map {
-        /// Numbers at each place.
+        /// Numbers at each position.
         channels: usize,
-        /// Lines.
+        /// The number of lines.
         height: usize,
-        /// Columns.
+        /// The number of columns.
         width: usize,
     },
 }
 
 impl LatentShape {
-    /// Numbers at each place: all of a vector's.
+    /// Numbers at each position; for a vector, all of its numbers.
     pub fn channels(self) -> usize {
         match self {
             Self::Vector(len) => len,
@@ -27,8 +27,8 @@ impl LatentShape {
         }
     }
 
-    /// How many numbers these are.
-    #[allow(clippy::len_without_is_empty)] // A level without latents is refused where a model is built.
+    /// The total number of latents.
+    #[allow(clippy::len_without_is_empty)] // A model without latents is rejected when it is built.
     pub fn len(self) -> usize {
         match self {
             Self::Vector(len) => len,
@@ -45,11 +45,11 @@ pub struct Latent {
 }
 
 impl Latent {
-    /// From values `[batch, len]`; those of a map stand channel by channel, line by line.
+    /// From values `[batch, len]`; a map's values are ordered channel by channel, line by line.
     ///
     /// # Panics
     ///
-    /// If a row has not as many values as the shape says.
+    /// If the number of values in a row is not that of the shape.
     pub fn new(values: Tensor<2>, shape: LatentShape) -> Self {
         let found = values.dims()[1];
         assert_eq!(found, shape.len(), "{found} latents for {shape:?}");
@@ -61,12 +61,12 @@ impl Latent {
         self.values.clone()
     }
 
-    /// What they are.
+    /// The shape of the latents.
     pub fn shape(&self) -> LatentShape {
         self.shape
     }
 
-    /// As a map `[batch, channels, height, width]`; a vector is a map of one place.
+    /// The latents as a map `[batch, channels, height, width]`; a vector becomes a map of one position.
     pub fn map(&self) -> Tensor<4> {
         let rows = self.values.dims()[0];
         let [channels, height, width] = match self.shape {
@@ -82,7 +82,7 @@ impl Latent {
 pub struct Latents(Vec<Latent>);
 
 impl From<Tensor<2>> for Latents {
-    /// One level that is a vector, `[batch, latent]`.
+    /// A single level that is a vector, `[batch, latent]`.
     fn from(values: Tensor<2>) -> Self {
         let shape = LatentShape::Vector(values.dims()[1]);
         Self(vec![Latent { values, shape }])
@@ -97,11 +97,11 @@ impl From<Vec<Latent>> for Latents {
 }
 
 impl Latents {
-    /// From one row of numbers after another, level after level: what [`Latents::flat`] gives.
+    /// From flat rows of numbers, level by level, as [`Latents::flat`] gives them.
     ///
     /// # Panics
     ///
-    /// If `values` `[batch, n]` are not as many as the levels have.
+    /// If `values` `[batch, n]` does not have as many numbers in a row as the levels.
     pub fn from_flat(values: Tensor<2>, shapes: &[LatentShape]) -> Self {
         let total: usize = shapes.iter().map(|shape| shape.len()).sum();
         assert_eq!(values.dims()[1], total, "latents of the levels {shapes:?}");
@@ -117,7 +117,7 @@ impl Latents {
         Self(shapes.iter().map(level).collect())
     }
 
-    /// All of them side by side, top first: `[batch, latents]`.
+    /// All levels side by side, top first: `[batch, latents]`.
     pub fn flat(&self) -> Tensor<2> {
         match &self.0[..] {
             [one] => one.values(),
@@ -130,17 +130,17 @@ impl Latents {
         &self.0
     }
 
-    /// What the levels are, top first.
+    /// The shapes of the levels, top first.
     pub fn shapes(&self) -> Vec<LatentShape> {
         self.0.iter().map(Latent::shape).collect()
     }
 
-    /// The same for some rows, by their places `[n]`.
+    /// The latents of some rows, by their positions `[n]`.
     pub fn select(&self, places: Tensor<1, Int>) -> Self {
         self.each(|values| values.select(0, places.clone()))
     }
 
-    /// The same with values changed, `[batch, len]` of each level.
+    /// The latents with the values of each level, `[batch, len]`, changed.
     pub fn each(&self, mut change: impl FnMut(Tensor<2>) -> Tensor<2>) -> Self {
         let level = |level: &Latent| Latent::new(change(level.values()), level.shape);
         Self(self.0.iter().map(level).collect())

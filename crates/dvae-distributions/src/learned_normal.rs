@@ -1,4 +1,4 @@
-//! Normal likelihood whose scale the network gives, above a floor.
+//! Normal likelihood whose scale is a network output, bounded below.
 
 use burn::tensor::Tensor;
 use dvae_kernels::Law;
@@ -9,13 +9,13 @@ use crate::error::{DistributionError, scale};
 use crate::formula::{Formula, by_formula};
 use crate::stable::{HALF_LN_TAU, positive};
 
-/// Independent normal entries, each with a standard deviation of its own.
+/// Independent normal entries, each with its own standard deviation.
 ///
 /// ```text
 /// log p(x | m, r) = −½ ((x − m) / σ)² − ln σ − ½ ln 2π,   σ = σ₀ + softplus(r)
 /// ```
 ///
-/// The floor `σ₀` is needed: without one the likelihood is unbounded, and training finds that out
+/// The lower limit `σ₀` is needed: without one the likelihood is unbounded, and training exploits this
 /// (Mattei & Frellsen 2018, "Leveraging the Exact Likelihood of Deep Latent Variable Models").
 #[derive(Clone, Debug)]
 pub struct LearnedNormal<const D: usize> {
@@ -25,7 +25,7 @@ pub struct LearnedNormal<const D: usize> {
 }
 
 impl<const D: usize> LearnedNormal<D> {
-    /// From means and raw scales of one shape `[batch, …]` and a finite floor above 0.
+    /// From means and raw scales of one shape `[batch, …]` and a finite lower limit above 0.
     pub fn new(
         mean: Tensor<D>,
         raw_scale: Tensor<D>,

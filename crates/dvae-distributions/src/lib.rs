@@ -5,33 +5,32 @@
 //! | [`Bernoulli`]                    | `Bernoulli(sigmoid(logits))`                                   |
 //! | [`ContinuousBernoulli`]          | its normalized form on `[0, 1]`                                |
 //! | [`Normal`]                       | `N(mean, σ²)`, one fixed σ                                     |
-//! | [`LearnedNormal`]                | `N(mean, σᵢ²)`, σ from the network (or shared), with a floor   |
+//! | [`LearnedNormal`]                | `N(mean, σᵢ²)`, σ from the network (or shared), bounded below  |
 //! | [`OptimalNormal`]                | `N(mean, σ*²)`, the best σ for the batch                       |
 //! | [`Laplace`]                      | `Laplace(location, scale)`, the scale fixed or learned         |
 //! | [`StudentT`]                     | Student's t, with learned scale and degrees of freedom         |
-//! | [`DiscretizedLogistic`]          | a mixture of logistic laws, gathered about equal levels        |
+//! | [`DiscretizedLogistic`]          | a mixture of logistics, discretized to equally spaced levels   |
 //! | [`Categorical`]                  | one of several classes                                         |
 //! | [`Poisson`]                      | counts                                                         |
 //! | [`NegativeBinomial`]             | overdispersed counts                                           |
 //! | [`ZeroInflatedNegativeBinomial`] | the same with more zeros                                       |
 //! | [`Columns`]                      | one of these for each group of columns                         |
 //!
-//! [`LikelihoodConfig`] chooses one in a file.
+//! [`LikelihoodConfig`] selects one in a file.
 //!
 //! | Posterior or prior   | Law                                                      | KL to `N(0, I)`  |
 //! |----------------------|----------------------------------------------------------|------------------|
 //! | [`DiagonalNormal`]   | `N(μ, diag σ²)`, from mean and log-variance              | closed form      |
 //! | [`FullNormal`]       | `N(μ, L Lᵀ)`, from mean and Cholesky factor              | closed form      |
-//! | [`FlowPosterior`]    | a diagonal normal through a [`Flow`]: [`Planar`], a [`Chain`] | of the one draw |
+//! | [`FlowPosterior`]    | a diagonal normal through a [`Flow`]: [`Planar`], a [`Chain`] | from the draw |
 //! | [`StandardNormal`]   | `N(0, I)`                                                | –                |
 //! | [`MixtureNormal`]    | `Σ πₖ N(μₖ, diag σₖ²)`: learned mixture, VampPrior        | –                |
-//! | [`FlowPrior`]        | `N(0, I)`, carried through a [`Bijection`]               | –                |
+//! | [`FlowPrior`]        | `N(0, I)` transformed by a [`Bijection`]                 | –                |
 //!
-//! Likelihoods take their parameters as the network gives them and return the *element-wise*
-//! log-density in nats, so that weights and masks have one place to enter. An [`Encoding`] is a posterior and
-//! the prior that it is held against, of one level of [`Latents`] or of several; [`Inference`] is what a bound needs
-//! to know of one draw from it.
-//!
+//! Likelihoods take their parameters as the network's outputs and return the *element-wise* log-density in
+//! nats, so that weights and masks are applied in one place. An [`Encoding`] is a posterior with its prior,
+//! for one level of [`Latents`] or for several. An [`Inference`] is one draw from it with the densities that
+//! a bound needs.
 //! ```
 //! use burn::tensor::{Device, Tensor};
 //! use dvae_distributions::{Bernoulli, Likelihood};
@@ -44,10 +43,10 @@
 //!
 //! # What this gives up
 //!
-//! - Every normalizer is kept: a log-density is a density's, never "up to a constant".
+//! - Every normalizer is kept: log-densities are exact, never "up to a constant".
 //! - Distributions hold tensors and are not serialized; their configuration is.
-//! - Values outside a law's [`Support`] are not refused here: the trainer checks its data once.
-//! - The density of a flow posterior is known at its own draws only.
+//! - Values outside a distribution's [`Support`] are not rejected here: the trainer checks its data once.
+//! - The density of a flow posterior is known only at its own draws.
 
 mod bernoulli;
 mod categorical;

@@ -1,4 +1,4 @@
-//! The one trait of all likelihoods.
+//! The trait of all likelihoods.
 
 use std::fmt::Debug;
 
@@ -12,7 +12,7 @@ use crate::Support;
 pub trait Likelihood<const D: usize, K: Basic = Float>: Debug {
     /// `log p(xᵢ | z)` of every entry, shape of `x`, in nats (per unit of `x` if continuous).
     ///
-    /// Entries must lie in the [`Likelihood::support`]: others give values without a meaning.
+    /// Entries must lie in the [`Likelihood::support`]: for others the value is meaningless.
     ///
     /// # Panics
     ///
@@ -30,9 +30,8 @@ pub trait Likelihood<const D: usize, K: Basic = Float>: Debug {
 
     /// `Σᵢ wᵢ log p(xᵢ | z)` of every row, with a weight for each entry: `[batch]`, in nats.
     ///
-    /// Weights above 1 emphasize entries (Vincent et al. 2010, "Stacked Denoising Autoencoders",
-    /// section 3.4, weighs changed entries by α and the others by β); weights of 0 leave out what was
-    /// not observed.
+    /// Weights above 1 emphasize entries (Vincent et al. 2010, "Stacked Denoising Autoencoders", section 3.4,
+    /// weighs changed entries by α and the others by β); weights of 0 leave out unobserved entries.
     ///
     /// # Panics
     ///
@@ -41,17 +40,17 @@ pub trait Likelihood<const D: usize, K: Basic = Float>: Debug {
         sum_features(self.log_prob(x) * weights)
     }
 
-    /// `E[xᵢ | z]` of every entry; of classes, which have no mean, the most probable one.
+    /// `E[xᵢ | z]` of every entry; for classes, which have no mean, the most probable class.
     fn mean(&self) -> Tensor<D>;
 
     /// One draw of every entry, each row from its own stream. No gradient flows through it.
     fn sample(&self, draws: &mut RowStreams) -> Tensor<D, K>;
 
-    /// The parameters by name, as the density uses them: each of `x`'s shape, or several of them side by
-    /// side on axis 1.
+    /// The parameters by name, as the density uses them. Each has the shape of `x`, or is several of that
+    /// shape side by side on axis 1.
     fn parameters(&self) -> Vec<(&'static str, Tensor<D>)>;
 
-    /// Which values the entries at this place on axis 1 may have.
+    /// The values that the entries at this place on axis 1 may have.
     fn support(&self, _column: usize) -> Support {
         Support::Real
     }

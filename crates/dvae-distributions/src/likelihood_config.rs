@@ -1,4 +1,4 @@
-//! A likelihood chosen by configuration.
+//! The likelihood in a configuration.
 
 use burn::tensor::Tensor;
 use schemars::JsonSchema;
@@ -11,7 +11,7 @@ use crate::{
     ZeroInflatedNegativeBinomial,
 };
 
-/// Which likelihood a decoder's outputs are the parameters of.
+/// The likelihood whose parameters the decoder's outputs are.
 ///
 /// In a file: `likelihood = { type = "normal", scale = 0.1 }`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -26,53 +26,53 @@ pub enum LikelihoodConfig {
         /// The fixed standard deviation, in units of the data.
         scale: f64,
     },
-    /// [`LearnedNormal`] with one scale for all entries, a weight of the model.
+    /// [`LearnedNormal`] with one scale for all entries, which is a weight of the model.
     SharedNormal {
-        /// The floor of the standard deviation, in units of the data.
+        /// The lower limit of the standard deviation, in units of the data.
         #[serde(default = "thousandth")]
         min_scale: f64,
     },
     /// [`OptimalNormal`].
     OptimalNormal {
-        /// The floor of the standard deviation, in units of the data.
+        /// The lower limit of the standard deviation, in units of the data.
         #[serde(default = "thousandth")]
         min_scale: f64,
     },
     /// [`LearnedNormal`].
     LearnedNormal {
-        /// The floor of the standard deviation, in units of the data.
+        /// The lower limit of the standard deviation, in units of the data.
         #[serde(default = "thousandth")]
         min_scale: f64,
     },
-    /// [`Laplace`] of one fixed scale.
+    /// [`Laplace`] with one fixed scale.
     Laplace {
         /// The scale, in units of the data.
         scale: f64,
     },
     /// [`Laplace`] with a scale for each entry.
     LearnedLaplace {
-        /// The floor of the scale, in units of the data.
+        /// The lower limit of the scale, in units of the data.
         #[serde(default = "thousandth")]
         min_scale: f64,
     },
     /// [`StudentT`].
     StudentT {
-        /// The floor of the scale, in units of the data.
+        /// The lower limit of the scale, in units of the data.
         #[serde(default = "thousandth")]
         min_scale: f64,
-        /// The floor of the degrees of freedom.
+        /// The lower limit of the degrees of freedom.
         #[serde(default = "three")]
         min_degrees: f64,
     },
-    /// [`DiscretizedLogistic`], for data with so many levels between 0 and 1.
+    /// [`DiscretizedLogistic`], for data with `levels` equally spaced values from 0 to 1.
     DiscretizedLogistic {
         /// The number of levels: 256 for bytes.
         #[serde(default = "bytes")]
         levels: usize,
-        /// Components of the mixture.
+        /// The number of components of the mixture.
         #[serde(default = "one")]
         components: usize,
-        /// The floor of the scale, in units of the data.
+        /// The lower limit of the scale, in units of the data.
         #[serde(default = "thousandth")]
         min_scale: f64,
     },
@@ -85,30 +85,30 @@ pub enum LikelihoodConfig {
     Poisson {},
     /// [`NegativeBinomial`], for counts.
     NegativeBinomial {
-        /// The floor of the inverse dispersion.
+        /// The lower limit of the inverse dispersion.
         #[serde(default = "thousandth")]
         min_inverse_dispersion: f64,
     },
     /// [`ZeroInflatedNegativeBinomial`], for counts.
     ZeroInflatedNegativeBinomial {
-        /// The floor of the inverse dispersion.
+        /// The lower limit of the inverse dispersion.
         #[serde(default = "thousandth")]
         min_inverse_dispersion: f64,
     },
-    /// [`Columns`]: places on axis 1 of a row follow different laws.
+    /// [`Columns`]: places on axis 1 of a row have different likelihoods.
     Columns {
         /// The groups, in the order of axis 1.
         groups: Vec<ColumnGroup>,
     },
 }
 
-/// Some neighboring columns of one law.
+/// Adjacent columns that share a likelihood.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ColumnGroup {
-    /// How many, at least 1.
+    /// The number of columns, at least 1.
     pub columns: usize,
-    /// Their law.
+    /// The likelihood of the columns.
     pub likelihood: LikelihoodConfig,
 }
 
@@ -136,8 +136,7 @@ impl Default for LikelihoodConfig {
 }
 
 impl LikelihoodConfig {
-    /// An error if a parameter is out of range, or if rows of so many columns (places on axis 1) are not
-    /// what it is for.
+    /// Checks the parameters, and that the likelihood fits rows of `columns` columns (places on axis 1).
     pub fn check(&self, columns: usize) -> Result<(), DistributionError> {
         match self {
             Self::Bernoulli {} | Self::ContinuousBernoulli {} | Self::Poisson {} => {}
@@ -180,7 +179,7 @@ impl LikelihoodConfig {
         Ok(())
     }
 
-    /// What axis 1 of the decoder's outputs must be for rows of so many columns.
+    /// The length of axis 1 of the decoder's outputs for rows of `columns` columns.
     pub fn outputs(&self, columns: usize) -> usize {
         let per_entry = match self {
             Self::Bernoulli {}
@@ -206,7 +205,7 @@ impl LikelihoodConfig {
         columns.saturating_mul(per_entry)
     }
 
-    /// How many weights of its own it has, for all entries together: the raw scales of its shared normals.
+    /// The number of learned weights that all entries share: the raw scales of shared normals.
     pub fn shared_weights(&self) -> usize {
         match self {
             Self::SharedNormal { .. } => 1,
@@ -218,12 +217,12 @@ impl LikelihoodConfig {
     }
 
     /// The likelihood of rows `[batch, columns, …]` from outputs `[batch, outputs(columns), …]` and, if it
-    /// has any, its shared weights `[shared_weights]`. Along axis 1 stand the first parameters of all
-    /// entries, then the second ones, and so on.
+    /// has any, its shared weights `[shared_weights]`. Axis 1 has the first parameters of all entries, then
+    /// the second ones, and so on.
     ///
     /// # Panics
     ///
-    /// If the shapes are others, or weights are missing.
+    /// If the shapes differ from these, or weights are missing.
     pub fn of<const D: usize>(
         &self,
         outputs: Tensor<D>,
@@ -281,7 +280,7 @@ impl LikelihoodConfig {
     }
 }
 
-/// `N` parts of axis 1.
+/// Splits axis 1 into `N` equal parts.
 fn split<const D: usize, const N: usize>(outputs: Tensor<D>) -> [Tensor<D>; N] {
     let width = outputs.dims()[1] / N;
     std::array::from_fn(|i| outputs.clone().narrow(1, i * width, width))

@@ -10,7 +10,7 @@ use crate::stable::HALF_LN_TAU;
 
 /// A prior `p(z) = Σₖ πₖ N(z; μₖ, diag σₖ²)`.
 ///
-/// With free parameters it is the learned mixture; with the posteriors of pseudo-inputs as components it is
+/// With free parameters it is the learned mixture. With the posteriors of pseudo-inputs as components it is
 /// the VampPrior: Tomczak & Welling (2018), "VAE with a VampPrior", equation 9.
 #[derive(Clone, Debug)]
 pub struct MixtureNormal {
@@ -20,13 +20,13 @@ pub struct MixtureNormal {
 }
 
 impl MixtureNormal {
-    /// From the weights' logits `[1, components]`, and `μ` and `ln σ²` `[components, latent]`. What has another
-    /// shape panics when it is used.
+    /// From the weights' logits `[1, components]`, and `μ` and `ln σ²` `[components, latent]`. Other shapes
+    /// panic when the mixture is used.
     pub fn new(logits: Tensor<2>, mean: Tensor<2>, log_variance: Tensor<2>) -> Self {
         Self { log_weights: log_softmax(logits, 1), mean, log_variance }
     }
 
-    /// Equal weights.
+    /// A mixture with equal weights.
     pub fn uniform(mean: Tensor<2>, log_variance: Tensor<2>) -> Self {
         let logits = Tensor::zeros([1, mean.dims()[0]], &mean.device());
         Self::new(logits, mean, log_variance)

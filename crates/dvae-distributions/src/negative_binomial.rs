@@ -13,16 +13,17 @@ use crate::sampling::each_entry;
 use crate::stable::{deviance, log_softplus, positive, stirling_error};
 use crate::{Likelihood, Support};
 
-/// Independent overdispersed counts of mean `μ` and inverse dispersion `θ`: the variance is `μ + μ²/θ`.
+/// Independent overdispersed counts with mean `μ` and inverse dispersion `θ`: the variance is `μ + μ²/θ`.
 ///
 /// ```text
 /// log p(x | μ, θ) = ln Γ(x + θ) − ln Γ(θ) − ln x! + θ ln(θ/(θ + μ)) + x ln(μ/(θ + μ))
 /// μ = ln(1 + eʳ),   θ = θ₀ + ln(1 + e^q)
 /// ```
 ///
-/// A Poisson law whose rate is gamma-distributed with shape `θ` and mean `μ`; `θ → ∞` is the Poisson law. The
-/// parameters are those of Lopez et al. (2018), "Deep generative modeling for single-cell transcriptomics"
-/// (scVI). Computed from deviances, as the Poisson law is, where differences of `ln Γ` have no digits left.
+/// It is a Poisson distribution whose rate is gamma-distributed with shape `θ` and mean `μ`; `θ → ∞` gives
+/// the Poisson distribution. The parameters are those of Lopez et al. (2018), "Deep generative modeling for
+/// single-cell transcriptomics" (scVI). It is computed from deviances, as the Poisson density is, because
+/// differences of `ln Γ` lose all precision.
 #[derive(Clone, Debug)]
 pub struct NegativeBinomial<const D: usize> {
     raw_mean: Tensor<D>,
@@ -31,8 +32,8 @@ pub struct NegativeBinomial<const D: usize> {
 }
 
 impl<const D: usize> NegativeBinomial<D> {
-    /// From raw means `r` and raw inverse dispersions `q` of one shape `[batch, …]`, and a finite floor `θ₀`
-    /// above 0.
+    /// From raw means `r` and raw inverse dispersions `q` of one shape `[batch, …]`, and a finite lower limit
+    /// `θ₀` above 0.
     pub fn new(
         raw_mean: Tensor<D>,
         raw_inverse_dispersion: Tensor<D>,
@@ -60,7 +61,7 @@ impl<const D: usize> Formula<D> for NegativeBinomial<D> {
         let (theta, mean) = (self.inverse_dispersion(), self.mean());
         let both = x.clone() + theta.clone();
         let total = theta.clone() + mean.clone();
-        // x and θ against the shares of x + θ that the law expects of them.
+        // x and θ against their expected shares of x + θ.
         let per_unit = both.clone().log() - total.clone().log();
         let ratio = both.clone() / total;
         let of_x = deviance(
@@ -99,7 +100,7 @@ impl<const D: usize> Likelihood<D> for NegativeBinomial<D> {
     }
 }
 
-/// A negative binomial count, or with probability `π = sigmoid(g)` a zero that is no count at all.
+/// A negative binomial count, or with probability `π = sigmoid(g)` an extra zero.
 ///
 /// ```text
 /// log p(0) = ln(π + (1 − π) NB(0)),   log p(x > 0) = ln(1 − π) + log NB(x)
@@ -113,7 +114,7 @@ pub struct ZeroInflatedNegativeBinomial<const D: usize> {
 }
 
 impl<const D: usize> ZeroInflatedNegativeBinomial<D> {
-    /// From the law of the counts and the logits `g` of the zeros among them, of one shape.
+    /// From the distribution of the counts and the logits `g` of the extra zeros, of one shape.
     pub fn new(counts: NegativeBinomial<D>, gate: Tensor<D>) -> Self {
         Self { counts, gate }
     }
@@ -175,7 +176,7 @@ mod tests {
         tensor(if value > 20.0 { value } else { value.exp_m1().ln() })
     }
 
-    // θ = 1 is the geometric law, p(x) = p qˣ with q = μ/(1 + μ); μ = 1 halves at each count.
+    // θ = 1 is the geometric distribution, p(x) = p qˣ with q = μ/(1 + μ); μ = 1 halves at each count.
     #[test]
     fn one_over_dispersion_of_1_is_geometric() {
         let law = NegativeBinomial::new(raw(1.0), raw(0.999), 1e-3).unwrap();
@@ -184,7 +185,7 @@ mod tests {
             let got = law.log_prob(tensor(x)).into_scalar::<f64>();
             assert!((got - expected).abs() < 1e-5, "{x}: {got}");
         }
-        // Zeros: π + (1 − π)/2 with π = ½; others (1 − π) of what they were.
+        // Zeros: π + (1 − π)/2 with π = ½; all others are multiplied by 1 − π.
         let inflated = ZeroInflatedNegativeBinomial::new(law, tensor(0.0));
         let at = |x: f64| inflated.log_prob(tensor(x)).into_scalar::<f64>();
         assert!((at(0.0) - 0.75f64.ln()).abs() < 1e-6);

@@ -1,4 +1,4 @@
-//! Normal likelihood of one fixed scale.
+//! Normal likelihood with one fixed scale.
 
 use burn::tensor::Tensor;
 use dvae_kernels::Density;
@@ -7,7 +7,7 @@ use dvae_random::RowStreams;
 use crate::Likelihood;
 use crate::error::{DistributionError, scale};
 
-/// Independent normal entries of one fixed standard deviation.
+/// Independent normal entries with one fixed standard deviation.
 ///
 /// ```text
 /// log p(x | m) = −½ ((x − m) / σ)² − ln σ − ½ ln 2π
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
     use burn::tensor::Device;
 
-    // At the mean of N(m, 2²) the density is 1/(2 √2π); one σ off it is lower by ½ nat.
+    // At the mean of N(m, 2²) the density is 1/(2 √2π); at a distance of one σ it is lower by ½ nat.
     #[test]
     fn log_prob_is_hand_worked() {
         let device = Device::flex();

@@ -1,4 +1,4 @@
-//! Normal likelihood whose one scale is the best for the batch.
+//! Normal likelihood with the optimal scale of the batch.
 
 use burn::tensor::Tensor;
 use dvae_kernels::Density;
@@ -7,8 +7,8 @@ use dvae_random::RowStreams;
 use crate::Likelihood;
 use crate::error::{DistributionError, scale};
 
-/// Independent normal entries of one standard deviation for a whole batch: the one that makes the batch most
-/// likely, but at least `min_scale`.
+/// Independent normal entries with one standard deviation for a whole batch: the one that maximizes the
+/// batch's likelihood, but at least `min_scale`.
 ///
 /// ```text
 /// σ*² = mean over rows and entries of (x − m)²
@@ -17,9 +17,9 @@ use crate::error::{DistributionError, scale};
 /// Rybkin, Daniilidis & Levine (2021), "Simple and Effective VAE Training with Calibrated Decoders",
 /// section 3.3 ("optimal σ-VAE"). No gradient flows through `σ*`: at an optimum there is none.
 ///
-/// With importance weights each draw would have a scale of its own: then the number is not a bound.
+/// With importance weights each draw would have its own scale; the result would not be a bound.
 ///
-/// The density of a row depends on the batch that it is in, through `σ*`. For metrics to report, train a
+/// The density of a row depends, through `σ*`, on the batch that contains it. For metrics to report, train a
 /// shared scale ([`LikelihoodConfig::SharedNormal`](crate::LikelihoodConfig::SharedNormal)), or measure with
 /// batches of one size.
 #[derive(Clone, Debug)]
@@ -29,13 +29,13 @@ pub struct OptimalNormal<const D: usize> {
 }
 
 impl<const D: usize> OptimalNormal<D> {
-    /// From means of any shape `[batch, …]` and a finite floor above 0, in units of the data.
+    /// From means of any shape `[batch, …]` and a finite lower limit above 0, in units of the data.
     pub fn new(mean: Tensor<D>, min_scale: f64) -> Result<Self, DistributionError> {
         Ok(Self { mean, min_scale: scale("min_scale", min_scale)? })
     }
 
-    /// `σ*` for these rows: shape of the means, the same everywhere. Entries whose weight is 0 do not count;
-    /// all others count alike.
+    /// `σ*` for these rows: it has the shape of the means and is the same everywhere. Entries with weight 0
+    /// are left out; all others count equally.
     pub fn scale(&self, x: Tensor<D>, weights: Option<&Tensor<D>>) -> Tensor<D> {
         let square = (x - self.mean.clone()).detach().square();
         let mean = match weights {
@@ -70,7 +70,7 @@ impl<const D: usize> Likelihood<D> for OptimalNormal<D> {
         self.mean.clone()
     }
 
-    /// At the floor of the scale: which scale is the best only data can say.
+    /// Samples at the lower limit of the scale, because the optimal scale is known only for given data.
     fn sample(&self, draws: &mut RowStreams) -> Tensor<D> {
         let mean = self.mean.clone().detach();
         let noise = draws.normal(mean.shape(), &mean.device());
@@ -102,7 +102,7 @@ mod tests {
         }
         let exact = law.scale(Tensor::zeros([2, 1], &device), None).max().into_scalar::<f32>();
         assert_eq!(exact, 0.1);
-        // An entry of weight 0 does not count, whatever stands there; weights of others do not matter.
+        // An entry of weight 0 is left out, whatever its value; the size of other weights does not matter.
         let weights = Tensor::<2>::from_data([[0.5], [0.0]], &device);
         let first = law.scale(x, Some(&weights)).max().into_scalar::<f32>();
         assert_eq!(first, 3.0);

@@ -5,7 +5,7 @@ use burn::tensor::activation::softplus;
 
 use crate::flow::{Flow, FlowOutput};
 
-/// A planar map, with parameters of each row's own.
+/// A planar map with separate parameters for each row.
 ///
 /// ```text
 /// f(z) = z + û tanh(wᵀz + b),   ln det = ln(1 + (1 − tanh²(wᵀz + b)) wᵀû)
@@ -38,7 +38,7 @@ impl Flow for Planar {
         let step = (above.clone() - 1.0 - along.clone()) / length.clone().clamp_min(TINY);
         let u = self.u.clone() + self.w.clone() * step.clone();
         let bent = (dot(&self.w, &z) + self.b.clone()).tanh();
-        // 1 + wᵀû, which is ln(1 + e^{wᵀu}) unless w is nothing; the determinant as a sum of what is positive.
+        // 1 + wᵀû, which is ln(1 + e^{wᵀu}) unless w is 0; the determinant is a sum of positive terms.
         let none = length.clone().lower_elem(TINY);
         let above = above.mask_where(none, along + step.clone() * length + 1.0);
         let square = bent.clone().square();
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
     use burn::tensor::Device;
 
-    /// `ln det` of a map of one row.
+    /// `ln det` of a map with one row.
     fn log_determinant(u: [f32; 2], w: [f32; 2], b: f32, z: [f32; 2]) -> f64 {
         let row = |values: [f32; 2]| Tensor::<2>::from_data([values], &Device::flex());
         let map = Planar::new(row(u), row(w), Tensor::from_data([[b]], &Device::flex()));

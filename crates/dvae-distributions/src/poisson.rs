@@ -17,8 +17,8 @@ use crate::{Likelihood, Support};
 /// log p(x | λ) = x ln λ − λ − ln x!,   λ = ln(1 + eʳ)
 /// ```
 ///
-/// Computed as `−(deviance of x from λ) − (error of Stirling's formula) − ½ ln 2πx`, which keeps its digits
-/// for counts of a million: Loader (2000), "Fast and Accurate Computation of Binomial Probabilities".
+/// Computed as `−(deviance of x from λ) − (error of Stirling's formula) − ½ ln 2πx`, which stays accurate for
+/// counts of a million: Loader (2000), "Fast and Accurate Computation of Binomial Probabilities".
 #[derive(Clone, Debug)]
 pub struct Poisson<const D: usize> {
     raw_rate: Tensor<D>,
@@ -72,7 +72,7 @@ impl<const D: usize> Likelihood<D> for Poisson<D> {
     }
 }
 
-/// A Poisson count; 0 where the rate is no positive number.
+/// A Poisson count; 0 if the rate is not a positive number.
 pub(crate) fn count(rate: f64, rng: &mut dvae_random::RowRng) -> f64 {
     Draw::new(rate).map_or(0.0, |law| law.sample(rng))
 }

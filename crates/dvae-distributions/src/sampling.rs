@@ -1,10 +1,10 @@
-//! Draws that take a random number of random numbers, on the host.
+//! Host-side draws that need a variable number of random numbers.
 
 use burn::tensor::{Tensor, TensorData};
 use dvae_random::{RowRng, RowStreams};
 use rayon::prelude::*;
 
-/// A draw for each entry from its parameters, which are of one shape; each row from its own stream.
+/// Draws each entry from its parameters, which have equal shapes; each row uses its own stream.
 pub(crate) fn each_entry<const D: usize, const N: usize>(
     parameters: [Tensor<D>; N],
     draws: &mut RowStreams,
@@ -24,7 +24,7 @@ pub(crate) fn each_entry<const D: usize, const N: usize>(
     Tensor::from_data(TensorData::new(out, shape), &device)
 }
 
-/// Which of `n` alternatives on axis 1 of `probabilities` `[batch, n, features]` each feature gets:
+/// Chooses, for each feature, one of `n` alternatives on axis 1 of `probabilities` `[batch, n, features]`:
 /// `[batch, 1, features]`, whole numbers as floats.
 pub(crate) fn choose(probabilities: Tensor<3>, draws: &mut RowStreams) -> Tensor<3> {
     let [rows, n, features] = probabilities.dims();
@@ -32,7 +32,7 @@ pub(crate) fn choose(probabilities: Tensor<3>, draws: &mut RowStreams) -> Tensor
         return probabilities.zeros_like();
     }
     let u = draws.uniform::<3>([rows, 1, features], &probabilities.device());
-    // The last one is what is left, whatever the sum rounds to.
+    // The last alternative takes the rest, whatever the sum rounds to.
     let below = probabilities.cumsum(1).narrow(1, 0, n - 1);
     below.lower_equal(u.expand([rows, n - 1, features])).float().sum_dim(1)
 }

@@ -1,4 +1,4 @@
-//! Functions of tensors that stay accurate where the formula as written does not.
+//! Tensor functions that stay accurate where a direct evaluation does not.
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::softplus;
@@ -7,12 +7,12 @@ use dvae_kernels::ln_gamma;
 /// `½ ln 2π`.
 pub(crate) const HALF_LN_TAU: f64 = 0.918_938_533_204_672_8;
 
-/// A positive parameter from what a network puts out: `floor + ln(1 + eʳ)`.
+/// A positive parameter from a network's output: `floor + ln(1 + eʳ)`.
 pub(crate) fn positive<const D: usize>(raw: Tensor<D>, floor: f64) -> Tensor<D> {
     softplus(raw, 1.0) + floor
 }
 
-/// `ln ln(1 + eʳ)`: `r` itself where that is below −15.
+/// `ln ln(1 + eʳ)`; below −15 it is `r` itself.
 pub(crate) fn log_softplus<const D: usize>(raw: Tensor<D>) -> Tensor<D> {
     let low = raw.clone().lower_elem(-15.0);
     softplus(raw.clone().clamp_min(-15.0), 1.0).log().mask_where(low, raw)
@@ -30,7 +30,7 @@ pub(crate) fn log_decay<const D: usize>(w: Tensor<D>) -> Tensor<D> {
 
 /// The error of Stirling's formula, `ln Γ(x) − (x − ½) ln x + x − ½ ln 2π`, for `x > 0`.
 ///
-/// Differences of `ln Γ` at large arguments lose all digits; differences of this do not. Loader (2000),
+/// Differences of `ln Γ` at large arguments lose all precision; differences of this do not. Loader (2000),
 /// "Fast and Accurate Computation of Binomial Probabilities", section 2.
 pub(crate) fn stirling_error<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     const LARGE: f64 = 3.0;
@@ -43,9 +43,9 @@ pub(crate) fn stirling_error<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     ((series + 1.0 / 12.0) * r).mask_where(x.lower_elem(LARGE), near)
 }
 
-/// The deviance `x ln(x / m) + m − x` of `x ≥ 0` from `m > 0`, given `ln m` too; at least 0.
+/// The deviance `x ln(x / m) + m − x` of `x ≥ 0` from `m > 0`, given `ln m` as well; at least 0.
 ///
-/// Where the two are close it is a series in `(x − m) / (x + m)`: Loader (2000), section 3.
+/// Where the two are close it is computed as a series in `(x − m) / (x + m)`: Loader (2000), section 3.
 pub(crate) fn deviance<const D: usize>(
     x: Tensor<D>,
     mean: Tensor<D>,
@@ -84,7 +84,7 @@ mod tests {
             let exact = if w == 0.0 { 0.0 } else { (-(-wide).exp_m1() / wide).ln() };
             assert!((at(log_decay, w) - exact).abs() < 1e-6, "log_decay({w})");
         }
-        // ln Γ(½) = ½ ln π, ln Γ(4) = ln 6; far out 1/12x.
+        // ln Γ(½) = ½ ln π, ln Γ(4) = ln 6; 1/12x for large x.
         let half = 0.5 * std::f64::consts::PI.ln() + 0.5 - HALF_LN_TAU;
         assert!((at(stirling_error, 0.5) - half).abs() < 1e-6);
         let four = 6f64.ln() - 3.5 * 4f64.ln() + 4.0 - HALF_LN_TAU;

@@ -11,16 +11,16 @@ use crate::formula::{Formula, by_formula};
 use crate::sampling::each_entry;
 use crate::stable::{HALF_LN_TAU, positive, stirling_error};
 
-/// Independent entries of Student's t law, each with location, scale and degrees of freedom of its own.
+/// Independent Student's t entries, each with its own location, scale and degrees of freedom.
 ///
 /// ```text
 /// log p(x | m, s, ν) = ln Γ((ν + 1)/2) − ln Γ(ν/2) − ½ ln πν − ln s − (ν + 1)/2 · ln(1 + t²/ν),   t = (x − m)/s
 /// s = s₀ + ln(1 + eʳ),   ν = ν₀ + ln(1 + e^q)
 /// ```
 ///
-/// Tails like `|x|^−(ν + 1)`: outliers cost little. Mattei & Frellsen (2019), "MIWAE", use `s₀` = 10⁻³ and
-/// `ν₀` = 3; the variance is finite above 2. The first three terms are computed as one, without the
-/// loss of digits of their difference.
+/// The tails decay like `|x|^−(ν + 1)`, so outliers cost little. Mattei & Frellsen (2019), "MIWAE", use `s₀`
+/// = 10⁻³ and `ν₀` = 3; the variance is finite above 2. The first three terms are computed as one, because
+/// their difference would lose precision.
 #[derive(Clone, Debug)]
 pub struct StudentT<const D: usize> {
     location: Tensor<D>,
@@ -31,8 +31,8 @@ pub struct StudentT<const D: usize> {
 }
 
 impl<const D: usize> StudentT<D> {
-    /// From locations, raw scales `r` and raw degrees of freedom `q` of one shape `[batch, …]`, and a floor
-    /// for each of the latter two, finite and above 0.
+    /// From locations, raw scales `r` and raw degrees of freedom `q` of one shape `[batch, …]`, and a lower
+    /// limit for each of the latter two, finite and above 0.
     pub fn new(
         [location, raw_scale, raw_degrees]: [Tensor<D>; 3],
         min_scale: f64,
@@ -105,7 +105,8 @@ mod tests {
     use super::*;
     use burn::tensor::Device;
 
-    // ν = 1 is Cauchy's law: 1/π(1 + t²). Very many degrees give the normal law.
+    // ν = 1 is the Cauchy distribution: 1/π(1 + t²). For very many degrees of freedom it is the normal
+    // distribution.
     #[test]
     fn log_prob_is_hand_worked() {
         let device = Device::flex();

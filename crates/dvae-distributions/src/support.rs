@@ -1,8 +1,8 @@
-//! Which values a law is about.
+//! The support of a likelihood.
 
 use std::fmt;
 
-/// Which values an entry may have.
+/// The values that an entry may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Support {
     /// Any finite number.
@@ -11,14 +11,14 @@ pub enum Support {
     UnitInterval,
     /// `0, 1, 2, …`.
     Counts,
-    /// `0, 1, …` up to one less than so many.
+    /// `0, 1, …, n − 1`, for `n` classes.
     Classes(usize),
-    /// So many numbers from 0 to 1 at equal distances, to a hundredth of their distance.
+    /// This many equally spaced values from 0 to 1, each within a hundredth of the spacing.
     Levels(usize),
 }
 
 impl Support {
-    /// Whether it has this value.
+    /// Whether the support contains this value.
     pub fn contains(self, value: f32) -> bool {
         let whole = |value: f32| value.fract() == 0.0;
         match self {

@@ -1,4 +1,4 @@
-//! Which latents a model uses.
+//! Activity of latents: which of them a model uses.
 
 use burn::tensor::Tensor;
 use dvae_corruption::Corruption;
@@ -10,9 +10,9 @@ use dvae_train::{BatchNoise, CorruptedBatch, EvaluationContext, TrainError};
 /// The variance over rows above which a latent counts as active.
 const ACTIVE: f64 = 0.01;
 
-/// The variance over rows of each latent's posterior mean, `Var_x̃ E[zⱼ | x̃]`, level by level, top first: 0 of one
-/// that collapsed onto the prior. Of a posterior by a flow it is that of where its base's mean goes ([`Vae::embed`]).
-/// Rows without an observed entry do not count.
+/// The variance over rows of each latent's posterior mean, `Var_x̃ E[zⱼ | x̃]`, level by level, top first. It
+/// is 0 for a latent that collapsed onto the prior. For a flow posterior the mean is replaced by the image of
+/// its base's mean ([`Vae::embed`]). Rows without an observed entry are left out.
 ///
 /// Burda, Grosse & Salakhutdinov (2016), "Importance Weighted Autoencoders", section 5.2.
 pub fn latent_activity<const D: usize, V: Vae<D>>(
@@ -42,13 +42,13 @@ pub fn latent_activity<const D: usize, V: Vae<D>>(
     Ok(model.latent_shapes().into_iter().map(level).collect())
 }
 
-/// How many latents are active, of their [`latent_activity`]: those above 0.01, as Burda et al. count.
+/// The number of active latents, from their [`latent_activity`]: those above 0.01, as Burda et al. count.
 pub fn active_units(activity: &[f64]) -> usize {
     activity.iter().filter(|variance| **variance > ACTIVE).count()
 }
 
-/// Means and squared distances from them, column by column, in double precision: Welford (1962), "Note on a Method
-/// for Calculating Corrected Sums of Squares and Products", so that large means cost no digits.
+/// Means and squared distances from them, column by column, in double precision: Welford (1962), "Note on a
+/// Method for Calculating Corrected Sums of Squares and Products", so that large means do not cost precision.
 #[derive(Default)]
 struct Moments {
     rows: f64,
@@ -109,7 +109,8 @@ mod tests {
         assert_eq!(active_units(&[0.5, 0.011, 0.0, 0.009]), 2);
     }
 
-    // As a difference of sums in single precision a constant of 500.7 has a variance above 0.01.
+    // Computed as a difference of sums in single precision, a constant of 500.7 would have a variance above
+    // 0.01.
     #[test]
     fn a_constant_latent_is_not_active_however_large_it_is() {
         let mut moments = Moments::default();

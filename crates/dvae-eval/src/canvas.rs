@@ -2,12 +2,12 @@
 
 use font8x8::UnicodeFonts;
 
-/// Side of a character, in pixels.
+/// The side of a character, in pixels.
 pub(crate) const GLYPH: usize = 8;
-/// Pixels between what is drawn.
+/// Pixels between drawn elements.
 pub(crate) const GAP: usize = 4;
 
-/// Bytes from which on a picture is compressed quickly.
+/// The number of bytes from which a picture is compressed quickly.
 const LARGE: usize = 1_500_000;
 
 pub(crate) type Color = [u8; 3];
@@ -59,7 +59,7 @@ impl Canvas {
         let mut bytes = Vec::new();
         let mut encoder = png::Encoder::new(&mut bytes, self.width as u32, self.height as u32);
         encoder.set_color(png::ColorType::Rgb);
-        // The best compression takes seconds for a picture of some megabytes, and gains little.
+        // The best compression takes seconds for a picture of several megabytes, and gains little.
         let small = self.pixels.len() < LARGE;
         encoder.set_compression(if small {
             png::Compression::High

@@ -1,4 +1,4 @@
-//! Models side by side, under several corruptions.
+//! Comparison of models under several corruptions.
 
 use std::fmt;
 
@@ -11,23 +11,23 @@ use serde::Serialize;
 
 use crate::{Denoising, Grid, denoising};
 
-/// Models to compare, by name: they meet the same rows and the same noise.
+/// Models to compare, by name; all of them see the same rows and the same noise.
 #[derive(Debug)]
 pub struct Comparison<'a, V> {
     /// The models.
     pub models: &'a [(&'a str, &'a V)],
-    /// The rows that they are measured on.
+    /// The rows to measure on.
     pub rows: &'a Dataset,
-    /// The corruptions that the rows meet.
+    /// The corruptions to apply.
     pub corruptions: &'a [CorruptionConfig],
     /// The noise, and where the models' weights are.
     pub context: EvaluationContext<'a>,
 }
 
-/// Metrics of models under corruptions; as text, a table.
+/// Metrics of models under corruptions; displays as a table.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ComparisonTable {
-    /// Rows that were measured.
+    /// The number of rows measured.
     pub rows: usize,
     /// One entry for each corruption and model.
     pub entries: Vec<Entry>,
@@ -40,13 +40,13 @@ pub struct Entry {
     pub corruption: String,
     /// The model's name.
     pub model: String,
-    /// What was measured.
+    /// The metrics.
     #[serde(flatten)]
     pub metrics: Denoising,
 }
 
 impl<V: Vae<4>> Comparison<'_, V> {
-    /// Signal-to-noise ratios and bounds of every model under every corruption.
+    /// Measures signal-to-noise ratios and bounds of every model under every corruption.
     pub fn measure(&self) -> Result<ComparisonTable, TrainError> {
         let mut entries = Vec::new();
         for corruption in self.corruptions {
@@ -60,7 +60,7 @@ impl<V: Vae<4>> Comparison<'_, V> {
         Ok(ComparisonTable { rows: self.rows.len(), entries })
     }
 
-    /// The first `columns` rows: clean, corrupted, and denoised by every model.
+    /// Draws the first `columns` rows: clean, corrupted, and denoised by every model.
     pub fn picture(&self, columns: usize) -> Result<Grid, TrainError> {
         let rows = self.rows.take(columns);
         let clean = rows.gather::<4>(rows.ids(), self.context.device);
@@ -81,7 +81,7 @@ impl<V: Vae<4>> Comparison<'_, V> {
     }
 }
 
-/// Means `E[x | z]` of latents drawn from a model's prior, in rows and columns.
+/// Draws the means `E[x | z]` of latents from a model's prior, in rows and columns.
 pub fn samples<V: Vae<4>>(model: &V, rows: u64, columns: u64, key: Key) -> Grid {
     (0..rows).fold(Grid::new(), |grid, row| {
         let ids: Vec<u64> = (row * columns..(row + 1) * columns).collect();
@@ -133,7 +133,7 @@ mod tests {
         };
         let metrics = comparison.measure().unwrap();
         assert_eq!((metrics.rows, metrics.entries.len()), (20, 6));
-        // The same model under the same noise has the same metrics; other noise has others.
+        // The same model under the same noise has the same metrics; different noise gives different metrics.
         assert_eq!(metrics.entries[0].metrics, metrics.entries[1].metrics);
         assert_ne!(metrics.entries[0].metrics, metrics.entries[2].metrics);
         assert_eq!(metrics.to_string().lines().count(), 8);

@@ -1,4 +1,4 @@
-//! How much cleaner a model makes damaged rows.
+//! Metrics of denoising: how much a model improves corrupted rows.
 
 use burn::tensor::Tensor;
 use dvae_corruption::Corruption;
@@ -11,15 +11,16 @@ use serde::Serialize;
 
 use crate::psnr;
 
-/// Metrics of one model under one corruption, as means over rows. Rows without an observed entry do not count.
+/// Metrics of one model under one corruption, as means over rows. Rows without an observed entry are left
+/// out.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Denoising {
-    /// Peak signal-to-noise ratio of the corrupted rows, in decibels: of those that the corruption changed, or of
-    /// all if it changed none.
+    /// Peak signal-to-noise ratio of the corrupted rows, in decibels: over the rows that the corruption
+    /// changed, or over all if it changed none.
     pub psnr_input: f64,
     /// Peak signal-to-noise ratio of the same rows, denoised, in decibels.
     pub psnr_output: f64,
-    /// The share of the rows that the corruption left as they were.
+    /// The share of the rows that the corruption left unchanged.
     pub left_clean: f64,
     /// Rows without any observed entry, which are left out.
     pub unobserved: usize,
@@ -29,7 +30,7 @@ pub struct Denoising {
     pub corrupted: MeanElbo,
 }
 
-/// Measures a model on the rows of `dataset`, damaged by `corruption` with noise from `key`.
+/// Measures a model on the rows of `dataset`, corrupted by `corruption` with noise from `key`.
 ///
 /// A ratio is the mean over rows of each row's [`psnr`]; a denoised row is [`Vae::denoise`]. The bounds are those of
 /// [`evaluate`].
@@ -81,7 +82,7 @@ impl Sums {
     }
 }
 
-/// Whether an observed entry of a row is another than it was.
+/// For each row, whether the corruption changed an observed entry.
 fn changed_rows<const D: usize>(batch: &CorruptedBatch<D>) -> Vec<bool> {
     let mut differs = batch.values().not_equal(batch.clean()).float();
     if let Some(observed) = batch.observed() {
@@ -123,7 +124,7 @@ mod tests {
         assert_eq!(Denoising { unobserved: 0, ..with }, without);
     }
 
-    // What is left clean would count as 100 dB.
+    // Unchanged rows would count as 100 dB.
     #[test]
     fn ratios_are_those_of_the_rows_that_were_changed() {
         let all = || Masking::new(1.0).unwrap();

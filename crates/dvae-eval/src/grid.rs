@@ -1,4 +1,4 @@
-//! Pictures of many images.
+//! Grids of images, drawn as one picture.
 
 use burn::tensor::Tensor;
 
@@ -15,7 +15,7 @@ use crate::canvas::{Canvas, GAP, GLYPH, INK};
 #[derive(Clone, Debug)]
 pub struct Grid {
     rows: Vec<Row>,
-    /// Pixels that each pixel of an image becomes, along either side.
+    /// The side of an image's pixel in the picture.
     zoom: usize,
 }
 
@@ -28,18 +28,18 @@ struct Row {
 }
 
 impl Grid {
-    /// A picture of nothing yet, whose images will be twice as large.
+    /// Creates an empty grid whose images will be drawn at twice their size.
     pub fn new() -> Self {
         Self { rows: vec![], zoom: 2 }
     }
 
-    /// The same with images `zoom` times as large, at least once.
+    /// Draws images `zoom` times as large, at least once.
     pub fn zoom(self, zoom: usize) -> Self {
         Self { zoom: zoom.max(1), ..self }
     }
 
-    /// Adds a row: `[images, channels, height, width]` with values in `[0, 1]` (others are clipped),
-    /// gray for 1 or 2 channels, the first three as colors otherwise.
+    /// Adds a row: `[images, channels, height, width]` with values in `[0, 1]` (others are clipped). One or
+    /// two channels are drawn in gray (the first one), more in color (the first three).
     pub fn row(mut self, label: impl Into<String>, images: Tensor<4>) -> Self {
         let shape = images.dims();
         let pixels = images.into_data().iter::<f32>().collect();

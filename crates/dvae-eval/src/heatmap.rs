@@ -2,7 +2,7 @@
 
 use crate::canvas::{Canvas, Color, GAP, GLYPH, INK, PAPER};
 
-/// Metrics in rows and columns, drawn as one picture: the higher, the brighter.
+/// Metrics in rows and columns, drawn as one picture; higher values are brighter.
 ///
 /// ```
 /// let map = dvae_eval::Heatmap::new("PSNR, dB")
@@ -23,12 +23,12 @@ pub struct Heatmap {
 const CELL: [usize; 2] = [72, 40];
 
 impl Heatmap {
-    /// A map of nothing yet.
+    /// Creates an empty map.
     pub fn new(title: impl Into<String>) -> Self {
         Self { title: title.into(), ..Self::default() }
     }
 
-    /// Names the columns, and what they are along.
+    /// Names the columns, and the quantity that they vary.
     pub fn columns<T: Into<String>>(
         mut self,
         axis: impl Into<String>,
@@ -45,7 +45,7 @@ impl Heatmap {
         self
     }
 
-    /// The picture as the bytes of a PNG file. Metrics that are not finite are gray.
+    /// The picture as the bytes of a PNG file. Values that are not finite are gray.
     pub fn png(&self) -> Vec<u8> {
         self.draw().png()
     }
@@ -71,7 +71,7 @@ impl Heatmap {
                 let share = if high > low { (value - low) / (high - low) } else { 0.5 };
                 let column = left + x * CELL[0];
                 canvas.fill(column, line, [CELL[0] - 1, CELL[1] - 1], color(share));
-                // Dark text on the bright half.
+                // Dark text on bright cells.
                 let ink = if share > 0.55 { INK } else { PAPER };
                 let text = format!("{value:.1}");
                 centered(&mut canvas, column, line + (CELL[1] - GLYPH) / 2, &text, ink);
@@ -86,15 +86,15 @@ impl Heatmap {
     }
 }
 
-/// Text in the middle of a cell, as much of it as fits.
+/// Text in the middle of a cell, cut to the cell's width.
 fn centered(canvas: &mut Canvas, left: usize, top: usize, text: &str, color: Color) {
     let text: String = text.chars().take(CELL[0] / GLYPH).collect();
     let space = CELL[0] - text.chars().count() * GLYPH;
     canvas.text(left + space / 2, top, &text, color);
 }
 
-/// From dark blue over green to yellow, ever brighter: five points of the viridis map (Smith & van der
-/// Walt 2015), joined by straight lines.
+/// A color from dark blue through green to yellow, increasingly bright: five points of the viridis map (Smith
+/// & van der Walt 2015), interpolated linearly.
 fn color(share: f64) -> Color {
     const POINTS: [[f64; 3]; 5] = [
         [68.0, 1.0, 84.0],

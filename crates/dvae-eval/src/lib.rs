@@ -2,22 +2,22 @@
 //!
 //! | Piece          | What it is                                                                   |
 //! |----------------|------------------------------------------------------------------------------|
-//! | [`denoising`]  | how much cleaner a model makes damaged rows, and its bound on clean rows      |
+//! | [`denoising`]  | how much a model improves corrupted rows, and its bound on clean rows         |
 //! | [`Comparison`] | several models under several corruptions: a table and a picture               |
-//! | [`latent_activity`] | which latents a model uses, and [`active_units`] how many               |
-//! | [`samples`]    | a picture of the prior                                                        |
+//! | [`latent_activity`] | how much each latent varies; [`active_units`] counts those in use        |
+//! | [`samples`]    | a picture of samples from the prior                                           |
 //! | [`psnr`]       | peak signal-to-noise ratio of each row, in decibels                           |
 //! | [`Robustness`] | one model per training level, each at every test level: a table and pictures  |
 //! | [`Heatmap`]    | metrics in rows and columns, as one PNG picture                               |
 //! | [`Grid`]       | rows of images with a label each, as one PNG picture                          |
 //!
-//! Clean and corrupted metrics are always apart, and the noise they are measured with is keyed: two
-//! models measured with one key meet the same damage.
+//! Clean and corrupted metrics are always reported separately. The noise of a measurement is keyed: two
+//! models measured with one key see the same corruption.
 //!
 //! # What this gives up
 //!
-//! - Denoised rows are means at the posterior's mean; samples have to be asked for elsewhere.
-//! - The peak of a signal is 1: data on another scale wants another measure.
+//! - Denoised rows are means of `p(x | z)` at the posterior's mean; samples must be drawn elsewhere.
+//! - The peak of a signal is taken to be 1: data on another scale needs another metric.
 
 mod active_units;
 mod canvas;

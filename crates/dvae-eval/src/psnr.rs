@@ -12,8 +12,8 @@ const SMALLEST_ERROR: f64 = 1e-10;
 /// PSNR = 10 log₁₀(1 / MSE)
 /// ```
 ///
-/// Both tensors `[batch, …]` on the scale `[0, 1]`, whose peak is 1; at most 100 dB. The mean is over the entries
-/// that were observed, all of them if nothing is said.
+/// Both tensors are `[batch, …]` on the scale `[0, 1]`, whose peak is 1; the ratio is at most 100 dB. The
+/// mean is over the observed entries, or over all if `observed` is not given.
 pub fn psnr<const D: usize>(
     clean: Tensor<D>,
     other: Tensor<D>,
@@ -47,7 +47,7 @@ mod tests {
         for (ratio, expected) in ratios.iter().zip([20.0, 23.0103, 100.0]) {
             assert!((ratio - expected).abs() < 1e-3, "{ratios:?}");
         }
-        // Of the second row only the entry that is off counts.
+        // In the second row only the entry with the error is observed.
         let observed = Tensor::from_data([[true, true], [true, false], [true, true]], &device);
         let second = psnr(clean, other, Some(observed)).narrow(0, 1, 1).into_scalar::<f32>();
         assert!((second - 20.0).abs() < 1e-3, "{second}");

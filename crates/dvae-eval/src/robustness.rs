@@ -1,4 +1,4 @@
-//! How models that were trained at one strength do at another.
+//! Robustness: models trained at one corruption level and measured at others.
 
 use std::fmt;
 
@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use crate::{Denoising, Heatmap};
 
-/// Metrics of one model per training level, each measured at every test level; as text, two tables.
+/// Metrics of one model per training level, each measured at every test level; displays as two tables.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Robustness {
-    /// The process, and what its level is called.
+    /// The process, and the name of its level.
     pub corruption: String,
     /// The test levels.
     pub levels: Vec<f64>,
@@ -22,7 +22,7 @@ pub struct Robustness {
 pub struct Tested {
     /// The level that the model was trained at.
     pub trained_at: f64,
-    /// What was measured at each test level.
+    /// The metrics at each test level.
     pub metrics: Vec<Denoising>,
 }
 

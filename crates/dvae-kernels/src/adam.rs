@@ -1,4 +1,4 @@
-//! Adam and AdamW, fused where they can be.
+//! Adam and AdamW, fused where possible.
 
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::{
@@ -13,15 +13,15 @@ use crate::norm::is_fused;
 
 /// Adam (Kingma & Ba 2015, "Adam: A Method for Stochastic Optimization", algorithm 1).
 ///
-/// On flex one pass updates parameter and moments in place; elsewhere Burn's own Adam runs. The
-/// state is Burn's, so records of either can be loaded by the other.
+/// On flex one pass updates parameter and moments in place; elsewhere Burn's own Adam runs. The state is
+/// Burn's, so either can load the other's records.
 #[derive(Clone, Debug)]
 pub struct Adam {
     /// Decay of the first moment.
     pub beta_1: f32,
     /// Decay of the second moment.
     pub beta_2: f32,
-    /// What keeps the division from 0.
+    /// A small number that keeps the denominator from being 0.
     pub epsilon: f32,
     /// `λ` of an L2 penalty: `λ θ` is added to the gradient.
     pub weight_decay: f32,
@@ -30,23 +30,23 @@ pub struct Adam {
 }
 
 impl Default for Adam {
-    /// The paper's: 0.9, 0.999, 10⁻⁸; no penalty, no clipping.
+    /// The paper's values: 0.9, 0.999, 10⁻⁸; no penalty, no clipping.
     fn default() -> Self {
         Self { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, weight_decay: 0.0, clip: None }
     }
 }
 
-/// AdamW (Loshchilov & Hutter 2019, "Decoupled Weight Decay Regularization", algorithm 2): the decay
-/// `−η λ θ` is a step of its own and not part of the gradient.
+/// AdamW (Loshchilov & Hutter 2019, "Decoupled Weight Decay Regularization", algorithm 2): the decay `−η λ θ`
+/// is a separate step, not part of the gradient.
 ///
-/// Fused and recorded as [`Adam`] is.
+/// Fused and recorded like [`Adam`].
 #[derive(Clone, Debug)]
 pub struct AdamW {
     /// Decay of the first moment.
     pub beta_1: f32,
     /// Decay of the second moment.
     pub beta_2: f32,
-    /// What keeps the division from 0.
+    /// A small number that keeps the denominator from being 0.
     pub epsilon: f32,
     /// `λ`.
     pub weight_decay: f32,

@@ -1,4 +1,4 @@
-//! Sums over an axis of alternatives.
+//! Log-sum-exp over an axis.
 
 use burn::tensor::Tensor;
 
@@ -9,7 +9,7 @@ use crate::flex::FusedClasses;
 #[cfg(feature = "flex")]
 use burn::backend::Dispatch;
 
-/// `ln Σ eˣ` along an axis, which becomes 1 long: finite where the largest of them is.
+/// `ln Σ eˣ` along an axis, which then has length 1: finite if the largest entry is.
 ///
 /// # Panics
 ///
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
     use burn::tensor::{DType, Device};
 
-    // Double precision takes the ordinary path: it is the reference.
+    // Double precision takes the ordinary path, which is the reference.
     #[test]
     fn fused_and_plain_agree_in_values_and_gradients() {
         let device = Device::flex().autodiff();

@@ -13,11 +13,11 @@ use burn::backend::Dispatch;
 /// `ln 2π`, twice the normalizer of a unit normal.
 const LN_TAU: f64 = 1.837_877_066_409_345_3;
 
-/// A density of independent entries, by its parameters: tensors of one shape, `[batch, …]`.
+/// A density of independent entries, given by its parameters: tensors of one shape, `[batch, …]`.
 #[derive(Clone, Debug)]
-#[allow(clippy::large_enum_variant)] // One lives for a step; a tensor's handle is large with wgpu.
+#[allow(clippy::large_enum_variant)] // One value per step; tensor handles are large with wgpu.
 pub enum Density<const D: usize> {
-    /// `log p(x) = log σ(l) − (1 − x) l`: the Bernoulli law of logits `l`.
+    /// `log p(x) = log σ(l) − (1 − x) l`: the Bernoulli distribution with logits `l`.
     Bernoulli {
         /// `l`.
         logits: Tensor<D>,
@@ -39,7 +39,7 @@ pub enum Density<const D: usize> {
 }
 
 impl<const D: usize> Density<D> {
-    /// `log p(x)` of every entry, times its weight if there are weights: shape of `x`, in nats.
+    /// `log p(x)` of every entry, multiplied by its weight if there are weights: shape of `x`, in nats.
     ///
     /// # Panics
     ///
@@ -85,8 +85,8 @@ impl<const D: usize> Density<D> {
         }
     }
 
-    /// Whether all are of one shape where fused operations run, and `x` and weights are constants:
-    /// the fused derivatives are in the parameters alone.
+    /// Whether the operands have one shape and fused operations run, and `x` and weights are constants: the
+    /// fused derivatives are with respect to the parameters only.
     #[cfg(feature = "flex")]
     fn is_covered(&self, x: &Tensor<D>, weights: Option<&Tensor<D>>) -> bool {
         let constant = |t: &Tensor<D>| covered!(t) && t.dims() == x.dims() && !t.is_tracked();
@@ -128,7 +128,7 @@ impl<const D: usize> Density<D> {
     }
 }
 
-/// `σ(x) = 1 / (1 + e⁻ˣ)` of every entry: the mean of a Bernoulli law of logits `x`.
+/// `σ(x) = 1 / (1 + e⁻ˣ)` of every entry: the mean of a Bernoulli distribution with logits `x`.
 pub fn sigmoid<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     #[cfg(feature = "flex")]
     if covered!(x) {

@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 #[cfg(feature = "flex")]
 use crate::covered;
 
-/// Whether the tensor's values lie in the host's memory, where fused work on them pays: on flex, with
+/// Whether the tensor's values are in the host's memory, where fused operations are worthwhile: on flex, with
 /// kernels enabled.
 pub fn on_host<const D: usize>(tensor: &Tensor<D>) -> bool {
     #[cfg(feature = "flex")]
@@ -17,10 +17,10 @@ pub fn on_host<const D: usize>(tensor: &Tensor<D>) -> bool {
     }
 }
 
-/// What `read` makes of the tensor's values, in row-major order, as `f32`.
+/// Calls `read` with the tensor's values, in row-major order, as `f32`.
 ///
-/// On flex they are read where they lie, if they lie in order; from any other device they are copied,
-/// which waits for it.
+/// On flex they are read in place if they are contiguous; from any other device they are copied, which waits
+/// for it.
 pub fn with_values<const D: usize, R>(tensor: &Tensor<D>, read: impl FnOnce(&[f32]) -> R) -> R {
     #[cfg(feature = "flex")]
     if on_host(tensor) {

@@ -1,4 +1,4 @@
-//! What a diagonal normal posterior computes of its parameters.
+//! Functions of a diagonal normal posterior's parameters.
 
 use burn::tensor::Tensor;
 
@@ -9,7 +9,7 @@ use crate::flex::{Function, FusedEntries, Inputs};
 #[cfg(feature = "flex")]
 use burn::backend::Dispatch;
 
-/// `μ + σ ε` of mean, log-variance `ln σ²` and noise: shape of all.
+/// `μ + σ ε` from mean, log-variance `ln σ²` and noise, in their common shape.
 ///
 /// # Panics
 ///
@@ -33,7 +33,8 @@ pub fn reparameterize<const D: usize>(
     mean + (log_variance * 0.5).exp() * noise
 }
 
-/// `KL(N(μ, σ²) ‖ N(0, 1)) = ½ (μ² + σ² − 1 − ln σ²)` of mean and log-variance: shape of both, nats.
+/// `KL(N(μ, σ²) ‖ N(0, 1)) = ½ (μ² + σ² − 1 − ln σ²)` from mean and log-variance, in their common shape,
+/// nats.
 ///
 /// # Panics
 ///

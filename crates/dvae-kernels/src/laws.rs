@@ -1,4 +1,4 @@
-//! Log-densities of what a network puts out, fused where that is covered.
+//! Fused log-densities as functions of a network's outputs.
 
 use burn::tensor::Tensor;
 
@@ -9,54 +9,55 @@ use crate::flex::{Function, FusedEntries, Inputs};
 #[cfg(feature = "flex")]
 use burn::backend::Dispatch;
 
-/// A law of independent entries, given by raw outputs of a network. A scale, a mean of counts or the like is
-/// `floor + ln(1 + eʳ)` of its output `r`.
+/// A distribution of independent entries, given by raw outputs of a network. A scale, a mean of counts and
+/// similar parameters are `floor + ln(1 + eʳ)` of the output `r`.
 ///
-/// Only fused: what is not covered the caller composes of Burn's operations.
+/// There is only a fused version: where it is not available, the caller uses Burn's operations.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Law {
     /// Of a logit.
     ContinuousBernoulli,
     /// Of a mean and a raw scale.
     Normal {
-        /// The floor of the scale.
+        /// The lower limit of the scale.
         min_scale: f32,
     },
     /// Of a location and a raw scale.
     Laplace {
-        /// The floor of the scale.
+        /// The lower limit of the scale.
         min_scale: f32,
     },
     /// Of a location, a raw scale and raw degrees of freedom.
     StudentT {
-        /// The floor of the scale.
+        /// The lower limit of the scale.
         min_scale: f32,
-        /// The floor of the degrees of freedom.
+        /// The lower limit of the degrees of freedom.
         min_degrees: f32,
     },
-    /// Logistic, gathered into bins about equal levels from 0 to 1; of a location and a raw scale.
+    /// Logistic, discretized into bins around equally spaced levels from 0 to 1; of a location and a raw
+    /// scale.
     Logistic {
-        /// The distance of two levels.
+        /// The distance between two levels.
         width: f32,
-        /// The floor of the scale.
+        /// The lower limit of the scale.
         min_scale: f32,
     },
     /// Of a raw rate.
     Poisson,
     /// Of a raw mean and a raw inverse dispersion.
     NegativeBinomial {
-        /// The floor of the inverse dispersion.
+        /// The lower limit of the inverse dispersion.
         floor: f32,
     },
-    /// The same, and the logit of a zero that is no count.
+    /// The same, with the logit of an extra zero.
     ZeroInflated {
-        /// The floor of the inverse dispersion.
+        /// The lower limit of the inverse dispersion.
         floor: f32,
     },
 }
 
 impl Law {
-    /// Outputs that it takes for each entry.
+    /// The number of outputs for each entry.
     pub fn outputs(self) -> usize {
         match self {
             Self::ContinuousBernoulli | Self::Poisson => 1,
@@ -68,12 +69,12 @@ impl Law {
         }
     }
 
-    /// `log p(x)` of every entry, in nats, from its outputs, tensors of `x`'s shape; nothing where that is not
-    /// covered: on devices other than flex, for a tracked `x`, for other shapes.
+    /// `log p(x)` of every entry, in nats, from the outputs, which have `x`'s shape. `None` where no fused
+    /// version is available: on devices other than flex, for a tracked `x`, for other shapes.
     ///
     /// # Panics
     ///
-    /// If there are not as many outputs as the law takes.
+    /// If the number of outputs is not that of the law.
     pub fn log_prob<const D: usize>(
         self,
         outputs: &[&Tensor<D>],
@@ -82,11 +83,11 @@ impl Law {
         self.fused(outputs, x, None, false)
     }
 
-    /// The same times weights, if there are any, and summed over all features of a row: `[batch]`.
+    /// The same, multiplied by weights, if any, and summed over all features of a row: `[batch]`.
     ///
     /// # Panics
     ///
-    /// If there are not as many outputs as the law takes.
+    /// If the number of outputs is not that of the law.
     pub fn log_likelihood<const D: usize>(
         self,
         outputs: &[&Tensor<D>],

@@ -1,4 +1,4 @@
-//! Layers: sums of products, bias and activation.
+//! Layers: linear maps and convolutions with bias and activation.
 
 use burn::tensor::activation::relu;
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
@@ -11,10 +11,10 @@ use crate::flex::{FusedLayers, Geometry};
 #[cfg(feature = "flex")]
 use burn::backend::Dispatch;
 
-/// What a layer applies to its sums.
+/// The activation function of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
-    /// Nothing.
+    /// `x`.
     Identity,
     /// `max(0, x)`; NaN stays NaN.
     Relu,
@@ -33,7 +33,7 @@ impl Activation {
 ///
 /// # Panics
 ///
-/// If the shapes do not fit.
+/// If the shapes do not match.
 pub fn linear(
     x: Tensor<2>,
     weight: Tensor<2>,
@@ -57,7 +57,7 @@ pub fn linear(
 ///
 /// # Panics
 ///
-/// If the shapes do not fit.
+/// If the shapes do not match.
 pub fn conv2d(
     x: Tensor<4>,
     weight: Tensor<4>,
@@ -86,7 +86,7 @@ pub fn conv2d(
 ///
 /// # Panics
 ///
-/// If the shapes do not fit.
+/// If the shapes do not match.
 pub fn conv_transpose2d(
     x: Tensor<4>,
     weight: Tensor<4>,
@@ -111,18 +111,18 @@ pub fn conv_transpose2d(
     activation.apply(module::conv_transpose2d(x, weight, Some(bias), options))
 }
 
-/// Whether a product is covered: shapes that fit, nothing empty. What does not fit goes the ordinary
-/// way, as all that is not covered does, and meets Burn's own checks there.
+/// Whether the fused product covers these operands: matching shapes, nothing empty. Mismatched shapes take
+/// the ordinary path, like everything not covered, and fail Burn's own checks there.
 #[cfg(feature = "flex")]
 fn product_fits([rows, inputs]: [usize; 2], weight: [usize; 2], [bias]: [usize; 1]) -> bool {
     weight == [inputs, bias] && ![rows, inputs, bias].contains(&0)
 }
 
-/// Fewer images than this leave too much of a vector empty.
+/// With fewer images than this, too many lanes of a vector are empty.
 #[cfg(feature = "flex")]
 const FEW: usize = 4;
 
-/// The geometry of a convolution that is covered: shapes that fit, one group, nothing empty.
+/// The geometry of a covered convolution: matching shapes, one group, nothing empty.
 #[cfg(feature = "flex")]
 fn convolution(
     x: [usize; 4],

@@ -1,8 +1,8 @@
 //! Fused, vectorized operations under Burn's CPU back end; ordinary Burn operations elsewhere.
 //!
-//! A function here is called like any tensor function and differentiates like one. It asks whether
-//! a fused operation covers the device, the element type and the shape; if not, the same is composed
-//! of Burn's own operations, with the same result to rounding.
+//! A function here is called like any tensor function and differentiates like one. If a fused operation
+//! covers the device, the element type and the shape, it runs; if not, the same result, up to rounding, is
+//! computed with Burn's own operations.
 //!
 //! | Function                        | Fused with                           | Covered                             |
 //! |---------------------------------|--------------------------------------|-------------------------------------|
@@ -35,22 +35,20 @@
 //!
 //! # Bits
 //!
-//! Results are the same bits on any number of threads. Element-wise code has no fused multiply-add and
-//! gives the same bits on every instruction set. Sums of products (layers) have one wherever the machine
-//! has: AVX2 and AVX-512 give the same convolutions, the baseline of x86-64 others in the last bits;
-//! matrix products may differ between any two, because their kernels cut the sums differently.
+//! Results have the same bits on any number of threads. Element-wise code has no fused multiply-add and gives
+//! the same bits on every instruction set. Sums of products (layers) use it if the machine has it: AVX2 and
+//! AVX-512 give the same convolutions, and the baseline of x86-64 differs in the last bits. Matrix products
+//! may differ between any two instruction sets, because their kernels split the sums differently.
 //!
 //! # What this gives up
 //!
-//! - Second derivatives, and derivatives in what is a constant of a density: `x`, weights, noise (then
-//!   the ordinary path runs).
-//! - A convolution lays sixteen images side by side: fewer than four take the ordinary path, and the
-//!   last few of a batch cost as much as sixteen. A thread needs room for sixteen images and their
-//!   features.
-//! - A weight that is infinite or NaN does not reach an output through padding, where there is nothing
-//!   to multiply it with.
-//! - The level of the matrix products is the `gemm` crate's own choice.
-//! - [`streams`] is compiled for CUDA and ROCm by the same code, but was run on wgpu only.
+//! - Second derivatives, and derivatives with respect to a constant of a density (`x`, weights, noise), take
+//!   the ordinary path.
+//! - A convolution interleaves sixteen images: fewer than four take the ordinary path, and the last few of a
+//!   batch cost as much as sixteen. A thread needs memory for sixteen images and their features.
+//! - An infinite or NaN weight does not reach an output through padding, because padding is not multiplied.
+//! - The instruction set of the matrix products is the `gemm` crate's own choice.
+//! - [`streams`] is compiled for CUDA and ROCm from the same code, but was run only on wgpu.
 
 #[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
 mod cube;

@@ -1,8 +1,8 @@
-//! Elementary functions that the compiler vectorises: no branch, no table, no fused multiply-add.
+//! Elementary functions that the compiler vectorizes: no branch, no table, no fused multiply-add.
 //!
-//! Only `+ − × ÷`, conversions and bit operations, each correctly rounded by IEEE 754: a lane of any vector
-//! register computes the same bits as a scalar does. The exponential, sine and cosine are polynomials
-//! of Cephes (Moshier 1992, `expf`, `sinf`, `cosf`), the logarithm is the power series of 2 atanh.
+//! They use only `+ − × ÷`, conversions and bit operations, each correctly rounded by IEEE 754: a lane of any
+//! vector register computes the same bits as a scalar. The exponential, sine and cosine are polynomials of
+//! Cephes (Moshier 1992, `expf`, `sinf`, `cosf`); the logarithm is the power series of 2 atanh.
 //!
 //! | Function          | Error, over every `f32`                                                 |
 //! |-------------------|-------------------------------------------------------------------------|
@@ -15,18 +15,18 @@
 //! | [`sin_cos_turns`] | 2 · 10⁻⁷                                                                 |
 //! | [`sin_cos_of_turn`] | the same, for at most one turn                                        |
 //!
-//! Infinities and NaN give what the exact function tends to, and NaN.
+//! Infinities give the limit of the exact function, and NaN gives NaN.
 
 use std::f32::consts::FRAC_PI_2;
 
-/// Adding and taking away 1.5 · 2²³ rounds a small float to the nearest integer, and leaves that
-/// integer in the low bits between the two.
+/// Adding and subtracting 1.5 · 2²³ rounds a small float to the nearest integer; between the two steps, the
+/// low bits hold that integer.
 const ROUNDER: f32 = 12_582_912.0;
 
 /// `eˣ`.
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
-    // The ends of what has a finite, normal result; NaN stays.
+    // The range of arguments with a finite, normal result; NaN stays NaN.
     const LOWEST: f32 = -87.336_54;
     const HIGHEST: f32 = 88.722_84;
     let inside = if x < LOWEST { LOWEST } else { x };
@@ -56,7 +56,7 @@ pub fn ln(x: f32) -> f32 {
     let value = ln_normal(if subnormal { x * 8_388_608.0 } else { x });
     let value = if subnormal { value - 23.0 * std::f32::consts::LN_2 } else { value };
     let value = if x == 0.0 { f32::NEG_INFINITY } else { value };
-    // What is negative has no logarithm; that of infinity and of NaN is itself.
+    // Negative numbers have no logarithm; infinity and NaN are returned unchanged.
     let value = if x < 0.0 { f32::NAN } else { value };
     if x < f32::INFINITY { value } else { x }
 }
@@ -81,7 +81,7 @@ pub fn ln_normal(x: f32) -> f32 {
 /// `ln(1 + x)`.
 #[inline(always)]
 pub fn ln_1p(x: f32) -> f32 {
-    // ln u · x / (u − 1) with u the rounded 1 + x: both factors err alike (Kahan).
+    // ln u · x / (u − 1) with u the rounded 1 + x: both factors have the same error (Kahan).
     let u = 1.0 + x;
     let value = ln(u) * (x / (u - 1.0));
     let value = if u == 1.0 { x } else { value };
@@ -122,7 +122,7 @@ pub fn softplus(x: f32) -> f32 {
 /// `(sin 2πt, cos 2πt)`.
 #[inline(always)]
 pub fn sin_cos_turns(t: f32) -> (f32, f32) {
-    // Whole turns are exact to take away; beyond 2²⁴ there is nothing else.
+    // Subtracting whole turns is exact; beyond 2²⁴ there are only whole turns.
     let whole = if t.abs() < 16_777_216.0 { t as i32 as f32 } else { t };
     sin_cos_of_turn(t - whole)
 }
@@ -148,7 +148,7 @@ mod tests {
 
     use super::*;
 
-    /// Every 997th float, of every sign and exponent, infinities and NaN among them; all of them if
+    /// Every 997th float, of every sign and exponent, including infinities and NaN; all floats if
     /// `DVAE_EVERY_FLOAT` is set, which takes minutes.
     fn floats() -> impl ParallelIterator<Item = f32> {
         let step = if std::env::var_os("DVAE_EVERY_FLOAT").is_some() { 1 } else { 997 };
@@ -158,7 +158,7 @@ mod tests {
         (0..u32::MAX / step).into_par_iter().map(move |i| f32::from_bits(i * step)).chain(listed)
     }
 
-    /// Whether a result is within `bound` of the exact one, relatively; below the normal floats it may
+    /// Whether a result is within the relative error `bound` of the exact one; below the normal floats it may
     /// be 0.
     fn close(got: f32, exact: f64, bound: f64) -> bool {
         if exact.is_nan() || got.is_nan() {

@@ -1,4 +1,4 @@
-//! Euclidean norms of all gradients or weights of a model together.
+//! Euclidean norms of all gradients or weights of a model.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,18 +8,18 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use dvae_checks::{RangeError, positive};
 
-/// Whether parameter and gradient are where the fused step runs: on the plain device.
+/// Whether parameter and gradient are on the plain device, where the fused step runs.
 #[cfg(feature = "flex")]
 pub(crate) fn is_fused<const D: usize>(parameter: &Tensor<D>, gradient: &Tensor<D>) -> bool {
     let plain = |tensor: &Tensor<D>| !tensor.device().is_autodiff();
     crate::covered!(parameter, gradient) && plain(parameter) && plain(gradient)
 }
 
-/// Clipping of all gradients of a model together, by their Euclidean norm (Pascanu, Mikolov & Bengio
-/// 2013, "On the difficulty of training Recurrent Neural Networks", algorithm 1).
+/// Clips all gradients of a model together, by their Euclidean norm (Pascanu, Mikolov & Bengio 2013, "On the
+/// difficulty of training Recurrent Neural Networks", algorithm 1).
 ///
-/// Give one to the optimizer and [`measure`](Self::measure) before each step: the optimizer's own pass
-/// multiplies the gradients by `max_norm / norm` if the norm is larger.
+/// Pass a clone to the optimizer and call [`measure`](Self::measure) before each step: the optimizer's own
+/// pass multiplies the gradients by `max_norm / norm` if the norm is larger.
 ///
 /// ```
 /// use dvae_kernels::{Adam, GlobalNormClip};
@@ -38,13 +38,14 @@ pub struct GlobalNormClip {
 }
 
 impl GlobalNormClip {
-    /// Lets no norm above `max_norm` through, which must be finite and above 0.
+    /// Clips norms to `max_norm`, which must be finite and above 0.
     pub fn new(max_norm: f64) -> Result<Self, RangeError> {
         let max_norm = positive("max_norm", max_norm)?;
         Ok(Self { max_norm, factor: Arc::new(AtomicU32::new(1f32.to_bits())) })
     }
 
-    /// The norm of the gradients of a model, which the next step is clipped by. Waits for the device.
+    /// Measures the norm of the gradients of a model, by which the next step is clipped. Waits for the
+    /// device.
     pub fn measure<M: Module>(&self, model: &M, gradients: &GradientsParams) -> f64 {
         let norm = Squares::of(model, Some(gradients)).root();
         let factor = if norm > self.max_norm { self.max_norm / norm } else { 1.0 };
@@ -57,7 +58,7 @@ impl GlobalNormClip {
     }
 }
 
-/// A gradient as its optimizer sees it.
+/// The gradient as the optimizer uses it, after clipping.
 pub(crate) fn clipped<const D: usize>(
     gradient: Tensor<D>,
     clip: &Option<GlobalNormClip>,
@@ -73,7 +74,7 @@ pub(crate) fn factor(clip: &Option<GlobalNormClip>) -> f32 {
     clip.as_ref().map_or(1.0, GlobalNormClip::factor)
 }
 
-/// The norm of the gradients of a model, `[1]`, still on its device: reading it waits, this does not.
+/// The norm of the gradients of a model, `[1]`, on its device: only reading it waits.
 pub fn gradient_norm<M: Module>(
     model: &M,
     gradients: &GradientsParams,
@@ -82,16 +83,16 @@ pub fn gradient_norm<M: Module>(
     Squares::of(model, Some(gradients)).root_on(device)
 }
 
-/// The norm of the weights of a model, `[1]`, still on its device.
+/// The norm of the weights of a model, `[1]`, on its device.
 pub fn weight_norm<M: Module>(model: &M, device: &Device) -> Tensor<1> {
     Squares::of(model, None).root_on(device)
 }
 
-/// Adds up the squares of all gradients, or of all weights where there are none.
+/// Sums the squares of all gradients, or of all weights if there are none.
 struct Squares<'a> {
     gradients: Option<&'a GradientsParams>,
     fused: f64,
-    /// Those that are not on the host, so that they are waited for once.
+    /// The sum for tensors that are not on the host, so that there is only one wait.
     others: Option<Tensor<1>>,
 }
 

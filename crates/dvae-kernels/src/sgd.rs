@@ -9,13 +9,13 @@ use crate::GlobalNormClip;
 use crate::norm::clipped;
 
 /// Stochastic gradient descent, `v ← μ v + g`, `θ ← θ − η v`: Sutskever et al. (2013), "On the importance of
-/// initialization and momentum in deep learning", in PyTorch's form (no dampening). The default is the plain
-/// one: no momentum, no penalty, no clipping.
+/// initialization and momentum in deep learning", in PyTorch's form (no dampening). The default has no
+/// momentum, no penalty and no clipping.
 #[derive(Clone, Debug, Default)]
 pub struct Sgd {
     /// `μ`.
     pub momentum: f64,
-    /// Whether the step is `η (g + μ v)`, Nesterov's.
+    /// Whether the step is Nesterov's, `η (g + μ v)`.
     pub nesterov: bool,
     /// `λ` of an L2 penalty: `λ θ` is added to the gradient.
     pub weight_decay: f32,

@@ -6,9 +6,9 @@
 //! 3 ≤ x        Stirling's series
 //! ```
 //!
-//! `P` and `Q` interpolate at Chebyshev's points. The zeros, 1 and 2 of the one and `x₀ = 1.4616…` of the
-//! other, are factors, so that values next to them are right relatively too. Stirling's series: Abramowitz &
-//! Stegun (1964), equations 6.1.40, 6.3.18 and 6.4.12.
+//! `P` and `Q` interpolate at Chebyshev points. The zeros, 1 and 2 for `ln Γ` and `x₀ = 1.4616…` for `ψ`, are
+//! factors, so that values near them have a small relative error too. Stirling's series: Abramowitz & Stegun
+//! (1964), equations 6.1.40, 6.3.18 and 6.4.12.
 
 use burn::tensor::Tensor;
 
@@ -69,7 +69,7 @@ const TRIGAMMA: [f32; 14] = [
     0.002_447_954,
     -0.001_303_902_7,
 ];
-/// `x₀ − 2`, in two parts: next to it, a number less the first is exact.
+/// `x₀ − 2`, in two parts: for a number close to it, subtracting the first is exact.
 const ZERO: [f32; 2] = [-0.538_367_87, 1.243_815e-8];
 /// `½ ln 2π`.
 const HALF_LN_TAU: f32 = 0.918_938_5;
@@ -88,12 +88,12 @@ fn series<const N: usize>(coefficients: &[f32; N], t: f32) -> f32 {
     sum
 }
 
-/// `ln Γ(x)` for `x > 0`, to 10⁻⁶ of its value; NaN for what is not positive.
+/// `ln Γ(x)` for `x > 0`, with a relative error of 10⁻⁶; NaN for other numbers.
 #[cfg(any(feature = "flex", test))]
 #[inline(always)]
 pub(crate) fn ln_gamma_of(x: f32) -> f32 {
     let small = x < 1.0;
-    // One more than what is below 1, less 2 and less 1: exact where a zero is near.
+    // x, raised by one if below 1, minus 2 and minus 1: exact near a zero.
     let (t, u) = if small { (x - 1.0, x) } else { (x - 2.0, x - 1.0) };
     let near = t * u * series(&LN_GAMMA, t);
     let (log, reciprocal) = (ln(x), 1.0 / x);
@@ -103,7 +103,7 @@ pub(crate) fn ln_gamma_of(x: f32) -> f32 {
     if small { value - log } else { value }
 }
 
-/// `ψ(x) = d ln Γ(x)/dx` for `x > 0`, to 10⁻⁶ of its value.
+/// `ψ(x) = d ln Γ(x)/dx` for `x > 0`, with a relative error of 10⁻⁶.
 #[cfg(any(feature = "flex", test))]
 #[inline(always)]
 pub(crate) fn digamma_of(x: f32) -> f32 {
@@ -117,7 +117,7 @@ pub(crate) fn digamma_of(x: f32) -> f32 {
     if small { value - reciprocal } else { value }
 }
 
-/// `ψ′(x)` for `x > 0`, to 10⁻⁶ of its value.
+/// `ψ′(x)` for `x > 0`, with a relative error of 10⁻⁶.
 #[cfg(any(feature = "flex", test))]
 #[inline(always)]
 pub(crate) fn trigamma_of(x: f32) -> f32 {
@@ -130,7 +130,7 @@ pub(crate) fn trigamma_of(x: f32) -> f32 {
     if small { value + square } else { value }
 }
 
-/// `ln Γ(x)` of every entry, which must be positive: shape of `x`, to 10⁻⁶ of its value.
+/// `ln Γ(x)` of every entry, which must be positive: shape of `x`, with a relative error of 10⁻⁶.
 pub fn ln_gamma<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     #[cfg(feature = "flex")]
     if covered!(x) {
@@ -140,7 +140,7 @@ pub fn ln_gamma<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     with_derivative(x, plain_ln_gamma(constant.clone()), || plain_digamma(constant))
 }
 
-/// `ψ(x) = d ln Γ(x)/dx` of every entry, which must be positive: shape of `x`, to 10⁻⁶ of its value.
+/// `ψ(x) = d ln Γ(x)/dx` of every entry, which must be positive: shape of `x`, with a relative error of 10⁻⁶.
 pub fn digamma<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     #[cfg(feature = "flex")]
     if covered!(x) {
@@ -156,7 +156,7 @@ fn fused<const D: usize>(x: Tensor<D>, function: Function) -> Tensor<D> {
     Tensor::from_dispatch(Dispatch::fused_entries(inputs, function, false))
 }
 
-/// `value`, a constant, with a derivative in `x`: what is added is 0 and carries the gradient.
+/// `value`, a constant, with a derivative with respect to `x`: the added term is 0 and carries the gradient.
 fn with_derivative<const D: usize>(
     x: Tensor<D>,
     value: Tensor<D>,
@@ -174,7 +174,7 @@ fn plain_series<const D: usize>(coefficients: &[f32], t: &Tensor<D>) -> Tensor<D
     rest.iter().rev().fold(t.zeros_like() + *last, |sum, &term| sum * t.clone() + term)
 }
 
-/// What is next to 2 after 1 was added to what is below 1, less 2.
+/// `x`, raised by one if below 1, minus 2.
 fn offset<const D: usize>(x: &Tensor<D>) -> Tensor<D> {
     x.clone() - 1.0 - x.clone().greater_equal_elem(1.0).float()
 }
@@ -222,7 +222,7 @@ fn plain_trigamma<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 mod tests {
     use super::*;
 
-    /// `ln Γ`, `ψ` and `ψ′` in double precision: lifted to 15 and more, then Stirling's series.
+    /// `ln Γ`, `ψ` and `ψ′` in double precision: raised to 15 and more, then Stirling's series.
     fn exact(x: f64) -> [f64; 3] {
         let (mut y, mut lift) = (x, [0.0; 3]);
         while y < 15.0 {
@@ -243,7 +243,7 @@ mod tests {
         [ln_gamma + lift[0], digamma + lift[1], trigamma + lift[2]]
     }
 
-    /// From 10⁻³ to 10⁶ evenly by logarithm, and closely about the zeros 1, 1.46163… and 2.
+    /// From 10⁻³ to 10⁶ evenly by logarithm, and densely around the zeros 1, 1.46163… and 2.
     fn arguments() -> Vec<f32> {
         let wide = (0..200_000).map(|i| 10f64.powf(f64::from(i) * 9.0 / 200_000.0 - 3.0) as f32);
         let about =
@@ -252,7 +252,7 @@ mod tests {
     }
 
     fn assert_close(name: &str, x: f32, got: f32, exact: f64) {
-        // The double-precision value itself is right to 10⁻¹⁴ of the terms that it is a sum of.
+        // The double-precision value is itself accurate to 10⁻¹⁴ of the terms that it sums.
         let gap = (f64::from(got) - exact).abs();
         assert!(gap <= 1e-6 * exact.abs() + 1e-13, "{name}({x}) = {got}, not {exact}");
     }
@@ -267,7 +267,7 @@ mod tests {
         }
     }
 
-    // Γ(½) = √π; ψ(1) = −γ; ψ′(1) = π²/6. Tiny: −ln x, −1/x. No gamma function of what is negative.
+    // Γ(½) = √π; ψ(1) = −γ; ψ′(1) = π²/6. Tiny: −ln x, −1/x. Negative numbers give NaN.
     #[test]
     fn known_values() {
         assert!((ln_gamma_of(0.5) - 0.5 * std::f32::consts::PI.ln()).abs() < 1e-6);

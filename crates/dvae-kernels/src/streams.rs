@@ -1,8 +1,8 @@
-//! Random streams that are drawn on the device, where a kernel for it is compiled in.
+//! Random streams drawn on the device, if a kernel for it is compiled in.
 //!
-//! The streams are those of `dvae-random`, which documents their layout and makes them on the host
-//! wherever a function here returns nothing. Integers, uniforms and trials are the same bits as on the
-//! host; normals are within 10⁻⁶, because shader compilers fuse multiplications and additions.
+//! The streams are those of `dvae-random`, which documents their layout and makes them on the host whenever a
+//! function here returns `None`. Integers, uniforms and trials have the same bits as on the host; normals are
+//! within 10⁻⁶, because shader compilers fuse multiplications and additions.
 
 use burn::tensor::{Bool, Device, Shape, Tensor};
 
@@ -52,7 +52,7 @@ impl KeyedDraw<'_> {
     }
 }
 
-/// What there is without a kernel.
+/// The implementation without a kernel.
 #[cfg(not(any(feature = "wgpu", feature = "cuda", feature = "rocm")))]
 fn nothing<S, T>(_shape: S, _device: &Device) -> Option<T> {
     None

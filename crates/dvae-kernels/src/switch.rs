@@ -1,4 +1,4 @@
-//! Turning the fused operations off.
+//! The switch for fused operations.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -8,8 +8,8 @@ const OFF: u8 = 2;
 
 static STATE: AtomicU8 = AtomicU8::new(UNKNOWN);
 
-/// Whether fused operations are used where they cover the case; `DVAE_KERNELS=off` in the
-/// environment turns them off from the start.
+/// Whether fused operations are used where they are available; `DVAE_KERNELS=off` in the environment turns
+/// them off from the start.
 pub fn enabled() -> bool {
     match STATE.load(Ordering::Relaxed) {
         UNKNOWN => {
@@ -21,7 +21,7 @@ pub fn enabled() -> bool {
     }
 }
 
-/// Turns the fused operations on or off for the whole process, to compare or to debug.
+/// Turns the fused operations on or off for the whole process, for comparison or debugging.
 pub fn set_enabled(on: bool) {
     STATE.store(if on { ON } else { OFF }, Ordering::Relaxed);
 }

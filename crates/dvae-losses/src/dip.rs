@@ -5,19 +5,19 @@ use dvae_distributions::DiagonalNormal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Which covariance is pulled to the identity.
+/// The covariance that is pulled toward the identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum DipCovariance {
-    /// That of the posteriors' means: DIP-VAE-I.
+    /// The covariance of the posteriors' means: DIP-VAE-I.
     Means,
-    /// That of the latents, which is that of the means and the mean variance besides: DIP-VAE-II.
+    /// The covariance of the latents, which is that of the means plus the mean variance: DIP-VAE-II.
     Latents,
 }
 
-/// `λ_od Σ_{i≠j} Cᵢⱼ² + λ_d Σ (Cᵢᵢ − 1)²` with the covariance `C` over the rows of a batch, weights in that
-/// order: `[1]`.
+/// `λ_od Σ_{i≠j} Cᵢⱼ² + λ_d Σ (Cᵢᵢ − 1)²` with the covariance `C` over the rows of a batch: `[1]`. The
+/// weights are given in that order.
 ///
 /// Kumar, Sattigeri & Balakrishnan (2018), equations 6 (of means) and 7 (of latents).
 pub fn dip(posterior: &DiagonalNormal, of: DipCovariance, [off, on]: [f64; 2]) -> Tensor<1> {
@@ -40,7 +40,8 @@ mod tests {
     use super::*;
     use burn::tensor::Device;
 
-    // Means (1, 2), (−1, −2): covariance [[1, 2], [2, 4]]. Of means: 2 · 2² off, 0 + 3² on. Of latents: with variances e⁰ and e¹.
+    // Means (1, 2), (−1, −2): covariance [[1, 2], [2, 4]]. Of means: 2 · 2² off, 0 + 3² on. Of latents: with
+    // variances e⁰ and e¹.
     #[test]
     fn hand_worked() {
         let device = Device::flex();

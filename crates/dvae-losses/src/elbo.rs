@@ -1,4 +1,4 @@
-//! The evidence lower bound, its terms apart.
+//! The evidence lower bound, with its terms kept separate.
 
 use burn::tensor::Tensor;
 use dvae_distributions::{Inference, sum_features};
@@ -16,18 +16,18 @@ pub struct Elbo {
 }
 
 impl Elbo {
-    /// From the element-wise `log p(xᵢ | z)` `[batch, …]` and the inference that gave `z`.
+    /// Builds the terms from the element-wise `log p(xᵢ | z)` `[batch, …]` and the inference that gave `z`.
     pub fn new<const D: usize>(log_density: Tensor<D>, inference: Inference) -> Self {
         Self::from_rows(sum_features(log_density), inference)
     }
 
-    /// From `log p(x | z)` `[batch]`, summed over features, and the inference that gave `z`.
+    /// Builds the terms from `log p(x | z)` `[batch]`, summed over features, and the inference that gave `z`.
     pub fn from_rows(log_likelihood: Tensor<1>, inference: Inference) -> Self {
         Self { log_likelihood, emphasized: None, inference }
     }
 
-    /// With a sum over features `[batch]` in which entries have weights: what a loss takes as the
-    /// reconstruction, and not a term of the bound.
+    /// Adds a sum over features `[batch]` in which entries have weights. A loss uses it as the
+    /// reconstruction; it is not a term of the bound.
     pub fn emphasizing(self, weighted: Tensor<1>) -> Self {
         Self { emphasized: Some(weighted), ..self }
     }
@@ -37,7 +37,7 @@ impl Elbo {
         self.log_likelihood.clone()
     }
 
-    /// What a loss takes as the reconstruction: `[batch]`.
+    /// The reconstruction that a loss uses: `[batch]`.
     pub(crate) fn reconstruction(&self) -> Tensor<1> {
         self.emphasized.clone().unwrap_or_else(|| self.log_likelihood())
     }
@@ -47,7 +47,7 @@ impl Elbo {
         &self.inference
     }
 
-    /// `KL(q ‖ p)` of each row, summed over levels and latents, in closed form where there is one: `[batch]`.
+    /// `KL(q ‖ p)` of each row, summed over levels and latents, in closed form if there is one: `[batch]`.
     pub fn kl(&self) -> Tensor<1> {
         self.inference.total_kl()
     }
@@ -62,8 +62,8 @@ impl Elbo {
         (self.kl() - self.log_likelihood()).mean()
     }
 
-    /// `log p(x | z) + log p(z) − log q(z | x̃)` of each row: `[batch]`. The bound with the KL of the one draw,
-    /// and the logarithm of an importance weight, which is unbiased for `p(x)`.
+    /// `log p(x | z) + log p(z) − log q(z | x̃)` of each row: `[batch]`. It is the bound with the KL of the
+    /// one draw, and the logarithm of an importance weight, which is an unbiased estimate of `p(x)`.
     pub fn log_weight(&self) -> Tensor<1> {
         self.log_likelihood() - self.inference.sampled_kl()
     }

@@ -1,4 +1,4 @@
-//! What can be wrong with an objective.
+//! Errors in an objective's settings.
 
 use dvae_checks::RangeError;
 
@@ -9,14 +9,14 @@ pub enum LossError {
     /// A number out of its range, or NaN.
     #[error(transparent)]
     Range(#[from] RangeError),
-    /// A model that the objective is not for.
+    /// A model that the objective does not support.
     #[error("{objective} needs {needed}, but the model has {found}")]
     Model {
-        /// What needs it.
+        /// The objective or its option.
         objective: &'static str,
         /// What it needs.
         needed: String,
-        /// What there is.
+        /// What the model has instead.
         found: String,
     },
 }

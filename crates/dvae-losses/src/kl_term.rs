@@ -1,4 +1,4 @@
-//! What becomes of the KL term.
+//! The KL term of a loss.
 
 use burn::tensor::Tensor;
 use dvae_checks::{RangeError, non_negative, within};
@@ -12,11 +12,11 @@ use crate::objective::{known_density, mean_over_draws};
 use crate::total_correlation::KlDecomposition;
 use crate::{BoundTerms, Elbo, LossContext, LossError, Schedule};
 
-/// What stands in the loss for the KL from posterior to prior.
+/// The term of the loss that stands for the KL from posterior to prior.
 ///
-/// All are means over rows and draws: KL and its parts in nats, the penalties of MMD and DIP-VAE in units of their
-/// own. With `beta = 1` the first three make the loss a negative bound; anything else makes it another number, and
-/// logs show the bound beside it.
+/// All variants are means over rows and draws: KL and its parts in nats, the penalties of MMD and DIP-VAE in
+/// their own units. With `beta = 1` the first three make the loss a negative bound. Any other setting makes
+/// it a different number, and logs show the bound beside it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -34,22 +34,24 @@ pub enum KlTerm {
         #[serde(default = "full")]
         beta: Schedule,
     },
-    /// `β (log 1/M Σ q(z | x̃ₘ) − log p(z))` of the draws: the mixture of the posteriors of all `M` corruptions
-    /// takes the place of the posterior averaged over the corruption, `q̃(z | x)`. With `M` growing, the bound
-    /// goes up from `L_dvae` to that of Im et al. (2017) with the averaged posterior, `L_cvae`: Yin & Zhou (2018),
-    /// "Semi-Implicit Variational Inference", proposition 1 and theorem 1. It takes `M` densities for each draw.
+    /// `β (log 1/M Σ q(z | x̃ₘ) − log p(z))` of the draws: the mixture of the posteriors of all `M`
+    /// corruptions replaces the posterior averaged over the corruption, `q̃(z | x)`. As `M` grows, the bound
+    /// rises from `L_dvae` to that of Im et al. (2017) with the averaged posterior, `L_cvae`: Yin & Zhou
+    /// (2018), "Semi-Implicit Variational Inference", proposition 1 and theorem 1. It evaluates `M` densities
+    /// for each draw.
     Mixture {
         /// `β`, over training.
         #[serde(default = "full")]
         beta: Schedule,
     },
-    /// `Σ max(λ, KL of a group)`, the KL being the mean over rows: Kingma et al. (2016), "Improved Variational
-    /// Inference with Inverse Autoregressive Flow", equation 15. A group that costs less than `λ` is not
-    /// pressed further. Of several levels of latents each has groups of its own.
+    /// `Σ max(λ, KL of a group)`, where the KL is the mean over rows: Kingma et al. (2016), "Improved
+    /// Variational Inference with Inverse Autoregressive Flow", equation 15. A group whose KL is below `λ` is
+    /// not reduced further. Each level of latents has its own groups.
     FreeBits {
-        /// `λ`, in nats for a group.
+        /// `λ`, in nats per group.
         nats: f64,
-        /// Latents in a group; 1 for each on its own. It must divide their number, on each level.
+        /// Latents in a group; 1 puts each latent in its own group. It must divide the number of latents of
+        /// each level.
         #[serde(default = "one")]
         group: usize,
     },
@@ -73,8 +75,8 @@ pub enum KlTerm {
         #[serde(default = "unit")]
         gamma: f64,
     },
-    /// `(1 − α) KL + (α + λ − 1) MMD²(q(z), p(z))`: Zhao, Song & Ermon (2019), "InfoVAE", equation 6, with the
-    /// unbiased estimate of the maximum mean discrepancy. A prior with weights gets no gradient from it.
+    /// `(1 − α) KL + (α + λ − 1) MMD²(q(z), p(z))`: Zhao, Song & Ermon (2019), "InfoVAE", equation 6, with
+    /// the unbiased estimate of the maximum mean discrepancy. It gives no gradient to a learned prior.
     Mmd {
         /// `α`, at most 1.
         alpha: f64,
@@ -85,10 +87,10 @@ pub enum KlTerm {
         kernel: MmdKernel,
     },
     /// `KL + λ_od Σ_{i≠j} Cᵢⱼ² + λ_d Σ (Cᵢᵢ − 1)²` with a covariance `C` over rows: Kumar, Sattigeri &
-    /// Balakrishnan (2018), "Variational Inference of Disentangled Latent Concepts from Unlabeled Observations",
-    /// equations 6 and 7.
+    /// Balakrishnan (2018), "Variational Inference of Disentangled Latent Concepts from Unlabeled
+    /// Observations", equations 6 and 7.
     Dip {
-        /// Which covariance.
+        /// The covariance to use.
         covariance: DipCovariance,
         /// `λ_od`.
         off_diagonal: f64,
@@ -110,14 +112,14 @@ fn full() -> Schedule {
 }
 
 impl Default for KlTerm {
-    /// Weighted by 1.
+    /// The KL with weight 1.
     fn default() -> Self {
         Self::Weighted { beta: full() }
     }
 }
 
 impl KlTerm {
-    /// `β` at a point of training, if the KL is weighted.
+    /// `β` at a training progress, if the KL has a single weight.
     pub(crate) fn beta(&self, progress: f64) -> Option<f64> {
         match self {
             Self::Weighted { beta }
@@ -127,7 +129,7 @@ impl KlTerm {
         }
     }
 
-    /// The share of the training after which its weight stays.
+    /// The share of the training after which the weight is constant.
     pub(crate) fn warm_up_end(&self) -> f64 {
         match self {
             Self::Weighted { beta: schedule }
@@ -138,7 +140,7 @@ impl KlTerm {
         }
     }
 
-    /// Whether the KL is that of the draws even where it has a closed form.
+    /// Whether the KL is estimated from the draws even if it has a closed form.
     pub(crate) fn is_sampled(&self) -> bool {
         matches!(self, Self::StickingTheLanding { .. } | Self::Mixture { .. })
     }
@@ -173,7 +175,7 @@ impl KlTerm {
         }
     }
 
-    /// An error naming what it needs of the levels of a model and does not find.
+    /// Checks that the levels of a model have what the term needs; an error names what is missing.
     pub(crate) fn check_levels(&self, levels: &[Encoding]) -> Result<(), LossError> {
         match self {
             Self::Weighted { .. } | Self::Capacity { .. } => Ok(()),
@@ -193,7 +195,7 @@ impl KlTerm {
             }
             Self::Mmd { alpha, .. } => {
                 let top = one_level("MMD", levels)?;
-                // Else nothing would train the prior: its draws carry no gradient.
+                // Otherwise nothing would train the prior: its draws carry no gradient.
                 match *alpha == 1.0 {
                     true => standard("MMD without a KL (`alpha = 1`)", top),
                     false => Ok(()),
@@ -273,7 +275,8 @@ fn standard(objective: &'static str, level: &Encoding) -> Result<(), LossError> 
     }
 }
 
-/// An error if the KL of a level's groups of latents is not known, or if they are not groups of it.
+/// An error if the KL of a level's groups is not known, or if the group size does not divide the number of
+/// latents.
 fn check_groups(group: usize, level: &Encoding) -> Result<(), LossError> {
     let latents = level.posterior.len();
     if group != latents && level.closed_form_kl().is_none() {

@@ -9,12 +9,12 @@
 //! | [`Elbo`]          | the terms of the bound of each row, for one draw of the latent                      |
 //! | [`Objective`]     | the DVAE bound, or the importance-weighted one through the corruption (DIWAE, IWAE)  |
 //! | [`KlTerm`]        | weighted with a [`Schedule`], free bits, capacity, total correlation, MMD, DIP-VAE   |
-//! | [`ImportanceWeights`] | over their own posterior or over the mixture of all; how their gradient is estimated |
+//! | [`ImportanceWeights`] | of their own posterior or the mixture of all; their gradient estimator |
 //! | [`Emphasis`]      | weights of changed and of unchanged entries                                         |
 //!
-//! An [`Elbo`] keeps its terms apart until the last line: sums over features, means over rows, in
-//! both terms, always. A loss takes an [`Inference`](dvae_distributions::Inference) and element-wise
-//! log-densities, never a model, so it can be tested with literals and used in any loop.
+//! An [`Elbo`] keeps its terms separate to the end. Both terms are always sums over features and means over
+//! rows. A loss takes an [`Inference`](dvae_distributions::Inference) and element-wise log-densities, never a
+//! model, so it can be tested with literals and used in any training loop.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -40,7 +40,7 @@
 //!
 //! - Nothing is averaged over features: metrics grow with the size of a row, as the bound does.
 //! - A weighted loss is not called a bound: only [`Elbo::bound`] and [`Objective::bound_of`] are.
-//! - Regularizers that look at a whole batch (total correlation, MMD, DIP-VAE) depend on its size.
+//! - Regularizers that use a whole batch (total correlation, MMD, DIP-VAE) depend on its size.
 
 mod dip;
 mod elbo;

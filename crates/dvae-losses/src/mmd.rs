@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 pub enum MmdKernel {
     /// `exp(−‖x − y‖² / 2d)`.
     Gaussian,
-    /// `2d / (2d + ‖x − y‖²)`, which falls slower: Tolstikhin et al. (2018), "Wasserstein Auto-Encoders",
-    /// section 4.
+    /// `2d / (2d + ‖x − y‖²)`, which decays more slowly: Tolstikhin et al. (2018), "Wasserstein
+    /// Auto-Encoders", section 4.
     #[default]
     InverseMultiquadratic,
 }
@@ -27,8 +27,8 @@ impl MmdKernel {
     }
 }
 
-/// The unbiased estimate of `MMD²` between the laws that two sets of points `[n, latent]`, `n` of both alike,
-/// were drawn from: `[1]`, which may be negative; 0 of fewer than two points.
+/// The unbiased estimate of `MMD²` between the distributions that two sets of points `[n, latent]` were drawn
+/// from: `[1]`. It may be negative; with fewer than two points it is 0.
 ///
 /// ```text
 /// 1/n(n − 1) Σ_{i≠j} [k(xᵢ, xⱼ) + k(yᵢ, yⱼ)] − 2/n² Σᵢⱼ k(xᵢ, yⱼ)
@@ -36,7 +36,7 @@ impl MmdKernel {
 ///
 /// # Panics
 ///
-/// If there are not as many points in both.
+/// If the two sets differ in their number of points.
 ///
 /// Gretton et al. (2012), "A Kernel Two-Sample Test", equation 3 (lemma 6).
 pub fn mmd(x: Tensor<2>, y: Tensor<2>, kernel: MmdKernel) -> Tensor<1> {
@@ -52,7 +52,7 @@ pub fn mmd(x: Tensor<2>, y: Tensor<2>, kernel: MmdKernel) -> Tensor<1> {
         kernel.of(distance.clamp_min(0.0), latents).sum()
     };
     let n = n as f64;
-    // Of every point with itself the kernel is 1.
+    // The kernel of a point with itself is 1.
     let within = between(&x, &x) + between(&y, &y) - 2.0 * n;
     within / (n * (n - 1.0)) - between(&x, &y) * (2.0 / (n * n))
 }
@@ -83,7 +83,7 @@ mod tests {
     }
 
     // N(1, 1) against N(0, 1): x − x′ has variance 2, x − y mean 1 and variance 2. Unbiased: the mean of many
-    // small estimates is the closed form, of equal laws 0.
+    // small estimates is the closed form, which is 0 for equal distributions.
     #[test]
     fn the_estimate_is_unbiased_for_normals() {
         let device = Device::flex();

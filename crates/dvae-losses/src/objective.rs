@@ -1,4 +1,4 @@
-//! What training maximizes, and how.
+//! Training objectives and their gradient estimators.
 
 use burn::tensor::Tensor;
 use dvae_checks::{non_negative, within};
@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::kl_term::one_level;
 use crate::{Elbo, KlTerm, LossError};
 
-/// An objective: a bound, and what may be done to its terms. Each bound has what it can be combined with.
+/// An objective: a bound, and the modifications of its terms. Each bound has the options that can be combined
+/// with it.
 ///
 /// ```toml
 /// [train.objective]
@@ -35,8 +36,8 @@ use crate::{Elbo, KlTerm, LossError};
 #[serde(tag = "bound", rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Objective {
-    /// `1/MK Σ [log p(x | z) − KL(q(z | x̃) ‖ p(z))]`: Im et al. (2017), equation 7. Without corruption, the
-    /// evidence lower bound.
+    /// `1/MK Σ [log p(x | z) − KL(q(z | x̃) ‖ p(z))]`: Im et al. (2017), equation 7. Without corruption it is
+    /// the evidence lower bound.
     Dvae {
         /// `M`: draws of `x̃` for each row, at least 1.
         #[serde(default = "one")]
@@ -44,16 +45,16 @@ pub enum Objective {
         /// `K`: draws of `z` for each `x̃`, at least 1.
         #[serde(default = "one")]
         latents: usize,
-        /// What stands in the loss for the KL.
+        /// The KL term of the loss.
         #[serde(default)]
         kl: KlTerm,
-        /// How much the entries of a row count in the reconstruction.
+        /// The weights of a row's entries in the reconstruction.
         #[serde(default)]
         emphasis: Emphasis,
     },
-    /// `ln 1/MK Σ p(x, z) / q(z | x̃)`, importance weights through the corruption: tighter the more draws there
-    /// are. With `M` = 1 and no corruption, the bound of Burda, Grosse & Salakhutdinov (2016), "Importance
-    /// Weighted Autoencoders" (IWAE), equation 8.
+    /// `ln 1/MK Σ p(x, z) / q(z | x̃)`, importance-weighted through the corruption: more draws make it
+    /// tighter. With `M` = 1 and no corruption, it is the bound of Burda, Grosse & Salakhutdinov (2016),
+    /// "Importance Weighted Autoencoders" (IWAE), equation 8.
     Diwae {
         /// `M`: draws of `x̃` for each row, at least 1.
         #[serde(default = "one")]
@@ -75,14 +76,14 @@ pub enum ImportanceWeights {
     /// `p(x, z) / q(z | x̃ₘ)`, divided by the posterior that `z` was drawn from.
     #[default]
     Own,
-    /// The same, with the gradient of [`Estimator::DoublyReparameterized`].
+    /// The same weights, with the gradient of [`Estimator::DoublyReparameterized`].
     DoublyReparameterized,
-    /// `p(x, z) / (1/M Σ q(z | x̃ₘ))`, divided by the mixture of all posteriors of the row. It takes `M`
+    /// `p(x, z) / (1/M Σ q(z | x̃ₘ))`, divided by the mixture of all posteriors of the row. It evaluates `M`
     /// densities for each draw.
     Mixture,
 }
 
-/// How the gradient in the encoder's weights is estimated.
+/// How the gradient with respect to the encoder's weights is estimated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Estimator {
@@ -93,12 +94,12 @@ pub enum Estimator {
     /// biased (Tucker et al. 2019).
     StickingTheLanding,
     /// Through the draw, weighted by the squares of the importance weights: Tucker et al. (2019), "Doubly
-    /// Reparameterized Gradient Estimators for Monte Carlo Objectives", equation 8. Its signal does not vanish
-    /// with many draws. It takes one more pass through the decoder.
+    /// Reparameterized Gradient Estimators for Monte Carlo Objectives", equation 8. Its signal does not
+    /// vanish as the number of draws grows. It takes one more pass through the decoder.
     DoublyReparameterized,
 }
 
-/// How much entries count in the reconstruction: Vincent et al. (2010), "Stacked Denoising Autoencoders",
+/// The weights of entries in the reconstruction: Vincent et al. (2010), "Stacked Denoising Autoencoders",
 /// section 3.4.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -109,7 +110,7 @@ pub struct Emphasis {
     pub unchanged: f64,
 }
 
-/// One draw of `x̃` for each row: its encoding, and what `K` draws of `z` say.
+/// One draw of `x̃` for each row: its encoding, and the terms for `K` draws of `z`.
 #[derive(Clone, Debug)]
 pub struct BoundTerms {
     /// `q(z | x̃)`, and the prior.
@@ -118,14 +119,14 @@ pub struct BoundTerms {
     pub draws: Vec<Elbo>,
 }
 
-/// What a loss depends on beside the draws.
+/// What a loss depends on besides the draws.
 #[derive(Debug)]
 pub struct LossContext<'a> {
-    /// How much of the training is done, in `[0, 1]`.
+    /// The training progress, in `[0, 1]`.
     pub progress: f64,
     /// Rows of the training set.
     pub rows: usize,
-    /// Where further randomness comes from: draws from the prior.
+    /// The source of further randomness, such as draws from the prior.
     pub noise: &'a mut RowStreams,
 }
 
@@ -148,14 +149,14 @@ impl From<KlTerm> for Objective {
 }
 
 impl Default for Emphasis {
-    /// All the same.
+    /// Equal weights of 1.
     fn default() -> Self {
         Self { changed: 1.0, unchanged: 1.0 }
     }
 }
 
 impl Emphasis {
-    /// Whether all entries count once.
+    /// Whether all weights are 1.
     pub fn is_even(self) -> bool {
         self == Self::default()
     }
@@ -187,7 +188,7 @@ impl Objective {
         }
     }
 
-    /// How much the entries of a row count in the reconstruction.
+    /// The weights of a row's entries in the reconstruction.
     pub fn emphasis(&self) -> Emphasis {
         match self {
             Self::Dvae { emphasis, .. } => *emphasis,
@@ -195,7 +196,8 @@ impl Objective {
         }
     }
 
-    /// Whether `log q` is that of the mixture `1/M Σ q(z | x̃ₘ)`, not of the posterior that `z` was drawn from.
+    /// Whether `log q` is the density of the mixture `1/M Σ q(z | x̃ₘ)`, not of the posterior that `z` was
+    /// drawn from.
     pub fn mixture_denominator(&self) -> bool {
         matches!(
             self,
@@ -204,7 +206,7 @@ impl Objective {
         )
     }
 
-    /// How the gradient in the encoder's weights is estimated.
+    /// How the gradient with respect to the encoder's weights is estimated.
     pub fn estimator(&self) -> Estimator {
         match self {
             Self::Dvae { kl: KlTerm::StickingTheLanding { .. }, .. } => {
@@ -217,7 +219,7 @@ impl Objective {
         }
     }
 
-    /// The weight of the KL at a point of training, `progress` from 0 to 1, if it has one weight.
+    /// The weight of the KL at a training progress from 0 to 1, if it has a single weight.
     pub fn beta(&self, progress: f64) -> Option<f64> {
         match self {
             Self::Dvae { kl, .. } => kl.beta(progress),
@@ -225,7 +227,7 @@ impl Objective {
         }
     }
 
-    /// The share of the training after which the weight of the KL stays.
+    /// The share of the training after which the weight of the KL is constant.
     pub fn warm_up_end(&self) -> f64 {
         match self {
             Self::Dvae { kl, .. } => kl.warm_up_end(),
@@ -233,7 +235,7 @@ impl Objective {
         }
     }
 
-    /// An error naming what is out of range.
+    /// Checks the settings; an error names what is out of range.
     pub fn check(&self) -> Result<(), LossError> {
         within("corruptions", self.corruptions(), 1..=1 << 16)?;
         within("latents", self.latents(), 1..=1 << 20)?;
@@ -247,7 +249,8 @@ impl Objective {
         }
     }
 
-    /// An error naming what the objective needs of a model's levels, their posteriors and priors, and does not find.
+    /// Checks that a model's levels, posteriors and priors have what the objective needs; an error names what
+    /// is missing.
     pub fn check_encoding(&self, encoding: &Encoding) -> Result<(), LossError> {
         let levels = &encoding.at_means();
         match self {
@@ -268,7 +271,7 @@ impl Objective {
     ///
     /// # Panics
     ///
-    /// If there is no draw.
+    /// If there are no draws.
     pub fn bound_of(&self, sampled: &[BoundTerms]) -> Tensor<1> {
         match self {
             Self::Dvae { kl, .. } if kl.is_sampled() => mean_over_draws(sampled, Elbo::log_weight),
@@ -277,14 +280,14 @@ impl Objective {
         }
     }
 
-    /// What training minimizes, a mean over rows, in nats: `[1]`.
+    /// The training loss, a mean over rows, in nats: `[1]`.
     ///
-    /// Of an importance-weighted bound the value is the negative bound, whichever estimator its gradient comes
-    /// from.
+    /// For an importance-weighted bound the value is the negative bound, whichever estimator gives its
+    /// gradient.
     ///
     /// # Panics
     ///
-    /// If there is no draw, or if the encodings are not what [`Objective::check_encoding`] asks for.
+    /// If there are no draws, or if the encodings do not satisfy [`Objective::check_encoding`].
     pub fn loss(&self, sampled: &[BoundTerms], context: &mut LossContext) -> Tensor<1> {
         match self {
             Self::Dvae { kl, .. } => {
@@ -299,14 +302,14 @@ impl Objective {
                 }
                 let shares = importance_shares(log_weights.clone().detach());
                 let surrogate = (log_weights * shares).sum_dim(0).mean();
-                // The value of the bound with the gradient of the surrogate.
+                // The value is the bound's, the gradient is the surrogate's.
                 (surrogate.clone().detach() - surrogate) - bound.detach()
             }
         }
     }
 }
 
-/// An error if the density of a level's posterior is known at its own draws alone.
+/// An error if the density of a level's posterior is known only at its own draws.
 pub(crate) fn known_density(objective: &'static str, levels: &[Encoding]) -> Result<(), LossError> {
     match levels.iter().find(|level| !level.posterior.has_density()) {
         None => Ok(()),
@@ -322,7 +325,7 @@ pub(crate) fn known_density(objective: &'static str, levels: &[Encoding]) -> Res
 ///
 /// # Panics
 ///
-/// If there is no draw.
+/// If there are no draws.
 pub fn mean_over_draws(sampled: &[BoundTerms], term: impl Fn(&Elbo) -> Tensor<1>) -> Tensor<1> {
     let all: Vec<&Elbo> = sampled.iter().flat_map(|sampled| &sampled.draws).collect();
     let sum = all.iter().map(|elbo| term(elbo)).reduce(|sum, term| sum + term);
@@ -342,7 +345,7 @@ fn log_mean_weight(log_weights: &Tensor<2>) -> Tensor<1> {
     log_sum_exp(log_weights.clone(), 0).squeeze_dim::<1>(0) - draws.ln()
 }
 
-/// Importance weights over their sum, `[M · K, batch]`, from their logarithms.
+/// Normalized importance weights, `[M · K, batch]`, from their logarithms.
 pub fn importance_shares(log_weights: Tensor<2>) -> Tensor<2> {
     burn::tensor::activation::softmax(log_weights, 0)
 }

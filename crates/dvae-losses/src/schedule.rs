@@ -1,4 +1,4 @@
-//! Weights that change over training.
+//! Schedules: weights that change over training.
 
 use std::f64::consts::PI;
 use std::fmt;
@@ -10,9 +10,9 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A value over the steps of a training.
+/// A value as a function of the training progress.
 ///
-/// In a file a constant is a number, and any other a table of one entry:
+/// In a file a constant is a number, and any other schedule is a table with one entry:
 ///
 /// ```toml
 /// beta = 1.0
@@ -21,28 +21,28 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// beta = { cyclical = { from = 0.0, to = 1.0, cycles = 4, rise = 0.5 } }
 /// ```
 ///
-/// `until` is the share of the training after which the value stays at `to`. It is at most 1: no warm-up is
-/// longer than the training.
+/// `until` is the share of the training after which the value stays at `to`. It is at most 1: a warm-up
+/// cannot be longer than the training.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(remote = "Self", rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(!remote, transform = or_short)]
 #[non_exhaustive]
 pub enum Schedule {
-    /// The same throughout.
+    /// The same value throughout.
     Constant(f64),
-    /// Straight from one value to another: Sønderby et al. (2016), "Ladder Variational Autoencoders". Bowman et
-    /// al. (2016), "Generating Sentences from a Continuous Space", raise it along a sigmoid.
+    /// Linear from one value to another: Sønderby et al. (2016), "Ladder Variational Autoencoders". Bowman et
+    /// al. (2016), "Generating Sentences from a Continuous Space", use a sigmoid instead.
     Linear(WarmUp),
     /// Along half a cosine.
     Cosine(WarmUp),
-    /// Again and again, straight up and then steady: Fu et al. (2019), "Cyclical Annealing Schedule",
-    /// equation 6.
+    /// Repeated cycles of a linear rise and a constant phase: Fu et al. (2019), "Cyclical Annealing
+    /// Schedule", equation 6.
     Cyclical {
-        /// Where each cycle begins.
+        /// The value at the start of each cycle.
         from: f64,
-        /// Where each cycle ends.
+        /// The value at the end of each cycle.
         to: f64,
-        /// How many cycles there are, at least 1.
+        /// The number of cycles, at least 1.
         cycles: usize,
         /// The share of a cycle in which the value rises.
         #[serde(default = "half")]
@@ -50,21 +50,21 @@ pub enum Schedule {
     },
 }
 
-/// The schema of what may also be written in short.
+/// Extends the schema to accept the short form as well.
 fn or_short(schema: &mut schemars::Schema) {
     let table = std::mem::take(schema);
     *schema = schemars::json_schema!({ "anyOf": [{ "type": "number" }, table] });
 }
 
-/// From one value to another, by a point of the training.
+/// A change from one value to another, up to a point of the training.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WarmUp {
-    /// The value of the first step.
+    /// The value at the first step.
     pub from: f64,
     /// The value from `until` on.
     pub to: f64,
-    /// The share of the training that it takes, in `(0, 1]`.
+    /// The share of the training that the change takes, in `(0, 1]`.
     #[serde(default = "whole")]
     pub until: f64,
 }
@@ -84,7 +84,7 @@ impl From<f64> for Schedule {
 }
 
 impl Schedule {
-    /// The value at a point of the training in `[0, 1]`.
+    /// The value at a training progress in `[0, 1]`.
     pub fn at(self, progress: f64) -> f64 {
         let t = progress.clamp(0.0, 1.0);
         let between = |from: f64, to: f64, share: f64| from + (to - from) * share.min(1.0);
@@ -101,7 +101,7 @@ impl Schedule {
         }
     }
 
-    /// The share of the training after which the value stays.
+    /// The share of the training after which the value is constant.
     pub fn end(self) -> f64 {
         match self {
             Self::Constant(_) => 0.0,
@@ -110,7 +110,7 @@ impl Schedule {
         }
     }
 
-    /// An error naming what is out of range.
+    /// Checks the schedule; an error names what is out of range.
     pub(crate) fn check(self, name: &'static str) -> Result<(), RangeError> {
         let share = |name, value| within(name, value, (Excluded(0.0), Included(1.0)));
         match self {
@@ -179,8 +179,8 @@ impl<'de> Visitor<'de> for ScheduleVisitor {
 mod tests {
     use super::*;
 
-    // Halfway through a warm-up: the mean of the ends. Cycles of ½ with a rise of ½: up by a quarter of the
-    // training, steady until half of it, and again.
+    // Halfway through a warm-up: the mean of the ends. Cycles of ½ with a rise of ½: the value rises for a
+    // quarter of the training, is constant until half of it, and repeats.
     #[test]
     fn values_over_training_are_hand_worked() {
         let warm_up = WarmUp { from: 0.0, to: 2.0, until: 0.5 };

@@ -1,4 +1,4 @@
-//! The KL from aggregated posterior to prior, taken apart.
+//! Decomposition of the KL from the posteriors to the prior.
 
 use burn::tensor::{Tensor, TensorData};
 use dvae_distributions::{DiagonalNormal, StandardNormal};
@@ -7,19 +7,19 @@ use dvae_kernels::log_sum_exp;
 /// `ln 2π`.
 const LN_TAU: f64 = 1.837_877_066_409_345_3;
 
-/// The three parts that the mean KL to a factorized prior is made of, each `[1]`, in nats:
+/// The three parts of the mean KL to a factorized prior, each `[1]`, in nats:
 ///
 /// ```text
 /// E KL(q(z|x) ‖ p(z)) = I(x; z) + KL(q(z) ‖ Π q(zⱼ)) + Σ KL(q(zⱼ) ‖ p(zⱼ))
 /// ```
 ///
 /// Chen et al. (2018), "Isolating Sources of Disentanglement in VAEs", equation 2. `q(z)` is the mean of the
-/// posteriors of all rows of the set, which a batch estimates with stratified weights (appendix C.2): of its
-/// `M + 1` rows the one that `z` came from counts `1/N`, one other `(N − M)/NM`, and the rest `1/M`. The other
-/// one is the next row of the batch.
+/// posteriors of all rows of the set. A batch estimates it with stratified weights (appendix C.2): of its
+/// `M + 1` rows, the row that `z` came from has weight `1/N`, one other row `(N − M)/NM`, and the rest `1/M`.
+/// The one other row is the next one of the batch.
 #[derive(Clone, Debug)]
 pub struct KlDecomposition {
-    /// `I(x; z)`: how much a latent says about its row.
+    /// `I(x; z)`: how much a latent tells about its row.
     pub mutual_information: Tensor<1>,
     /// `KL(q(z) ‖ Π q(zⱼ))`: how much latents depend on each other.
     pub total_correlation: Tensor<1>,
@@ -28,8 +28,9 @@ pub struct KlDecomposition {
 }
 
 impl KlDecomposition {
-    /// From the posteriors of a batch, one draw `[batch, latent]` from each, and the number of rows of the set
-    /// that the batch is from. Of one row alone there is no correlation to see: only the last part is not 0.
+    /// Estimates the parts from the posteriors of a batch, one draw `[batch, latent]` from each, and the
+    /// number of rows of the set that the batch is from. A batch of one row shows no correlation: only the
+    /// last part is not 0.
     pub fn new(posterior: &DiagonalNormal, latent: Tensor<2>, rows: usize) -> Self {
         let [batch, _] = latent.dims();
         // log q(zᵢ | xⱼ) of each latent: [i, j, latent].
@@ -51,7 +52,7 @@ impl KlDecomposition {
     }
 }
 
-/// The logarithms of the stratified weights `[batch, batch]` of a batch from so many rows.
+/// The logarithms of the stratified weights `[batch, batch]` of a batch from a set of `rows` rows.
 fn log_weights(batch: usize, rows: usize) -> TensorData {
     let rows = rows.max(batch) as f64;
     let others = (batch - 1) as f64;
@@ -89,9 +90,9 @@ mod tests {
     }
 
     // The aggregated posterior of many rows with means from N(1, R) and variance s² is N(1, R + s²): with a
-    // correlation ρ of the means all three parts have closed forms. The whole set is the batch, so that nothing
-    // but the mean over draws is estimated. Bounds are six standard errors of 3000 terms, whose standard
-    // deviations are at most 1.1, 0.7 and 2.3, and the error of 3000 rows for the aggregate besides.
+    // correlation ρ of the means all three parts have closed forms. The whole set is the batch, so that only
+    // the mean over draws is estimated. Bounds are six standard errors of 3000 terms, whose standard
+    // deviations are at most 1.1, 0.7 and 2.3, plus the error of 3000 rows for the aggregate.
     #[test]
     fn the_parts_are_those_of_known_normals() {
         let (n, rho, s2) = (3000, 0.9f64, 0.5f64);

@@ -1,4 +1,4 @@
-//! What a layer applies to its sums.
+//! Activation functions.
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::{silu, softplus};
@@ -6,11 +6,11 @@ use dvae_kernels::Activation as Fused;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What a layer applies to its sums.
+/// The activation function of a layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Activation {
-    /// Nothing.
+    /// `x`.
     Identity,
     /// `max(0, x)`.
     #[default]
@@ -22,7 +22,7 @@ pub enum Activation {
 }
 
 impl Activation {
-    /// On its own, where no layer comes before it.
+    /// Applies the function by itself, without a layer before it.
     pub(crate) fn apply<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
         match self {
             Self::Identity => x,
@@ -32,7 +32,7 @@ impl Activation {
         }
     }
 
-    /// The part that a layer does in the same pass, and what is left to do after it.
+    /// The part that a layer fuses into its own pass, and the function to apply after it.
     pub(crate) fn split<const D: usize>(self) -> (Fused, fn(Tensor<D>) -> Tensor<D>) {
         match self {
             Self::Identity => (Fused::Identity, |x| x),

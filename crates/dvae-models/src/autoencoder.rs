@@ -1,4 +1,4 @@
-//! The one model: a network with a posterior, a prior and a likelihood.
+//! The model: a network with a posterior, a prior and a likelihood.
 
 use std::sync::Arc;
 
@@ -15,12 +15,12 @@ use crate::posterior::PosteriorHead;
 use crate::prior::PriorHead;
 use crate::{Features, Initializer, Level, ModelError, Network, PosteriorConfig, PriorConfig, Vae};
 
-/// The distributions that an [`Autoencoder`] puts about its network.
+/// The distributions that an [`Autoencoder`] adds to its network.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Distributions {
-    /// `q(z | x̃)`, of every level.
+    /// `q(z | x̃)`, for every level.
     pub posterior: PosteriorConfig,
-    /// `p(z)` of the top level; a level below has a normal, given those above.
+    /// `p(z)` of the top level; each level below has a normal prior, given the levels above.
     pub prior: PriorConfig,
     /// `p(x | z)`.
     pub likelihood: LikelihoodConfig,
@@ -32,16 +32,16 @@ pub struct Distributions {
 /// x̃ → features → q(z₁ | x̃), q(z₂ | z₁, x̃), …        z₁ → context → p(z₂ | z₁), …        z → outputs → p(x | z)
 /// ```
 ///
-/// One level of latents is the VAE of Kingma & Welling (2014), "Auto-Encoding Variational Bayes"; with several, each
-/// level's posterior sees the features of the input and what the levels above make of it: Sønderby et al. (2016),
-/// "Ladder Variational Autoencoders", section 2.
+/// One level of latents is the VAE of Kingma & Welling (2014), "Auto-Encoding Variational Bayes". With
+/// several levels, each level's posterior sees the features of the input and the context from the levels
+/// above: Sønderby et al. (2016), "Ladder Variational Autoencoders", section 2.
 #[derive(Module, Debug)]
 pub struct Autoencoder<N: Module + ModuleDisplay> {
     network: N,
     /// Top first.
     levels: Vec<LevelHeads>,
     likelihood: LikelihoodHead,
-    /// The shape of what the encoder sees of a row.
+    /// The shape of a row of the encoder's input.
     #[module(skip)]
     seen: Vec<usize>,
     #[module(skip)]
@@ -56,7 +56,8 @@ pub(crate) struct LevelHeads {
 }
 
 impl LevelHeads {
-    /// For the levels of a network that sees so many numbers of each row; an error names what does not go together.
+    /// The layers of all levels of a network whose encoder sees `inputs` numbers of each row; an error names
+    /// settings that contradict each other.
     pub(crate) fn all(
         levels: &[Level],
         inputs: usize,
@@ -79,12 +80,12 @@ impl LevelHeads {
 }
 
 impl<N: Module + ModuleDisplay> Autoencoder<N> {
-    /// A network of your own with its distributions. `seen` is the shape of what the encoder sees of a row, which
-    /// for a model that is shown a mask is twice as long on its first axis; `channels` is the length of that axis
-    /// without the mask, which the likelihood is for. The network gives
-    /// [`LikelihoodConfig::outputs`] of it on axis 1.
+    /// Builds a model from a network of your own and its distributions. `seen` is the shape of a row of the
+    /// encoder's input; for a model that is shown a mask it is twice as long on its first axis. `channels` is
+    /// the length of that axis without the mask, which the likelihood describes. The network must have
+    /// [`LikelihoodConfig::outputs`] of `channels` as outputs on axis 1.
     ///
-    /// An error names what is out of range, or what does not go together.
+    /// An error names what is out of range, or which settings contradict each other.
     pub fn new<const D: usize>(
         network: N,
         seen: &[usize],
@@ -101,7 +102,7 @@ impl<N: Module + ModuleDisplay> Autoencoder<N> {
         Ok(Self::assembled(network, heads, &levels, seen, &distributions.likelihood, init))
     }
 
-    /// From parts that were checked.
+    /// Assembles a model from parts that were checked.
     pub(crate) fn assembled(
         network: N,
         heads: Vec<LevelHeads>,
@@ -115,7 +116,7 @@ impl<N: Module + ModuleDisplay> Autoencoder<N> {
         Self { network, levels: heads, likelihood, seen: seen.into(), shapes }
     }
 
-    /// Its network.
+    /// The network.
     pub fn network(&self) -> &N {
         &self.network
     }
@@ -137,7 +138,7 @@ impl<N: Module + ModuleDisplay> Autoencoder<N> {
         self.network.outputs(context.expect("a level at least"))
     }
 
-    /// The encoding of a level from the features of all, and of the levels below it.
+    /// The encoding of a level from the features of all levels, with the levels below it.
     fn level<const D: usize>(&self, from: Descent, prior: Prior) -> Encoding
     where
         N: Network<D>,
@@ -158,7 +159,7 @@ impl<N: Module + ModuleDisplay> Autoencoder<N> {
     }
 }
 
-/// A place on the way from the top level to the decoder.
+/// A position between the top level and the decoder.
 #[derive(Clone, Debug)]
 struct Descent {
     level: usize,
@@ -166,7 +167,7 @@ struct Descent {
     context: Option<Features>,
 }
 
-/// The levels below one of a model.
+/// The levels below a given one.
 #[derive(Debug)]
 struct Below<const D: usize, N: Module + ModuleDisplay> {
     model: Autoencoder<N>,
@@ -207,7 +208,7 @@ impl<const D: usize, N: Network<D>> Vae<D> for Autoencoder<N> {
 
     /// # Panics
     ///
-    /// If the latents are not those of the model's levels.
+    /// If the latents do not have the shapes of the model's levels.
     fn decode(&self, latents: impl Into<Latents>) -> Box<dyn Likelihood<D>> {
         self.likelihood.forward(self.outputs(latents))
     }

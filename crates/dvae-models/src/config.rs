@@ -1,4 +1,4 @@
-//! Models by configuration: the bundled networks, each with any distributions.
+//! Configuration of models: the bundled networks, each with any distributions.
 
 use burn::tensor::Device;
 use dvae_distributions::{LatentShape, LikelihoodConfig};
@@ -28,37 +28,37 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AutoencoderConfig {
-    /// Shape of a row: `[784]`, or `[channels, height, width]`. In an experiment that of the data, if it is left
-    /// out.
+    /// Shape of a row: `[784]`, or `[channels, height, width]`. In an experiment, the shape of the data if
+    /// left out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub event: Vec<usize>,
     /// Number of latents.
     pub latent: usize,
-    /// The network: a table, or its name alone.
+    /// The network: a table, or just its name.
     #[serde(deserialize_with = "name_or_table")]
     #[schemars(transform = or_name)]
     pub network: NetworkConfig,
-    /// What the decoder's outputs mean.
+    /// The likelihood, which determines the meaning of the decoder's outputs.
     pub likelihood: LikelihoodConfig,
     /// The family of the posterior.
     pub posterior: PosteriorConfig,
     /// The family of the prior.
     pub prior: PriorConfig,
-    /// Whether the encoder's input has a mask behind it, twice as much on the first axis of a row: what
-    /// `dvae_corruption::ShowMask` makes.
+    /// Whether a mask follows the encoder's input, which doubles the first axis of a row, as
+    /// `dvae_corruption::ShowMask` makes it.
     pub mask_input: bool,
 }
 
 impl Default for AutoencoderConfig {
-    /// A convolutional network with 32 latents, for images of a size that is still to be said.
+    /// A convolutional network with 32 latents; the image size is not set yet.
     fn default() -> Self {
         Self::new(NetworkConfig::default(), &[], 32)
     }
 }
 
 impl AutoencoderConfig {
-    /// A network for rows of this shape, with so many latents, a diagonal normal posterior, a standard normal prior
-    /// and a Bernoulli likelihood: change the fields at will.
+    /// A network for rows of this shape, with `latent` latents, a diagonal normal posterior, a standard
+    /// normal prior and a Bernoulli likelihood. All fields are public and may be changed.
     pub fn new(network: impl Into<NetworkConfig>, event: &[usize], latent: usize) -> Self {
         Self {
             event: event.into(),
@@ -86,12 +86,12 @@ impl AutoencoderConfig {
         Self::new(ResNetConfig::default(), image, latent)
     }
 
-    /// The model with weights drawn from `key`; an error names what is out of range.
+    /// Builds the model with weights drawn from `key`; an error names what is out of range.
     pub fn init(&self, key: Key, device: &Device) -> Result<Autoencoder<AnyNetwork>, ModelError> {
         self.network.build(self, &mut Initializer::new(key, device))
     }
 
-    /// The model with a network of this configuration.
+    /// Builds the model with a network of this configuration.
     pub(crate) fn build<C: Bundled>(
         &self,
         config: &C,
@@ -114,7 +114,7 @@ impl AutoencoderConfig {
             prior: self.prior,
             likelihood: self.likelihood.clone(),
         };
-        // Weights are drawn as data goes: encoder, latents, decoder.
+        // Weights are drawn in the order of the data: encoder, latents, decoder.
         let encoder = config.encoder(&io, init);
         let heads = LevelHeads::all(&[level], inputs, &distributions, init)?;
         let network = config.network(encoder, &io, init).into();
@@ -146,7 +146,7 @@ fn name_or_table<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NetworkCo
     deserializer.deserialize_any(NameOrTable)
 }
 
-/// The schema of what may also be a name.
+/// Extends the schema to accept a name as well.
 fn or_name(schema: &mut schemars::Schema) {
     let mut table = std::mem::take(schema);
     let description = table.remove("description");

@@ -37,8 +37,8 @@ impl ConvNetConfig {
 
 /// Convolutions of stride 2 over images `[batch, channels, height, width]`.
 ///
-/// `x̃ → convolutions → features`, `z → linear → transposed convolutions → outputs`. A side of odd
-/// length is halved upwards on the way in and cropped by one on the way out, so any size works.
+/// `x̃ → convolutions → features`, `z → linear → transposed convolutions → outputs`. The encoder halves a
+/// side of odd length and rounds up, and the decoder crops it by one, so any size works.
 #[derive(Module, Debug)]
 pub struct ConvNet {
     encoder: Vec<Conv2d>,
@@ -50,7 +50,7 @@ pub struct ConvNet {
     level: Level,
 }
 
-/// The sizes of images on their way through the stages of a network that halve their sides.
+/// The sizes of images between the stages of a network that halves their sides.
 #[derive(Clone, Debug)]
 pub(crate) struct Stages {
     /// Height and width before each stage, and after the last one.
@@ -59,7 +59,7 @@ pub(crate) struct Stages {
 }
 
 impl Stages {
-    /// For images of these sides, and so many channels after each stage.
+    /// The sizes for images of these sides, with these channels after each stage.
     pub(crate) fn new([height, width]: [usize; 2], channels: &[usize]) -> Self {
         let halve = |&[h, w]: &[usize; 2]| Some([h.div_ceil(2), w.div_ceil(2)]);
         let sides = std::iter::successors(Some([height, width]), halve);
@@ -78,7 +78,7 @@ impl Stages {
         self.sides[stage].iter().product()
     }
 
-    /// Height and width after each stage of a decoder that goes back.
+    /// Height and width after each stage of the decoder.
     pub(crate) fn way_back(&self) -> impl Iterator<Item = [usize; 2]> {
         self.sides.iter().rev().skip(1).copied()
     }
@@ -152,7 +152,7 @@ impl<const D: usize> Network<D> for ConvNet {
     }
 }
 
-/// The upper left `sides` of each image, which is at most one pixel taller and wider.
+/// The upper left `sides` of each image, which is at most one pixel taller and wider than that.
 pub(crate) fn crop(images: Tensor<4>, sides: [usize; 2]) -> Tensor<4> {
     let [_, _, height, width] = images.dims();
     if [height, width] == sides {

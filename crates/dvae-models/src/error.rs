@@ -1,4 +1,4 @@
-//! What can be wrong with a model's configuration.
+//! Errors in a model's configuration.
 
 use dvae_checks::{RangeError, within};
 use dvae_distributions::DistributionError;
@@ -10,31 +10,31 @@ pub enum ModelError {
     /// A size out of its range.
     #[error(transparent)]
     Range(#[from] RangeError),
-    /// Two neighboring layers that are too wide together.
+    /// Two adjacent layers whose widths give too many weights.
     #[error("widths of {inputs} and {outputs} make more than {HEAVIEST} weights in one layer")]
     Weights {
-        /// Inputs of the layer.
+        /// The inputs of the layer.
         inputs: usize,
-        /// Its outputs.
+        /// The outputs of the layer.
         outputs: usize,
     },
-    /// A shape that is not one of images.
+    /// A row shape that is not an image.
     #[error("rows of this network are images, [channels, height, width], but `event` is {shape:?}")]
     Image {
-        /// The shape it was given.
+        /// The given shape.
         shape: Vec<usize>,
     },
-    /// A VampPrior with a posterior that it cannot be made of.
+    /// A VampPrior with a posterior that is not a diagonal normal.
     #[error(
         "the components of a `vamp` prior are diagonal normals: `posterior` must be `diagonal-normal`"
     )]
     Vamp,
-    /// A family of posteriors or priors that is not for a level of latents that is a map.
+    /// A posterior or prior family that does not support a level whose latents are a map.
     #[error(
         "a level of latents that is a map has a diagonal normal posterior and a standard normal prior"
     )]
     Map,
-    /// A coupling flow over one latent.
+    /// A coupling flow with only one latent.
     #[error("a `real-nvp` prior couples latents with each other: `latent` must be at least 2")]
     Couplings,
     /// A likelihood whose parameters are out of range.
@@ -42,17 +42,17 @@ pub enum ModelError {
     Likelihood(#[from] DistributionError),
 }
 
-/// The largest size of anything.
+/// The largest allowed size.
 const LARGEST: usize = 1 << 24;
-/// The most weights of one layer: 4 GiB.
+/// The largest number of weights in one layer: 4 GiB.
 const HEAVIEST: usize = 1 << 30;
 
-/// An error naming `name` if one of `sizes` is out of range.
+/// Checks that all of `sizes` are in range; an error contains `name`.
 pub(crate) fn sizes(name: &'static str, sizes: &[usize]) -> Result<(), RangeError> {
     sizes.iter().try_for_each(|&size| within(name, size, 1..=LARGEST).map(|_| ()))
 }
 
-/// An error if fully connected layers of these widths would be too heavy.
+/// Checks that fully connected layers of these widths do not have too many weights.
 pub(crate) fn weights(widths: &[usize]) -> Result<(), ModelError> {
     let heavy = |pair: &&[usize]| pair[0].saturating_mul(pair[1]) > HEAVIEST;
     match widths.windows(2).find(heavy) {

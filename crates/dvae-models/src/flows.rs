@@ -1,4 +1,4 @@
-//! Flows with weights of their own.
+//! Flows with learned weights.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::layers::Linear;
 use crate::made::Made;
 use crate::{Activation, Initializer};
 
-/// The steps of an inverse autoregressive flow, and what gives each its context.
+/// The steps of an inverse autoregressive flow, and the layers that give each its context.
 #[derive(Module, Debug)]
 pub(crate) struct InverseAutoregressive {
     context: Vec<Linear>,
@@ -30,7 +30,7 @@ impl InverseAutoregressive {
         Self { context, steps }
     }
 
-    /// The maps for rows of these features `[batch, features]`.
+    /// The steps for rows of these features `[batch, features]`.
     pub(crate) fn of(&self, features: &Tensor<2>) -> Vec<AutoregressiveStep> {
         let steps = self.steps.iter().zip(&self.context);
         let step = |(made, context): (&Made, &Linear)| AutoregressiveStep {
@@ -71,7 +71,7 @@ pub(crate) struct RealNvp {
     couplings: Vec<Coupling>,
 }
 
-/// One coupling layer: what stays decides how the rest is scaled and shifted.
+/// One coupling layer: the first half of the latents determines the scale and shift of the second.
 #[derive(Module, Debug)]
 struct Coupling {
     hidden: Linear,
@@ -80,7 +80,7 @@ struct Coupling {
 }
 
 impl RealNvp {
-    /// For at least two latents.
+    /// A flow for at least two latents.
     pub(crate) fn new(
         latent: usize,
         couplings: usize,
@@ -102,7 +102,7 @@ impl RealNvp {
 }
 
 impl Coupling {
-    /// The log-scale, within ±2, and the shift that the first half makes for the second.
+    /// The log-scale, within ±2, and the shift of the second half, from the first half.
     fn parameters(&self, stay: Tensor<2>) -> [Tensor<2>; 2] {
         let hidden = self.hidden.forward(stay);
         let log_scale = (self.log_scale.forward(hidden.clone()) * 0.5).tanh() * 2.0;
@@ -182,7 +182,7 @@ mod tests {
         jacobians.into_iter().map(|jacobian| log_determinant(jacobian, latent)).collect()
     }
 
-    /// By Gaussian elimination with pivots.
+    /// The log-determinant by Gaussian elimination with pivots.
     fn log_determinant(mut a: Vec<f64>, n: usize) -> f64 {
         let mut sum = 0.0;
         for i in 0..n {
@@ -205,7 +205,7 @@ mod tests {
     fn assert_right(flow: &dyn Flow, z: &Tensor<2>) {
         let got = flow.forward(z.clone()).log_determinant.into_data();
         for (got, expected) in got.iter::<f64>().zip(by_autodiff(flow, z)) {
-            // Determinants, which in single precision are right to the rounding of their terms.
+            // Determinants, which in single precision are accurate up to the rounding of their terms.
             let (got, expected) = (got.exp(), expected.exp());
             assert!((got - expected).abs() < 2e-5 * (1.0 + expected), "{got}, not {expected}");
         }
@@ -247,7 +247,7 @@ mod tests {
         }
     }
 
-    // Solved for one latent after another: MADE's outputs for it need those before it alone.
+    // Solved for one latent after another: MADE's outputs for a latent need only those before it.
     #[test]
     fn an_autoregressive_step_can_be_undone() {
         let latent = 5;
@@ -266,7 +266,7 @@ mod tests {
         assert!((solved - z).abs().max().into_scalar::<f32>() < 1e-4);
     }
 
-    // Along w the map is z + wᵀû tanh(z + b) with wᵀû > −1: it rises, so no two points meet.
+    // Along w the map is z + wᵀû tanh(z + b) with wᵀû > −1: it increases, so no two points are mapped to one.
     #[test]
     fn a_planar_map_rises_along_its_direction() {
         let rows = 40;

@@ -1,4 +1,4 @@
-//! Weights drawn from a key on the host, so that one seed gives one network on every back end.
+//! Initial weights, drawn from a key on the host, so that one seed gives one network on every back end.
 
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -7,7 +7,7 @@ use dvae_random::Key;
 use crate::Activation;
 use crate::layers::{Conv2d, ConvTranspose2d, GroupNorm, Linear};
 
-/// Makes the layers of one model, in order: each weight has a stream of its own.
+/// Builds the layers of one model, in order; each weight has its own random stream.
 ///
 /// ```
 /// use burn::tensor::Device;
@@ -31,12 +31,12 @@ pub struct Initializer<'a> {
 }
 
 impl<'a> Initializer<'a> {
-    /// Weights from the streams of `key`, on this device.
+    /// Draws weights from the streams of `key` and places them on this device.
     pub fn new(key: Key, device: &'a Device) -> Self {
         Self { key, device, next: 0 }
     }
 
-    /// Where weights are put.
+    /// The device of the weights.
     pub fn device(&self) -> &Device {
         self.device
     }
@@ -47,7 +47,7 @@ impl<'a> Initializer<'a> {
         Linear { weight, bias: self.zeros(outputs), activation }
     }
 
-    /// A fully connected layer with a gain of 0.1: what it decides begins near what it is added to.
+    /// A fully connected layer with a gain of 0.1, so that its contribution to a sum starts small.
     pub fn small_linear(&mut self, inputs: usize, outputs: usize) -> Linear {
         let weight = self.small_weight([inputs, outputs]);
         Linear { weight, bias: self.zeros(outputs), activation: Activation::Identity }
@@ -87,9 +87,9 @@ impl<'a> Initializer<'a> {
         Conv2d { weight, bias: self.zeros(outputs), stride, activation }
     }
 
-    /// A normalization over at most `groups` groups of channels of `area` pixels: as many as divide the
-    /// number of channels and have eight numbers each, or one. Of two numbers hardly more than which is
-    /// the larger would be left.
+    /// A group normalization for `channels` channels of `area` pixels, with at most `groups` groups: as many
+    /// as divide the number of channels and leave at least eight numbers in each group, or else one. A
+    /// normalized group of two numbers would tell little more than which one is larger.
     pub fn group_norm(&self, channels: usize, groups: usize, area: usize) -> GroupNorm {
         let possible = |&n: &usize| channels.is_multiple_of(n) && channels / n * area >= 8;
         let groups = (2..=groups.min(channels)).rev().find(possible).unwrap_or(1);
@@ -111,7 +111,7 @@ impl<'a> Initializer<'a> {
         ConvTranspose2d { weight, bias: self.zeros(outputs), activation }
     }
 
-    /// A weight, uniform by its fans.
+    /// A weight with the uniform distribution that its fans give.
     pub fn xavier_uniform<const D: usize>(
         &mut self,
         shape: [usize; D],
@@ -122,7 +122,7 @@ impl<'a> Initializer<'a> {
         self.uniform(shape, [-limit, limit])
     }
 
-    /// A weight of its own stream, uniform between two ends.
+    /// A weight from its own stream, uniform between two ends.
     pub fn uniform<const D: usize>(
         &mut self,
         shape: [usize; D],
@@ -157,7 +157,7 @@ mod tests {
         let limit = (6.0f32 / 500.0).sqrt();
         let largest = weight.clone().abs().max().into_scalar::<f32>();
         assert!(largest <= limit && largest > 0.999 * limit, "{largest} of {limit}");
-        // A uniform on ±a has variance a²/3; the mean of n squares deviates by √(4/45 / n) a².
+        // A uniform distribution on ±a has variance a²/3; the mean of n squares deviates by √(4/45 / n) a².
         let variance = weight.square().mean().into_scalar::<f32>() / limit.powi(2);
         assert!((variance - 1.0 / 3.0).abs() < 6.0 * (4.0f32 / 45.0 / 60_000.0).sqrt());
     }

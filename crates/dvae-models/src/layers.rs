@@ -1,4 +1,4 @@
-//! Layers with bias and activation: an [`Initializer`](crate::Initializer) makes them.
+//! Layers with bias and activation, built by an [`Initializer`](crate::Initializer).
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -23,7 +23,7 @@ impl Linear {
     }
 }
 
-/// A convolution of kernel 3 and padding 1: sides stay at stride 1, and are halved upwards at stride 2.
+/// A convolution of kernel 3 and padding 1: stride 1 keeps sides, stride 2 halves them and rounds up.
 #[derive(Module, Debug)]
 pub struct Conv2d {
     pub(crate) weight: Param<Tensor<4>>,
@@ -45,7 +45,7 @@ impl Conv2d {
     }
 }
 
-/// A transposed convolution of kernel 4, stride 2 and padding 1: sides are doubled.
+/// A transposed convolution of kernel 4, stride 2 and padding 1, which doubles sides.
 #[derive(Module, Debug)]
 pub struct ConvTranspose2d {
     pub(crate) weight: Param<Tensor<4>>,
@@ -67,12 +67,12 @@ impl ConvTranspose2d {
 
 /// Group normalization: Wu and He (2018), "Group Normalization", section 3.
 ///
-/// Burn's own layer refuses inputs of fewer than three numbers, which small images come down to.
+/// Burn's own layer rejects inputs of fewer than three numbers, to which small images are reduced.
 #[derive(Module, Debug)]
 pub struct GroupNorm {
     pub(crate) scale: Param<Tensor<1>>,
     pub(crate) shift: Param<Tensor<1>>,
-    /// Nothing where there is but one number, which stays.
+    /// `None` if a group has only one number, which is left unchanged.
     #[module(skip)]
     pub(crate) groups: Option<usize>,
 }
@@ -80,8 +80,8 @@ pub struct GroupNorm {
 impl GroupNorm {
     const EPSILON: f64 = 1e-5;
 
-    /// `[b, channels, h, w]`, each group of channels of each row to mean 0 and variance 1, then scaled and
-    /// shifted by channel.
+    /// `[b, channels, h, w]`: each group of channels of each row gets mean 0 and variance 1, then each
+    /// channel is scaled and shifted.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let [rows, channels, height, width] = x.dims();
         let Some(groups) = self.groups else { return x };

@@ -2,19 +2,19 @@
 //!
 //! | Piece                | What it is                                                                      |
 //! |----------------------|---------------------------------------------------------------------------------|
-//! | [`Vae`]              | what training and measures ask of a model                                       |
+//! | [`Vae`]              | what training and metrics need of a model                                       |
 //! | [`Autoencoder`]      | a network with a posterior, a prior and a likelihood: the one model             |
 //! | [`Network`]          | layers alone, between rows, features, latents and a decoder's outputs           |
 //! | [`Mlp`]              | fully connected layers, for rows of any shape                                   |
 //! | [`ConvNet`]          | convolutions of stride 2, for images of any channels × height × width           |
-//! | [`ResNet`]           | residual blocks with group normalization, the same, where time matters less     |
-//! | [`Initializer`]      | makes layers, their weights drawn from a key                                    |
+//! | [`ResNet`]           | residual blocks with group normalization, for the same images; slower           |
+//! | [`Initializer`]      | builds layers and draws their weights from a key                                |
 //!
-//! A model takes any likelihood of `dvae-distributions`, any family of posterior ([`PosteriorConfig`]) and of
-//! prior ([`PriorConfig`]).
+//! A model takes any likelihood of `dvae-distributions`, any posterior family ([`PosteriorConfig`]) and any
+//! prior family ([`PriorConfig`]).
 //!
-//! A configuration becomes a model with a key and a device: `config.init(key, &device)?`. Weights
-//! are drawn from the key on the host, so one seed gives one model on every back end.
+//! A configuration, a key and a device give a model: `config.init(key, &device)?`. Weights are drawn from the
+//! key on the host, so one seed gives one model on every back end.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -35,8 +35,8 @@
 //!
 //! # What this gives up
 //!
-//! - A model does not know what its input was: clean and corrupted rows look the same to it.
-//! - The decoder of a bundled network mirrors its encoder; another is a [`Network`] of its own.
+//! - A model does not know whether its input was corrupted: clean and corrupted rows look the same to it.
+//! - The decoder of a bundled network mirrors its encoder; for a different decoder, implement [`Network`].
 //! - The bundled networks have one level of latents.
 
 mod activation;

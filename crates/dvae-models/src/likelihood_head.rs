@@ -6,7 +6,7 @@ use dvae_distributions::{Likelihood, LikelihoodConfig};
 
 use crate::Initializer;
 
-/// The likelihood of a model, with the weights that it has for all entries together.
+/// The likelihood of a model, with its learned weights that all entries share.
 #[derive(Module, Debug)]
 pub(crate) struct LikelihoodHead {
     shared: Option<Param<Tensor<1>>>,
@@ -15,13 +15,13 @@ pub(crate) struct LikelihoodHead {
 }
 
 impl LikelihoodHead {
-    /// For a likelihood that was checked.
+    /// Builds the head for a likelihood that was checked.
     pub(crate) fn new(likelihood: LikelihoodConfig, init: &mut Initializer) -> Self {
         let weights = likelihood.shared_weights();
         Self { shared: (weights > 0).then(|| init.zeros(weights)), likelihood }
     }
 
-    /// `p(x | z)` of a decoder's outputs.
+    /// `p(x | z)` from a decoder's outputs.
     pub(crate) fn forward<const D: usize>(&self, outputs: Tensor<D>) -> Box<dyn Likelihood<D>> {
         let shared = self.shared.as_ref().map(Param::val);
         self.likelihood.of(outputs, shared.as_ref()).expect("checked when the model was built")

@@ -1,4 +1,4 @@
-//! Autoregressive networks by masks.
+//! Masked autoregressive networks.
 
 use burn::module::{Module, Param};
 use burn::tensor::activation::relu;
@@ -6,16 +6,17 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::Initializer;
 
-/// A network of one hidden layer whose outputs for latent `i` depend on the latents before `i` alone, and on a
+/// A network of one hidden layer whose outputs for latent `i` depend only on the latents before `i` and on a
 /// context.
 ///
 /// ```text
 /// h = relu((W ∘ M) z + b + c),   (m, s) = (V ∘ N) h + d
 /// ```
 ///
-/// A hidden unit `k` has a degree `k mod latents`; it sees so many latents, and is seen by those after them: of
-/// degree 0, by all, so that the first latent depends on the context too. Germain et al. (2015), "MADE: Masked Autoencoder for Distribution Estimation",
-/// equations 8 to 10, with degrees in turn rather than drawn.
+/// Hidden unit `k` has degree `k mod latents`. It sees as many latents as its degree, and only the latents
+/// after those see it; a unit of degree 0 is seen by all, so that the first latent depends on the context
+/// too. Germain et al. (2015), "MADE: Masked Autoencoder for Distribution Estimation", equations 8 to 10,
+/// with degrees assigned cyclically rather than drawn.
 #[derive(Module, Debug)]
 pub(crate) struct Made {
     hidden: Param<Tensor<2>>,
@@ -48,7 +49,7 @@ impl Made {
         }
     }
 
-    /// `m` and `s` `[batch, latent]` of `z` `[batch, latent]` and a context `[batch, hidden]`.
+    /// `m` and `s` `[batch, latent]` from `z` `[batch, latent]` and a context `[batch, hidden]`.
     pub(crate) fn forward(&self, z: Tensor<2>, context: Tensor<2>) -> [Tensor<2>; 2] {
         let row = |bias: &Param<Tensor<1>>| bias.val().unsqueeze_dim::<2>(0);
         let seen = self.hidden.val() * self.into_hidden.clone();
@@ -72,7 +73,7 @@ mod tests {
     use super::*;
     use dvae_random::Key;
 
-    // Moving latent j moves the outputs of the latents after it, and no others.
+    // Changing latent j changes the outputs of the latents after it, and no others.
     #[test]
     fn an_output_depends_on_the_latents_before_it_alone() {
         let device = Device::flex();

@@ -15,7 +15,7 @@ use crate::{Activation, Features, Initializer, Level, ModelError, Network};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MlpConfig {
-    /// Widths of the encoder's hidden layers; the decoder's are the same in reverse.
+    /// Widths of the encoder's hidden layers; the decoder has the same widths in reverse.
     pub hidden: Vec<usize>,
     /// The non-linearity after each hidden layer.
     pub activation: Activation,

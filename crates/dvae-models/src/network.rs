@@ -1,4 +1,4 @@
-//! What a network is: layers between rows, features, latents and the outputs of a decoder.
+//! The trait of networks: layers between rows, features, latents and the outputs of a decoder.
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
@@ -8,46 +8,46 @@ use crate::layers::Linear;
 
 /// The layers of an autoencoder over rows of rank `D - 1`; axis 0 is the row.
 ///
-/// A network knows no distribution: an [`Autoencoder`](crate::Autoencoder) puts the posterior's and the prior's
-/// parameters on its features, and a likelihood on its outputs. With one level of latents two functions are all:
-/// [`Network::features`] of an input, and [`Network::outputs`] of a latent. With more, [`Network::descend`] takes
-/// the latent of each level on to the level below.
+/// A network contains no distribution: an [`Autoencoder`](crate::Autoencoder) computes the parameters of the
+/// posterior and the prior from its features, and a likelihood from its outputs. With one level of latents
+/// two functions are enough: [`Network::features`] of an input, and [`Network::outputs`] of a latent. With
+/// more levels, [`Network::descend`] passes the latent of each level on to the level below.
 pub trait Network<const D: usize>: Module + ModuleDisplay + 'static {
     /// The levels of latents, top first, at least one.
     fn levels(&self) -> Vec<Level>;
 
-    /// What an input `[batch, …]` says to each level, top first.
+    /// The features of an input `[batch, …]` for each level, top first.
     ///
     /// # Panics
     ///
     /// If the input's rows have another shape than the network was built for.
     fn features(&self, input: Tensor<D>) -> Vec<Features>;
 
-    /// What the latent of a level makes of its context, for the level below; below the last one, for
-    /// [`Network::outputs`]. The top has no context. Unless said otherwise, the latent alone.
+    /// The context for the level below, from this level's context and latent. Below the last level it is the
+    /// input of [`Network::outputs`]. The top level has no context. By default, the latent alone.
     fn descend(&self, level: usize, context: Option<Features>, latent: &Latent) -> Features {
         let _ = (level, context);
         latent.into()
     }
 
-    /// The decoder's outputs, `[batch, …]`: of all the likelihood's parameters, side by side on axis 1.
+    /// The decoder's outputs, `[batch, …]`: all of the likelihood's parameters, side by side on axis 1.
     fn outputs(&self, context: Features) -> Tensor<D>;
 }
 
-/// What a network has for one level of latents.
+/// The sizes of one level of latents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Level {
     /// The latents of a row of the size that the network was built for.
     pub latents: LatentShape,
     /// Length of axis 1 of its features.
     pub features: usize,
-    /// Length of axis 1 of its context: 0 of the top.
+    /// Length of axis 1 of its context: 0 for the top level.
     pub context: usize,
 }
 
-/// Numbers of each row that say something to a level: a vector, or a map over the places of a picture.
+/// The features of each row for a level: a vector, or a map over the positions of an image.
 #[derive(Clone, Debug)]
-#[allow(clippy::large_enum_variant)] // One lives for a step; a tensor's handle is large with wgpu.
+#[allow(clippy::large_enum_variant)] // One value per step; tensor handles are large with wgpu.
 pub enum Features {
     /// `[batch, features]`.
     Vector(Tensor<2>),
@@ -65,7 +65,7 @@ impl From<&Latent> for Features {
 }
 
 impl Features {
-    /// Both on axis 1.
+    /// Concatenates both on axis 1.
     ///
     /// # Panics
     ///
@@ -78,7 +78,7 @@ impl Features {
         }
     }
 
-    /// What latents on them are: `channels` at each place of a map.
+    /// The shape of latents over these features: `channels` at each position of a map.
     pub(crate) fn latent_shape(&self, channels: usize) -> LatentShape {
         match self {
             Self::Vector(_) => LatentShape::Vector(channels),
@@ -89,7 +89,7 @@ impl Features {
         }
     }
 
-    /// A layer's outputs, at each place of a map: `[batch, outputs · places]`.
+    /// A layer's outputs, at each position of a map: `[batch, outputs · places]`.
     pub(crate) fn linear(&self, layer: &Linear) -> Tensor<2> {
         match self {
             Self::Vector(vector) => layer.forward(vector.clone()),
@@ -105,7 +105,7 @@ impl Features {
         }
     }
 
-    /// The vector of each row.
+    /// The features as a vector for each row.
     ///
     /// # Panics
     ///

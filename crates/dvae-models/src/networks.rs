@@ -12,11 +12,11 @@ use crate::mlp::{Mlp, MlpConfig};
 use crate::res_net::{ResNet, ResNetConfig};
 use crate::{Autoencoder, AutoencoderConfig, Features, Initializer, Level, ModelError, Network};
 
-/// Makes of a list of networks their configurations as one type, themselves as one type, and the ways between. A
-/// name in a file is the variant's, in kebab-case.
+/// From a list of networks, generates one enum of their configurations, one enum of the networks, and the
+/// conversions. A network's name in a file is its variant's name in kebab-case.
 macro_rules! networks {
     ($($(#[$doc:meta])+ $variant:ident($config:ty, $network:ty),)+) => {
-        /// Which network, and what it is made of.
+        /// The network's type and settings.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, IntoStaticStr)]
         #[serde(tag = "type", rename_all = "kebab-case")]
         #[strum(serialize_all = "kebab-case")]
@@ -26,7 +26,7 @@ macro_rules! networks {
         }
 
         impl NetworkConfig {
-            /// Its name, as in a file.
+            /// The network's name, as in a file.
             pub fn name(&self) -> &'static str {
                 self.into()
             }
@@ -93,11 +93,11 @@ macro_rules! networks {
 }
 
 networks! {
-    /// Fully connected: rows of any shape.
+    /// Fully connected, for rows of any shape.
     Mlp(MlpConfig, Mlp),
-    /// Convolutional: images.
+    /// Convolutional, for images.
     Conv(ConvNetConfig, ConvNet),
-    /// Residual: images.
+    /// Residual, for images.
     ResNet(ResNetConfig, ResNet),
 }
 
@@ -108,9 +108,9 @@ impl Default for NetworkConfig {
     }
 }
 
-/// What a bundled network is built for.
+/// The sizes that a bundled network is built for.
 pub(crate) struct InputOutput {
-    /// The shape of what the encoder sees of a row.
+    /// The shape of a row of the encoder's input.
     pub(crate) input: Vec<usize>,
     /// Number of latents.
     pub(crate) latent: usize,
@@ -119,15 +119,15 @@ pub(crate) struct InputOutput {
 }
 
 impl InputOutput {
-    /// Channels, height and width of what the encoder sees.
+    /// Channels, height and width of the encoder's input.
     pub(crate) fn image(&self) -> Result<[usize; 3], ModelError> {
         let shape = &self.input;
         shape.as_slice().try_into().map_err(|_| ModelError::Image { shape: shape.clone() })
     }
 }
 
-/// The configuration of a bundled network, whose parts are built one by one: weights are drawn in the order in
-/// which data passes them, those of posterior and prior between encoder and decoder.
+/// The configuration of a bundled network. The parts are built one by one, because weights are drawn in the
+/// order in which data passes them: those of posterior and prior come between encoder and decoder.
 pub(crate) trait Bundled {
     type Encoder;
     type Network: Into<AnyNetwork>;
@@ -145,11 +145,11 @@ pub(crate) trait Bundled {
     ) -> Self::Network;
 }
 
-/// The same tensor, where two ranks are known to be one.
+/// Converts the rank's type parameter, where the two ranks are known to be equal.
 ///
 /// # Panics
 ///
-/// If they are not.
+/// If they are not equal.
 pub(crate) fn same_rank<const D: usize, const E: usize>(tensor: Tensor<D>) -> Tensor<E> {
     let shape = tensor.dims();
     let shape: [usize; E] = shape[..].try_into().expect("the rank of rows that the network is for");

@@ -21,18 +21,18 @@ use crate::{Activation, Features, Initializer, Level, ModelError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum PosteriorConfig {
-    /// Normal, its latents independent.
+    /// Normal with independent latents.
     DiagonalNormal {},
-    /// Normal of full covariance, by its Cholesky factor.
+    /// Normal with full covariance, by its Cholesky factor.
     FullNormal {},
-    /// A diagonal normal through planar maps, whose parameters the encoder gives.
+    /// A diagonal normal transformed by planar maps, whose parameters come from the encoder.
     Planar {
-        /// Maps, at least 1.
+        /// The number of maps, at least 1.
         flows: usize,
     },
-    /// A diagonal normal through an inverse autoregressive flow.
+    /// A diagonal normal transformed by an inverse autoregressive flow.
     InverseAutoregressive {
-        /// Steps, at least 1.
+        /// The number of steps, at least 1.
         flows: usize,
         /// Hidden units of each step's network, at least 1.
         hidden: usize,
@@ -47,7 +47,7 @@ impl Default for PosteriorConfig {
 }
 
 impl PosteriorConfig {
-    /// An error naming what is out of range for a level.
+    /// Checks the posterior for a level; an error names what is out of range.
     pub(crate) fn check(self, level: &Level) -> Result<(), ModelError> {
         let latent = level.latents.channels();
         let features = level.features + level.context;
@@ -93,11 +93,11 @@ pub(crate) struct NormalHead {
 pub(crate) struct FullNormalHead {
     mean: Linear,
     log_variance: Linear,
-    /// What is below the diagonal of the Cholesky factor; of one latent, nothing.
+    /// The entries below the diagonal of the Cholesky factor; `None` for a single latent.
     below: Option<Linear>,
 }
 
-/// From features to a normal through planar maps.
+/// From features to a normal transformed by planar maps.
 #[derive(Module, Debug)]
 pub(crate) struct PlanarHead {
     base: NormalHead,
@@ -105,7 +105,7 @@ pub(crate) struct PlanarHead {
     maps: Linear,
 }
 
-/// From features to a normal through an inverse autoregressive flow.
+/// From features to a normal transformed by an inverse autoregressive flow.
 #[derive(Module, Debug)]
 pub(crate) struct AutoregressiveHead {
     base: NormalHead,
@@ -128,7 +128,7 @@ impl NormalHead {
 }
 
 impl PosteriorHead {
-    /// For a level that was checked.
+    /// Builds the layers for a level that was checked.
     pub(crate) fn new(config: PosteriorConfig, level: &Level, init: &mut Initializer) -> Self {
         let (features, latent) = (level.features + level.context, level.latents.channels());
         let base = NormalHead::new(features, latent, init);
@@ -173,7 +173,7 @@ impl PosteriorHead {
         }
     }
 
-    /// The diagonal normal, if it is one.
+    /// The layers of the diagonal normal, if it is one.
     pub(crate) fn diagonal(&self) -> Option<&NormalHead> {
         match self {
             Self::DiagonalNormal(head) => Some(head),
@@ -192,7 +192,7 @@ impl PosteriorHead {
     }
 }
 
-/// Cuts `[batch, flows · (2 latent + 1)]` into the parameters of planar maps.
+/// Splits `[batch, flows · (2 latent + 1)]` into the parameters of planar maps.
 fn planar_maps(parameters: Tensor<2>, latent: usize) -> Vec<Planar> {
     let width = 2 * latent + 1;
     let flows = parameters.dims()[1] / width;

@@ -21,19 +21,19 @@ pub enum PriorConfig {
     StandardNormal {},
     /// A learned mixture of diagonal normals.
     Mixture {
-        /// Components, at least 1.
+        /// The number of components, at least 1.
         components: usize,
     },
-    /// The mixture of the posteriors of learned pseudo-inputs, equally weighted: Tomczak & Welling (2018),
-    /// "VAE with a VampPrior". The posterior must be a diagonal normal. Pseudo-inputs are free numbers that
-    /// begin uniform on `[0, 1]`.
+    /// The equally weighted mixture of the posteriors of learned pseudo-inputs: Tomczak & Welling (2018),
+    /// "VAE with a VampPrior". The posterior must be a diagonal normal. Pseudo-inputs are unconstrained
+    /// numbers, initially uniform on `[0, 1]`.
     Vamp {
-        /// Pseudo-inputs, at least 1.
+        /// The number of pseudo-inputs, at least 1.
         components: usize,
     },
     /// A RealNVP flow from `N(0, I)`, for at least two latents.
     RealNvp {
-        /// Coupling layers, at least 1.
+        /// The number of coupling layers, at least 1.
         couplings: usize,
         /// Hidden units of each layer's network, at least 1.
         hidden: usize,
@@ -48,8 +48,8 @@ impl Default for PriorConfig {
 }
 
 impl PriorConfig {
-    /// An error naming what is out of range, or does not go together, for the top level of a model that sees so
-    /// many numbers of each row.
+    /// Checks the prior for the top level of a model whose encoder sees `inputs` numbers of each row. An
+    /// error names what is out of range, or which settings contradict each other.
     pub(crate) fn check(
         self,
         level: &Level,
@@ -91,11 +91,11 @@ pub(crate) enum PriorHead {
     Mixture(Components),
     Vamp(PseudoInputs),
     RealNvp(RealNvp),
-    /// Of a level below the top: a normal, given the levels above.
+    /// The prior of a level below the top: a normal, given the levels above.
     Conditional(NormalHead),
 }
 
-/// What a prior without weights has.
+/// Stands for the weights of a prior that has none.
 #[derive(Module, Debug)]
 pub(crate) struct NoWeights {}
 
@@ -114,7 +114,8 @@ pub(crate) struct PseudoInputs {
 }
 
 impl PriorHead {
-    /// For the top level of a model that sees so many numbers of each row, after a check.
+    /// Builds the prior for the top level of a model whose encoder sees `inputs` numbers of each row; the
+    /// configuration was checked.
     pub(crate) fn new(
         config: PriorConfig,
         latent: usize,
@@ -124,7 +125,7 @@ impl PriorHead {
         match config {
             PriorConfig::StandardNormal {} => Self::StandardNormal(NoWeights {}),
             PriorConfig::Mixture { components: n } => {
-                let spread = 3f32.sqrt(); // uniform of variance 1
+                let spread = 3f32.sqrt(); // uniform with variance 1
                 Self::Mixture(Components {
                     logits: init.uniform([1, n], [0.0, 0.0]),
                     mean: init.uniform([n, latent], [-spread, spread]),
@@ -140,12 +141,12 @@ impl PriorHead {
         }
     }
 
-    /// For a level below the top.
+    /// Builds the prior of a level below the top.
     pub(crate) fn below(level: &Level, init: &mut Initializer) -> Self {
         Self::Conditional(NormalHead::new(level.context, level.latents.channels(), init))
     }
 
-    /// `p(z)` of the top level; `infer` gives the posteriors of rows of what the encoder sees, flattened.
+    /// `p(z)` of the top level; `infer` gives the posteriors of rows of the encoder's input, flattened.
     pub(crate) fn top(&self, infer: impl FnOnce(Tensor<2>) -> DiagonalNormal) -> Prior {
         match self {
             Self::StandardNormal(_) | Self::Conditional(_) => Prior::Standard,
@@ -161,7 +162,7 @@ impl PriorHead {
         }
     }
 
-    /// `p(z)` of a level, given what the levels above say.
+    /// `p(z)` of a level, given the context from the levels above.
     pub(crate) fn given(&self, context: &Features) -> Prior {
         match self {
             Self::Conditional(head) => Prior::Diagonal(head.forward(context)),

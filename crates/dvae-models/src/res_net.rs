@@ -18,10 +18,10 @@ use crate::{Activation, Features, Initializer, Level, ModelError, Network};
 pub struct ResNetConfig {
     /// Channels of each stage, at least one; each stage halves the sides. The decoder mirrors them.
     pub channels: Vec<usize>,
-    /// Residual blocks of each stage, at least 1.
+    /// Residual blocks in each stage, at least 1.
     pub blocks: usize,
-    /// Groups of channels that are normalized together, at least 1: at most so many, and as many as
-    /// divide a stage's channels.
+    /// The maximum number of groups of channels in a normalization, at least 1; the actual number divides a
+    /// stage's channels.
     pub groups: usize,
     /// The non-linearity before each convolution of a block.
     pub activation: Activation,
@@ -112,12 +112,11 @@ impl Bundled for ResNetConfig {
 /// Residual blocks over images `[batch, channels, height, width]`.
 ///
 /// `x̃ → stages → features`, `z → linear → stages → convolution → outputs`. A stage of the encoder is a
-/// convolution of stride 2 and residual blocks; one of the decoder doubles the sides by repeating
-/// pixels (Odena et al. 2016, "Deconvolution and Checkerboard Artifacts"), crops what an odd side has
-/// too much, and then convolves. A block is `x + f(x)`, where `f` is twice normalization,
-/// non-linearity and convolution (He et al. 2016, "Identity Mappings in Deep Residual Networks",
-/// section 4), with groups of channels normalized (Wu & He 2018, "Group Normalization"), so that rows
-/// stay independent of each other.
+/// convolution of stride 2 followed by residual blocks. A stage of the decoder doubles the sides by repeating
+/// pixels (Odena et al. 2016, "Deconvolution and Checkerboard Artifacts"), crops an odd side by one, and then
+/// convolves. A block is `x + f(x)`, where `f` applies normalization, non-linearity and convolution twice (He
+/// et al. 2016, "Identity Mappings in Deep Residual Networks", section 4). Groups of channels are normalized
+/// (Wu & He 2018, "Group Normalization"), so that rows stay independent of each other.
 #[derive(Module, Debug)]
 pub struct ResNet {
     encoder: Encoder,
@@ -200,7 +199,7 @@ impl Decoder {
     }
 }
 
-/// Every pixel twice in each direction.
+/// Repeats every pixel twice in each direction.
 fn doubled(x: Tensor<4>) -> Tensor<4> {
     let [rows, channels, height, width] = x.dims();
     x.reshape([rows * channels, height, 1, width, 1])

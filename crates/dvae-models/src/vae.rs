@@ -1,4 +1,4 @@
-//! The one trait of all models.
+//! The trait of all models.
 
 use burn::module::Module;
 use burn::tensor::kind::Basic;
@@ -8,20 +8,20 @@ use dvae_random::RowStreams;
 
 /// A variational autoencoder over rows of rank `D - 1` and kind `K`; axis 0 is the row.
 ///
-/// It infers latents from whatever input it is given and decodes latents into a distribution over
-/// clean rows. Whether that input was corrupted is not its business: see `dvae-train` for where the
-/// ideas meet. [`Autoencoder`](crate::Autoencoder) is one for any [`Network`](crate::Network).
+/// It infers latents from any input and decodes latents into a distribution over clean rows. It does not know
+/// whether the input was corrupted: `dvae-train` combines model and corruption.
+/// [`Autoencoder`](crate::Autoencoder) implements it for any [`Network`](crate::Network).
 pub trait Vae<const D: usize, K: Basic = Float>: Module {
     /// `p(x | z)`.
     type Likelihood: Likelihood<D, K>;
 
-    /// What the levels of latents are, top first, of a row of the size that the model was built for.
+    /// The shapes of the levels of latents, top first, for a row of the size that the model was built for.
     fn latent_shapes(&self) -> Vec<LatentShape>;
 
-    /// `p(z)` of the top level: the same for every input, and so computed once a step.
+    /// `p(z)` of the top level. It is the same for every input, so it is computed once per step.
     fn prior(&self) -> Prior;
 
-    /// `q(z | input)` of each row, held against that prior.
+    /// `q(z | input)` of each row, together with that prior.
     ///
     /// `input`: `[batch, …event]`.
     ///
@@ -30,10 +30,11 @@ pub trait Vae<const D: usize, K: Basic = Float>: Module {
     /// If the input's rows have another shape than the model was configured for.
     fn encode(&self, input: Tensor<D, K>, prior: &Prior) -> Encoding;
 
-    /// `p(x | z)` for each row of latents; of one level that is a vector, a tensor `[batch, latent]` will do.
+    /// `p(x | z)` for each row of latents. For one level that is a vector, a tensor `[batch, latent]` is
+    /// accepted.
     fn decode(&self, latents: impl Into<Latents>) -> Self::Likelihood;
 
-    /// One draw from the prior for each row of `draws`, level after level.
+    /// One draw from the prior for each row of `draws`, level by level.
     fn sample_prior(&self, draws: &mut RowStreams) -> Latents;
 
     /// Draws `z ~ q(z | input)` for each row, with the densities that a bound needs; `draws` holds the
@@ -42,15 +43,15 @@ pub trait Vae<const D: usize, K: Basic = Float>: Module {
         self.encode(input, &self.prior()).infer(draws)
     }
 
-    /// The posterior's mean of each row, level after level, given the means above. Of a posterior by a flow: where
-    /// the mean of its base goes.
+    /// The posterior's mean of each row, level by level, given the means above. For a flow posterior, the
+    /// image of its base's mean.
     fn embed(&self, input: Tensor<D, K>) -> Latents {
-        // A mean does not depend on what the posterior is held against.
+        // A mean does not depend on the prior.
         self.encode(input, &Prior::Standard).means()
     }
 
-    /// Cleans rows: the mean of `p(x | z)` at the posterior's mean `z`, shape of a clean row: that of
-    /// `input`, without the mask if the model is shown one.
+    /// Denoises rows: the mean of `p(x | z)` at the posterior's mean `z`. It has the shape of a clean row:
+    /// that of `input`, without the mask if the model is shown one.
     fn denoise(&self, input: Tensor<D, K>) -> Tensor<D> {
         self.decode(self.embed(input)).mean()
     }

@@ -1,6 +1,6 @@
-//! Filling of buffers: many rows at once, vectorized and over all threads.
+//! Filling of buffers: many rows at once, vectorized and on all threads.
 //!
-//! The layout is that of the crate's documentation: sixteen lanes, whatever the registers hold.
+//! The layout is that of the crate's documentation: sixteen lanes, for any register width.
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -8,16 +8,17 @@ use rayon::prelude::*;
 use crate::philox::{self, LANES, Words};
 use dvae_kernels::math::{ln_normal, sin_cos_of_turn};
 
-/// Elements that one set of sixteen counters makes.
+/// The number of elements from one set of sixteen counters.
 pub(crate) const BLOCK: usize = 4 * LANES;
-/// Elements that a thread takes at once: small enough to share, large enough to be worth it.
+/// The number of elements for one thread at a time: small enough to balance the load, large enough to be
+/// worth a task.
 const GRAIN: usize = 128 * BLOCK;
 
 /// A rule that turns random words into values.
 pub(crate) trait Distribution: Copy + Send + Sync {
     type Item: Copy + Default + Send;
 
-    /// The elements that a set of sixteen counters makes.
+    /// The elements from one set of sixteen counters.
     fn values(self, words: &Words, out: &mut [Self::Item; BLOCK]);
 }
 
@@ -25,7 +26,7 @@ pub(crate) trait Distribution: Copy + Send + Sync {
 #[derive(Clone, Copy)]
 pub(crate) struct Uniform;
 
-/// One element from each word, lane by lane: left to itself the compiler goes across the words.
+/// One element from each word, lane by lane: by default the compiler would vectorize across the words.
 #[inline(always)]
 fn by_word<T>(words: &Words, out: &mut [T; BLOCK], value: impl Fn(u32) -> T) {
     let ([first, second, third, fourth], _) = out.as_chunks_mut::<LANES>() else { return };
@@ -109,14 +110,14 @@ impl Distribution for Bits {
     }
 }
 
-/// One draw of a key: all rows share it, and the counter tells them apart.
+/// One draw of a key. All rows share it; the counter distinguishes them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Draw {
     pub(crate) key: [u32; 2],
     pub(crate) index: u32,
 }
 
-/// `out` holds one stretch of equal length for each row; each is filled from that row's stream.
+/// Fills `out`, which has a stretch of equal length for each row, from the rows' streams.
 pub(crate) fn fill<L: Distribution>(
     arch: Arch,
     out: &mut [L::Item],
@@ -141,7 +142,7 @@ pub(crate) fn fill<L: Distribution>(
     );
 }
 
-/// Part of one row's stretch of a draw, from element `start` on, a multiple of [`BLOCK`].
+/// Fills part of one row's stretch of a draw, from element `start` on, a multiple of [`BLOCK`].
 pub(crate) fn fill_row<L: Distribution>(
     out: &mut [L::Item],
     row: u64,
@@ -165,7 +166,7 @@ struct FillRow<'a, L: Distribution> {
 impl<L: Distribution> WithSimd for FillRow<'_, L> {
     type Output = ();
 
-    // Compiled once for each instruction set that `Arch` can choose.
+    // Compiled once for each instruction set that `Arch` can select.
     #[inline(always)]
     fn with_simd<S: Simd>(self, _simd: S) {
         let mut counter: Words = [
@@ -236,7 +237,7 @@ mod tests {
         assert_ne!(long[..GRAIN], long[GRAIN..2 * GRAIN]);
     }
 
-    // The layout is a promise: a change of it would change every seeded result.
+    // The layout is guaranteed: changing it would change every seeded result.
     #[test]
     fn the_first_uniforms_are_the_words_of_the_documented_counter() {
         let mut out = [0.0; 20];

@@ -2,7 +2,7 @@
 
 use crate::{RowStreams, philox};
 
-/// What a stream of random numbers is for. Streams of different purposes are independent.
+/// The purpose of a stream of random numbers. Streams with different purposes are independent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[repr(u32)]
@@ -13,35 +13,35 @@ pub enum Purpose {
     Shuffle = 2,
     /// Which rows are held out for validation.
     Split = 3,
-    /// Damage to the training input, `x̃ ~ p(x̃ | x)`.
+    /// Corruption of the training input, `x̃ ~ p(x̃ | x)`.
     Corruption = 4,
     /// Reparameterization noise of the latent, `z ~ q(z | x̃)`.
     Latent = 5,
-    /// Damage to rows that a model is measured on.
+    /// Corruption of rows that a model is measured on.
     EvaluationCorruption = 6,
     /// Latent noise of rows that a model is measured on.
     EvaluationLatent = 7,
     /// Samples from a trained model's prior.
     Sampling = 8,
-    /// Draws of a value `x ~ p(x | z)`, binarization of data among them.
+    /// Draws of a value `x ~ p(x | z)`, and binarization of data.
     Data = 9,
-    /// What one sensor has in all its images.
+    /// The fixed pattern of one sensor, the same in all its images.
     Sensor = 10,
 }
 
 /// A 64-bit name for a family of random streams.
 ///
-/// A key is derived step by step, and each step is a Philox block of the key before it:
+/// A key is derived step by step; each step is a Philox block of the previous key:
 ///
 /// ```text
 /// key' = Philox(counter = (value, step, 2³² − 1), key)[0..2]
 /// ```
 ///
-/// The last counter word is one that no draw uses, so keys and draws never share a block.
+/// No draw uses that last counter word, so keys and draws never share a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key([u32; 2]);
 
-/// The last counter word of a derivation; draws number from 0 and stop before it.
+/// The last counter word of a derivation; draws are numbered from 0 and stop before it.
 pub(crate) const DERIVATION: u32 = u32::MAX;
 
 #[derive(Clone, Copy)]
@@ -57,17 +57,17 @@ impl Key {
         Self([seed as u32, (seed >> 32) as u32])
     }
 
-    /// The key of one purpose.
+    /// The key for a purpose.
     pub fn purpose(self, purpose: Purpose) -> Self {
         self.derive(purpose as u64, Step::Purpose)
     }
 
-    /// The key of one epoch (or of one step, or of whatever is counted).
+    /// The key for an epoch (or for a step, or another counter).
     pub fn epoch(self, epoch: u64) -> Self {
         self.derive(epoch, Step::Epoch)
     }
 
-    /// The key of one part of a whole: a process in a mixture, one of several latent samples.
+    /// The key for a part of a whole: a process in a mixture, one of several latent samples.
     pub fn branch(self, branch: u64) -> Self {
         self.derive(branch, Step::Branch)
     }
@@ -79,9 +79,9 @@ impl Key {
 
     /// A random order of `0..n`.
     ///
-    /// Each index gets 64 random bits (the first two words of its own counter in draw 0), and the
-    /// indices are sorted by them: the order depends on nothing but the key and `n`. A key for an
-    /// order is for nothing else: its rows draw from the same words.
+    /// Each index gets 64 random bits (the first two words of its own counter in draw 0), and the indices are
+    /// sorted by them: the order depends only on the key and `n`. Use the key of an order for nothing else:
+    /// its rows would draw from the same words.
     pub fn permutation(self, n: usize) -> Vec<usize> {
         let mut tagged: Vec<(u64, usize)> = (0..n)
             .map(|i| {
@@ -132,8 +132,8 @@ mod tests {
         assert_ne!(order, Key::new(4).permutation(1000));
     }
 
-    // Fixed points of a uniform permutation are close to Poisson(1): over 400 permutations their
-    // mean has a standard deviation of 1/20.
+    // Fixed points of a uniform permutation are close to Poisson(1): over 400 permutations their mean has a
+    // standard deviation of 1/20.
     #[test]
     fn a_permutation_has_one_fixed_point_on_average() {
         let fixed: usize = (0..400)

@@ -1,9 +1,9 @@
 //! Keyed random streams that become tensors, equal on every back end.
 //!
-//! Every number is a pure function of *what it is for*: the seed, the purpose, the epoch, the data
-//! row, and its place in the draw. Nothing depends on the batch a row happens to be in, on the
-//! number of threads, on the instruction set, on the back end (but for the last bits of normals that
-//! a GPU makes), or on what was drawn before a resume.
+//! Every number is a pure function of *its purpose*: the seed, the purpose, the epoch, the data row, and its
+//! place in the draw. Nothing depends on the batch that contains a row, on the number of threads, on the
+//! instruction set, on the back end (except for the last bits of normals made on a GPU), or on draws before a
+//! resume.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -22,14 +22,14 @@
 //! | [`Key`]     | 64 bits that name a family of streams, derived from seed, purpose and epoch    |
 //! | [`RowStreams`]   | one stream per data row, drawn from in order: uniform, normal, Bernoulli       |
 //! | [`RowStream`], [`Pieces`] | the same numbers on the host: one row's stream, or part of a draw |
-//! | [`RowRng`]  | one row's words as a generator of the `rand` family, for laws that reject       |
+//! | [`RowRng`]  | one row's words as a generator of the `rand` family, for rejection sampling     |
 //!
 //! # Layout
 //!
-//! Which bits make which number is part of the interface: seeded results stay what they are, and
-//! other programs can compute them. A key is derived as [`Key`] says. Draw `d` of row `r` reads the
-//! words `w = 0, 1, 2, 3` of the Philox counters `(c, r mod 2³², ⌊r / 2³²⌋, d)`, `c = 0, 1, 2, …`,
-//! sixteen counters `c = 16 b + l` at a time:
+//! The mapping from bits to numbers is part of the interface: seeded results do not change, and other
+//! programs can compute them. [`Key`] describes the derivation of keys. Draw `d` of row `r` reads the words
+//! `w = 0, 1, 2, 3` of the Philox counters `(c, r mod 2³², ⌊r / 2³²⌋, d)`, `c = 0, 1, 2, …`, sixteen counters
+//! `c = 16 b + l` at a time:
 //!
 //! | Draw      | Element `64 b + 16 w + l`, `u(word) = ⌊word / 2⁸⌋ · 2⁻²⁴`                           |
 //! |-----------|------------------------------------------------------------------------------------|
@@ -40,10 +40,10 @@
 //!
 //! # What this gives up
 //!
-//! - On wgpu, CUDA and ROCm the device makes its own numbers ([`dvae_kernels::streams`]). Integers,
-//!   uniforms and trials are the host's bits; normals are within 10⁻⁶ of the host's (measured on
-//!   Vulkan: 5 · 10⁻⁷), because shader compilers fuse multiplications and additions.
-//!   `DVAE_KERNELS=off` uploads the host's.
+//! - On wgpu, CUDA and ROCm the device makes its own numbers ([`dvae_kernels::streams`]). Integers, uniforms
+//!   and trials have the host's bits; normals are within 10⁻⁶ of the host's (measured on Vulkan: 5 · 10⁻⁷),
+//!   because shader compilers fuse multiplications and additions. With `DVAE_KERNELS=off` the host's numbers
+//!   are uploaded.
 //! - Uniforms have 24 random bits, so normals reach ±5.77 standard deviations and no further
 //!   (a true normal exceeds that once in 1.2 · 10⁸ draws).
 //! - The generator is statistically strong, not cryptographic.

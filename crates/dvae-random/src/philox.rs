@@ -1,15 +1,15 @@
 //! Philox 4×32-10: a random function of a 128-bit counter and a 64-bit key.
 //!
-//! After Salmon, Moraes, Dror and Shaw (2011), "Parallel random numbers: as easy as 1, 2, 3",
-//! section 3.3, with the constants that Random123 publishes. There is no state to carry, so any number of
-//! any stream can be computed first, last, or on another machine.
+//! After Salmon, Moraes, Dror and Shaw (2011), "Parallel random numbers: as easy as 1, 2, 3", section 3.3,
+//! with the constants that Random123 publishes. There is no state, so any number of any stream can be
+//! computed in any order, on any machine.
 
 const ROUNDS: usize = 10;
 const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 const LOW: u64 = 0xFFFF_FFFF;
 
-/// Counters that [`block`] handles at once: the widest vector register holds sixteen words.
+/// The number of counters that [`block`] handles at once: the widest vector register holds sixteen words.
 pub const LANES: usize = 16;
 
 /// `LANES` counters or outputs, word by word: `words[w][lane]`.
@@ -18,8 +18,8 @@ pub type Words = [[u32; LANES]; 4];
 /// The random words of `LANES` counters under one key.
 #[inline(always)]
 pub fn block(counter: Words, mut key: [u32; 2]) -> Words {
-    // One word in each 64-bit lane: what a vector multiplication reads and writes. Whatever stands in
-    // the upper half of a lane is never read.
+    // One word in each 64-bit lane, as a vector multiplication reads and writes it. The upper half of a lane
+    // is never read.
     let mut c = [[0; LANES]; 4];
     for (wide, word) in c.iter_mut().flatten().zip(counter.as_flattened()) {
         *wide = u64::from(*word);

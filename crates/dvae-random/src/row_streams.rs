@@ -1,4 +1,4 @@
-//! RowStreams: one random stream per data row, read in order.
+//! Random streams of data rows, read in order.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use crate::key::DERIVATION;
 
 /// Random tensors whose rows come from the streams of given data rows.
 ///
-/// Axis 0 of every tensor drawn is the data row. What row `i` of a draw holds depends only on the
-/// key, on that row's id, on how many draws were made before, and on the place in the row.
+/// Axis 0 of every drawn tensor is the data row. Row `i` of a draw depends only on the key, on that row's id,
+/// on the number of earlier draws, and on the place in the row.
 #[derive(Clone, Debug)]
 pub struct RowStreams {
     key: Key,
@@ -29,14 +29,14 @@ impl RowStreams {
         Self { key, ids, next: 0, progress: 1.0 }
     }
 
-    /// The same draws, at a point of training: 0 in its first epoch, 1 in its last.
+    /// The same draws at a given training progress: 0 in the first epoch, 1 in the last.
     ///
-    /// No number depends on it; strengths that change over training do.
+    /// No number depends on it, but scheduled strengths do.
     pub fn at_progress(self, progress: f64) -> Self {
         Self { progress, ..self }
     }
 
-    /// The point of training that the draws are for, in `[0, 1]`; 1 where nothing else was said.
+    /// The training progress of the draws, in `[0, 1]`; 1 by default.
     pub fn progress(&self) -> f64 {
         self.progress
     }
@@ -46,18 +46,18 @@ impl RowStreams {
         &self.ids
     }
 
-    /// Independent streams for the same rows: others at each call, and none that are drawn from
-    /// here. It counts as a draw.
+    /// Independent streams for the same rows. Each call gives different streams, which share no numbers with
+    /// these. It counts as a draw.
     pub fn branch(&mut self) -> Self {
         let key = self.key.branch(u64::from(self.advance()));
         Self { key, ids: self.ids.clone(), next: 0, progress: self.progress }
     }
 
-    /// The streams of some of the rows, given by their places on axis 0.
+    /// The streams of some of the rows, given by their positions on axis 0.
     ///
     /// # Panics
     ///
-    /// If a place is not below the number of rows.
+    /// If a position is not below the number of rows.
     pub fn select(&self, places: &[usize]) -> Self {
         let ids = places.iter().map(|&place| self.ids[place]).collect();
         Self { ids, ..self.clone() }
@@ -99,7 +99,7 @@ impl RowStreams {
 
     /// Independent trials that are true with probability `p`, shape `[rows, …]`.
     ///
-    /// `p` is rounded down to a multiple of 2⁻³²; outside `[0, 1]` it counts as the nearer end.
+    /// `p` is rounded down to a multiple of 2⁻³² and clipped to `[0, 1]`.
     ///
     /// # Panics
     ///
@@ -117,7 +117,7 @@ impl RowStreams {
         })
     }
 
-    /// Independent uniforms on `[0, 1)` that stay on the host: `len` for each row, row after row.
+    /// Independent uniforms on `[0, 1)` on the host: `len` for each row, row by row.
     pub fn uniform_host(&mut self, len: usize) -> Vec<f32> {
         let (shape, draw) = self.draw(Shape::new([self.ids.len(), len]));
         self.fill(&shape, draw, Uniform)
@@ -129,8 +129,9 @@ impl RowStreams {
         Pieces { ids: self.ids.clone(), draw }
     }
 
-    /// The stream of the row at `place` on axis 0, on the host, from its next draw on. What is drawn
-    /// there is not counted here: draw from rows or from all of them together, or [`RowStreams::branch`].
+    /// The stream of the row at `place` on axis 0, on the host, from its next draw on. Draws from it are not
+    /// counted here: draw either from single rows or from all of them together, or use
+    /// [`RowStreams::branch`].
     ///
     /// # Panics
     ///
@@ -172,8 +173,8 @@ fn advance(next: &mut u32) -> u32 {
     index
 }
 
-/// One draw of all rows that is made on the host where and when its parts are wanted: the same
-/// numbers as the tensor of that draw.
+/// One draw of all rows that is made on the host, part by part on demand: the same numbers as the tensor of
+/// that draw.
 #[derive(Clone, Debug)]
 pub struct Pieces {
     ids: Arc<[u64]>,
@@ -185,7 +186,7 @@ pub struct Pieces {
 /// Every function panics if there is no such row, or if `start` is not a multiple of
 /// [`Pieces::ALIGNMENT`].
 impl Pieces {
-    /// The elements that a piece must begin at a multiple of.
+    /// The starts of pieces must be multiples of this number of elements.
     pub const ALIGNMENT: usize = fill::BLOCK;
 
     /// Uniforms on `[0, 1)` of the row at `place`, from element `start` on.
@@ -227,7 +228,8 @@ impl RowStream {
         out
     }
 
-    /// A generator of the `rand` family, for laws that take as many numbers as they need: one draw.
+    /// A generator of the `rand` family, for algorithms that need a variable number of random numbers: one
+    /// draw.
     pub fn rng(&mut self) -> RowRng {
         RowRng { row: self.row, draw: self.draw(), words: [0; fill::BLOCK], taken: 0 }
     }
@@ -237,7 +239,7 @@ impl RowStream {
     }
 }
 
-/// The random words of one draw of one row, in the layout of the crate, one after another.
+/// The random words of one draw of one row, in the crate's layout, one by one.
 #[derive(Clone, Debug)]
 pub struct RowRng {
     row: u64,

@@ -1,15 +1,15 @@
-//! Work that is done on another thread, a little ahead of who needs it.
+//! Items prepared on another thread, a little ahead of their use.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel};
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Duration;
 
-/// How many items wait at most; one more is being made.
+/// The largest number of finished items that wait; one more is being made.
 const AHEAD: usize = 2;
-/// How long to sleep before looking whether the pool has work.
+/// The sleep between two checks for work in the pool.
 const NAP: Duration = Duration::from_micros(100);
 
-/// Makes `items` on a thread of its own, never more than a few before they are asked for.
+/// Makes `items` on a separate thread, at most a few before they are needed.
 ///
 /// If making one panics, the items end there, and the scope panics when it ends.
 pub(crate) fn ahead<'scope, T: Send + 'scope>(
@@ -20,7 +20,7 @@ pub(crate) fn ahead<'scope, T: Send + 'scope>(
     let maker = scope.spawn(move || {
         for item in items {
             if sender.send(item).is_err() {
-                break; // Nobody wants more.
+                break; // The receiver was dropped.
             }
         }
     });
@@ -29,14 +29,14 @@ pub(crate) fn ahead<'scope, T: Send + 'scope>(
 
 /// Items that are made on another thread.
 pub(crate) struct Ahead<'scope, T> {
-    /// Nothing once no more are wanted.
+    /// `None` once no more items are wanted.
     receiver: Option<Receiver<T>>,
     maker: ScopedJoinHandle<'scope, ()>,
 }
 
 impl<T> Drop for Ahead<'_, T> {
-    /// Waits for the thread as [`next`](Self::next) does: the item that it is at may need the pool's only thread,
-    /// which is about to sleep until the scope ends.
+    /// Waits for the thread as [`next`](Self::next) does: the item being made may need the pool's only
+    /// thread, which would otherwise sleep until the scope ends.
     fn drop(&mut self) {
         self.receiver = None;
         while !self.maker.is_finished() {
@@ -50,7 +50,7 @@ impl<T> Drop for Ahead<'_, T> {
 impl<T> Iterator for Ahead<'_, T> {
     type Item = T;
 
-    /// Waits for the next one, and meanwhile works for rayon's pool: what makes it may need this very
+    /// Waits for the next item and runs tasks of rayon's pool meanwhile: making the item may need this very
     /// thread.
     fn next(&mut self) -> Option<T> {
         let receiver = self.receiver.as_ref()?;
@@ -90,14 +90,14 @@ mod tests {
             let mut items = ahead(scope, items);
             for expected in 0..50 {
                 assert_eq!(items.next(), Some(expected));
-                // Those that are taken, those that wait, and the one that is offered.
+                // The items taken, those waiting, and the one being offered.
                 assert!(made.load(Ordering::SeqCst) <= expected + 1 + AHEAD + 1);
             }
         });
         assert!(made.load(Ordering::SeqCst) < 60);
     }
 
-    // The only thread of the pool waits for items that are made by the pool.
+    // The pool's only thread waits for items that the pool itself makes.
     #[test]
     fn a_pool_of_one_thread_does_not_wait_for_itself() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();

@@ -6,9 +6,9 @@ use burn::tensor::Tensor;
 
 /// Moves the weights of `average` toward those of `model`, both on plain devices: `θ̄ ← δ θ̄ + (1 − δ) θ`.
 ///
-/// After Polyak & Juditsky (1992), "Acceleration of Stochastic Approximation by Averaging", in the exponential
-/// form. At the step of index `steps`, from 0, `δ` is `min(decay, (1 + steps) / (10 + steps))`, so that the first weights are
-/// soon forgotten.
+/// After Polyak & Juditsky (1992), "Acceleration of Stochastic Approximation by Averaging", in the
+/// exponential form. At the step of index `steps`, from 0, `δ` is `min(decay, (1 + steps) / (10 + steps))`,
+/// so that the initial weights are soon forgotten.
 pub(crate) fn update<M: Module>(average: M, model: &M, decay: f64, steps: usize) -> M {
     let decay = decay.min((1 + steps) as f64 / (10 + steps) as f64);
     let mut weights = Weights(GradientsParams::new());
@@ -45,7 +45,7 @@ mod tests {
 
     use super::*;
 
-    // From weights a toward b with δ = ½ twice: ¼ a + ¾ b. Outputs of a linear decoder follow.
+    // From weights a toward b with δ = ½ twice: ¼ a + ¾ b. Outputs of a linear decoder follow the same rule.
     #[test]
     fn the_average_of_two_models_is_between_them() {
         let device = Device::flex();
@@ -63,7 +63,7 @@ mod tests {
         };
         let expected = 0.25 * of(&a) + 0.75 * of(&b);
         assert!((of(&average) - expected).abs() < 1e-6 && of(&a) != of(&b));
-        // In the beginning it is nearly the new one: δ = 1/10.
+        // At the beginning the average is nearly the new weights: δ = 1/10.
         let first = update(a.clone(), &b, 0.999, 0);
         assert!((of(&first) - (0.1 * of(&a) + 0.9 * of(&b))).abs() < 1e-6);
     }

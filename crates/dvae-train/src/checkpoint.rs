@@ -1,4 +1,4 @@
-//! Checkpoints: written beside, renamed when whole, trusted only if their checksums hold.
+//! Checkpoints: written to a temporary folder, renamed when complete, used only if their checksums match.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,18 +23,18 @@ const MANIFEST: &str = "manifest.json";
 /// The checksum of the manifest.
 const SEAL: &str = "manifest.crc32";
 
-/// What a checkpoint says of itself, written last.
+/// The manifest of a checkpoint, written last.
 #[derive(Debug, Serialize, Deserialize)]
 struct Manifest {
     format: u32,
-    /// What wrote it.
+    /// The version of the program that wrote it.
     version: String,
     state: State,
     run: Identity,
     files: Vec<Checksum>,
 }
 
-/// Where a training is, beside its weights. Everything else follows from it: noise, order, schedules.
+/// The progress of a training, besides its weights. Noise, order and schedules all follow from it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct State {
     /// Steps done since the beginning.
@@ -42,20 +42,21 @@ pub(crate) struct State {
     pub(crate) measured: Measured,
     /// Terms of the training rows since the last measurement.
     pub(crate) terms: TermSums,
-    /// Bits of the largest norm of a gradient since the last measurement.
+    /// Bits of the largest gradient norm since the last measurement.
     pub(crate) gradient_norm: u64,
 }
 
-/// What a run must share with the one that made a checkpoint.
+/// What a run must have in common with the run that made a checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Identity {
     /// The settings, as JSON: text compares exactly, where parsed floats may not.
     train: String,
-    /// The process, as it prints itself: of a run without a description alone.
+    /// The process's `Debug` text; only for a run without a description.
     corruption: String,
-    /// What the caller says of the rest, its corruption included: the resolved configuration of an experiment.
+    /// The caller's description of everything else, the corruption included: the resolved configuration of an
+    /// experiment.
     description: String,
-    /// Checksums of the training rows, and of the held-out ones that the best bound is one on.
+    /// Checksums of the training rows, and of the held-out rows that the best bound was measured on.
     data: [u32; 2],
 }
 
@@ -73,7 +74,7 @@ impl Identity {
         Self { train, corruption, description, data: sets.map(Dataset::checksum) }
     }
 
-    /// What differs first, by name, as (here, there).
+    /// The first difference: its name, the value here and the value there.
     fn difference(&self, other: &Self) -> Option<(&'static str, String, String)> {
         let data = |identity: &Self, set: usize| format!("{:08x}", identity.data[set]);
         let line = |(here, there): (&str, &str)| {
@@ -102,7 +103,7 @@ struct Checksum {
 
 const FORMAT: u32 = 2;
 
-/// What is saved.
+/// The state to be saved.
 pub(crate) struct Snapshot<'a, M> {
     pub(crate) state: &'a State,
     pub(crate) model: &'a M,
@@ -111,7 +112,8 @@ pub(crate) struct Snapshot<'a, M> {
     pub(crate) run: &'a Identity,
 }
 
-/// Saves a snapshot in a folder of its own under `root`, which it returns, and leaves `keep` of them.
+/// Saves a snapshot in a new folder under `root`, keeps the newest `keep` checkpoints, and returns the new
+/// folder.
 pub(crate) fn save<M: Module>(
     root: &Path,
     snapshot: &Snapshot<M>,
@@ -122,16 +124,16 @@ pub(crate) fn save<M: Module>(
     remove(&beside)?;
     fs::create_dir_all(&beside).map_err(TrainError::io("make the folder", &beside))?;
     if let Err(error) = write(&beside, &target, snapshot) {
-        // A disk that is full is not filled further by what could not be finished.
+        // An unfinished checkpoint is removed, so that it does not take up space on a full disk.
         let _ = fs::remove_dir_all(&beside);
         return Err(error);
     }
-    // Only one that could not be used, or that this very training made, has this name.
+    // Only an unusable checkpoint, or one of this very training, can have this name.
     remove(&target)?;
     fs::rename(&beside, &target).map_err(TrainError::io("write", &target))?;
-    // The new one is durable before an old one goes.
+    // The new checkpoint is durable before an old one is removed.
     sync_folder(root)?;
-    // Of a later step is only what could not be used; half-written ones are of processes that died.
+    // Checkpoints of later steps were unusable; half-written ones were left by processes that died.
     let later = |number: u64| number > snapshot.state.steps as u64;
     let (stale, own): (Vec<_>, Vec<_>) =
         list(root)?.into_iter().partition(|(number, _)| later(*number));
@@ -176,7 +178,7 @@ fn write<M: Module>(
     sync_folder(folder)
 }
 
-/// What a checkpoint holds.
+/// The contents of a checkpoint.
 pub(crate) struct Loaded<M> {
     pub(crate) folder: PathBuf,
     pub(crate) model: M,
@@ -186,7 +188,7 @@ pub(crate) struct Loaded<M> {
     pub(crate) run: Identity,
 }
 
-/// An error naming what differs, if another run made the checkpoint.
+/// Checks that this run made the checkpoint; an error names the difference.
 pub(crate) fn check(folder: &Path, saved: &Identity, run: &Identity) -> Result<(), TrainError> {
     match saved.difference(run) {
         Some((what, saved, here)) => {
@@ -196,7 +198,7 @@ pub(crate) fn check(folder: &Path, saved: &Identity, run: &Identity) -> Result<(
     }
 }
 
-/// The newest intact checkpoint under `root`, as `model` and `optimizer` with its state.
+/// Loads the newest intact checkpoint under `root` into `model` and `optimizer`, with its state.
 pub(crate) fn load<M: Module>(
     root: &Path,
     model: M,
@@ -207,7 +209,7 @@ pub(crate) fn load<M: Module>(
     let average = average.then(|| load_model(&folder, AVERAGE, model.clone())).transpose()?;
     let model = load_model(&folder, MODEL, model)?;
     let bytes = read(&folder, OPTIMIZER)?;
-    // Burn puts what it loads on its own default device first, and panics where there is none.
+    // Burn loads to its own default device first, and panics if there is none.
     let optimizer = catch_unwind(AssertUnwindSafe(|| optimizer.from_bytes(bytes)))
         .map_err(|_| {
             unusable(&folder, "Burn's default device does not work; try BURN_DEVICE=flex")
@@ -225,7 +227,7 @@ pub(crate) fn any(root: &Path) -> Result<bool, TrainError> {
     }
 }
 
-/// The weights of the newest intact checkpoint under `root`: the averaged ones, if there are any.
+/// Loads the weights of the newest intact checkpoint under `root`: the averaged ones, if they are kept.
 pub(crate) fn load_weights<M: Module>(root: &Path, model: M) -> Result<M, TrainError> {
     let (folder, manifest) = newest_intact(root)?;
     let average = manifest.files.iter().any(|file| file.name == AVERAGE);
@@ -238,8 +240,7 @@ fn load_model<M: Module>(folder: &Path, name: &str, model: M) -> Result<M, Train
         .map_err(|error| unusable(folder, format!("its weights do not fit this model: {error}")))
 }
 
-/// A file as a whole, at once: Burn would read it piece by piece when it needs one, by when the
-/// checkpoint may be gone.
+/// Reads a whole file at once. Burn would read it lazily, and the checkpoint may have been removed by then.
 fn read(folder: &Path, name: &str) -> Result<Bytes, TrainError> {
     let path = folder.join(name);
     fs::read(&path).map(Bytes::from_bytes_vec).map_err(TrainError::io("read", &path))
@@ -256,7 +257,7 @@ fn newest_intact(root: &Path) -> Result<(PathBuf, Manifest), TrainError> {
     Err(newest_error.unwrap_or_else(|| unusable(root, "the folder holds no checkpoint")))
 }
 
-/// The manifest, if every file is what it says.
+/// The manifest, if every file matches it.
 fn intact(folder: &Path) -> Result<Manifest, TrainError> {
     let path = folder.join(MANIFEST);
     let text = fs::read(&path).map_err(TrainError::io("read", &path))?;
@@ -283,8 +284,7 @@ fn checksum(folder: &Path, name: &str) -> Result<Checksum, TrainError> {
     Ok(Checksum { name: name.into(), crc32: crc32fast::hash(&bytes) })
 }
 
-/// Checkpoints by the steps they have behind them, the oldest first; other folders are no business
-/// of this module.
+/// Checkpoints by the number of steps done, the oldest first; other folders are ignored.
 fn list(root: &Path) -> Result<Vec<(u64, PathBuf)>, TrainError> {
     let entries = fs::read_dir(root).map_err(TrainError::io("read the folder", root))?;
     let mut checkpoints: Vec<(u64, PathBuf)> = entries
@@ -299,7 +299,7 @@ fn list(root: &Path) -> Result<Vec<(u64, PathBuf)>, TrainError> {
     Ok(checkpoints)
 }
 
-/// What a process that died was writing.
+/// Folders left half-written by a process that died.
 fn half_written(root: &Path) -> Result<Vec<PathBuf>, TrainError> {
     let entries = fs::read_dir(root).map_err(TrainError::io("read the folder", root))?;
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
@@ -310,7 +310,7 @@ fn half_written(root: &Path) -> Result<Vec<PathBuf>, TrainError> {
     Ok(paths.filter(is_half).collect())
 }
 
-/// Makes renames in a folder durable, where the system can.
+/// Makes renames in a folder durable, on systems that support it.
 fn sync_folder(path: &Path) -> Result<(), TrainError> {
     if cfg!(unix) {
         let sync = fs::File::open(path).and_then(|folder| folder.sync_all());

@@ -1,4 +1,4 @@
-//! How a run is trained.
+//! Settings of the training loop.
 
 use std::ops::Bound::Excluded;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{EarlyStopping, LearningRate, OptimizerConfig, TrainError};
 
-/// Settings of the training loop. In a file every key may be left out.
+/// Settings of the training loop. Every key may be left out of a file.
 ///
 /// ```toml
 /// [train]
@@ -31,48 +31,49 @@ use crate::{EarlyStopping, LearningRate, OptimizerConfig, TrainError};
 pub struct TrainConfig {
     /// Passes over the training rows, at least 1.
     pub epochs: usize,
-    /// Rows of a batch, at least 1; the last batch of an epoch holds the rest.
+    /// Rows in a batch, at least 1; the last batch of an epoch has the remaining rows.
     pub batch_size: usize,
-    /// Batches whose gradients make one step, at least 1; the last step of an epoch takes the rest.
+    /// Batches whose gradients make one step, at least 1; the last step of an epoch has the remaining
+    /// batches.
     pub accumulate: usize,
     /// The optimizer.
     pub optimizer: OptimizerConfig,
-    /// The learning rate, over the steps.
+    /// The learning rate, as a function of the step.
     pub learning_rate: LearningRate,
-    /// The largest Euclidean norm of all gradients together; larger ones are scaled down to it.
+    /// The maximum Euclidean norm of all gradients together; larger gradients are scaled down to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_gradient_norm: Option<f64>,
     /// The decay of an exponential moving average of the weights, in `(0, 1)`: see [`Trainer`](crate::Trainer).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ema: Option<f64>,
-    /// When training ends before its last epoch.
+    /// When to end training before its last epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub early_stopping: Option<EarlyStopping>,
-    /// How often the bound on held-out rows is measured; also after the last step.
+    /// How often the bound on held-out rows is measured; it is always measured after the last step.
     pub validate: Every,
-    /// How often the state is saved; also after the last step.
+    /// How often a checkpoint is saved; one is always saved after the last step.
     pub checkpoint: Every,
-    /// How many checkpoints are kept, at least 1: the older ones are for when the last is damaged.
+    /// How many checkpoints are kept, at least 1; older ones serve if the latest is damaged.
     pub keep: usize,
-    /// What all randomness of the run comes from.
+    /// The seed of all randomness of the run.
     pub seed: u64,
-    /// What is maximized.
+    /// The objective.
     pub objective: Objective,
 }
 
-/// How often something is done.
+/// The interval of a repeated action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Every {
-    /// After so many epochs, at least 1.
+    /// After this many epochs, at least 1.
     Epochs(usize),
-    /// After so many steps, at least 1, counted from the beginning of the training.
+    /// After this many steps, at least 1, counted from the beginning of the training.
     Steps(usize),
 }
 
 impl Every {
-    /// Whether it is time, after `steps` steps of the training.
+    /// Whether the action is due after `steps` steps of the training.
     pub(crate) fn is_due(self, steps: usize, per_epoch: usize) -> bool {
         let every = match self {
             Self::Epochs(epochs) => epochs.saturating_mul(per_epoch),
@@ -89,8 +90,8 @@ impl Every {
 }
 
 impl Default for TrainConfig {
-    /// 20 epochs of batches of 128 with Adam at 10⁻³ on the DVAE bound, seed 1; the bound is measured and the
-    /// state saved after each epoch, and two checkpoints are kept.
+    /// 20 epochs of batches of 128 with Adam at 10⁻³ on the DVAE bound, seed 1. The bound is measured and a
+    /// checkpoint saved after each epoch; two checkpoints are kept.
     fn default() -> Self {
         Self {
             epochs: 20,

@@ -1,4 +1,4 @@
-//! When training ends before its last epoch, and which weights were the best.
+//! Early stopping, and the choice of the best weights.
 
 use dvae_checks::{RangeError, non_negative, within};
 use schemars::JsonSchema;
@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 
 /// Ends training when the bound on held-out rows, with corrupted input, no longer improves.
 ///
-/// It never does so before the weight of the KL and the strength of the corruption have come to stay: what was
-/// measured until then does not count.
+/// It never does so before the weight of the KL and the strength of the corruption have reached their final
+/// values: earlier measurements do not count.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EarlyStopping {
-    /// How many measurements in a row may bring no improvement, at least 1.
+    /// The number of consecutive measurements without improvement that ends training, at least 1.
     pub patience: usize,
-    /// What counts as one, in nats.
+    /// The smallest increase that counts as an improvement, in nats.
     #[serde(default)]
     pub improvement: f64,
 }
@@ -26,24 +26,24 @@ impl EarlyStopping {
     }
 }
 
-/// What the measurements so far say.
+/// The state after the measurements so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Measured {
     /// The bits of the best bound.
     best: Option<u64>,
-    /// The bits of the bound that the next one has to beat for patience to begin anew.
+    /// The bits of the bound that the next one must exceed to reset the patience.
     reference: Option<u64>,
     /// Measurements since then.
     waited: usize,
 }
 
 impl Measured {
-    /// Takes a measurement; whether it is the best so far.
+    /// Records a measurement; returns whether it is the best so far.
     pub(crate) fn take(&mut self, bound: f64, improvement: f64, warming_up: bool) -> bool {
         let beats = |other: Option<u64>, by: f64| {
             other.is_none_or(|other| bound > f64::from_bits(other) + by)
         };
-        // What was reached under a smaller weight may never be again: it is no mark to beat.
+        // A bound reached under a smaller weight may never be reached again, so it is no reference.
         if warming_up || beats(self.reference, improvement) {
             (self.reference, self.waited) = (Some(bound.to_bits()), 0);
         } else {
@@ -74,7 +74,7 @@ mod tests {
         })
     }
 
-    // -3 is the best; of the two after it neither is better.
+    // -3 is the best; neither of the two after it is better.
     #[test]
     fn training_ends_after_so_many_measurements_without_improvement() {
         let bounds = [-5.0, -3.0, -4.0, -3.5, -1.0].map(|bound| (bound, false));
@@ -82,7 +82,7 @@ mod tests {
         assert_eq!(over(3, 0.0, &bounds), None);
     }
 
-    // Each is better, but none by half a nat: small steps add up against the same reference.
+    // Each is better, but none by half a nat: small increases add up against the same reference.
     #[test]
     fn an_improvement_has_a_size() {
         let bounds = [-5.0, -4.8, -4.6, -4.4, -4.2].map(|bound| (bound, false));
@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(over(1, 0.0, &bounds), None);
         let after = [(-1.0, true), (-2.0, true), (-3.0, false), (-3.0, false)];
         assert_eq!(over(2, 0.0, &after), Some(3));
-        // Better each time, if not as good as before the weight rose.
+        // Better each time, though not as good as before the weight rose.
         let rising = [(-1.0, true), (-5.0, true), (-4.0, false), (-3.0, false)];
         assert_eq!(over(1, 0.0, &rising), None);
     }

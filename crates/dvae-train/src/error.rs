@@ -1,4 +1,4 @@
-//! What can go wrong in training.
+//! Errors of training.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use dvae_data::DataError;
 use dvae_distributions::Support;
 use dvae_losses::LossError;
 
-/// Why training could not start or go on.
+/// Why training could not start or continue.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
@@ -32,7 +32,7 @@ pub enum TrainError {
         /// Which set.
         set: &'static str,
     },
-    /// A row that the model's likelihood is not for.
+    /// A row with a value outside the likelihood's support.
     #[error(
         "row {row} of the {set} set holds {value}, but the likelihood is for {support}: choose another \
          likelihood, or scale the data"
@@ -42,9 +42,9 @@ pub enum TrainError {
         set: &'static str,
         /// The row's id.
         row: u64,
-        /// What it holds.
+        /// The value found.
         value: f32,
-        /// What it may hold.
+        /// The values allowed.
         support: Support,
     },
     /// A corruption that could not be configured.
@@ -63,40 +63,40 @@ pub enum TrainError {
         on_rows(rows)
     )]
     NonFinite {
-        /// What it was: a term, the norm of the gradient, or a weight by its name.
+        /// The name of the value: a term, the norm of the gradient, or a weight by its name.
         term: String,
-        /// What it became.
+        /// The value.
         value: f64,
         /// The epoch, from 1.
         epoch: usize,
         /// The step in the epoch, from 1.
         step: usize,
-        /// The ids of the rows of that step.
+        /// The ids of the step's rows.
         rows: Vec<u64>,
     },
     /// A file or folder that could not be written or read.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// What was tried.
+        /// The action that failed.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// A run folder that is in use.
+    /// A run folder that is not empty.
     #[error("{} exists and is not empty: choose another folder for this run", path.display())]
     Occupied {
         /// The folder.
         path: PathBuf,
     },
-    /// A run folder that another process writes.
+    /// A run folder that another process is writing to.
     #[error("{} is in use by another process: wait until it ends, or choose another folder", path.display())]
     InUse {
         /// The folder.
         path: PathBuf,
     },
-    /// Weights that cannot be read or do not fit the model.
+    /// Weights that cannot be read, or that do not fit the model.
     #[error("the weights {} cannot be used: {reason}", path.display())]
     Weights {
         /// The file.
@@ -115,7 +115,7 @@ pub enum TrainError {
 }
 
 impl TrainError {
-    /// For `map_err`: what was tried, and on what.
+    /// For `map_err`: the action that failed, and its path.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_path_buf();
         move |source| Self::Io { action, path, source }

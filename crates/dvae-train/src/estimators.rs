@@ -1,4 +1,4 @@
-//! Estimators: what becomes of the densities of draws before they are scored.
+//! Gradient estimators: changes to the densities of draws before they are scored.
 
 use burn::tensor::Tensor;
 use burn::tensor::kind::Basic;
@@ -9,7 +9,8 @@ use dvae_models::Vae;
 
 use crate::step::{EncodingDraws, Target};
 
-/// Puts the density of the mixture of all posteriors in place of that of the one that a latent is from.
+/// Replaces the density of the posterior that a latent was drawn from by the density of the mixture of all
+/// posteriors.
 pub(crate) fn divide_by_mixture(inferred: &mut [EncodingDraws]) {
     let count = inferred.len();
     if count == 1 {
@@ -30,8 +31,8 @@ pub(crate) fn divide_by_mixture(inferred: &mut [EncodingDraws]) {
     }
 }
 
-/// Evaluates `log q(z | x̃)` with parameters that no gradient reaches: what is left flows through `z`. Of
-/// one level of latents.
+/// Evaluates `log q(z | x̃)` with detached parameters: the remaining gradient flows through `z`. For one
+/// level of latents.
 pub(crate) fn stick_the_landing(inferred: &mut [EncodingDraws]) {
     for EncodingDraws { encoding, draws } in inferred {
         let posterior = encoding.posterior.detach().expect(CHECKED);
@@ -42,9 +43,9 @@ pub(crate) fn stick_the_landing(inferred: &mut [EncodingDraws]) {
     }
 }
 
-/// Sticks the landing, and scales the gradient that reaches each latent by its share of the importance weights,
-/// which the loss multiplies it with once more. For those shares the latents are decoded once without a graph. Of one
-/// level of latents.
+/// Sticks the landing, and scales the gradient that reaches each latent by its share of the importance
+/// weights; the loss multiplies it by that share once more. To find the shares, the latents are decoded once
+/// without a graph. For one level of latents.
 pub(crate) fn reparameterize_twice<const D: usize, K: Basic, V: Vae<D, K>>(
     model: &V,
     target: &Target<D, K>,

@@ -1,4 +1,4 @@
-//! The bound of a trained model.
+//! Evaluation of a trained model's bound.
 
 use burn::tensor::Device;
 use dvae_corruption::Corruption;
@@ -30,14 +30,14 @@ pub struct Evaluation {
     /// Means over rows, in nats.
     #[serde(flatten)]
     pub mean: MeanElbo,
-    /// The objective's own bound, unweighted: that of importance weights, or the mean ELBO. With the mixture as
-    /// denominator, or when sticking the landing, its KL is that of the draws; the terms above are always those
-    /// of each posterior by itself.
+    /// The objective's own bound, unweighted: the importance-weighted bound or the mean ELBO. With the
+    /// mixture as denominator, or with sticking the landing, its KL is estimated from the draws; the terms
+    /// above always use each posterior by itself.
     pub bound: f64,
-    /// Mean `KL(q ‖ p)` of each latent, in nats, level by level, top first: latents at 0 have collapsed onto the
-    /// prior. Nothing of a level whose KL has no closed form.
+    /// Mean `KL(q ‖ p)` of each latent, in nats, level by level, top first; latents at 0 have collapsed onto
+    /// the prior. Empty for a level whose KL has no closed form.
     pub kl_per_latent: Vec<Vec<f64>>,
-    /// Rows without any observed entry, which say nothing and are left out of all means.
+    /// Rows without any observed entry, which are left out of all means.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unobserved: usize,
 }
@@ -47,16 +47,16 @@ fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// Measures the bound `E log p(x | z) − KL(q(z | x̃) ‖ p(z))` of the clean rows of `dataset`, with as many draws
-/// as the objective asks for; [`Objective::default`] asks for one of each.
+/// Measures the bound `E log p(x | z) − KL(q(z | x̃) ‖ p(z))` of the clean rows of `dataset`, with as many
+/// draws as the objective asks for; [`Objective::default`] asks for one of each.
 ///
 /// The noise depends on the key and the rows' ids alone, not on the batch size nor on when it is
 /// called (but for [`dvae_distributions::OptimalNormal`], whose scale is that of a batch). With
 /// [`dvae_corruption::Clean`] it is the plain bound, on clean input. Importance weights of many draws give a tight
 /// one: `Objective::diwae(1, 5000)`, with a small batch, as every draw of a batch is kept until its bound is known.
 ///
-/// An error names a set without rows, rows that the corruption or the likelihood does not fit, and an objective
-/// that the model is not for.
+/// An error names a set without rows, rows that do not fit the corruption or the likelihood, or an objective
+/// that does not fit the model.
 pub fn evaluate<const D: usize, V: Vae<D>>(
     model: &V,
     dataset: &Dataset,
@@ -74,7 +74,7 @@ pub fn evaluate<const D: usize, V: Vae<D>>(
     measure(model, dataset, corruption, objective, context)
 }
 
-/// [`evaluate`] of what was checked.
+/// [`evaluate`] without the checks.
 pub(crate) fn measure<const D: usize, V: Vae<D>>(
     model: &V,
     dataset: &Dataset,

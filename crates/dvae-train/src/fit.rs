@@ -1,4 +1,4 @@
-//! Whether model, objective and data go together.
+//! Checks that model, objective and data fit together.
 
 use burn::tensor::Device;
 use dvae_corruption::Corruption;
@@ -10,10 +10,11 @@ use dvae_random::Key;
 
 use crate::{BatchNoise, TrainError};
 
-/// An error if the model's posterior and prior are not what the objective is for, or an entry of the sets not
-/// what the likelihood is for.
+/// Checks that the model's posterior and prior fit the objective, and that the entries of the sets lie in the
+/// likelihood's support.
 ///
-/// Tried on one row, undamaged; values are looked at once, because a tensor function cannot refuse one.
+/// The model is tried on one uncorrupted row. The values are checked once here, because a tensor function
+/// cannot return an error for a value.
 pub(crate) fn check_fit<const D: usize, V: Vae<D>>(
     model: &V,
     objective: &Objective,

@@ -1,4 +1,4 @@
-//! One JSON object a line for each measurement.
+//! Metrics as JSON Lines: one object per measurement.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -8,27 +8,27 @@ use crate::{Event, Observer, Report, TrainError};
 
 /// Appends a [`Report`] to a file after each measurement.
 ///
-/// When a run resumes, lines of steps that are done again go first, so the file has each measurement
-/// once; a run from its beginning empties the file.
+/// When a run resumes, lines of steps that will be repeated are removed first, so each measurement is in the
+/// file once. A run that starts from the beginning empties the file.
 #[derive(Debug)]
 pub struct JsonLines {
     path: PathBuf,
 }
 
 impl JsonLines {
-    /// Logs to this file, made when training starts.
+    /// Logs to this file, which is created when training starts.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
 
-    /// Leaves the lines of the steps that are behind.
+    /// Keeps only the lines of the steps already done.
     fn rewind(&self, steps: usize) -> Result<(), TrainError> {
         let bytes = if self.path.exists() {
             std::fs::read(&self.path).map_err(TrainError::io("read", &self.path))?
         } else {
             vec![]
         };
-        // A line that was torn off, or is of a step that will be done again, goes.
+        // An incomplete line, or one of a step that will be repeated, is removed.
         let behind = |line: &&[u8]| {
             serde_json::from_slice::<Report>(line).is_ok_and(|report| report.step <= steps)
         };

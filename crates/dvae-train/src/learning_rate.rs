@@ -1,4 +1,4 @@
-//! Learning rates over the steps of a training.
+//! Learning-rate schedules.
 
 use std::f64::consts::PI;
 use std::fmt;
@@ -10,7 +10,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// A learning rate over the steps of a training.
+/// A learning rate as a function of the step.
 ///
 /// In a file a constant rate may be a number:
 ///
@@ -25,46 +25,46 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub struct LearningRate {
     /// The rate after the warm-up.
     pub rate: f64,
-    /// The share of the training, in `[0, 1)`, over which the rate rises straight from nearly 0: Goyal et al.
+    /// The share of the training, in `[0, 1)`, over which the rate rises linearly from nearly 0: Goyal et al.
     /// (2017), "Accurate, Large Minibatch SGD", section 2.2.
     #[serde(default)]
     pub warm_up: f64,
-    /// What becomes of it after that.
+    /// The decay after the warm-up.
     #[serde(default)]
     pub decay: Decay,
 }
 
-/// The schema of what may also be written in short.
+/// Extends the schema to accept the short form as well.
 fn or_short(schema: &mut schemars::Schema) {
     let table = std::mem::take(schema);
     *schema = schemars::json_schema!({ "anyOf": [{ "type": "number" }, table] });
 }
 
-/// What becomes of a learning rate after its warm-up.
+/// The decay of a learning rate after its warm-up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Decay {
-    /// It stays.
+    /// The rate stays constant.
     #[default]
     Constant,
-    /// It comes down to `to` at the last step, along half a cosine: Loshchilov & Hutter (2017), "SGDR",
+    /// The rate falls to `to` at the last step, along half a cosine: Loshchilov & Hutter (2017), "SGDR",
     /// equation 5.
     Cosine {
         /// The rate of the last step.
         to: f64,
     },
-    /// It is multiplied by `factor` after every so many epochs since the warm-up.
+    /// The rate is multiplied by `factor` after every `epochs` epochs since the warm-up.
     Step {
-        /// What it is multiplied by, in `(0, 1]`.
+        /// The factor, in `(0, 1]`.
         factor: f64,
-        /// After how many epochs, at least 1.
+        /// The number of epochs between two decays, at least 1.
         epochs: usize,
     },
 }
 
 impl Default for LearningRate {
-    /// 10⁻³ throughout.
+    /// A constant rate of 10⁻³.
     fn default() -> Self {
         Self::constant(1e-3)
     }
@@ -77,19 +77,19 @@ impl From<f64> for LearningRate {
 }
 
 impl LearningRate {
-    /// The same rate at every step.
+    /// A constant rate.
     pub const fn constant(rate: f64) -> Self {
         Self { rate, warm_up: 0.0, decay: Decay::Constant }
     }
 
-    /// From one rate to another along half a cosine.
+    /// A rate that falls from `from` to `to` along half a cosine.
     pub const fn cosine(from: f64, to: f64) -> Self {
         Self { rate: from, warm_up: 0.0, decay: Decay::Cosine { to } }
     }
 
-    /// The rate of step `step` of `steps`, counted from 0, with `per_epoch` steps an epoch.
+    /// The rate at step `step` of `steps`, counted from 0, with `per_epoch` steps in an epoch.
     pub fn at(self, step: usize, steps: usize, per_epoch: usize) -> f64 {
-        // One step at least has the whole rate.
+        // At least one step has the full rate.
         let warm_up = (self.warm_up * steps as f64).ceil() as usize;
         let warm_up = warm_up.min(steps.saturating_sub(1));
         if step < warm_up {
@@ -173,7 +173,7 @@ impl<'de> Visitor<'de> for LearningRateVisitor {
 mod tests {
     use super::*;
 
-    // Halfway down a half cosine is the mean of its ends.
+    // The middle of a half cosine is the mean of its ends.
     #[test]
     fn a_cosine_goes_from_start_to_end() {
         let rate = LearningRate::cosine(1e-2, 1e-4);
@@ -183,7 +183,8 @@ mod tests {
         assert_eq!(rate.at(0, 1, 1), 1e-2);
     }
 
-    // A quarter of 8 steps is 2: thirds of the rate, then the whole; the cosine has the rest, 5 intervals.
+    // A quarter of 8 steps is 2: thirds of the rate, then all of it; the cosine takes the remaining 5
+    // intervals.
     #[test]
     fn a_warm_up_rises_to_the_rate_and_the_decay_has_the_rest() {
         let rate = LearningRate { warm_up: 0.25, ..LearningRate::cosine(3.0, 1.0) };
@@ -200,7 +201,7 @@ mod tests {
         let rate = LearningRate { decay, ..LearningRate::constant(8.0) };
         let rates: Vec<f64> = (0..6).map(|epoch| rate.at(epoch * 3 + 2, 18, 3)).collect();
         assert_eq!(rates, [8.0, 8.0, 4.0, 4.0, 2.0, 2.0]);
-        // With a third of the training before them, they begin there.
+        // With a warm-up over a third of the training, they begin there.
         let late = LearningRate { warm_up: 1.0 / 3.0, ..rate };
         let rates: Vec<f64> = (2..6).map(|epoch| late.at(epoch * 3 + 2, 18, 3)).collect();
         assert_eq!(rates, [8.0, 8.0, 4.0, 4.0]);

@@ -1,20 +1,19 @@
 //! The training loop: corrupt, infer, decode, score the clean data, and survive interruption.
 //!
 //! [`CorruptedBatch`] is the whole DVAE and the only place where corruption, model and bound meet: training,
-//! evaluation and measures make one of each batch.
-//! [`Trainer`] is the loop around it: shuffling, noise, optimizer, learning rate, averaged weights,
-//! validation, early stopping, checkpoints. Observers watch it ([`Progress`], [`JsonLines`],
-//! [`TensorBoard`], [`TextLog`]) and cannot change it.
+//! evaluation and metrics create one for each batch. [`Trainer`] is the loop around it: shuffling, noise,
+//! optimizer, learning rate, averaged weights, validation, early stopping, checkpoints. Observers watch it
+//! ([`Progress`], [`JsonLines`], [`TensorBoard`], [`TextLog`]) and cannot change it.
 //!
 //! | Piece              | What it is                                                             |
 //! |--------------------|------------------------------------------------------------------------|
 //! | [`CorruptedBatch`] | clean rows and draws of `x̃ ~ p(x̃ \| x)`; scores them by any [`Objective`](dvae_losses::Objective) |
-//! | [`denoising_elbo`] | one with one draw of `x̃` and `z`                                       |
-//! | [`Trainer`]        | minimizes it, epoch by epoch; resumes to the same bits                  |
+//! | [`denoising_elbo`] | the bound's terms with one draw of `x̃` and `z`                        |
+//! | [`Trainer`]        | minimizes the loss, epoch by epoch; resumes to the same bits            |
 //! | [`evaluate`]       | the bound of a trained model, on clean or on corrupted input            |
-//! | [`RunFolder`]      | where a run keeps its configuration, metrics, checkpoints and pictures   |
-//! | [`save_weights`]   | weights for use elsewhere, as safetensors; [`load_weights`]              |
-//! | [`import_state_dict`] | weights from PyTorch                                                  |
+//! | [`RunFolder`]      | where a run keeps its configuration, metrics, checkpoints and images    |
+//! | [`save_weights`]   | weights for use elsewhere, as safetensors; [`load_weights`]             |
+//! | [`import_state_dict`] | weights from PyTorch                                                 |
 //!
 //! ```
 //! use burn::tensor::Device;
@@ -38,11 +37,10 @@
 //!
 //! # What this gives up
 //!
-//! - What is lost when the process is killed is the work since the last checkpoint; an [`Interrupt`] loses
-//!   nothing.
-//! - One device: several devices or machines are outside this crate.
-//! - A term or gradient that is not finite is found when metrics are read, every ten steps, and named to the
-//!   step; a weight to the last of those ten.
+//! - A killed process loses the work since the last checkpoint; an [`Interrupt`] loses nothing.
+//! - One device only: training on several devices or machines is outside this crate.
+//! - A term or gradient that is not finite is found when metrics are read, every ten steps. The error names
+//!   the exact step for a term or gradient, and the last of the ten for a weight.
 //! - With clipping, every step on a GPU waits for the norm of its gradient.
 
 mod ahead;

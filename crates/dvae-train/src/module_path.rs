@@ -1,7 +1,7 @@
-//! Where in a model a parameter stands.
+//! The path of a parameter within a model.
 
-/// The way to a parameter, while a model is visited. The variants of an enum are not part of a name: a model has one of
-/// them.
+/// The path to a parameter while a model is visited. Enum variants are not part of a name, because a model
+/// has only one of them.
 #[derive(Debug, Default)]
 pub(crate) struct ModulePath {
     /// (name, container)
@@ -23,7 +23,7 @@ impl ModulePath {
         named.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(".")
     }
 
-    /// The type of the layer that it is a field of.
+    /// The type of the layer that the parameter is a field of.
     pub(crate) fn layer(&self) -> Option<&str> {
         self.entered.iter().rev().find_map(|(_, container)| container.strip_prefix("Struct:"))
     }

@@ -1,4 +1,4 @@
-//! Watching a run.
+//! Observers of a run, and the events they see.
 
 use std::fmt;
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Evaluation, MeanElbo, TrainError};
 
-/// Something that watches training. It is told and cannot answer, except that it failed.
+/// An observer of training. It is notified of events and can only report its own failure.
 pub trait Observer: Send {
     /// Called at each event, in order. An error stops the run after its last checkpoint.
     fn observe(&mut self, event: &Event) -> Result<(), TrainError>;
@@ -20,24 +20,24 @@ impl<O: Observer + ?Sized> Observer for Box<O> {
     }
 }
 
-/// An observer that is read after the run.
+/// A shared observer, which can be read after the run.
 impl<O: Observer + ?Sized> Observer for Arc<Mutex<O>> {
     fn observe(&mut self, event: &Event) -> Result<(), TrainError> {
-        // What a panic elsewhere left behind is still there to be read.
+        // After a panic elsewhere, the observer is still readable.
         self.lock().unwrap_or_else(PoisonError::into_inner).observe(event)
     }
 }
 
-/// What happens in a run.
+/// An event of a run.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
-    /// Training starts, or goes on after `steps_done` steps of an earlier session.
+    /// Training starts, or resumes after `steps_done` steps of an earlier session.
     Started {
-        /// Steps that are behind.
+        /// Steps already done.
         steps_done: usize,
-        /// Epochs in all.
+        /// Epochs of the training.
         epochs: usize,
-        /// Steps in each of them.
+        /// Steps per epoch.
         steps_per_epoch: usize,
     },
     /// Some steps are done.
@@ -63,7 +63,7 @@ pub enum End {
     Finished,
     /// The bound no longer improved: [`EarlyStopping`](crate::EarlyStopping).
     StoppedEarly,
-    /// It was asked to: [`Trainer::until`](crate::Trainer::until), [`Interrupt`](crate::Interrupt).
+    /// A stop was requested: [`Trainer::until`](crate::Trainer::until), [`Interrupt`](crate::Interrupt).
     Interrupted,
 }
 
@@ -77,44 +77,44 @@ impl fmt::Display for End {
     }
 }
 
-/// A measurement, and the training that led to it, as they are logged.
+/// A measurement and the training before it, as they are logged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// The epoch, from 1.
     pub epoch: usize,
     /// Steps done since the beginning of the training.
     pub step: usize,
-    /// The weight of the KL in the loss at the last step, if the objective has one; the terms below are
-    /// never weighted.
+    /// The weight of the KL in the loss at the last step, if the objective has a single one; the terms below
+    /// are never weighted.
     pub beta: Option<f64>,
     /// The learning rate of the last step.
     pub learning_rate: f64,
-    /// The largest norm of a gradient since the last measurement, before clipping.
+    /// The largest gradient norm since the last measurement, before clipping.
     pub gradient_norm: f64,
     /// Means over the training rows since the last measurement, each at the weights of its own step, on
     /// corrupted input.
     pub train: Training,
-    /// Measured on held-out rows after the step, with the averaged weights if there are any.
+    /// Measured on held-out rows after the step, with the averaged weights if they are kept.
     pub validation: Validation,
-    /// Whether no measurement before had a larger bound with corrupted input.
+    /// Whether the bound with corrupted input is the largest so far.
     pub best: bool,
     /// Wall time of the training steps since the last measurement of this session.
     pub seconds: f64,
 }
 
-/// What training saw.
+/// Metrics on the training rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Training {
-    /// What was minimized, in nats.
+    /// The loss, in nats.
     pub loss: f64,
     /// The unweighted bound and its terms.
     #[serde(flatten)]
     pub mean: MeanElbo,
-    /// Mean `KL(q ‖ p)` of each latent; nothing where it has no closed form.
+    /// Mean `KL(q ‖ p)` of each latent, level by level; empty for a level without a closed form.
     pub kl_per_latent: Vec<Vec<f64>>,
 }
 
-/// The bound on held-out rows, with noise that is the same every time.
+/// The bound on held-out rows; the noise is the same every time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Validation {
     /// With clean input.

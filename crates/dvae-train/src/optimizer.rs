@@ -1,4 +1,4 @@
-//! Which optimizer takes the steps.
+//! Optimizers and their settings.
 
 use std::ops::Bound::{Excluded, Unbounded};
 
@@ -28,7 +28,7 @@ pub enum OptimizerConfig {
         /// Decay of the second moment.
         #[serde(default = "beta_2")]
         beta_2: f64,
-        /// What keeps the division from 0.
+        /// A small number that keeps the denominator from being 0.
         #[serde(default = "epsilon")]
         epsilon: f64,
         /// `λ` of an L2 penalty: `λ θ` is added to the gradient.
@@ -43,10 +43,10 @@ pub enum OptimizerConfig {
         /// Decay of the second moment.
         #[serde(default = "beta_2")]
         beta_2: f64,
-        /// What keeps the division from 0.
+        /// A small number that keeps the denominator from being 0.
         #[serde(default = "epsilon")]
         epsilon: f64,
-        /// `λ` of a decay by `−η λ θ` that is a step of its own.
+        /// `λ` of decoupled weight decay: `−η λ θ` is added in a separate step.
         #[serde(default = "decoupled")]
         weight_decay: f64,
     },
@@ -55,7 +55,7 @@ pub enum OptimizerConfig {
         /// `μ`, in `[0, 1)`.
         #[serde(default)]
         momentum: f64,
-        /// Whether the step is `η (g + μ v)`, Nesterov's.
+        /// Whether the step is Nesterov's, `η (g + μ v)`.
         #[serde(default)]
         nesterov: bool,
         /// `λ` of an L2 penalty.
@@ -89,7 +89,7 @@ impl Default for OptimizerConfig {
 }
 
 impl OptimizerConfig {
-    /// The optimizer, which scales gradients by what `clip` measured before the step.
+    /// Builds the optimizer, which scales gradients by the norm that `clip` measured before the step.
     pub(crate) fn build(self, clip: Option<&GlobalNormClip>) -> ModuleOptimizer {
         let clip = clip.cloned();
         match self {
@@ -110,7 +110,7 @@ impl OptimizerConfig {
         }
     }
 
-    /// Looks at settings as the optimizer sees them: in single precision.
+    /// Checks the settings in single precision, as the optimizer uses them.
     pub(crate) fn check(self) -> Result<(), TrainError> {
         let below_one = |name, value| within_single(name, value, 0.0..1.0);
         let not_negative = |name, value| within_single(name, value, 0.0..);

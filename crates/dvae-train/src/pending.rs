@@ -1,4 +1,4 @@
-//! What steps leave on the device until it is read.
+//! Metrics that stay on the device until they are read.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
@@ -8,30 +8,30 @@ use crate::TrainError;
 use crate::module_path::ModulePath;
 use crate::terms::{PendingTerms, TermSums};
 
-/// One step of the optimizer, its metrics still on the device.
+/// One optimizer step whose metrics have not been read from the device yet.
 pub(crate) struct PendingStep {
-    /// Its number, from the beginning of the training.
+    /// The step's number, from the beginning of the training.
     pub(crate) step: usize,
-    /// The ids of the rows that it saw.
+    /// The ids of the step's rows.
     pub(crate) rows: Vec<u64>,
-    /// The terms of each of its batches.
+    /// The terms of each of the step's batches.
     pub(crate) terms: Vec<PendingTerms>,
-    /// The norm of its gradient, before clipping: `[1]`.
+    /// The norm of the gradient, before clipping: `[1]`.
     pub(crate) gradient_norm: Tensor<1>,
 }
 
-/// What the steps that were read say.
+/// The metrics of the steps that were read.
 #[derive(Debug, Default)]
 pub(crate) struct Read {
     pub(crate) terms: TermSums,
-    /// The largest norm of a gradient.
+    /// The largest gradient norm.
     pub(crate) gradient_norm: f64,
 }
 
-/// Reads the metrics of all pending steps; an error names the first that is not finite: a term, a
-/// gradient, or a weight of `model`, which they led to.
+/// Reads the metrics of all pending steps. An error names the first value that is not finite: a term, a
+/// gradient, or a resulting weight of `model`.
 ///
-/// The only place where training waits for the device.
+/// This is the only place where training waits for the device.
 pub(crate) fn read<M: Module>(
     pending: &mut Vec<PendingStep>,
     model: &M,
@@ -118,7 +118,7 @@ mod tests {
 
     use super::*;
 
-    /// Ruins the biases.
+    /// Makes the biases non-finite.
     struct Ruin;
 
     impl ModuleMapper for Ruin {

@@ -8,7 +8,7 @@ use crate::{Event, MeanElbo, Observer, TrainError};
 
 const BAR: &str = "{prefix} {wide_bar} epoch {msg}, {eta} left";
 
-/// Shows epoch, ELBO, reconstruction and KL in nats, and the time left, on the standard error.
+/// Shows epoch, ELBO, reconstruction and KL in nats, and the remaining time, on standard error.
 #[derive(Debug)]
 pub struct Progress {
     name: String,
@@ -18,7 +18,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// A bar with this name before it.
+    /// Creates a bar with this name in front of it.
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), bar: ProgressBar::hidden(), epochs: 0, steps_per_epoch: 1 }
     }
@@ -50,7 +50,7 @@ impl Observer for Progress {
             }
             Event::Measured(report) if self.bar.is_hidden() => {
                 let text = self.describe(report.epoch, &report.validation.corrupted.mean);
-                // Nobody may be listening any more.
+                // Standard error may be closed.
                 let line = format!("{} epoch {text} (held-out, corrupted input)", self.name);
                 let _ = writeln!(std::io::stderr(), "{line}");
             }

@@ -6,31 +6,31 @@ use std::sync::Arc;
 
 use crate::TrainError;
 
-/// Where a run keeps what it makes:
+/// The folder where a run keeps its files:
 ///
 /// ```text
-/// config.toml         the experiment
-/// data.toml           what its data decided: shape, scaling, columns, checksum
-/// metrics.jsonl       one line a measurement
-/// checkpoints/        the last ones, each complete
-/// best.safetensors    the weights with the largest bound on held-out rows
-/// last.safetensors    those at the end of the training so far
-/// log.txt, events/    for people, and for TensorBoard
-/// *.png, …            whatever else is saved
+/// config.toml the experiment
+/// data.toml values determined by the data: shape, scaling, columns, checksum
+/// metrics.jsonl one line per measurement
+/// checkpoints/ the latest ones, each complete
+/// best.safetensors the weights with the largest bound on held-out rows
+/// last.safetensors the weights at the end of the training so far
+/// log.txt, events/ for people, and for TensorBoard
+/// *.png, … any other file that is saved
 /// ```
 ///
-/// As long as it is held, no other process can hold the same folder: it locks the file `.lock` there.
+/// While it is held, no other process can hold the same folder: it locks the file `.lock` there.
 #[derive(Clone, Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    /// Unlocked when the last clone is gone, or the process, however it ends.
+    /// Released when the last clone is dropped or the process ends, for whatever reason.
     _lock: Arc<File>,
 }
 
 const LOCK: &str = ".lock";
 
 impl RunFolder {
-    /// A new folder `root/name-001`, or with the next number that is free.
+    /// Creates a folder `root/name-001`, or with the next free number.
     pub fn numbered(root: &Path, name: &str) -> Result<Self, TrainError> {
         fs::create_dir_all(root).map_err(TrainError::io("make the folder", root))?;
         for number in 1u32.. {
@@ -44,11 +44,11 @@ impl RunFolder {
         unreachable!("four thousand million runs")
     }
 
-    /// The folder `path`, new or empty.
+    /// Creates the folder `path`, which must be new or empty.
     pub fn new(path: &Path) -> Result<Self, TrainError> {
         fs::create_dir_all(path).map_err(TrainError::io("make the folder", path))?;
         let mut entries = fs::read_dir(path).map_err(TrainError::io("read the folder", path))?;
-        // A run that could not begin leaves its lock, and what it was about to write.
+        // A run that failed to start leaves its lock and the files it was about to write.
         let leftover = |name: &std::ffi::OsStr| {
             let files = [LOCK, "data.toml", "data.toml.tmp", "config.toml.tmp"];
             files.iter().any(|file| name == *file)
@@ -59,13 +59,13 @@ impl RunFolder {
         Self::locked(path.into())
     }
 
-    /// The folder of a run that goes on.
+    /// Opens the folder of a run to continue it.
     pub fn open(path: &Path) -> Result<Self, TrainError> {
         fs::read_dir(path).map_err(TrainError::io("read the folder", path))?;
         Self::locked(path.into())
     }
 
-    /// Also shows that it can be written.
+    /// Locks the folder, which also shows that it is writable.
     fn locked(path: PathBuf) -> Result<Self, TrainError> {
         let lock_path = path.join(LOCK);
         let open = OpenOptions::new().create(true).append(true).open(&lock_path);
@@ -77,45 +77,46 @@ impl RunFolder {
         }
     }
 
-    /// A folder of its own within this one, new.
+    /// Creates a new subfolder.
     pub fn subfolder(&self, name: &str) -> Result<Self, TrainError> {
         let path = self.path.join(name);
         fs::create_dir(&path).map_err(TrainError::io("make the folder", &path))?;
         Self::locked(path)
     }
 
-    /// The folder itself.
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where [`JsonLines`](crate::JsonLines) goes.
+    /// The file for [`JsonLines`](crate::JsonLines).
     pub fn metrics(&self) -> PathBuf {
         self.path.join("metrics.jsonl")
     }
 
-    /// Where [`TextLog`](crate::TextLog) goes.
+    /// The file for [`TextLog`](crate::TextLog).
     pub fn log(&self) -> PathBuf {
         self.path.join("log.txt")
     }
 
-    /// Where [`TensorBoard`](crate::TensorBoard) goes.
+    /// The folder for [`TensorBoard`](crate::TensorBoard).
     pub fn events(&self) -> PathBuf {
         self.path.join("events")
     }
 
-    /// Where checkpoints go.
+    /// The folder for checkpoints.
     pub fn checkpoints(&self) -> PathBuf {
         self.path.join("checkpoints")
     }
 
-    /// Writes a file of the run: beside its place first, then renamed.
+    /// Writes a file of the run atomically: to a temporary file first, which is then renamed.
     pub fn write(&self, name: &str, contents: &[u8]) -> Result<(), TrainError> {
         write_atomically(&self.path.join(name), contents)
     }
 }
 
-/// Writes beside `path` and renames: the file is the old one or the new one, never a part.
+/// Writes a temporary file beside `path` and renames it: the file is either the old one or the new one, never
+/// incomplete.
 pub(crate) fn write_atomically(path: &Path, contents: &[u8]) -> Result<(), TrainError> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".tmp");
@@ -124,7 +125,7 @@ pub(crate) fn write_atomically(path: &Path, contents: &[u8]) -> Result<(), Train
         .and_then(|()| fs::File::open(&beside)?.sync_all())
         .and_then(|()| fs::rename(&beside, path))
         .map_err(|error| {
-            // A disk that is full is not filled further by what could not be finished.
+            // An unfinished file is removed, so that it does not take up space on a full disk.
             let _ = fs::remove_file(&beside);
             TrainError::io("write", path)(error)
         })

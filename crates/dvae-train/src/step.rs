@@ -17,7 +17,7 @@ use crate::estimators::{divide_by_mixture, reparameterize_twice, stick_the_landi
 /// x̃ ~ p(x̃ | x),   z ~ q(z | x̃),   log p(x | z) − KL( q(z | x̃) ‖ p(z) )
 /// ```
 ///
-/// `clean`: `[batch, …event]`. A [`CorruptedBatch`] that is scored once. Im, Ahn, Memisevic & Bengio (2017),
+/// `clean`: `[batch, …event]`. It scores a [`CorruptedBatch`] once. Im, Ahn, Memisevic & Bengio (2017),
 /// "Denoising Criterion for Variational Auto-Encoding Framework" (arXiv 1511.06406), the tractable bound.
 pub fn denoising_elbo<const D: usize, K: Basic, V: Vae<D, K>>(
     model: &V,
@@ -30,10 +30,10 @@ pub fn denoising_elbo<const D: usize, K: Basic, V: Vae<D, K>>(
     terms.pop().and_then(|mut one| one.draws.pop()).expect("one draw of each")
 }
 
-/// Clean rows, and what an encoder is shown of them: what training, evaluation and every measure work with.
+/// A batch of clean rows and their corrupted versions. Training, evaluation and every metric work with it.
 ///
-/// The corruption gets the clean rows by value and the score uses them untouched, so no process can change the
-/// target.
+/// The corruption gets the clean rows by value and the score uses them unchanged, so no process can change
+/// the target.
 #[derive(Clone, Debug)]
 pub struct CorruptedBatch<const D: usize, K: Basic = Float> {
     clean: Tensor<D, K>,
@@ -43,10 +43,10 @@ pub struct CorruptedBatch<const D: usize, K: Basic = Float> {
 }
 
 impl<const D: usize, K: Basic> CorruptedBatch<D, K> {
-    /// Draws `x̃` so many times, at least once, for clean rows `[batch, …event]`.
+    /// Draws `x̃` the given number of times, at least once, for clean rows `[batch, …event]`.
     ///
-    /// Entries that were not `observed` (all were, if nothing is given) do not count in a score; if the process
-    /// shows the encoder a mask, they are marked there like what the process hid.
+    /// Entries that were not `observed` (`None`: all were) do not count in a score. If the process shows the
+    /// encoder a mask, they are marked there like the entries that the process hid.
     pub fn new(
         clean: Tensor<D, K>,
         observed: Option<Tensor<D, Bool>>,
@@ -70,21 +70,22 @@ impl<const D: usize, K: Basic> CorruptedBatch<D, K> {
         self.clean.clone()
     }
 
-    /// Which entries were observed; all, if nothing.
+    /// Which entries were observed; `None` if all were.
     pub fn observed(&self) -> Option<Tensor<D, Bool>> {
         self.observed.clone()
     }
 
-    /// The first draw of `x̃`: what the encoder sees, and where it was changed.
+    /// The first draw of `x̃`: the encoder's input, and where it was changed.
     ///
     /// # Panics
     ///
-    /// If there is none.
+    /// If there is no draw.
     pub fn corrupted(&self) -> &CorruptedInput<D, K> {
         &self.corrupted[0]
     }
 
-    /// The values of the first draw of `x̃`, without a mask that the encoder is shown behind them: `[batch, …event]`.
+    /// The values of the first draw of `x̃`, without the mask that may follow them in the encoder's input:
+    /// `[batch, …event]`.
     pub fn values(&self) -> Tensor<D, K> {
         self.corrupted().input.clone().narrow(1, 0, self.clean.dims()[1])
     }
@@ -99,9 +100,9 @@ impl<const D: usize, K: Basic> CorruptedBatch<D, K> {
         model.denoise(self.corrupted().input.clone())
     }
 
-    /// Draws latents from each `x̃`, as many as the objective asks for, and scores the clean rows: what
-    /// [`Objective::loss`] takes, one for each draw of `x̃`. A model on a plain device is only measured: then no
-    /// gradient is prepared.
+    /// Draws latents from each `x̃`, as many as the objective asks for, and scores the clean rows. The
+    /// result, one item for each draw of `x̃`, is the input of [`Objective::loss`]. On a plain device the
+    /// model is only measured: no gradient is prepared.
     ///
     /// # Panics
     ///
@@ -145,8 +146,8 @@ impl<const D: usize, K: Basic> CorruptedBatch<D, K> {
     }
 }
 
-/// Marks what was not observed in a mask that stands behind corrupted rows: `input` `[batch, 2 n, …]`, `observed`
-/// `[batch, n, …]`. To the encoder it is then as what the process hid.
+/// Marks unobserved entries in the mask that follows corrupted rows: `input` `[batch, 2 n, …]`, `observed`
+/// `[batch, n, …]`. The encoder then sees them like the entries that the process hid.
 fn show_holes<const D: usize, K: Basic>(
     input: Tensor<D, K>,
     observed: Tensor<D, Bool>,
@@ -162,7 +163,7 @@ pub(crate) struct EncodingDraws {
     pub(crate) draws: Vec<Inference>,
 }
 
-/// What a latent has to explain.
+/// What a latent must explain.
 pub(crate) struct Target<const D: usize, K: Basic> {
     clean: Tensor<D, K>,
     /// 1 where an entry was observed.
@@ -193,7 +194,7 @@ impl<const D: usize, K: Basic> Target<D, K> {
     }
 }
 
-/// The weights of the entries, if they are not all 1.
+/// The weights of the entries, unless they are all 1.
 fn emphasis<const D: usize>(
     emphasis: Emphasis,
     changed: &Tensor<D, Bool>,

@@ -12,8 +12,8 @@ use crate::{Event, Observer, Report, TrainError};
 
 /// Writes the metrics of each measurement to a folder for `tensorboard --logdir`.
 ///
-/// Every session has a file of its own; one that resumes tells TensorBoard to forget the steps that are
-/// done again.
+/// Every session has its own file; a resumed session tells TensorBoard to discard the steps that are
+/// repeated.
 #[derive(Debug)]
 pub struct TensorBoard {
     folder: PathBuf,
@@ -21,7 +21,7 @@ pub struct TensorBoard {
 }
 
 impl TensorBoard {
-    /// Logs to this folder, made when training starts.
+    /// Logs to this folder, which is created when training starts.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into(), file: None }
     }
@@ -61,7 +61,7 @@ impl Observer for TensorBoard {
     }
 }
 
-/// The first name that is free: TensorBoard reads the files of a folder in the order of their names.
+/// The first free name: TensorBoard reads the files of a folder in the order of their names.
 fn new_file(folder: &Path) -> Result<(PathBuf, File), TrainError> {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let mut number = 0u32;
@@ -109,12 +109,12 @@ const SIMPLE_VALUE: u8 = 2;
 const STATUS: u8 = 1;
 const SESSION_START: u64 = 1;
 
-/// A protocol buffer message that is being written.
+/// A protocol buffer message under construction.
 #[derive(Default)]
 struct Message(Vec<u8>);
 
 impl Message {
-    /// An event at this step, now.
+    /// An event at this step, with the current time.
     fn event(step: usize) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut event = Self::default();
@@ -149,7 +149,7 @@ impl Message {
         self
     }
 
-    /// Seven bits a byte, the lowest first; the top bit says that more follow.
+    /// Seven bits per byte, the lowest first; the top bit marks that more bytes follow.
     fn varint(mut self, mut value: u64) -> Self {
         while value >= 0x80 {
             self.0.push(value as u8 | 0x80);
@@ -166,8 +166,8 @@ fn record(data: &[u8]) -> Vec<u8> {
     [&length[..], &check(&length), data, &check(data)].concat()
 }
 
-/// TensorFlow stores a checksum turned and shifted, so that one of data that holds checksums is not
-/// mistaken for theirs.
+/// TensorFlow stores a checksum rotated and shifted, so that a checksum of data that contains checksums is
+/// not confused with them.
 fn masked(checksum: u32) -> u32 {
     checksum.rotate_right(15).wrapping_add(0xa282_ead8)
 }
@@ -176,15 +176,15 @@ fn masked(checksum: u32) -> u32 {
 mod tests {
     use super::*;
 
-    // 300 = 0b10_0101100: the low seven bits with the mark, then the rest.
+    // 300 = 0b10_0101100: the low seven bits with the continuation bit, then the rest.
     #[test]
     fn messages_are_protocol_buffers() {
         let message = Message::default().count(2, 300).text(3, "ab").float(2, 1.0);
         assert_eq!(message.0, [0x10, 0xac, 0x02, 0x1a, 2, b'a', b'b', 0x15, 0, 0, 0x80, 0x3f]);
     }
 
-    // CRC-32C of "123456789" is 0xe3069283 (the check value of the polynomial); turned right by 15 bits
-    // it is 0x2507c60d.
+    // CRC-32C of "123456789" is 0xe3069283 (the check value of the polynomial); rotated right by 15 bits it
+    // is 0x2507c60d.
     #[test]
     fn checksums_are_masked() {
         assert_eq!(crc32c::crc32c(b"123456789"), 0xe306_9283);

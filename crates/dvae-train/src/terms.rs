@@ -1,4 +1,4 @@
-//! Means of the bound's terms over rows.
+//! Means and sums of the bound's terms over rows.
 
 use burn::tensor::{Tensor, Transaction};
 use dvae_losses::{BoundTerms, Elbo, mean_over_draws};
@@ -15,7 +15,7 @@ pub struct MeanElbo {
     pub kl: f64,
 }
 
-/// Sums of terms over rows of any number of batches, whatever their sizes.
+/// Sums of terms over rows of any number of batches of any sizes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Bits", into = "Bits")]
 pub(crate) struct TermSums {
@@ -23,11 +23,11 @@ pub(crate) struct TermSums {
     log_likelihood: f64,
     kl: f64,
     objective: f64,
-    /// Level by level; nothing of a level without a closed form.
+    /// Level by level; empty for a level without a closed form.
     kl_per_latent: Vec<Vec<f64>>,
 }
 
-/// [`TermSums`] in a file: bits compare exactly, where parsed floats may not.
+/// [`TermSums`] as stored in a file: bits compare exactly, where parsed floats may not.
 #[derive(Clone, Serialize, Deserialize)]
 struct Bits {
     rows: usize,
@@ -76,12 +76,12 @@ impl TermSums {
         MeanElbo { elbo: log_likelihood - kl, log_likelihood, kl }
     }
 
-    /// The mean of what the objective says: its loss, or its bound.
+    /// The mean of the objective's value: its loss or its bound.
     pub(crate) fn objective(&self) -> f64 {
         self.objective / self.rows as f64
     }
 
-    /// The mean KL of each latent, level by level; nothing of a level without a closed form.
+    /// The mean KL of each latent, level by level; empty for a level without a closed form.
     pub(crate) fn kl_per_latent(&self) -> Vec<Vec<f64>> {
         let mean = |level: &Vec<f64>| level.iter().map(|kl| kl / self.rows as f64).collect();
         self.kl_per_latent.iter().map(mean).collect()
@@ -95,19 +95,19 @@ impl TermSums {
     }
 }
 
-/// Terms of one batch, still on the device: summed over rows.
+/// Terms of one batch, summed over rows and not read from the device yet.
 #[derive(Debug)]
 pub(crate) struct PendingTerms {
     rows: usize,
     log_likelihood: Tensor<1>,
     kl: Tensor<1>,
     objective: Tensor<1>,
-    /// Of each level, top first.
+    /// One for each level, top first.
     kl_per_latent: Vec<Option<Tensor<2>>>,
 }
 
 impl PendingTerms {
-    /// From all draws for the rows, and the mean over rows of what the objective says of them.
+    /// Sums the terms of all draws for the rows; `objective` is the objective's mean over rows.
     pub(crate) fn new(sampled: &[BoundTerms], objective: Tensor<1>) -> Self {
         let sum = |term: fn(&Elbo) -> Tensor<1>| mean_over_draws(sampled, term).inner().sum();
         let rows = sampled[0].draws[0].log_likelihood().dims()[0];
@@ -122,7 +122,7 @@ impl PendingTerms {
         }
     }
 
-    /// Reads all of them in one transaction: the only place where training waits for the device.
+    /// Reads all of them in one transaction; training waits for the device only here.
     pub(crate) fn read(pending: &mut Vec<Self>) -> Vec<TermSums> {
         let shapes: Vec<(usize, Vec<bool>)> = pending
             .iter()
@@ -146,10 +146,10 @@ impl PendingTerms {
     }
 }
 
-/// The KL of each latent of a level, summed over rows: a mean over all draws of the levels above it. Nothing without
-/// a closed form.
+/// The KL of each latent of a level, summed over rows: a mean over all draws of the levels above it. `None`
+/// without a closed form.
 fn kl_of_level(sampled: &[BoundTerms], level: usize) -> Option<Tensor<2>> {
-    // Of the top it is the same for all draws from one encoding.
+    // For the top level it is the same for all draws from one encoding.
     let draws = |terms: &BoundTerms| if level == 0 { 1 } else { terms.draws.len() };
     let all = sampled.iter().flat_map(|terms| &terms.draws[..draws(terms)]);
     let all = all.map(|elbo| elbo.inference().kl[level].per_latent());

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use crate::{Event, Observer, TrainError};
 
-/// Appends a line to a file for whatever happens in a run but single steps, with the seconds since the
-/// session began. Nothing is ever taken from it: it is the story of all sessions.
+/// Appends a line to a file for every event of a run except single steps, with the seconds since the session
+/// began. Lines are never removed: the log covers all sessions.
 #[derive(Debug)]
 pub struct TextLog {
     path: PathBuf,
@@ -17,7 +17,7 @@ pub struct TextLog {
 }
 
 impl TextLog {
-    /// Logs to this file, made when training starts.
+    /// Logs to this file, which is created when training starts.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), since: Instant::now(), file: None }
     }

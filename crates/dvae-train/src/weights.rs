@@ -1,5 +1,5 @@
-//! Weights for use elsewhere: safetensors files with the configuration in their metadata, and state dicts
-//! of PyTorch.
+//! Weight files for use elsewhere: safetensors files with the configuration in their metadata, and PyTorch
+//! state dicts.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -14,12 +14,13 @@ use crate::TrainError;
 use crate::module_path::ModulePath;
 use crate::run_folder::write_atomically;
 
-/// The one key of the metadata: several would come in any order, and the same weights be other bytes.
+/// The only key of the metadata. Several keys would have no fixed order, so equal weights could have
+/// different bytes.
 const CONFIG: &str = "config";
 
-/// Saves the weights of a model, by their names in it, with a configuration under `config` in the metadata.
+/// Saves the weights of a model under their names in it, with a configuration under `config` in the metadata.
 ///
-/// The file is the old one or the new one, never a part.
+/// The write is atomic: the file is either the old one or the new one.
 pub fn save_weights<M: Module>(path: &Path, model: &M, config: &str) -> Result<(), TrainError> {
     let mut weights = Weights::default();
     model.visit(&mut weights);
@@ -33,7 +34,7 @@ pub fn save_weights<M: Module>(path: &Path, model: &M, config: &str) -> Result<(
     write_atomically(path, &file)
 }
 
-/// `model` with the weights of a file of [`save_weights`]; an error names what does not fit.
+/// Loads weights saved by [`save_weights`] into `model`; an error names what does not fit.
 pub fn load_weights<M: Module>(path: &Path, model: M) -> Result<M, TrainError> {
     let bytes = read(path)?;
     let file =
@@ -51,7 +52,7 @@ pub fn load_weights<M: Module>(path: &Path, model: M) -> Result<M, TrainError> {
     fill(path, model, stored, false)
 }
 
-/// The configuration in a file of [`save_weights`]; nothing in one of another program.
+/// The configuration in a file of [`save_weights`]; `None` if another program wrote the file.
 pub fn read_config(path: &Path) -> Result<Option<String>, TrainError> {
     let bytes = read(path)?;
     let (_, header) =
@@ -59,11 +60,11 @@ pub fn read_config(path: &Path) -> Result<Option<String>, TrainError> {
     Ok(header.metadata().as_ref().and_then(|metadata| metadata.get(CONFIG).cloned()))
 }
 
-/// `model` with the weights of a PyTorch state dict (`torch.save(module.state_dict(), path)`), of a module
-/// whose parameters have the names that [`save_weights`] gives them here.
+/// Loads a PyTorch state dict (`torch.save(module.state_dict(), path)`) into `model`. The module's parameters
+/// must have the names that [`save_weights`] uses here.
 ///
-/// PyTorch's conventions are known: matrices of linear layers are turned, as it keeps
-/// `[outputs, inputs]`, and the `weight` and `bias` of a normalization are its `scale` and `shift`.
+/// PyTorch's conventions are handled: matrices of linear layers are transposed, because PyTorch stores
+/// `[outputs, inputs]`, and the `weight` and `bias` of a normalization become its `scale` and `shift`.
 pub fn import_state_dict<M: Module>(path: &Path, model: M) -> Result<M, TrainError> {
     fs::metadata(path).map_err(TrainError::io("read", path))?;
     let mut store = PytorchStore::from_file(path);
@@ -87,7 +88,7 @@ fn unusable(path: &Path, reason: String) -> TrainError {
     TrainError::Weights { path: path.into(), reason }
 }
 
-/// `model` with all its weights from `stored`, and nothing left there.
+/// Fills `model` with weights from `stored`; every weight must be found, and none may be left over.
 fn fill<M: Module>(
     path: &Path,
     model: M,
@@ -138,7 +139,7 @@ struct Fill {
 }
 
 impl Fill {
-    /// The name under which the parameter is stored, and whether it is a matrix that is stored turned.
+    /// The name under which the parameter is stored, and whether it is a matrix that is stored transposed.
     fn place(&self) -> (String, bool) {
         let name = self.path.name();
         if !self.from_pytorch {

@@ -39,7 +39,7 @@ pub enum Backend {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BackendError {
-    /// A name that is none.
+    /// An unknown name.
     #[error("`{name}` is no back end; known are {}, and compiled in: {}", list(&Backend::ALL), list(&Backend::compiled()))]
     Unknown {
         /// The name.
@@ -56,7 +56,7 @@ pub enum BackendError {
     NoDevice {
         /// The back end.
         backend: Backend,
-        /// What it says.
+        /// The back end's own message.
         reason: String,
     },
 }
@@ -66,7 +66,7 @@ impl Backend {
     pub const ALL: [Self; 7] =
         [Self::Flex, Self::NdArray, Self::Wgpu, Self::Vulkan, Self::Metal, Self::Cuda, Self::Rocm];
 
-    /// Its name: that of its cargo feature.
+    /// The back end's name, which is also the name of its cargo feature.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Flex => "flex",
@@ -79,7 +79,7 @@ impl Backend {
         }
     }
 
-    /// Whether its cargo feature is on.
+    /// Whether the cargo feature is on.
     pub const fn is_compiled(self) -> bool {
         match self {
             Self::Flex => cfg!(feature = "flex"),
@@ -102,14 +102,14 @@ impl Backend {
         Self::compiled().into_iter().next()
     }
 
-    /// Its default device, without autodiff; a device that is missing is an error, not a panic.
+    /// The default device, without autodiff; a missing device is an error, not a panic.
     pub fn device(self) -> Result<Device, BackendError> {
         match self {
             #[cfg(feature = "flex")]
             Self::Flex => Ok(Device::flex()),
             #[cfg(feature = "ndarray")]
             #[allow(deprecated)]
-            // Burn will drop it; until then it is a second CPU to check against.
+            // Burn plans to drop it; until then it is a second CPU implementation to check against.
             Self::NdArray => Ok(Device::ndarray()),
             #[cfg(feature = "wgpu")]
             Self::Wgpu => gpu::device(self, None),
@@ -127,7 +127,7 @@ impl Backend {
     }
 }
 
-/// A device whose set-up panics where there is no hardware: tried out with one number.
+/// A device whose setup panics where there is no hardware: it is tried with one number.
 #[cfg(any(feature = "cuda", feature = "rocm"))]
 fn probe(backend: Backend, make: impl FnOnce() -> Device) -> Result<Device, BackendError> {
     let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -148,7 +148,7 @@ mod gpu {
 
     use super::{Backend, BackendError};
 
-    /// Devices that were asked for: Burn lets each be set up once in a process.
+    /// Devices requested so far: Burn allows each one to be set up only once in a process.
     static DEVICES: Mutex<Vec<(Backend, Result<Device, BackendError>)>> = Mutex::new(Vec::new());
 
     pub(super) fn device(
@@ -181,7 +181,7 @@ impl fmt::Display for Backend {
 impl FromStr for Backend {
     type Err = BackendError;
 
-    /// The back end of this name, compiled in or not; capitals do not matter.
+    /// The back end of this name, compiled in or not; case is ignored.
     fn from_str(name: &str) -> Result<Self, BackendError> {
         let lower = name.to_lowercase();
         let known = Self::ALL.into_iter().find(|backend| backend.name() == lower);

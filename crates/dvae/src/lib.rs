@@ -1,22 +1,22 @@
 //! Denoising variational autoencoders on any Burn back end.
 //!
-//! A denoising VAE gets a corrupted input `x̃ ~ p(x̃ | x)`, infers `q(z | x̃)`, and is scored on how
-//! well it explains the *clean* `x`:
+//! A denoising VAE gets a corrupted input `x̃ ~ p(x̃ | x)`, infers `q(z | x̃)`, and is scored on how well it
+//! explains the *clean* `x`:
 //!
 //! ```text
 //! L(x) = E_{x̃ ~ p(x̃|x)} [ E_{q(z|x̃)} log p(x | z) − KL( q(z | x̃) ‖ p(z) ) ]
 //! ```
 //!
-//! This crate is the front door: it re-exports the crates that do the work, and chooses back ends.
+//! This crate is the entry point: it re-exports the crates that do the work, and selects back ends.
 //!
 //! | Module            | What is in it                                                     |
 //! |-------------------|-------------------------------------------------------------------|
-//! | [`checks`]        | the error of a parameter out of its range                          |
+//! | [`checks`]        | the error of a parameter out of its range                         |
 //! | [`random`]        | keyed random streams, equal on every back end                     |
 //! | [`corruption`]    | processes `p(x̃ \| x)`                                              |
 //! | [`distributions`] | `q(z \| ·)`, `p(x \| z)`, `p(z)`                                    |
 //! | [`models`]        | networks behind one trait                                         |
-//! | [`losses`]        | bounds, gradient estimators, what becomes of the KL                |
+//! | [`losses`]        | bounds, gradient estimators, treatments of the KL                 |
 //! | [`kernels`]       | fused operations of the CPU back end                              |
 //! | [`data`]          | readers, in-memory sets, an embedded set                          |
 //! | [`train`]         | the loop, checkpoints, observers                                  |
@@ -26,18 +26,19 @@
 //! | [`Run`]           | an experiment in a folder: created, resumed, trained, read        |
 //! | [`from_pretrained`] | the model of a run, ready for use: [`Pretrained`]               |
 //!
-//! Tensors of Burn 0.22 carry no back end in their type: it lives in the [`Device`], and cargo
-//! features (`flex`, `ndarray`, `wgpu`, …) choose which are compiled in. So every model here runs on
-//! every back end, and one program can hold several.
+//! Tensors of Burn 0.22 do not carry the back end in their type: it is part of the [`Device`], and cargo
+//! features (`flex`, `ndarray`, `wgpu`, …) choose which ones are compiled in. So every model here runs on
+//! every back end, and one program can use several.
 //!
-//! A program that needs a back end's own types finds Burn's packages here, at the version that everything else is built
-//! with: [`burn_autodiff`] always, `burn_flex`, `burn_ndarray` and `burn_wgpu` with the features of these names.
+//! A program that needs a back end's own types finds Burn's packages here, at the version that everything
+//! else is built with: [`burn_autodiff`] always, `burn_flex`, `burn_ndarray` and `burn_wgpu` with the
+//! features of these names.
 //!
 //! [`Device`]: burn::tensor::Device
 //!
 //! # What this gives up
 //!
-//! - Burn is pinned to one exact version, and part of this crate's interface.
+//! - Burn is pinned to one exact version, and is part of this crate's public interface.
 
 mod backend;
 mod experiment;

@@ -26,7 +26,7 @@ pub(crate) struct Args {
 #[derive(Serialize)]
 struct Compared {
     run: PathBuf,
-    /// The settings that are not the same in all.
+    /// The settings that differ between the runs.
     settings: BTreeMap<String, serde_json::Value>,
     epoch: Option<usize>,
     elbo_corrupted: Option<f64>,
@@ -82,7 +82,7 @@ fn flatten(path: &str, value: &serde_json::Value, flat: &mut Settings) {
     }
 }
 
-/// One column a run.
+/// Formats the runs, one per column.
 fn describe(compared: &[Compared]) -> String {
     let names: Vec<String> = compared.iter().map(|one| one.run.display().to_string()).collect();
     let head: Vec<&str> = std::iter::once("").chain(names.iter().map(String::as_str)).collect();

@@ -43,7 +43,7 @@ struct Summary {
     out: PathBuf,
 }
 
-/// Rows at once.
+/// Rows in a batch.
 const BATCH: usize = 64;
 
 pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
@@ -70,7 +70,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     })
 }
 
-/// The scaling in which the experiment damages its rows, fitted on its training rows.
+/// The scaling under which the experiment corrupts its rows, fitted on its training rows.
 fn scaler(experiment: &Experiment) -> Result<Option<Scaler>, Error> {
     match experiment.data.scaling {
         Scaling::None => Ok(None),
@@ -119,7 +119,7 @@ impl Damage {
         Ok(done)
     }
 
-    /// What was not observed stays so.
+    /// Unobserved entries stay unobserved.
     fn rows<const D: usize>(
         &self,
         rows: &[Vec<f32>],
@@ -138,7 +138,7 @@ impl Damage {
             values.extend(row.into_iter().map(|value| if value.is_nan() { 0.0 } else { value }));
         }
         let clean = Tensor::<D>::from_data(TensorData::new(values, shape), device);
-        // A mask that is shown stands behind the rows.
+        // Cuts off the mask, if one is shown after the rows.
         let damaged = process.corrupt(clean, &mut draws).input.narrow(1, 0, shape[1]);
         let values: Vec<f32> = damaged.into_data().iter().collect();
         let mut damaged: Vec<Vec<f32>> =

@@ -50,7 +50,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let options = args.files.options(model.read_options())?;
     let jobs = args.files.jobs(&args.out, args.samples.is_some())?;
     let mut rows = 0;
-    // Pictures are one row each: those of a batch go through the model together.
+    // An image is one row: the images of a batch go through the model together.
     for batch in jobs.chunk_by(|a, b| one_row(&a.input) && one_row(&b.input)) {
         for jobs in batch.chunks(args.batch_size as usize) {
             rows += if one_row(&jobs[0].input) {
@@ -101,7 +101,7 @@ fn pictures(
     Ok(jobs.len())
 }
 
-/// The rows of an array or a table, a batch at a time.
+/// Denoises the rows of an array or a table, batch by batch.
 fn file(args: &Args, model: &Pretrained, options: &ReadOptions, job: &Job) -> Result<usize, Error> {
     let mut rows = rows_for(model, &job.input, options)?;
     let (event, names) = (rows.event.clone(), rows.names.clone());

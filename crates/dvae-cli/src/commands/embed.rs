@@ -32,7 +32,7 @@ struct Summary {
     out: PathBuf,
 }
 
-/// Rows at once.
+/// Rows in a batch.
 const BATCH: usize = 64;
 
 pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {

@@ -45,7 +45,7 @@ struct Metrics {
     /// Rows without an observed entry, which are left out.
     unobserved_rows: usize,
     active_latents: usize,
-    /// The same by level of latents, top first.
+    /// The active units of each level of latents, top first.
     active_by_level: Vec<usize>,
     latents: usize,
     corruptions: Vec<Line>,
@@ -59,7 +59,7 @@ struct Line {
     /// In decibels; only for rows whose values lie in `[0, 1]`.
     psnr_input: Option<f64>,
     psnr_output: Option<f64>,
-    /// The share of the rows that the corruption left as they were: the ratios are those of the others.
+    /// The share of the rows that the corruption left unchanged; the ratios are those of the other rows.
     left_clean: Option<f64>,
 }
 
@@ -69,7 +69,7 @@ struct Bounds {
     log_likelihood: f64,
     kl: f64,
     importance_weighted: Option<f64>,
-    /// The ELBO on values in the data's own units; only where `data.scaling` makes them others.
+    /// The ELBO in the data's own units; only if `data.scaling` changes the units.
     elbo_in_data_units: Option<f64>,
 }
 
@@ -115,7 +115,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     out.write(&metrics, || describe(&metrics))
 }
 
-/// What is measured, on what.
+/// A measurement and the rows it was made on.
 struct Measured<'a> {
     model: &'a Pretrained,
     rows: &'a Dataset,

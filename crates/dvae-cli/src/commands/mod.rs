@@ -1,4 +1,4 @@
-//! One command a file: its arguments, and what it does.
+//! The commands, one per file: arguments and implementation.
 
 pub(crate) mod compare;
 pub(crate) mod completions;

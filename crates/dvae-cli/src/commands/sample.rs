@@ -38,7 +38,7 @@ struct Summary {
     out: PathBuf,
 }
 
-/// More would be a picture that nothing opens.
+/// A larger picture could not be opened by common programs.
 const MOST_IN_A_PICTURE: usize = 10_000;
 
 pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
@@ -52,7 +52,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
             )
             .into());
         }
-        // As near to a square as it gets.
+        // As close to a square as possible.
         let columns = n.isqrt() + usize::from(n.isqrt().pow(2) < n);
         let rows: Vec<Vec<f32>> = model.sample(0..n as u64, args.seed).collect();
         let lines: Vec<(String, Vec<Vec<f32>>)> =

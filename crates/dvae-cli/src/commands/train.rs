@@ -86,7 +86,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     })
 }
 
-/// The first Ctrl-C asks the run to stop, the second one stops the process.
+/// Handles Ctrl-C: the first one asks the run to stop, the second one ends the process.
 fn listen(interrupt: &Interrupt) -> Result<(), Error> {
     let interrupt = interrupt.clone();
     ctrlc::set_handler(move || {

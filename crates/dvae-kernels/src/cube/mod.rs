@@ -1,4 +1,4 @@
-//! Random tensors made on the device that wants them: nothing but the ids of the rows is uploaded.
+//! Random tensors made on the device that needs them: only the ids of the rows are uploaded.
 
 mod philox;
 
@@ -17,7 +17,7 @@ use burn_cubecl::{Cube, CubeDevice};
 use crate::streams::KeyedDraw;
 pub(crate) use philox::Variate;
 
-/// Burn's handle on a tensor of a CubeCL back end: one type for floats and bools.
+/// Burn's tensor handle of a CubeCL back end: one type for floats and bools.
 type Primitive = <Cube as BackendTypes>::FloatTensorPrimitive;
 
 pub(crate) fn floats<const D: usize>(
@@ -49,7 +49,7 @@ pub(crate) fn bernoulli<const D: usize>(
     Some(in_context(Tensor::<D, Bool>::from_primitive::<Cube>(primitive), device))
 }
 
-/// Nothing on another back end, and where the kernel's 32-bit counts do not reach.
+/// `None` on another back end, and where the kernel's 32-bit counts are too small.
 fn fill(
     variate: Variate,
     limit: u32,
@@ -62,7 +62,7 @@ fn fill(
     let DispatchDevice::Cube(device) = plain.as_dispatch() else { return None };
     let (ids, elements) = (stream.ids, shape.num_elements());
     assert_eq!(shape[0], ids.len(), "axis 0 of a draw of shape {shape:?} is its rows");
-    // Fusion that another crate of the build switched on makes the types differ.
+    // If another crate of the build enables fusion, the types differ.
     let known = cfg!(feature = "fusion") || TypeId::of::<Primitive>() == TypeId::of::<CubeTensor>();
     if elements == 0 || !known || !crate::enabled() {
         return None;
@@ -102,7 +102,7 @@ fn fill(
     primitive(device, output)
 }
 
-/// With fusion a finished tensor enters the graph as data from the host does.
+/// With fusion, a finished tensor enters the graph like data from the host.
 #[cfg(feature = "fusion")]
 fn primitive(device: &CubeDevice, tensor: CubeTensor) -> Option<Primitive> {
     use burn::backend::fusion::{NoOp, get_client};
@@ -118,14 +118,14 @@ fn primitive(device: &CubeDevice, tensor: CubeTensor) -> Option<Primitive> {
     Some(client.register(StreamId::current(), OperationIr::Init(made), no_op).output())
 }
 
-/// Without fusion the two types are one.
+/// Without fusion the two types are the same.
 #[cfg(not(feature = "fusion"))]
 fn primitive(_device: &CubeDevice, tensor: CubeTensor) -> Option<Primitive> {
     let mut tensor = Some(tensor);
     (&mut tensor as &mut dyn Any).downcast_mut::<Option<Primitive>>()?.take()
 }
 
-/// The tensor as one made on `device` is: a constant of its autodiff context, if it has one.
+/// Makes the tensor like one created on `device`: a constant of its autodiff context, if it has one.
 fn in_context<const D: usize, K: kind::Autodiff>(
     tensor: Tensor<D, K>,
     device: &Device,

@@ -1,15 +1,15 @@
-//! The kernel: one unit makes the four words of one Philox counter, and the four elements they are for.
+//! The kernel: one unit computes the four words of one Philox counter, and their four elements.
 //!
-//! The functions are those of [`math`](crate::math), but for what a shader compiler may undo: the
-//! quadrant of an angle comes from integers, because adding and taking away a large number may be
-//! canceled. Products and sums may be fused, so that normals differ in their last bits from those
-//! made on the host; WGSL's own logarithm, sine and cosine would be off by up to 2⁻¹¹.
+//! The functions are those of [`math`](crate::math), except where a shader compiler could optimize them away:
+//! the quadrant of an angle comes from integers, because adding and subtracting a large number may be
+//! canceled. Products and sums may be fused, so that normals differ in their last bits from those made on the
+//! host; WGSL's own logarithm, sine and cosine would have errors of up to 2⁻¹¹.
 
 use std::f32::consts::FRAC_PI_2;
 
 use burn_cubecl::cubecl::{self, prelude::*};
 
-/// What words become.
+/// The values made from words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Variate {
     Uniform,
@@ -115,7 +115,7 @@ fn sin_cos_turns(word: u32) -> (f32, f32) {
 /// Box and Muller (1958).
 #[cube]
 fn normals(radius_word: u32, angle_word: u32) -> (f32, f32) {
-    // `abs`: the logarithm may come out as -0, or a rounding above 0.
+    // `abs`: the logarithm may be -0, or be rounded to above 0.
     let radius = (2.0f32 * natural_log(open_unit(radius_word))).abs().sqrt();
     let (sin, cos) = sin_cos_turns(angle_word);
     (radius * cos, radius * sin)

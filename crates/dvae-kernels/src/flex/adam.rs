@@ -9,19 +9,19 @@ use super::simd::vectorized;
 use crate::GlobalNormClip;
 use crate::norm::factor;
 
-/// Entries that a thread takes at once.
+/// The number of entries for one thread at a time.
 const GRAIN: usize = 1 << 15;
 
-/// The two ways to decay weights, as factors of the parameter.
+/// The two kinds of weight decay, as factors of the parameter.
 #[derive(Clone, Copy)]
 pub(crate) struct Decay {
     /// Added to the gradient.
     pub(crate) gradient: f32,
-    /// Taken from the parameter.
+    /// Subtracted from the parameter.
     pub(crate) step: f32,
 }
 
-/// What an optimizer is set to.
+/// The settings of an optimizer.
 pub(crate) struct Settings {
     beta_1: f32,
     beta_2: f32,
@@ -35,9 +35,9 @@ pub(crate) struct Settings {
 pub(crate) struct Step {
     beta_1: f32,
     beta_2: f32,
-    /// The learning rate over the first moment's bias correction.
+    /// The learning rate divided by the first moment's bias correction.
     rate: f32,
-    /// One over the root of the second moment's bias correction.
+    /// The inverse square root of the second moment's bias correction.
     correction: f32,
     epsilon: f32,
     decay: Decay,
@@ -46,7 +46,7 @@ pub(crate) struct Step {
 
 #[cfg(test)]
 impl Step {
-    /// Constants that are all in use.
+    /// Constants that are all in effect.
     pub(crate) fn test() -> Self {
         let decay = Decay { gradient: 0.01, step: 0.02 };
         let (rate, correction, epsilon) = (0.1, 1.1, 1e-8);
@@ -80,7 +80,7 @@ impl Settings {
         Self { beta_1, beta_2, epsilon, decay, clip: factor(clip) }
     }
 
-    /// One step, in place where nothing else holds the tensors.
+    /// One step, in place if nothing else holds the tensors.
     pub(crate) fn step<const D: usize>(
         &self,
         rate: f64,
@@ -133,7 +133,7 @@ impl Settings {
     }
 }
 
-/// The sum of the squares of all entries: the same bits on any number of threads.
+/// The sum of the squares of all entries, with the same bits on any number of threads.
 pub(crate) fn sum_of_squares<const D: usize>(tensor: Tensor<D>) -> f64 {
     let tensor = tensor.try_into_primitive::<Flex>().expect("a tensor of the flex back end");
     let tensor = tensor.to_contiguous();
@@ -141,7 +141,7 @@ pub(crate) fn sum_of_squares<const D: usize>(tensor: Tensor<D>) -> f64 {
     let sums: Vec<f64> = values
         .par_chunks(GRAIN)
         .map(|values| {
-            // Eight sums, so that none waits for the one before.
+            // Eight sums, so that none depends on the previous one.
             let mut lanes = [0.0f64; 8];
             for values in values.chunks(8) {
                 for (lane, value) in lanes.iter_mut().zip(values) {

@@ -1,4 +1,4 @@
-//! Sums over the classes of an entry, under flex and under autodiff over it.
+//! Log-sum-exp over the classes of an entry, under flex and under autodiff over it.
 
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
@@ -13,12 +13,12 @@ use super::ops::{contiguous, tensor, values};
 use super::simd::vectorized;
 use crate::math::{exp, ln};
 
-/// Entries that are computed side by side.
+/// The number of entries that are computed in parallel lanes.
 const LANES: usize = 16;
 
-/// A fused sum with a gradient.
+/// A fused log-sum-exp with a gradient.
 ///
-/// Callers ask [`covers`](crate::covers) first: no other back end has it.
+/// Callers check [`covers`](crate::covers) first: no other back end has it.
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait FusedClasses: Backend {
     /// `ln Σₖ eˣ` of `[rows, classes, entries]`, no axis empty: `[rows, 1, entries]`.
@@ -31,12 +31,12 @@ impl FusedClasses for Flex {
     }
 }
 
-/// What the gradient needs of a back end: implemented for flex alone.
+/// The gradient functions of a back end: implemented for flex alone.
 pub(crate) trait ClassGradients: Backend {
-    /// The sums, and the share of each class in its own.
+    /// The sums, and each class's share of its sum.
     fn log_sum_exp(x: FloatTensor<Self>) -> (FloatTensor<Self>, FloatTensor<Self>);
 
-    /// Shares times the factor of their sum.
+    /// The shares times the factor of their sum.
     fn scale_shares(shares: FloatTensor<Self>, factors: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
@@ -69,7 +69,7 @@ impl ClassGradients for Flex {
 }
 
 vectorized! {
-    /// The sums of one row, and the shares in them.
+    /// The sums of one row, and the shares of its classes.
     fn row(x: &[f32], shares: &mut [f32], sums: &mut [f32]) {
         let entries = sums.len();
         for start in (0..entries).step_by(LANES) {

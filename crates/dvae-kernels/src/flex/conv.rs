@@ -1,8 +1,8 @@
-//! Convolutions and transposed convolutions with bias and activation, forwards and backwards.
+//! Convolutions and transposed convolutions with bias and activation, forward and backward.
 //!
-//! Sixteen images at a time are laid side by side, each in a lane of a vector, and summed directly:
-//! there is no column matrix. Gradients of weights are summed over a fixed number of shares of the
-//! batch, in order: the same bits on any number of threads.
+//! Sixteen images at a time are interleaved, one per lane of a vector, and summed directly: there is no
+//! column matrix. Gradients of weights are summed over a fixed number of shares of the batch, in order, so
+//! they have the same bits on any number of threads.
 
 use rayon::prelude::*;
 
@@ -12,9 +12,9 @@ use super::layout::{LANES, from_lanes, to_lanes, to_rows};
 use super::simd::vectorized;
 use super::sums::{Correlate, Gather, Packed};
 
-/// Shares of a batch that sum gradients of weights on their own.
+/// The number of shares of a batch that sum gradients of weights separately.
 const SHARES: usize = 8;
-/// Weights that a thread adds up at once.
+/// The number of weights for one thread to sum at a time.
 const GRAIN: usize = 1 << 13;
 
 impl Geometry {
@@ -77,8 +77,8 @@ impl Geometry {
     }
 }
 
-/// Whether so few blocks or shares are worked on that each should be spread over threads: all of them
-/// compute the same, each sum on one thread.
+/// Whether there are so few blocks or shares that each should be spread over threads. Both ways give the same
+/// result, because each sum runs on one thread.
 fn few(parts: usize) -> bool {
     parts < 2 * rayon::current_num_threads()
 }
@@ -115,8 +115,8 @@ pub(crate) fn forward(
 }
 
 vectorized! {
-    /// Sets the gradient to 0 where the activation cut off, and adds each channel's gradient to
-    /// that of its bias.
+    /// Sets the gradient to 0 where the activation was cut off, and adds each channel's gradient to that of
+    /// its bias.
     fn mask_and_sum(gradient: &mut [f32], output: &[f32], len: usize, relu: bool, bias: &mut [f32]) {
         let channels = bias.len();
         let outputs = output.chunks_exact(len);
@@ -139,14 +139,14 @@ vectorized! {
     }
 }
 
-/// Gradients of the input (if asked), of the weight, and of the bias.
+/// Gradients of the input (if requested), of the weight, and of the bias.
 pub(crate) struct Gradients {
     pub(crate) input: Option<Vec<f32>>,
     pub(crate) weight: Vec<f32>,
     pub(crate) bias: Vec<f32>,
 }
 
-/// What a backward pass works on.
+/// The operands of a backward pass.
 #[derive(Clone, Copy)]
 pub(crate) struct Backward<'a> {
     /// From features to image rather than from image to features.
@@ -156,11 +156,11 @@ pub(crate) struct Backward<'a> {
     pub(crate) relu: bool,
 }
 
-/// Room for a block of images.
+/// Buffers for a block of images.
 struct Room {
-    /// The image, each of sixteen in a lane.
+    /// The image, with one of sixteen images per lane.
     image: Vec<f32>,
-    /// The features, each of sixteen in a lane.
+    /// The features, with one of sixteen images per lane.
     features: Vec<f32>,
     /// The features, in rows of channels.
     rows: Vec<f32>,
@@ -177,7 +177,7 @@ impl Room {
 }
 
 impl Backward<'_> {
-    /// Gradients from that of the output, which is overwritten by its masked form.
+    /// Computes the gradients from the gradient of the output, which is overwritten by its masked form.
     pub(crate) fn run(
         &self,
         input: &[f32],
@@ -194,13 +194,13 @@ impl Backward<'_> {
         let share = images.div_ceil(SHARES).next_multiple_of(LANES);
         let spread = few(images.div_ceil(share));
         let mut input_gradient = unwritten(if need_input { input.len() } else { 0 });
-        // Without a gradient to write, each share gets an empty stretch.
+        // If no input gradient is needed, each share gets an empty stretch.
         let mut stretches: Vec<&mut [f32]> = if need_input {
             input_gradient.chunks_mut(share * from).collect()
         } else {
             (0..images.div_ceil(share)).map(|_| Default::default()).collect()
         };
-        // The gradient of the input goes the other way than the layer itself.
+        // The gradient of the input goes in the opposite direction of the layer.
         let packed = g.packed(self.weight, !self.transposed);
         let gather = g.gather(&packed, !self.transposed, &[], false);
         let correlate = g.correlate();
@@ -234,7 +234,7 @@ impl Backward<'_> {
         Gradients { input, weight: self.unpadded(&weight), bias }
     }
 
-    /// Lays out a block, and writes the gradient of its input, if asked.
+    /// Converts a block's layout, and writes the gradient of its input if requested.
     fn block(
         &self,
         room: &mut Room,
@@ -263,7 +263,7 @@ impl Backward<'_> {
         to_lanes(image, channels, pixels, &mut room.image);
     }
 
-    /// Sums `[taps, channels, padded features]` as the weight `[features, channels, taps]`.
+    /// Converts sums `[taps, channels, padded features]` to the weight's layout `[features, channels, taps]`.
     fn unpadded(&self, sums: &[f32]) -> Vec<f32> {
         let g = self.geometry;
         let (width, channels) = (g.padded_features(), g.image[0]);

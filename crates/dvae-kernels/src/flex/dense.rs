@@ -1,4 +1,4 @@
-//! Fully connected layers: product, bias and activation, and the way back.
+//! Fully connected layers: product, bias and activation, forward and backward.
 
 use rayon::prelude::*;
 
@@ -6,11 +6,11 @@ use super::buffer::unwritten;
 use super::gemm::{Matrix, multiply};
 use super::simd::vectorized;
 
-/// Shares of a batch that sum gradients of biases on their own.
+/// The number of shares of a batch that sum gradients of biases separately.
 const SHARES: usize = 8;
 
 vectorized! {
-    /// Adds a bias, and cuts off below 0 if asked; NaN stays NaN.
+    /// Adds a bias, and cuts off below 0 if `relu`; NaN stays NaN.
     fn add_bias(values: &mut [f32], bias: &[f32], relu: bool) {
         for (value, bias) in values.iter_mut().zip(bias) {
             let sum = *value + *bias;
@@ -20,8 +20,8 @@ vectorized! {
 }
 
 vectorized! {
-    /// Sets the gradient to 0 where the activation cut off (NaN in the output lets it through), and
-    /// adds its rows up.
+    /// Sets the gradient to 0 where the activation was cut off (but not where the output is NaN), and sums
+    /// its rows.
     fn mask_and_sum(gradient: &mut [f32], output: &[f32], relu: bool, sum: &mut [f32]) {
         let width = sum.len();
         for (gradient, output) in gradient.chunks_exact_mut(width).zip(output.chunks_exact(width)) {

@@ -1,4 +1,4 @@
-//! What is computed entry by entry: values and derivatives in one pass.
+//! Functions of entries: values and derivatives in one pass.
 
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -8,19 +8,20 @@ use super::simd::{dispatch, vectorized};
 use crate::math::{exp, ln, ln_1p_unit, sigmoid};
 use crate::special::{digamma_of, ln_gamma_of, trigamma_of};
 
-/// Entries that a thread takes at once.
+/// The number of entries for one thread at a time.
 const GRAIN: usize = 1 << 13;
 /// `½ ln 2π`, the normalizer of a unit normal.
 const HALF_LN_TAU: f32 = 0.918_938_5;
-/// Entries that are computed side by side.
+/// The number of entries that are computed in parallel lanes.
 const LANES: usize = 16;
 
-/// A function of `I` numbers with a derivative in `N` of them.
+/// A function of `I` numbers with derivatives with respect to `N` of them.
 pub(crate) trait Entry<const I: usize, const N: usize>: Copy + Send + Sync {
     fn at(self, inputs: [f32; I]) -> (f32, [f32; N]);
 }
 
-/// `log p(x | l) = log σ(l) − (1 − x) l` of a Bernoulli entry: logit and `x`; in the logit.
+/// `log p(x | l) = log σ(l) − (1 − x) l` of a Bernoulli entry: logit and `x`; derivative with respect to the
+/// logit.
 #[derive(Clone, Copy)]
 pub(crate) struct Bernoulli;
 
@@ -36,7 +37,7 @@ impl Entry<2, 1> for Bernoulli {
     }
 }
 
-/// `log N(x; m, σ²)` of one σ for all: mean and `x`; in the mean.
+/// `log N(x; m, σ²)` with one σ for all: mean and `x`; derivative with respect to the mean.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FixedNormal {
     pub(crate) scale: f32,
@@ -52,7 +53,7 @@ impl Entry<2, 1> for FixedNormal {
     }
 }
 
-/// `log N(x; m, σ²)`: mean, σ and `x`; in mean and σ.
+/// `log N(x; m, σ²)`: mean, σ and `x`; derivatives with respect to mean and σ.
 #[derive(Clone, Copy)]
 pub(crate) struct Normal;
 
@@ -93,7 +94,8 @@ impl<E: Entry<2, 1>> Entry<3, 1> for Weighted<E> {
     }
 }
 
-/// `μ + σ ε`: mean, log-variance and noise; in the log-variance. In the mean it is 1.
+/// `μ + σ ε`: mean, log-variance and noise; derivative with respect to the log-variance. For the mean it is
+/// 1.
 #[derive(Clone, Copy)]
 pub(crate) struct Reparameterize;
 
@@ -105,7 +107,8 @@ impl Entry<3, 1> for Reparameterize {
     }
 }
 
-/// `½ (μ² + σ² − 1 − ln σ²)`: mean and log-variance; in the log-variance. In the mean it is `μ`.
+/// `½ (μ² + σ² − 1 − ln σ²)`: mean and log-variance; derivative with respect to the log-variance. For the
+/// mean it is `μ`.
 #[derive(Clone, Copy)]
 pub(crate) struct Kl;
 
@@ -151,9 +154,9 @@ impl Entry<1, 1> for Digamma {
     }
 }
 
-/// Where the values go.
+/// The destination of the values.
 enum Values<'a> {
-    /// Each to a place of its own.
+    /// One value for each entry.
     Each(&'a mut [f32]),
     /// Summed over rows.
     Rows(&'a mut [f32]),
@@ -182,7 +185,7 @@ impl<E: Entry<I, N>, const I: usize, const N: usize> WithSimd for Stretch<'_, E,
                     at += LANES;
                 }
             }
-            // Sixteen partial sums of each row.
+            // Sixteen partial sums for each row.
             Values::Rows(values) => {
                 let features = inputs[0].len() / values.len();
                 for (row, value) in values.iter_mut().enumerate() {

@@ -1,11 +1,11 @@
-//! Numbers that carry their derivatives: a formula written once gives value and gradient in one pass.
+//! Dual numbers, which carry their derivatives: a formula written once gives value and gradient in one pass.
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use crate::math::{exp, ln, ln_1p, sigmoid, softplus};
 use crate::special::{digamma_of, ln_gamma_of};
 
-/// A number and its derivatives in `N` parameters.
+/// A number and its derivatives with respect to `N` parameters.
 #[derive(Clone, Copy)]
 pub(crate) struct Dual<const N: usize> {
     pub(crate) value: f32,
@@ -13,7 +13,7 @@ pub(crate) struct Dual<const N: usize> {
 }
 
 impl<const N: usize> Dual<N> {
-    /// The parameter of this number.
+    /// The parameter with this number.
     #[inline(always)]
     pub(crate) fn parameter(value: f32, place: usize) -> Self {
         let mut slopes = [0.0; N];
@@ -26,7 +26,7 @@ impl<const N: usize> Dual<N> {
         Self { value, slopes: [0.0; N] }
     }
 
-    /// A function of it, by its value and its derivative.
+    /// A function of the number, given by its value and its derivative.
     #[inline(always)]
     fn chain(self, value: f32, derivative: f32) -> Self {
         let mut slopes = self.slopes;
@@ -36,7 +36,7 @@ impl<const N: usize> Dual<N> {
         Self { value, slopes }
     }
 
-    /// `a u + b v` in the slopes, of `self` and `other`.
+    /// `a u + b v` for the derivatives `u` of `self` and `v` of `other`.
     #[inline(always)]
     fn merge(self, other: Self, value: f32, [a, b]: [f32; 2]) -> Self {
         let mut slopes = self.slopes;
@@ -105,13 +105,13 @@ impl<const N: usize> Dual<N> {
         Self { value: if condition { this.value } else { that.value }, slopes }
     }
 
-    /// At least so much.
+    /// The number, but at least this value.
     #[inline(always)]
     pub(crate) fn at_least(self, least: f32) -> Self {
         Self::choose(self.value < least, Self::constant(least), self)
     }
 
-    /// At most so much.
+    /// The number, but at most this value.
     #[inline(always)]
     pub(crate) fn at_most(self, most: f32) -> Self {
         Self::choose(self.value > most, Self::constant(most), self)

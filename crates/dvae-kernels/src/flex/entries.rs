@@ -1,4 +1,4 @@
-//! Functions of entries as Burn sees them: under flex, and under autodiff over it.
+//! Functions of entries as Burn operations: under flex, and under autodiff over it.
 
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
@@ -15,8 +15,8 @@ use super::laws::{self, Outputs};
 use super::ops::{contiguous, tensor, values};
 use crate::laws::Law;
 
-/// What is computed entry by entry. Parameters, in which it is differentiated, come first among its
-/// inputs; a weight of each entry may come last where that is said.
+/// A function of entries. Its inputs begin with the parameters, with respect to which it is differentiated;
+/// where noted, a weight for each entry may come last.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Function {
     /// Logits; then `x`, and weights if any.
@@ -29,7 +29,7 @@ pub(crate) enum Function {
     Reparameterize,
     /// Means and log-variances.
     Kl,
-    /// As many outputs as the law takes; then `x`, and weights if any.
+    /// The outputs of the law; then `x`, and weights if any.
     Law(Law),
     /// One number.
     Sigmoid,
@@ -40,7 +40,7 @@ pub(crate) enum Function {
 }
 
 impl Function {
-    /// How many of the inputs are parameters.
+    /// The number of parameters among the inputs.
     fn parameters(self) -> usize {
         match self {
             Self::Bernoulli | Self::FixedNormal(_) => 1,
@@ -90,7 +90,7 @@ impl<B: Backend> Inputs<B> {
 
 /// Fused functions of entries with a gradient.
 ///
-/// Callers ask [`covers`](crate::covers) first: no other back end has them.
+/// Callers check [`covers`](crate::covers) first: no other back end has them.
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait FusedEntries: Backend {
     /// The function of each entry, or its sum over each row.
@@ -107,16 +107,16 @@ impl FusedEntries for Flex {
     }
 }
 
-/// The derivative of each entry in one parameter.
+/// The derivative of each entry with respect to one parameter.
 #[derive(Clone, Debug)]
 pub(crate) enum Derivative<B: Backend> {
     One,
     Each(FloatTensor<B>),
 }
 
-/// What the gradients need of a back end: implemented for flex alone.
+/// The gradient functions of a back end: implemented for flex alone.
 pub(crate) trait EntryGradients: Backend {
-    /// Values, of each entry or summed over each row, and a derivative for each parameter.
+    /// Values, for each entry or summed over each row, and a derivative for each parameter.
     fn run(
         inputs: Vec<FloatTensor<Self>>,
         function: Function,
@@ -133,7 +133,7 @@ impl EntryGradients for Flex {
         function: Function,
         by_row: bool,
     ) -> (FlexTensor, Vec<Derivative<Self>>) {
-        // The derivative in the mean is the mean itself for the KL, and 1 for the latent draw.
+        // The derivative with respect to the mean is the mean itself for the KL, and 1 for the latent draw.
         let first = match function {
             Function::Kl => Some(Derivative::Each(inputs[0].clone())),
             Function::Reparameterize => Some(Derivative::One),
@@ -191,7 +191,7 @@ fn run_law(law: Law, inputs: Vec<FlexTensor>, by_row: bool) -> (FlexTensor, Vec<
     }
 }
 
-/// Runs a function on as many tensors of one shape as it takes.
+/// Runs a function on its tensors, which have one shape.
 fn run<E: Entry<I, N>, const I: usize, const N: usize>(
     entry: E,
     inputs: Vec<FlexTensor>,

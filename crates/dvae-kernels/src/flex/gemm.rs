@@ -1,4 +1,4 @@
-//! Products of matrices, by the `gemm` crate.
+//! Matrix products by the `gemm` crate.
 
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ pub(crate) struct Matrix<'a> {
 }
 
 impl<'a> Matrix<'a> {
-    /// Rows one after the other.
+    /// A row-major matrix.
     pub(crate) fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
         assert_eq!(data.len(), rows * columns);
         Self { data, rows, columns, row_stride: columns, column_stride: 1 }
@@ -38,15 +38,15 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// Panels that the wider side of a product is cut into, whatever the number of threads: `gemm` picks a
-/// kernel by the shape of what it is given, and kernels sum in different orders.
+/// The number of panels that the wider side of a product is split into, for any number of threads: `gemm`
+/// selects a kernel by the shape of its operands, and kernels sum in different orders.
 const PANELS: usize = 8;
 /// Panels are multiples of the kernels' own tiles.
 const TILE: usize = 16;
 /// Products smaller than this (multiplications) are not worth another thread.
 const SMALL: usize = 1 << 18;
 
-/// A pointer that threads may share: each writes to rows or columns of its own.
+/// A pointer that threads may share: each writes to its own rows or columns.
 #[derive(Clone, Copy)]
 struct Shared(*mut f32);
 
@@ -61,10 +61,10 @@ impl Shared {
     }
 }
 
-/// `out = a · b` over the threads of rayon's pool. Each thread calls `finish` with the rows of its
+/// Computes `out = a · b` on the threads of rayon's pool. Each thread calls `finish` with the rows of its
 /// part of the product, while they are in its cache, and the columns that they span.
 ///
-/// The same bits on any number of threads.
+/// The bits are the same on any number of threads.
 pub(crate) fn multiply(
     out: &mut [f32],
     a: Matrix,
@@ -96,7 +96,7 @@ pub(crate) fn multiply(
     });
 }
 
-/// The columns `range` of `a · b` to `out`, whose rows are `width` apart.
+/// Writes the columns `range` of `a · b` to `out`, whose rows are `width` apart.
 ///
 /// # Safety
 ///
@@ -112,8 +112,8 @@ unsafe fn product(out: *mut f32, width: usize, a: Matrix, b: Matrix, range: Rang
     let depth = a.columns;
     assert!(depth > 0 && last(&a, m, depth) < a.data.len());
     assert!(last(&b, depth, range.end) < b.data.len());
-    // SAFETY: the assertions keep every read inside `a.data` and `b.data`; the caller answers for the
-    // writes, which go to `m` rows and `n` columns of `out`.
+    // SAFETY: the assertions keep every read inside `a.data` and `b.data`; the caller guarantees the writes,
+    // which go to `m` rows and `n` columns of `out`.
     unsafe {
         gemm::gemm(
             m,

@@ -1,6 +1,6 @@
-//! Which pixels, features and kernel taps of a convolution meet.
+//! Geometry of a convolution: which pixels, features and kernel taps are multiplied with each other.
 
-/// Shapes of a convolution from an image to features.
+/// The shapes of a convolution from an image to features.
 ///
 /// A transposed convolution has the same geometry, used from features to image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,19 +16,19 @@ pub(crate) struct Geometry {
     pub(crate) dilation: [usize; 2],
 }
 
-/// A kernel tap, and the position that it meets.
+/// A kernel tap, and the source position that it reads.
 pub(crate) type Meeting = (usize, usize);
 
-/// Positions along an axis that meet sources through the same taps.
+/// Positions along an axis that read their sources through the same taps.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Run {
     pub(crate) first: usize,
-    /// From one position to the next.
+    /// The distance from one position to the next.
     pub(crate) step: usize,
     pub(crate) count: usize,
-    /// What the first position meets.
+    /// The taps and sources of the first position.
     pub(crate) meetings: Vec<Meeting>,
-    /// From what one position meets to what the next one meets.
+    /// The distance from the sources of one position to those of the next.
     pub(crate) source_step: usize,
 }
 
@@ -45,19 +45,19 @@ impl Geometry {
         self.kernel[0] * self.kernel[1]
     }
 
-    /// The pixel that a feature meets through a tap, along one axis; none if it is padding.
+    /// The pixel that a feature reads through a tap, along one axis; `None` if it is padding.
     fn pixel(&self, axis: usize, feature: usize, tap: usize) -> Option<usize> {
         let padded = feature * self.stride[axis] + tap * self.dilation[axis];
         padded.checked_sub(self.padding[axis]).filter(|pixel| *pixel < self.image[axis + 1])
     }
 
-    /// Feature and pixel of each meeting through one tap, along one axis.
+    /// Feature and pixel of each pair that one tap connects, along one axis.
     pub(crate) fn through(&self, axis: usize, tap: usize) -> Vec<(usize, usize)> {
         let features = 0..self.features[axis + 1];
         features.filter_map(|f| Some((f, self.pixel(axis, f, tap)?))).collect()
     }
 
-    /// What each feature meets of the image, along one axis.
+    /// The pixels that each feature reads, along one axis.
     pub(crate) fn of_features(&self, axis: usize) -> Vec<Vec<Meeting>> {
         let of = |feature| {
             let taps = 0..self.kernel[axis];
@@ -66,7 +66,7 @@ impl Geometry {
         (0..self.features[axis + 1]).map(of).collect()
     }
 
-    /// What each pixel meets of the features, along one axis.
+    /// The features that read each pixel, along one axis.
     pub(crate) fn of_pixels(&self, axis: usize) -> Vec<Vec<Meeting>> {
         let mut meetings = vec![Vec::new(); self.image[axis + 1]];
         for tap in 0..self.kernel[axis] {
@@ -78,7 +78,7 @@ impl Geometry {
     }
 }
 
-/// Runs of positions `step` apart, what they meet `source_step` apart.
+/// Runs of positions `step` apart, with sources `source_step` apart.
 pub(crate) fn runs(meetings: &[Vec<Meeting>], step: usize, source_step: usize) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     for first in 0..step.min(meetings.len()) {

@@ -1,18 +1,19 @@
-//! Log-densities of what a network puts out, links and all, with their derivatives.
+//! Log-densities as functions of a network's outputs, including links, with their derivatives.
 //!
-//! The formulas are those of `dvae-distributions`, where each is explained; there they stand in tensors.
+//! The formulas are those of `dvae-distributions`, which explains each of them and has them as tensor
+//! operations.
 
 use super::density::Entry;
 use super::dual::Dual;
 
 const HALF_LN_TAU: f32 = 0.918_938_5;
 
-/// The log-density of an entry of `N` outputs.
+/// The log-density of an entry with `N` outputs.
 pub(crate) trait Formula<const N: usize>: Copy + Send + Sync {
     fn of(self, outputs: [Dual<N>; N], x: f32) -> Dual<N>;
 }
 
-/// A formula as an entry: its outputs, and `x` last.
+/// A formula as an entry function of its outputs and, last, `x`.
 #[derive(Clone, Copy)]
 pub(crate) struct Outputs<F>(pub(crate) F);
 
@@ -92,7 +93,7 @@ fn laplace<const N: usize>(location: Dual<N>, scale: Dual<N>, x: f32) -> Dual<N>
 
 #[inline(always)]
 fn logistic<const N: usize>(location: Dual<N>, scale: Dual<N>, x: f32, width: f32) -> Dual<N> {
-    // In this order the first difference is exact where the two are close.
+    // In this order the first difference is exact if the two are close.
     let gap = location - x;
     let below = ((-gap + 0.5 * width) / scale).log_sigmoid();
     let above = ((gap + 0.5 * width) / scale).log_sigmoid();

@@ -1,13 +1,13 @@
-//! Sixteen images side by side: layouts in which each image is a lane of a vector.
+//! Interleaved layouts of sixteen images, with each image in one lane of a vector.
 
 use pulp::{Simd, WithSimd};
 
 use super::simd::dispatch;
 
-/// Images of a block: a vector of AVX-512, two of AVX2, four of SSE2 and NEON.
+/// Images in a block: one vector of AVX-512, two of AVX2, four of SSE2 and NEON.
 pub(crate) const LANES: usize = 16;
 
-/// At most sixteen images `[images, channels, places]` as `[places, channels, 16]`; lanes without an
+/// Converts at most sixteen images `[images, channels, places]` to `[places, channels, 16]`; lanes without an
 /// image are 0.
 pub(crate) fn to_lanes(images: &[f32], channels: usize, places: usize, block: &mut [f32]) {
     dispatch(Turns {
@@ -41,8 +41,8 @@ pub(crate) fn from_lanes(block: &[f32], channels: usize, places: usize, images: 
     });
 }
 
-/// At most sixteen images `[images, channels, places]` as `[places, 16, width]`, rows of channels
-/// padded with 0 to `width`, a multiple of sixteen; rows without an image are 0.
+/// Converts at most sixteen images `[images, channels, places]` to `[places, 16, width]`, with rows of
+/// channels padded with 0 to `width`, a multiple of sixteen; rows without an image are 0.
 pub(crate) fn to_rows(
     images: &[f32],
     channels: usize,
@@ -70,15 +70,15 @@ pub(crate) fn to_rows(
     }
 }
 
-/// Matrices to be turned: `to[column][row] = from[row][column]`, several times, a step apart.
+/// Matrices to transpose: `to[column][row] = from[row][column]`, several times, a step apart.
 struct Turns<'a> {
     from: &'a [f32],
     to: &'a mut [f32],
     rows: usize,
     columns: usize,
-    /// From one row to the next in `from`.
+    /// The distance between rows in `from`.
     row_stride: usize,
-    /// From one column to the next in `to`.
+    /// The distance between columns in `to`.
     column_stride: usize,
     repeats: usize,
     from_step: usize,
@@ -115,13 +115,14 @@ impl WithSimd for Turns<'_> {
     }
 }
 
-/// Where tiles begin. The last one of several may overlap the one before, which makes it whole.
+/// The starts of tiles. With `overlap`, the last of several tiles may overlap the previous one, so that it is
+/// complete.
 fn starts(len: usize, overlap: bool) -> impl Iterator<Item = usize> {
     let last = if overlap && len > LANES { len - LANES } else { len };
     (0..len).step_by(LANES).map(move |start| start.min(last))
 }
 
-/// At most sixteen rows and columns of a matrix that is turned.
+/// At most sixteen rows and columns of a matrix to transpose.
 struct Tile<'a> {
     from: &'a [f32],
     to: &'a mut [f32],
@@ -129,7 +130,7 @@ struct Tile<'a> {
     columns: usize,
     row_stride: usize,
     column_stride: usize,
-    /// How much of each row of `to` is written: `rows`, or all sixteen.
+    /// The number of written entries in each row of `to`: `rows`, or all sixteen.
     written: usize,
 }
 
@@ -140,7 +141,7 @@ impl Tile<'_> {
         assert!((self.columns - 1) * self.column_stride + self.written <= self.to.len());
         #[cfg(target_arch = "x86_64")]
         if std::any::TypeId::of::<S>() == std::any::TypeId::of::<pulp::x86::V4>() {
-            // SAFETY: `S` says that the machine has AVX-512, and the assertions that all is in range.
+            // SAFETY: `S` shows that the machine has AVX-512, and the assertions that everything is in range.
             unsafe { avx512::turn(self) };
             return;
         }
@@ -162,7 +163,7 @@ impl Tile<'_> {
     }
 }
 
-/// Four by four at a time.
+/// Transposes four by four entries at a time.
 #[inline(always)]
 fn transposed(tile: &[[f32; LANES]; LANES]) -> [[f32; LANES]; LANES] {
     let mut turned = [[0.0; LANES]; LANES];
@@ -189,16 +190,16 @@ mod avx512 {
 
     use super::{LANES, Tile};
 
-    /// Turns a tile in registers.
+    /// Transposes a tile in registers.
     ///
     /// # Safety
     ///
-    /// All that the tile names must be inside its slices.
+    /// All rows and columns of the tile must be inside its slices.
     #[target_feature(enable = "avx512f")]
     #[inline]
     pub(super) unsafe fn turn(tile: Tile) {
         if [tile.rows, tile.columns, tile.written] == [LANES; 3] {
-            // SAFETY: rows and columns are inside the slices, as the caller says.
+            // SAFETY: rows and columns are inside the slices, as the caller guarantees.
             return unsafe { whole(tile) };
         }
         let mask = |count: usize| ((1u32 << count) - 1) as __mmask16;
@@ -219,7 +220,7 @@ mod avx512 {
         }
     }
 
-    /// Turns a tile of sixteen rows and sixteen columns.
+    /// Transposes a tile of sixteen rows and sixteen columns.
     ///
     /// # Safety
     ///
@@ -229,16 +230,16 @@ mod avx512 {
     unsafe fn whole(tile: Tile) {
         let mut rows = [_mm512_setzero_ps(); LANES];
         for (i, row) in rows.iter_mut().enumerate() {
-            // SAFETY: the row is inside `from`, as the caller says.
+            // SAFETY: the row is inside `from`, as the caller guarantees.
             *row = unsafe { _mm512_loadu_ps(tile.from.as_ptr().add(i * tile.row_stride)) };
         }
         for (i, row) in transposed(rows).into_iter().enumerate() {
-            // SAFETY: the row is inside `to`, as the caller says.
+            // SAFETY: the row is inside `to`, as the caller guarantees.
             unsafe { _mm512_storeu_ps(tile.to.as_mut_ptr().add(i * tile.column_stride), row) };
         }
     }
 
-    /// Single floats of neighboring rows, then pairs of them, then quarters of vectors twice.
+    /// Interleaves single floats of neighboring rows, then pairs of them, then quarters of vectors twice.
     #[target_feature(enable = "avx512f")]
     #[inline]
     fn transposed(rows: [__m512; LANES]) -> [__m512; LANES] {
@@ -277,7 +278,7 @@ mod avx512 {
 mod tests {
     use super::*;
 
-    /// Every value of `images` images, told apart.
+    /// All values of `images` images, each one different.
     fn images(count: usize, channels: usize, places: usize) -> Vec<f32> {
         (1..=count * channels * places).map(|i| i as f32).collect()
     }

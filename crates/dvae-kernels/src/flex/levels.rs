@@ -1,6 +1,7 @@
-//! Every instruction set that the machine has, forced in turn.
+//! Tests at every instruction set of the machine.
 //!
-//! The cap is the process's, and a test may run beside these: what it computes is right at any level.
+//! The cap applies to the whole process, and other tests may run at the same time: their results are correct
+//! at any level.
 
 use super::conv::{self, Backward};
 use super::density::{self, Bernoulli, FixedNormal, Kl, Normal, Reparameterize, Sigmoid, Weighted};
@@ -10,10 +11,10 @@ use super::{adam, dense};
 
 const LEVELS: [Level; 3] = [Level::Baseline, Level::Avx2, Level::Avx512];
 
-/// Serializes the tests that move the cap.
+/// Serializes the tests that change the cap.
 static CAP: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
-/// What `run` returns at each level, lowest first.
+/// The results of `run` at each level, lowest first.
 fn at_each_level<T>(run: impl Fn() -> T) -> [T; 3] {
     let _alone = CAP.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let results = LEVELS.map(|level| {

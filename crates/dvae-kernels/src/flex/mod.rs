@@ -1,4 +1,4 @@
-//! What is fused under the flex back end.
+//! Fused operations of the flex back end.
 
 mod buffer;
 mod classes;

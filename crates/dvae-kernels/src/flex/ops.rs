@@ -1,4 +1,4 @@
-//! The fused layers as Burn sees them: under flex, and under autodiff over it.
+//! The fused layers as Burn operations: under flex, and under autodiff over it.
 
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
@@ -15,7 +15,7 @@ use super::geometry::Geometry;
 
 /// Fused layers with a gradient.
 ///
-/// Callers ask [`covers`](crate::covers) first: no other back end has them.
+/// Callers check [`covers`](crate::covers) first: no other back end has them.
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait FusedLayers: Backend {
     /// `act(x W + b)`.
@@ -37,18 +37,18 @@ pub(crate) trait FusedLayers: Backend {
     ) -> FloatTensor<Self>;
 }
 
-/// A contiguous tensor of these values.
+/// A contiguous tensor with these values.
 pub(super) fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
     FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(shape.into()), DType::F32)
 }
 
-/// The tensor laid out row by row. It is taken by value: while two handles of it live, neither can be
-/// written to in place.
+/// The tensor in contiguous layout. It is taken by value: while two handles of it exist, neither can be
+/// written in place.
 pub(super) fn contiguous(tensor: FlexTensor) -> FlexTensor {
     tensor.to_contiguous()
 }
 
-/// The values of a tensor that is contiguous already.
+/// The values of a contiguous tensor.
 pub(super) fn values(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice::<f32>().expect("a contiguous tensor of f32")
 }
@@ -88,16 +88,16 @@ impl FusedLayers for Flex {
     }
 }
 
-/// What the gradients need of a back end: implemented for flex alone.
+/// The gradient functions of a back end: implemented for flex alone.
 pub(crate) trait LayerGradients: Backend {
-    /// Gradients of `x` (if asked), weight and bias.
+    /// Gradients of `x` (if requested), weight and bias.
     fn linear_backward(
         saved: Saved<Self>,
         gradient: FloatTensor<Self>,
         need_input: bool,
     ) -> [Option<FloatTensor<Self>>; 3];
 
-    /// Gradients of `x` (if asked), weight and bias.
+    /// Gradients of `x` (if requested), weight and bias.
     fn conv_backward(
         saved: Saved<Self>,
         geometry: Geometry,
@@ -107,7 +107,7 @@ pub(crate) trait LayerGradients: Backend {
     ) -> [Option<FloatTensor<Self>>; 3];
 }
 
-/// What a layer keeps for its gradient.
+/// The values that a layer keeps for its gradient.
 #[derive(Debug, Clone)]
 pub(crate) struct Saved<B: Backend> {
     input: FloatTensor<B>,
@@ -161,7 +161,7 @@ impl LayerGradients for Flex {
     }
 }
 
-/// Registers the gradients of a layer's input, weight and bias with those that want one.
+/// Registers the gradients of a layer's input, weight and bias where they are needed.
 macro_rules! register {
     ($grads:ident, $nodes:expr, $gradients:expr) => {
         for (node, gradient) in $nodes.into_iter().zip($gradients) {

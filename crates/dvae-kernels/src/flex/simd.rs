@@ -1,4 +1,4 @@
-//! One body, compiled for several instruction sets, chosen at run time.
+//! Functions compiled for several instruction sets, selected at run time.
 
 use std::any::TypeId;
 
@@ -7,8 +7,8 @@ use pulp::{Scalar128b, Simd, WithSimd};
 /// Defines a function whose body is compiled for AVX-512, for AVX2 with FMA, and for the target's
 /// baseline (SSE2 on x86-64, NEON on aarch64), and runs the best that the machine has.
 ///
-/// The body is ordinary code for the compiler to vectorize. It holds no fused multiply-add, so all
-/// versions compute the same bits.
+/// The body is ordinary code that the compiler vectorizes. It has no fused multiply-add, so all versions
+/// compute the same bits.
 macro_rules! vectorized {
     ($(#[$meta:meta])* fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block) => {
         $(#[$meta])*
@@ -40,7 +40,7 @@ macro_rules! vectorized {
 }
 pub(crate) use vectorized;
 
-/// Runs an operation written for vectors of any length on the best that the machine has.
+/// Runs an operation written for vectors of any length on the best instruction set of the machine.
 pub(crate) fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {
     #[cfg(target_arch = "x86_64")]
     {
@@ -78,7 +78,7 @@ pub(crate) const fn is_wide<S: Simd>() -> bool {
     S::REGISTER_COUNT >= 32
 }
 
-/// `a · b + c`, rounded once where the machine can do that, twice at the baseline of x86-64.
+/// `a · b + c`, rounded once if the machine can do that, twice on the baseline of x86-64.
 #[inline(always)]
 pub(crate) fn multiply_add<S: Simd>(simd: S, a: S::f32s, b: S::f32s, c: S::f32s) -> S::f32s {
     if TypeId::of::<S>() == TypeId::of::<Scalar128b>() {
@@ -104,14 +104,14 @@ mod detect {
 
     use super::Level;
 
-    /// The highest level that may be used: lowered by tests.
+    /// The highest allowed level; tests lower it.
     static CAP: AtomicU8 = AtomicU8::new(Level::Avx512 as u8);
 
     /// The best level that the machine has and the cap allows.
     #[inline]
     pub(crate) fn level() -> Level {
         let cap = CAP.load(Ordering::Relaxed);
-        // Detection reads the processor once and keeps the answer.
+        // Detection queries the processor once and caches the answer.
         let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
         let avx512 = avx2
             && is_x86_feature_detected!("avx512f")
@@ -127,7 +127,7 @@ mod detect {
         }
     }
 
-    /// Lets nothing above `level` be used, until it is called again.
+    /// Limits the level to `level` until the next call.
     #[cfg(test)]
     pub(crate) fn cap(level: Level) {
         CAP.store(level as u8, Ordering::Relaxed);

@@ -1,9 +1,8 @@
-//! The sums of a convolution over blocks of sixteen images, each image in a lane of its own.
+//! The sums of a convolution over blocks of sixteen images, with one image per lane.
 //!
-//! A lane computes what its image needs and nothing else: no padding is multiplied, whatever kernel,
-//! stride, dilation and size. Sums are in the same order in every lane and on any number of threads.
-//! Where the machine has fused multiply-adds they are used, and its results differ in the last bits
-//! from those of a machine that has none.
+//! A lane computes only what its image needs: padding is not multiplied, for any kernel, stride, dilation and
+//! size. Sums have the same order in every lane and on any number of threads. Fused multiply-adds are used if
+//! the machine has them; the results then differ in the last bits from those of a machine without them.
 
 #![allow(clippy::needless_range_loop)] // Arrays of registers are indexed by unrolled loops.
 
@@ -14,7 +13,7 @@ use super::geometry::{Meeting, Run};
 use super::layout::LANES;
 use super::simd::{dispatch, is_wide, multiply_add, wide};
 
-/// Outputs that are summed at once, the largest first; wide when there are thirty-two registers.
+/// The number of outputs that are summed at once, the largest first; wide with thirty-two registers.
 fn tile(wide: bool, left: usize) -> usize {
     match left {
         8.. if wide => 8,
@@ -64,11 +63,11 @@ impl Packed {
     }
 }
 
-/// Sums over what the positions of a block meet: `target = act(Σ source · weight + bias)`.
+/// Sums over the sources of a block's positions: `target = act(Σ source · weight + bias)`.
 #[derive(Debug)]
 pub(crate) struct Gather<'a> {
     pub(crate) weights: &'a Packed,
-    /// What each row of positions meets.
+    /// The sources of each row of positions.
     pub(crate) rows: Vec<Vec<Meeting>>,
     /// Runs of positions in a row.
     pub(crate) columns: Vec<Run>,
@@ -95,9 +94,8 @@ impl Gather<'_> {
         });
     }
 
-    /// Panics unless every tap and every source that is met lies in `weights` and `source`, which is
-    /// what the unchecked reads of [`GatherTile`] rest on, and every position is in a run, so that all of
-    /// the target is written.
+    /// Panics unless every tap and every source lies in `weights` and `source`, which the unchecked reads of
+    /// [`GatherTile`] rely on, and every position is in a run, so that all of the target is written.
     fn check(&self, source: &[f32]) {
         let Packed { values, inputs, outputs, taps, .. } = self.weights;
         let [height, width] = self.source;
@@ -184,7 +182,7 @@ impl GatherRow<'_> {
             place,
             part,
         };
-        // A function of its own for each size, so that the sums stay in registers.
+        // A separate function for each size, so that the sums stay in registers.
         Simd::vectorize(simd, tile);
     }
 }
@@ -213,7 +211,7 @@ impl<const O: usize, const P: usize> WithSimd for GatherTile<'_, O, P> {
         let vectors = LANES / S::F32_LANES;
         let (source, _) = S::as_simd_f32s(self.source);
         assert!(self.weights.len() == taps * inputs * O && part < vectors);
-        // From what one place meets to what the next one meets.
+        // The offset from the sources of one position to those of the next.
         let step = run.source_step * inputs * vectors;
         let mut sums = [[simd.splat_f32s(0.0); P]; O];
         for &(tap_row, source_row) in meetings {
@@ -222,12 +220,12 @@ impl<const O: usize, const P: usize> WithSimd for GatherTile<'_, O, P> {
                 let column = source_column + place * run.source_step;
                 let mut from = (source_row * source_width + column) * inputs * vectors + part;
                 for _ in 0..inputs {
-                    // SAFETY: `Gather::check` has seen that what is met lies in `source`; the run has
-                    // `P` places from `place` on.
+                    // SAFETY: `Gather::check` has verified that the sources lie in `source`; the run has `P`
+                    // places from `place` on.
                     let values: [S::f32s; P] =
                         std::array::from_fn(|p| unsafe { *source.get_unchecked(from + p * step) });
                     for o in 0..O {
-                        // SAFETY: the tap is one of `taps`, as `Gather::check` has seen.
+                        // SAFETY: the tap is one of `taps`, as `Gather::check` has verified.
                         let weight = unsafe { *self.weights.get_unchecked(weight + o) };
                         let weight = simd.splat_f32s(weight);
                         for p in 0..P {
@@ -239,7 +237,7 @@ impl<const O: usize, const P: usize> WithSimd for GatherTile<'_, O, P> {
                 }
             }
         }
-        // Loops so short and plain that they are unrolled, so that the sums stay in registers.
+        // These loops are short and simple enough to be unrolled, so that the sums stay in registers.
         let biases: [f32; O] = std::array::from_fn(|o| bias.get(first + o).copied().unwrap_or(0.0));
         for o in 0..O {
             let bias = simd.splat_f32s(biases[o]);
@@ -271,7 +269,7 @@ impl<const O: usize, const P: usize> WithSimd for GatherTile<'_, O, P> {
     }
 }
 
-/// Sums over images and places: the gradient of the weights.
+/// Sums over images and positions: the gradient of the weights.
 #[derive(Debug)]
 pub(crate) struct Correlate {
     /// For each tap along an axis, feature and pixel of each meeting.
@@ -284,8 +282,9 @@ pub(crate) struct Correlate {
 }
 
 impl Correlate {
-    /// Adds to `sums` `[taps, channels, width]` what a block of the image `[places, channels, 16]` and
-    /// one of the features `[places, 16, width]` contribute, on several threads if `spread`.
+    /// Adds to `sums` `[taps, channels, width]` the contributions of a block of the image
+    /// `[places, channels, 16]` and one of the features `[places, 16, width]`, on several threads if
+    /// `spread`.
     pub(crate) fn run(&self, image: &[f32], features: &[f32], sums: &mut [f32], spread: bool) {
         let len = self.channels * self.width;
         let columns = self.through[1].len();
@@ -390,7 +389,7 @@ impl<const C: usize, const V: usize> WithSimd for CorrelateTile<'_, C, V> {
         let zero = simd.splat_f32s(0.0);
         let mut total = [[zero; V]; C];
         for &(feature_row, image_row) in self.rows {
-            // The sum of each row apart: adding up thousands of terms one by one costs digits.
+            // Each row is summed separately: adding thousands of terms one by one loses precision.
             let mut sums = [[zero; V]; C];
             for &(feature_column, image_column) in self.columns {
                 let place = feature_row * features_width + feature_column;

@@ -1,4 +1,4 @@
-//! The loop around the step.
+//! The training loop.
 
 mod report;
 mod step;
@@ -22,22 +22,22 @@ use crate::fit::check_fit;
 use crate::pending::{PendingStep, Read, read};
 use crate::{End, Event, Every, Interrupt, Observer, TrainConfig, TrainError, checkpoint};
 
-/// Steps between two looks at the terms: reading them waits for the device.
+/// Steps between two reads of the terms; each read waits for the device.
 const STEPS_PER_READ: usize = 10;
 
 /// Trains a model on the denoising bound.
 ///
-/// All noise is keyed by the seed, the epoch and the row. So a run depends on its configuration and
-/// data alone, and one that was stopped and resumed has the same weights, bit for bit on the same
-/// CPU back end, as one that was not.
+/// All noise is keyed by the seed, the epoch and the row. So a run depends only on its configuration and
+/// data, and a run that was stopped and resumed has the same weights as an uninterrupted one, bit for bit on
+/// the same CPU back end.
 ///
-/// Batches are prepared and damaged on another thread while the model computes, at most a few ahead. A step
+/// Batches are prepared and corrupted on another thread while the model computes, at most a few ahead. A step
 /// takes the mean over the rows of its [`accumulate`](TrainConfig::accumulate) batches; terms of the loss
-/// that belong to a batch as a whole (MMD, total correlation, …) stay those of each batch.
+/// that belong to a batch as a whole (MMD, total correlation, …) are still computed per batch.
 ///
-/// With [`ema`](TrainConfig::ema) an average of the weights follows them: after the step of index `t`, from 0, it
-/// is `δ θ̄ + (1 − δ) θ`, `δ = min(ema, (1 + t) / (10 + t))`. Then the average is what is measured, saved for
-/// use, and returned; the optimizer never sees it.
+/// With [`ema`](TrainConfig::ema) a moving average of the weights is kept: after the step of index `t`, from
+/// 0, it is `δ θ̄ + (1 − δ) θ`, `δ = min(ema, (1 + t) / (10 + t))`. The average is then what is measured,
+/// saved for use, and returned; the optimizer never sees it.
 pub struct Trainer<const D: usize, V> {
     model: V,
     average: Option<V>,
@@ -53,37 +53,37 @@ pub struct Trainer<const D: usize, V> {
     checkpoints: Option<PathBuf>,
     weights: Option<PathBuf>,
     interrupt: Interrupt,
-    /// The checkpoint that this goes on from, and what made it.
+    /// The checkpoint to resume from, and the identity of the run that made it.
     resumed: Option<(PathBuf, Identity)>,
     /// Wall time of the steps since the last measurement.
     seconds: f64,
 }
 
-/// What a session of a training comes to.
+/// The result of a training session.
 #[derive(Clone, Debug)]
 pub struct Trained<V> {
-    /// The model, ready for use on the plain device; with averaged weights, if there are any.
+    /// The model on the plain device, ready for use; with averaged weights, if they are kept.
     pub model: V,
     /// How the session ended.
     pub end: End,
 }
 
-/// The shape of a training.
+/// The size of a training.
 #[derive(Clone, Copy)]
 struct Plan {
-    /// Steps of an epoch.
+    /// Steps per epoch.
     per_epoch: usize,
     /// Steps in all.
     steps: usize,
-    /// Batches of an epoch.
+    /// Batches per epoch.
     batches: usize,
     /// Rows of the training set.
     rows: usize,
-    /// After how many steps this session ends.
+    /// The number of steps after which this session ends.
     until: usize,
 }
 
-/// What the loop works with, beside the trainer.
+/// What the loop needs besides the trainer.
 struct Run<'a> {
     plan: Plan,
     identity: Identity,
@@ -92,9 +92,9 @@ struct Run<'a> {
 }
 
 impl<const D: usize, V: Vae<D>> Trainer<D, V> {
-    /// A trainer of `model`, whose weights are on `device`, before its first epoch.
+    /// Creates a trainer of `model`, whose weights are on `device`, before its first epoch.
     ///
-    /// An error names a setting out of range, and early stopping that could never happen because the KL's
+    /// An error names a setting out of range, or early stopping that could never happen because the KL's
     /// weight or the noise changes until the end.
     pub fn new(
         model: V,
@@ -133,14 +133,14 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         })
     }
 
-    /// What else describes the run, a model's configuration for example: kept in checkpoints, where a resume
-    /// must find the same, and in the metadata of weights.
+    /// Adds a description of the run, a model's configuration for example. It is kept in checkpoints, where a
+    /// resume must find the same one, and in the metadata of weights.
     pub fn description(mut self, text: impl Into<String>) -> Self {
         self.description = text.into();
         self
     }
 
-    /// Saves the state in this folder, as often as configured.
+    /// Saves checkpoints in this folder, as often as configured.
     pub fn checkpoints(mut self, folder: impl Into<PathBuf>) -> Self {
         self.checkpoints = Some(folder.into());
         self
@@ -154,25 +154,26 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         self
     }
 
-    /// Tells this observer too what happens, after those that were added before. One that is read afterwards is
-    /// shared: `Arc<Mutex<…>>` of an observer is an observer.
+    /// Adds an observer, notified after those that were added before. To read an observer afterwards, share
+    /// it: `Arc<Mutex<…>>` of an observer is an observer.
     pub fn observe(mut self, observer: impl Observer + 'static) -> Self {
         self.observers.push(Box::new(observer));
         self
     }
 
-    /// Ends the session when asked to: after the step that is being done, or the first one, with a checkpoint.
+    /// Sets the interrupt that ends the session: after the current step, or after the first one, with a
+    /// checkpoint.
     pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
         self.interrupt = interrupt;
         self
     }
 
-    /// Goes on from the newest intact checkpoint in this folder, and saves there.
+    /// Resumes from the newest intact checkpoint in this folder, and saves there.
     ///
-    /// An error names a folder without one, and one whose weights do not fit the model.
-    /// [`Trainer::fit`] then refuses a checkpoint of other settings, another corruption, description or other
-    /// training rows. Without a description, that the model's configuration is the same in what has no
-    /// weights (its non-linearity, its likelihood) is the caller's to see to.
+    /// An error names a folder without a checkpoint, or a checkpoint whose weights do not fit the model.
+    /// [`Trainer::fit`] then refuses a checkpoint with different settings, corruption, description or
+    /// training rows. Without a description, the caller must make sure that the parts of the model's
+    /// configuration that have no weights (its non-linearity, its likelihood) are the same.
     pub fn resume(self, folder: impl Into<PathBuf>) -> Result<Self, TrainError> {
         let folder = folder.into();
         let loaded = checkpoint::load(&folder, self.model.valid(), self.optimizer)?;
@@ -187,7 +188,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         })
     }
 
-    /// Ends this session after `epoch` epochs of the configured ones: to be resumed later.
+    /// Ends this session after `epoch` of the configured epochs, to be resumed later.
     pub fn until(mut self, epoch: usize) -> Self {
         self.last_epoch = epoch.min(self.config.epochs);
         self
@@ -196,12 +197,12 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
     /// Trains until the last epoch, until the bound no longer improves, or until it is interrupted.
     ///
     /// As often as configured, and after the last step, the bound on `validation` is measured with clean and
-    /// with corrupted input, with noise that is the same every time. Strengths that are scheduled follow the
-    /// epochs; validation is always at their last value.
+    /// with corrupted input; the noise is the same every time. Scheduled corruption strengths follow the
+    /// epochs; validation always uses their final value.
     ///
-    /// An error names a set without rows, rows that the corruption or the likelihood does not fit, a model
-    /// that the objective is not for, a folder that holds the checkpoints of another run, and whatever stops
-    /// the training: checkpoints made before are then as they were.
+    /// An error names a set without rows, rows that do not fit the corruption or the likelihood, a model that
+    /// does not fit the objective, a folder that holds the checkpoints of another run, or the failure that
+    /// stops the training. Checkpoints made before are then left unchanged.
     ///
     /// # Panics
     ///
@@ -214,7 +215,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         result.expect("the scope ran")
     }
 
-    /// What [`Trainer::fit`] checks before it begins.
+    /// Performs the checks that [`Trainer::fit`] makes before it begins.
     pub fn check(&self, train: &Dataset, validation: &Dataset) -> Result<(), TrainError> {
         self.checked(train, validation).map(|_| ())
     }
@@ -256,7 +257,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         let (epochs, steps_per_epoch) = (self.config.epochs, run.plan.per_epoch);
         let steps_done = self.state.steps;
         self.tell(&Event::Started { steps_done, epochs, steps_per_epoch })?;
-        // A request to stop is read after a step, and once: what it ends is always saved.
+        // A request to stop is read once, after a step, so the session it ends is always saved.
         let mut end = self.end(&run.plan);
         while end.is_none() {
             (self, end) = self.train_epoch(run)?;
@@ -270,7 +271,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         Ok(Trained { model, end })
     }
 
-    /// How the session ends here, if it does, whatever was requested.
+    /// How the session ends at this point, if it does, apart from interrupts.
     fn end(&self, plan: &Plan) -> Option<End> {
         if self.state.steps >= plan.steps {
             Some(End::Finished)
@@ -283,7 +284,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         }
     }
 
-    /// Trains to the end of the epoch, or of the session.
+    /// Trains to the end of the epoch or of the session.
     fn train_epoch(mut self, run: &Run) -> Result<(Self, Option<End>), TrainError> {
         let plan = run.plan;
         let epoch = self.state.steps / plan.per_epoch;
@@ -296,7 +297,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
                 let done = self.state.steps;
                 self = self.step(&mut batches, run, &mut pending);
                 if self.state.steps == done {
-                    break; // Making batches panicked, which the end of the scope passes on.
+                    break; // Making batches panicked; the panic resumes at the end of the scope.
                 }
                 self.seconds += start.elapsed().as_secs_f64();
                 let end = self.after_step(run, &mut pending)?;
@@ -308,7 +309,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         })
     }
 
-    /// Reads, measures and saves what is due; says how the session ends, if it does.
+    /// Reads, measures and saves what is due; returns how the session ends, if it does.
     fn after_step(
         &mut self,
         run: &Run,
@@ -348,7 +349,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         self.config.learning_rate.at(step, plan.steps, plan.per_epoch)
     }
 
-    /// How much of the training is done in this epoch: 0 in the first, 1 in the last.
+    /// The training progress of this epoch: 0 in the first, 1 in the last.
     fn progress(&self, epoch: usize) -> f64 {
         match self.config.epochs {
             1 => 1.0,
@@ -362,7 +363,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
 }
 
 impl Plan {
-    /// How much of the training is done at this step: 0 at the first, 1 at the last.
+    /// The training progress at this step: 0 at the first, 1 at the last.
     fn share_done(&self, step: usize) -> f64 {
         match self.steps {
             1 => 1.0,
@@ -382,12 +383,13 @@ impl<const D: usize, V: fmt::Debug> fmt::Debug for Trainer<D, V> {
     }
 }
 
-/// `model` with the weights of the newest intact checkpoint in `folder`, the averaged ones if there are any.
+/// Loads the weights of the newest intact checkpoint in `folder` into `model`: the averaged ones, if they are
+/// kept.
 pub fn load_checkpoint<M: burn::module::Module>(folder: &Path, model: M) -> Result<M, TrainError> {
     checkpoint::load_weights(folder, model)
 }
 
-/// Whether there is anything in `folder` that [`Trainer::resume`] could go on from, intact or not.
+/// Whether `folder` contains a checkpoint for [`Trainer::resume`], intact or not.
 pub fn has_checkpoint(folder: &Path) -> Result<bool, TrainError> {
     checkpoint::any(folder)
 }

@@ -1,4 +1,4 @@
-//! What is measured and saved on the way.
+//! Measurements and saved weights during training.
 
 use std::path::Path;
 
@@ -90,7 +90,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         save_weights(&folder.join(name), model, &self.description)
     }
 
-    /// The model as it is measured and used.
+    /// The model that is measured and used: the averaged one, if it is kept.
     pub(super) fn usable(&self) -> V {
         self.average.clone().unwrap_or_else(|| self.model.valid())
     }

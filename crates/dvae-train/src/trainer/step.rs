@@ -1,4 +1,4 @@
-//! One step: batches with their noise, gradients, weights.
+//! One optimizer step: batches with their noise, gradients, weights.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub(super) struct TrainingBatch<const D: usize> {
 }
 
 impl<const D: usize, V: Vae<D>> Trainer<D, V> {
-    /// The batches of an epoch that are still to come, with their noise.
+    /// The remaining batches of an epoch, with their noise.
     pub(super) fn batches(
         &self,
         run: &Run,
@@ -46,8 +46,8 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         }))
     }
 
-    /// One step of the optimizer, from as many batches as it takes; none if they ended too early. The model goes
-    /// through by value, so that weights change in place.
+    /// One optimizer step from as many batches as it accumulates; `None` if the batches ended too early. The
+    /// model is passed by value, so that its weights change in place.
     pub(super) fn step(
         mut self,
         batches: &mut impl Iterator<Item = TrainingBatch<D>>,

@@ -1,4 +1,4 @@
-//! The data of an experiment: what a user says of them.
+//! The data configuration of an experiment.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ExperimentError;
 
-/// What an experiment is trained, validated and reported on.
+/// The rows that an experiment trains on, validates on and reports on.
 ///
 /// ```toml
 /// [data]
@@ -25,30 +25,30 @@ use super::ExperimentError;
 #[serde(default)]
 #[schemars(transform = super::schema::flat)]
 pub struct DataConfig {
-    /// What kind of data, with the keys of that kind.
+    /// The kind of data, with the keys of that kind.
     #[serde(flatten)]
     pub source: DataSource,
-    /// The shape of a row, if not that of the file: `[1, 28, 28]` makes images of rows of 784.
+    /// The shape of a row, if it differs from the file's: `[1, 28, 28]` turns rows of 784 into images.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shape: Option<Vec<usize>>,
-    /// At most so many rows, the first ones.
+    /// The maximum number of rows; the first ones are used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows: Option<usize>,
     /// The share of the training rows that is held out for validation, in `(0, 1)`.
     pub validation: f64,
-    /// The share of all rows that is held out to report on, in `[0, 1)`; not where there is a test set.
+    /// The share of all rows that is held out for reporting, in `[0, 1)`; leave it out if the data has a test set.
     pub test: f64,
-    /// What the rows that are held out are drawn by.
+    /// The seed of the random split.
     pub seed: u64,
-    /// How entries are scaled, by what the training rows look like. Bounds, and floors of scales in a likelihood,
-    /// are then in scaled units.
+    /// How entries are scaled; the scaling is fitted on the training rows. Bounds, and lower limits of scales
+    /// in a likelihood, are then in scaled units.
     pub scaling: Scaling,
-    /// How entries in `[0, 1]` become zeros and ones; not at all if it is left out.
+    /// How entries in `[0, 1]` become zeros and ones; left out, they are not binarized.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub binarization: Option<Binarization>,
 }
 
-/// A kind of data, with what must be said of it.
+/// A kind of data, with its own keys.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "source", rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -60,14 +60,14 @@ pub enum DataSource {
         /// The folder.
         path: PathBuf,
     },
-    /// An array of NumPy, `.npy` or `.npz`: axis 0 are the rows.
+    /// A NumPy array, `.npy` or `.npz`: axis 0 indexes the rows.
     Npy {
         /// The file.
         path: PathBuf,
         /// A file with the rows to report on.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         test_path: Option<PathBuf>,
-        /// The array of an NPZ file; not needed where there is but one.
+        /// The array's name in an NPZ file; not needed if the file has only one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         key: Option<String>,
     },
@@ -78,21 +78,22 @@ pub enum DataSource {
         /// A file with the rows to report on.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         test_path: Option<PathBuf>,
-        /// Whether the first line has the names of the columns.
+        /// Whether the first line contains the column names.
         #[serde(default = "yes")]
         header: bool,
-        /// The columns that are learned, by name; all, if it is left out.
+        /// The columns to learn, by name; all columns if left out.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         columns: Option<Vec<String>>,
     },
-    /// A folder of pictures, PNG or JPEG.
+    /// A folder of images, PNG or JPEG.
     Images {
         /// The folder.
         path: PathBuf,
-        /// A folder with the pictures to report on.
+        /// A folder with the images to report on.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         test_path: Option<PathBuf>,
-        /// The shape that pictures are brought to, `[channels, height, width]`; without it they must be alike.
+        /// The shape that images are converted to, `[channels, height, width]`; without it all images must
+        /// have the same shape.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         image: Option<[usize; 3]>,
     },
@@ -103,7 +104,7 @@ fn yes() -> bool {
 }
 
 impl Default for DataConfig {
-    /// The embedded set, a twentieth of its training rows held out for validation.
+    /// The embedded set, with a twentieth of its training rows held out for validation.
     fn default() -> Self {
         Self {
             source: DataSource::FashionMnist {},
@@ -118,19 +119,19 @@ impl Default for DataConfig {
     }
 }
 
-/// The rows of a source as they stand there.
+/// The rows of a source, before splitting and scaling.
 pub(super) struct SourceRows {
     pub(super) rows: Dataset,
     /// The source's own test rows.
     pub(super) test: Option<Dataset>,
-    /// The names of a table's columns.
+    /// The column names of a table.
     pub(super) columns: Option<Vec<String>>,
-    /// Whether values were bytes.
+    /// Whether the values were stored as bytes.
     pub(super) bytes: bool,
 }
 
 impl DataSource {
-    /// How files of this kind are read.
+    /// The options for reading files of this kind.
     pub fn options(&self) -> ReadOptions {
         let mut options = ReadOptions::default();
         match self {
@@ -168,7 +169,7 @@ impl DataSource {
         Ok(SourceRows { rows: rows.into_dataset(path)?, test, columns, bytes })
     }
 
-    /// The rows of a file, which must be of this kind.
+    /// Opens a file, which must be of this kind.
     fn open(&self, path: &Path) -> Result<Rows, ExperimentError> {
         match (self, FileKind::of(path)?) {
             (Self::Npy { .. }, FileKind::Array)
@@ -180,7 +181,7 @@ impl DataSource {
         }
     }
 
-    /// Whether it brings test rows of its own.
+    /// Whether the source has test rows of its own.
     fn has_test(&self) -> bool {
         match self {
             Self::FashionMnist {} | Self::Idx { .. } => true,
@@ -190,7 +191,7 @@ impl DataSource {
         }
     }
 
-    /// With paths that hold wherever the program is started.
+    /// The same source with absolute paths, which do not depend on the working directory.
     pub(super) fn absolute(mut self) -> Self {
         let absolute = |path: &mut PathBuf| {
             if let Ok(absolute) = std::path::absolute(&path) {

@@ -1,4 +1,4 @@
-//! What can go wrong with an experiment.
+//! Errors of experiments.
 
 use std::path::PathBuf;
 
@@ -9,11 +9,11 @@ use dvae_train::TrainError;
 
 use crate::BackendError;
 
-/// Why an experiment could not be read or run, or its model not be used.
+/// Why an experiment could not be read or run, or why its model could not be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExperimentError {
-    /// A configuration that cannot be read, a wrong key or value; says where it stands.
+    /// A configuration that cannot be read, or a wrong key or value, with its place.
     #[error("{place}: {reason}")]
     Config {
         /// The file, the variable or the setting.
@@ -21,7 +21,7 @@ pub enum ExperimentError {
         /// What is wrong.
         reason: String,
     },
-    /// Settings that do not go together.
+    /// Settings that contradict each other.
     #[error("{0}")]
     Settings(String),
     /// Input that does not fit the model.
@@ -31,28 +31,28 @@ pub enum ExperimentError {
         path: PathBuf,
         /// The shape of its rows.
         found: Vec<usize>,
-        /// The shape that the model is for.
+        /// The shape that the model expects.
         expected: Vec<usize>,
     },
-    /// Data.
+    /// An error of the data.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// A corruption.
+    /// An error of the corruption.
     #[error(transparent)]
     Corruption(#[from] CorruptionError),
-    /// A model.
+    /// An error of the model.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// Training, weights, or a run folder.
+    /// An error of training, weights, or a run folder.
     #[error(transparent)]
     Train(#[from] TrainError),
-    /// A back end.
+    /// An error of the back end.
     #[error(transparent)]
     Backend(#[from] BackendError),
 }
 
 impl ExperimentError {
-    /// Whether the run failed on its own, while everything that it was given was usable.
+    /// Whether the run itself failed although all of its input was valid.
     pub fn is_failure_of_run(&self) -> bool {
         matches!(self, Self::Train(TrainError::NonFinite { .. }))
     }

@@ -1,4 +1,4 @@
-//! One configuration from several places.
+//! Layered configuration: defaults, a file, the environment and single settings.
 
 use std::path::Path;
 
@@ -8,19 +8,19 @@ use serde::Deserialize;
 use super::schema::{self, Wrong};
 use super::{Experiment, ExperimentError};
 
-/// What variables of the environment begin with.
+/// The prefix of environment variables.
 pub(super) const PREFIX: &str = "DVAE__";
-/// How far a name may be from the one that was meant.
+/// The smallest similarity at which a known name is suggested for an unknown one.
 const NEAR: f64 = 0.7;
-/// The keys that say which kind of table this is: of another kind nothing is kept.
+/// The keys that select the kind of a table. When the kind changes, the old table's keys are dropped.
 const KINDS: [&str; 5] = ["process", "name", "type", "bound", "source"];
-/// The kinds that hold where no layer says another; every other default is serde's.
+/// The kinds in effect when no layer sets another; every other default is serde's.
 const DEFAULTS: &str = r#"
 data = { source = "fashion-mnist" }
 model = { network = { type = "conv" }, likelihood = { type = "bernoulli" }, posterior = { type = "diagonal-normal" }, prior = { type = "standard-normal" } }
 train = { optimizer = { name = "adam" }, objective = { bound = "dvae", kl = { type = "weighted", beta = 1.0 } } }
 "#;
-/// The longest list that a single setting can reach into.
+/// The largest list index that a single setting can create.
 const LONGEST_LIST: usize = 1000;
 
 pub(super) fn read(
@@ -50,7 +50,7 @@ pub(super) fn read(
     });
     let settings: Vec<Setting> = settings.collect::<Result<_, _>>()?;
     for mut layer in [variables, settings] {
-        // What a table is comes before what is in it.
+        // A table's kind is set before its other keys.
         layer.sort_by_key(|setting| !setting.says_kind());
         layer.iter().try_for_each(|setting| setting.apply(&mut merged))?;
     }
@@ -67,7 +67,7 @@ pub(super) fn read(
     })
 }
 
-/// A value of a TOML text; `place` is where it stands.
+/// Parses a value from TOML text; `place` is the source that an error names.
 pub(super) fn from_toml_text<T: serde::de::DeserializeOwned>(
     text: &str,
     place: &str,
@@ -78,7 +78,7 @@ pub(super) fn from_toml_text<T: serde::de::DeserializeOwned>(
     })
 }
 
-/// The table of a layer; a network that is given by its name alone is a table too.
+/// The table of a layer. A network given by its name alone becomes a table too.
 fn table(source: impl Source, place: &str) -> Result<Value, ExperimentError> {
     let collected = source.collect().map_err(|error| ExperimentError::Config {
         place: place.to_owned(),
@@ -101,7 +101,7 @@ fn at_mut<'a>(table: &'a mut Value, key: &str) -> Option<&'a mut Value> {
     }
 }
 
-/// Puts a layer over what is there: tables are merged if they are of one kind, anything else is replaced.
+/// Puts a layer over `base`: tables of the same kind are merged, anything else is replaced.
 fn overlay(base: &mut Value, layer: Value) {
     if let (ValueKind::Table(own), ValueKind::Table(over)) = (&mut base.kind, &layer.kind)
         && KINDS.iter().all(|kind| same_kind(own.get(*kind), over.get(*kind)))
@@ -119,7 +119,7 @@ fn overlay(base: &mut Value, layer: Value) {
     *base = layer;
 }
 
-/// Whether a layer leaves the kind of a table as it is.
+/// Whether a layer keeps the kind of a table.
 fn same_kind(own: Option<&Value>, over: Option<&Value>) -> bool {
     match (own.map(|value| &value.kind), over.map(|value| &value.kind)) {
         (Some(ValueKind::String(own)), Some(ValueKind::String(over))) => own == over,
@@ -127,7 +127,7 @@ fn same_kind(own: Option<&Value>, over: Option<&Value>) -> bool {
     }
 }
 
-/// The table of a file, whose text is looked at first: its errors name line and column.
+/// The table of a file. The text is parsed first, because that error names line and column.
 fn file_source(path: &Path) -> Result<File<config::FileSourceString, FileFormat>, ExperimentError> {
     let place = path.display().to_string();
     let failed = |reason: String| ExperimentError::Config { place: place.clone(), reason };
@@ -139,7 +139,7 @@ fn file_source(path: &Path) -> Result<File<config::FileSourceString, FileFormat>
     Ok(File::from_str(&text, FileFormat::Toml))
 }
 
-/// One setting; its value is TOML if it can be, and a text if not.
+/// One setting. Its value is parsed as TOML; if that fails, it is a string.
 #[derive(Clone, Debug)]
 struct Setting {
     place: String,
@@ -148,7 +148,7 @@ struct Setting {
 }
 
 impl Setting {
-    /// A name alone says which network it is.
+    /// A bare network name selects the network's type.
     fn new(place: String, key: &str, value: String) -> Self {
         let is_name = key == "model.network" && !value.starts_with('{');
         let key = if is_name { "model.network.type" } else { key };
@@ -169,7 +169,8 @@ impl Setting {
         from_toml(&value, &self.place)
     }
 
-    /// Sets the value at the key's path. A table replaces what is there, and so does another kind of its table.
+    /// Sets the value at the key's path. A table replaces the old value, and so does a change of the table's
+    /// kind.
     fn apply(&self, merged: &mut Value) -> Result<(), ExperimentError> {
         let failed = |reason: String| ExperimentError::Config { place: self.place.clone(), reason };
         let indices = self.key.split('[').skip(1).filter_map(|rest| rest.split(']').next());
@@ -213,7 +214,7 @@ impl Source for Layer {
     }
 }
 
-/// Empties what is at a path, if there is anything.
+/// Removes the value at a path, if there is one.
 fn clear(merged: &mut Value, path: &str) {
     let mut value = merged;
     for part in path.split(['.', '[']).filter(|part| !part.is_empty()) {
@@ -264,7 +265,7 @@ fn to_toml(value: &Value) -> toml::Value {
     }
 }
 
-/// An error with the place that its path comes from.
+/// An error that names the source of the value at a path.
 fn placed(merged: &Value, path: &str, reason: String, file: Option<&Path>) -> ExperimentError {
     let origin = at(merged, path).and_then(origin).map(str::to_owned);
     let file = file.map(|path| path.display().to_string());
@@ -272,7 +273,7 @@ fn placed(merged: &Value, path: &str, reason: String, file: Option<&Path>) -> Ex
     ExperimentError::Config { place, reason }
 }
 
-/// A wrong key or name, with the nearest that is known.
+/// The error for a wrong key or name, with the nearest known one.
 fn refused(merged: &Value, wrong: Wrong, file: Option<&Path>) -> ExperimentError {
     let hint = |name: &str, known: &[String]| {
         let near = nearest(name, known).map(|near| format!(": did you mean `{near}`?"));
@@ -307,7 +308,7 @@ fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a String> {
     (distance(best) >= NEAR).then_some(best)
 }
 
-/// Where a value comes from; a table that a setting made on its way comes from that setting.
+/// The source of a value. A table created by a setting on the way to its key has that setting as its source.
 fn origin(value: &Value) -> Option<&str> {
     value.origin().or_else(|| match &value.kind {
         ValueKind::Table(table) => table.values().find_map(origin),
@@ -377,7 +378,7 @@ mod tests {
             let settings: Vec<String> = settings.iter().map(|&s| s.to_owned()).collect();
             read(Some(&path), [], &settings).map_err(|error| error.to_string())
         };
-        // In whatever order: what the table is comes first.
+        // In any order: the table's kind is set first.
         let mlp = changed(&["model.network.hidden=[9]", "model.network.type=mlp"]).unwrap();
         assert!(mlp.to_toml().unwrap().contains("hidden = [9]"));
         let table = changed(&["corruption={process=\"masking\",level=0.3}"]).unwrap();

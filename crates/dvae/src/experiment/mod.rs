@@ -26,7 +26,8 @@ pub use run::{Run, Status};
 
 use crate::Backend;
 
-/// An experiment: what is trained on what, and how. In a file every key may be left out.
+/// An experiment: data, corruption, model, objective and training settings. Every key may be left out of a
+/// file.
 ///
 /// ```toml
 /// corruption = "mixed"              # or a table: { process = "gaussian", level = 0.3 }
@@ -46,8 +47,8 @@ use crate::Backend;
 /// kl = { type = "weighted", beta = 1.0 }
 /// ```
 ///
-/// Keys are layered: what is not said anywhere has its default, the file says the rest, the environment
-/// overrides it (`DVAE__TRAIN__EPOCHS=5`), and single settings override that (`train.epochs=5`).
+/// Keys are layered: the file overrides the defaults, the environment overrides the file
+/// (`DVAE__TRAIN__EPOCHS=5`), and single settings override the environment (`train.epochs=5`).
 ///
 /// ```
 /// use dvae::Experiment;
@@ -62,25 +63,25 @@ use crate::Backend;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Experiment {
-    /// What the folder of a run is called, with a number after it.
+    /// The name of the run's folder, to which a number is appended.
     pub name: String,
-    /// Where the model runs; the first back end that is compiled in, if it is left out.
+    /// The back end that the model runs on; the first one compiled in if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backend: Option<Backend>,
-    /// How the input is damaged in training: a text as on command lines, or a table.
+    /// How the input is corrupted in training: a string as on the command line, or a table.
     #[serde(deserialize_with = "text_or_table")]
     #[schemars(transform = or_text)]
     pub corruption: CorruptionConfig,
-    /// What is trained on.
+    /// The data to train on.
     pub data: DataConfig,
     /// The model.
     pub model: AutoencoderConfig,
-    /// How it is trained.
+    /// The training settings.
     pub train: TrainConfig,
 }
 
 impl Default for Experiment {
-    /// A convolutional network on a part of Fashion-MNIST, under one of three corruptions or none.
+    /// A convolutional network on a part of Fashion-MNIST; each row gets one of three corruptions or none.
     fn default() -> Self {
         Self {
             name: "run".to_owned(),
@@ -94,9 +95,9 @@ impl Default for Experiment {
 }
 
 impl Experiment {
-    /// The experiment of a file, changed by the environment and then by single settings `key=value`.
+    /// Loads the experiment from a file, then applies the environment and the single settings `key=value`.
     ///
-    /// An error names where a wrong key or value stands, and the nearest key that is known.
+    /// An error names the place of a wrong key or value, and the nearest known key.
     pub fn load(file: Option<&Path>, settings: &[String]) -> Result<Self, ExperimentError> {
         let mut variables = vec![];
         for (name, value) in std::env::vars_os() {
@@ -114,7 +115,7 @@ impl Experiment {
         Self::layered(file, variables, settings)
     }
 
-    /// [`Experiment::load`] in a given environment.
+    /// [`Experiment::load`] with a given environment.
     pub fn layered(
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (String, String)>,
@@ -123,19 +124,19 @@ impl Experiment {
         layers::read(file, environment, settings)
     }
 
-    /// The experiment as a file has it, every key with its meaning before it.
+    /// The experiment as a TOML file, with each key's description above it.
     ///
-    /// An error names what a file cannot hold: a path that is no Unicode, a seed above 2⁶³ − 1.
+    /// An error names what TOML cannot hold: a path that is not valid Unicode, or a seed above 2⁶³ − 1.
     pub fn to_commented_toml(&self) -> Result<String, ExperimentError> {
         schema::commented(self)
     }
 
-    /// The JSON schema of such files, for editors.
+    /// The JSON schema of experiment files, for editors.
     pub fn schema() -> String {
         schema::schema()
     }
 
-    /// As a file has it.
+    /// The experiment as TOML.
     pub(crate) fn to_toml(&self) -> Result<String, ExperimentError> {
         toml::to_string(self).map_err(|error| {
             ExperimentError::Settings(format!("the experiment cannot be written: {error}"))
@@ -168,7 +169,7 @@ fn text_or_table<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Corruptio
     deserializer.deserialize_any(TextOrTable)
 }
 
-/// The schema of what may also be a text.
+/// Extends a schema to accept a string as well.
 fn or_text(schema: &mut schemars::Schema) {
     let mut table = std::mem::take(schema);
     let description = table.remove("description");

@@ -1,10 +1,10 @@
-//! The model of an experiment, for rows as its data has them.
+//! The model of an experiment, for rows of the shape that its data has.
 
 use dvae_models::AutoencoderConfig;
 
 use super::{Experiment, ExperimentError, PreparedData};
 
-/// How many axes a row has: tensors of rows have one more, and that is part of their type.
+/// The number of axes of a row. A batch tensor has one more, and that number is part of its type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rank {
     One,
@@ -13,7 +13,7 @@ pub(super) enum Rank {
 }
 
 impl Rank {
-    /// That of rows of this shape.
+    /// The rank of rows of this shape.
     pub(super) fn of(event: &[usize]) -> Result<Self, ExperimentError> {
         match event.len() {
             1 => Ok(Self::One),
@@ -26,7 +26,7 @@ impl Rank {
     }
 }
 
-/// An expression in which the constant `D` is the rank of a tensor of rows.
+/// Evaluates an expression in which the constant `D` is the rank of a batch tensor.
 macro_rules! with_rank {
     ($rank:expr, $D:ident => $body:expr) => {
         match $rank {
@@ -48,12 +48,12 @@ macro_rules! with_rank {
 pub(super) use with_rank;
 
 impl Experiment {
-    /// Whether the encoder is shown a mask; an error if the corruption is not one for rows of this rank.
+    /// Whether the encoder is shown a mask. An error if the corruption does not apply to rows of this rank.
     pub(super) fn shows_mask(&self, rank: Rank) -> Result<bool, ExperimentError> {
         Ok(with_rank!(rank, D => self.corruption.build::<D>()?.shows_mask()))
     }
 
-    /// The model for rows as the data has them; an error if it says otherwise of itself.
+    /// The model for rows of the data's shape. An error if the configuration states a different shape.
     pub(super) fn model_for(
         &self,
         data: &PreparedData,

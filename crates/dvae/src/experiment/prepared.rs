@@ -1,4 +1,4 @@
-//! What the data of an experiment decided.
+//! What an experiment's data determines.
 
 use std::path::Path;
 
@@ -8,21 +8,21 @@ use serde::{Deserialize, Serialize};
 
 use super::{DataConfig, DataSource, Experiment, ExperimentError};
 
-/// What the data decided: fitted on training rows, kept with a run and its weights, and never part of an
-/// [`Experiment`], which is what a user wrote.
+/// The values determined by the data: fitted on the training rows and stored with a run and its weights. They
+/// are never part of an [`Experiment`], which holds only what the user wrote.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PreparedData {
     /// The shape of a row.
     pub event: Vec<usize>,
-    /// The names of a table's columns, if it has any.
+    /// The column names of a table, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<String>>,
-    /// Whether values were bytes, which are in `[0, 1]` then; nothing if the data was never read.
+    /// Whether the values were stored as bytes, and so lie in `[0, 1]`; `None` if the data was never read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<bool>,
-    /// A checksum of the training rows: data that has changed since would be split in another way. Nothing if
-    /// the data was never read.
+    /// A checksum of the training rows: if the data has changed since, it would be split differently. `None`
+    /// if the data was never read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checksum: Option<u32>,
     /// The scaling that was fitted on the training rows.
@@ -30,36 +30,36 @@ pub struct PreparedData {
     pub scaler: Option<Scaler>,
 }
 
-/// The rows of an experiment, scaled and binarized as it says.
+/// The rows of an experiment, scaled and binarized as configured.
 #[derive(Clone, Debug)]
 pub struct Splits {
-    /// Rows to train on.
+    /// Training rows.
     pub train: Dataset,
-    /// Rows to validate on.
+    /// Validation rows.
     pub validation: Dataset,
-    /// Rows to report on, if there are any.
+    /// Test rows, if any.
     pub test: Option<Dataset>,
 }
 
-/// An experiment whose data were read: what training takes.
+/// An experiment whose data has been read, ready for training.
 #[derive(Clone, Debug)]
 pub struct Prepared {
     /// What the user wrote, with absolute paths.
     pub experiment: Experiment,
-    /// What the data decided.
+    /// The values determined by the data.
     pub data: PreparedData,
     /// The rows.
     pub rows: Splits,
 }
 
 impl PreparedData {
-    /// How files are read for a model of this data: columns of a table go by their names.
+    /// The options for reading files for a model of this data: a table's columns are matched by name.
     pub(super) fn options(&self, config: &DataConfig) -> ReadOptions {
         let options = config.source.options();
         ReadOptions { columns: options.columns.or_else(|| self.columns.clone()), ..options }
     }
 
-    /// The rows of another file, as the model sees those of the experiment.
+    /// Loads the rows of another file, prepared as the experiment's own rows are.
     pub(super) fn load_other(
         &self,
         config: &DataConfig,
@@ -74,9 +74,9 @@ impl PreparedData {
         config.finished(config.shaped(rows)?, self.scaler.as_ref(), key)
     }
 
-    /// What has to be added to a bound in nats a row of scaled values, so that it is one on the values in their
-    /// own units: `−Σ ln(scale)` over the observed entries, a mean over rows. `is_density` says which places of
-    /// the first axis have a density; a probability of counts or classes has no units. Nothing without scaling.
+    /// The shift, in nats, from a bound per row on scaled values to a bound in the data's own units:
+    /// `−Σ ln(scale)` over the observed entries, a mean over rows. `is_density` says which places of the
+    /// first axis have a density; a probability of counts or classes has no units. `None` without scaling.
     pub(super) fn units(&self, rows: &Dataset, is_density: impl Fn(usize) -> bool) -> Option<f64> {
         let scaler = self.scaler.as_ref()?;
         let counts = rows.observed_counts().into_iter().zip(&scaler.scale).enumerate();
@@ -87,8 +87,8 @@ impl PreparedData {
 }
 
 impl DataConfig {
-    /// Reads, splits, scales and binarizes the rows; with the scaling of `earlier`, if the data was prepared
-    /// before. An error says if the data has changed since.
+    /// Reads, splits, scales and binarizes the rows. If the data was prepared before, the scaling of
+    /// `earlier` is used, and data that has changed since is an error.
     pub fn load(
         &self,
         earlier: Option<&PreparedData>,
@@ -110,7 +110,7 @@ impl DataConfig {
         };
         let key = Key::new(self.seed).purpose(Purpose::Data);
         let finish = |rows: Dataset, key| self.finished(rows, scaler.as_ref(), key);
-        // Rows of another file may have the ids of training rows: they are drawn by another key.
+        // Rows of another file may share ids with training rows, so a different key binarizes them.
         let test = test.map(|test| finish(test, key.branch(1))).transpose()?;
         let (train, validation) = (finish(train, key)?, finish(validation, key)?);
         let checksum = train.checksum();
@@ -129,7 +129,7 @@ impl DataConfig {
         Ok((prepared, Splits { train, validation, test }))
     }
 
-    /// (training, validation, test)
+    /// Splits the rows into (training, validation, test).
     fn split(
         &self,
         rows: Dataset,
@@ -171,7 +171,7 @@ impl DataConfig {
     }
 }
 
-/// A share of the rows, at least one.
+/// The number of rows in a share, at least one.
 fn count(share: f64, rows: &Dataset) -> usize {
     ((share * rows.len() as f64).round() as usize).max(1)
 }
@@ -180,7 +180,7 @@ fn count(share: f64, rows: &Dataset) -> usize {
 mod tests {
     use super::*;
 
-    // Two columns of scales 2 and 4, and three rows of which one has a hole in the second column.
+    // Two columns of scales 2 and 4, and three rows, one of which has a hole in the second column.
     #[test]
     fn a_bound_in_the_datas_units_has_the_logarithm_of_each_observed_scale_taken_away() {
         let rows = vec![1.0, 2.0, 3.0, f32::NAN, 5.0, 6.0];

@@ -22,41 +22,41 @@ use super::run::{described, description};
 use super::units::is_density_at;
 use super::{Experiment, ExperimentError, PreparedData};
 
-/// Rows that a model sees at once, where nothing else says.
+/// The default number of rows in a batch of inference.
 pub(super) const ROWS_AT_ONCE: usize = 64;
 
-/// Which weights of a run.
+/// Which weights of a run to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Weights {
-    /// Those with the largest bound on held-out rows with corrupted input.
+    /// The weights with the largest bound on held-out rows with corrupted input.
     #[default]
     Best,
-    /// Those at the end of the training so far.
+    /// The weights at the end of the training so far.
     Last,
 }
 
-/// The model of a run's folder, or of a `.safetensors` file of one: its best weights, on the first back end that is
-/// compiled in. [`Pretrained::load`] has the choice.
+/// Loads the model of a run's folder, or of one of its `.safetensors` files: its best weights, on the first
+/// back end that is compiled in. [`Pretrained::load`] lets you choose both.
 pub fn from_pretrained(run: impl AsRef<Path>) -> Result<Pretrained, ExperimentError> {
     Pretrained::load(run.as_ref(), Weights::Best, None)
 }
 
-/// Rows to measure a model on.
+/// Rows to evaluate a model on.
 #[derive(Clone, Debug)]
 pub struct HeldOut {
     /// The rows, as the experiment prepares them.
     pub rows: Dataset,
-    /// Which they are: `test` or `validation`.
+    /// The name of the set: `test` or `validation`.
     pub set: &'static str,
 }
 
-/// A trained model with the configuration that made it: what a run's folder, or one of its weight files, is
-/// enough for.
+/// A trained model with the configuration that made it. A run's folder, or one of its weight files, is enough
+/// to load it.
 ///
-/// Rows go in and come out as they are in the user's files: the scaling of the experiment is done and undone
-/// here; binarization is not: a model of zeros and ones is given them. A NaN in a row is an entry that was not
-/// observed: the model sees 0 there (and is told so, if its experiment shows it a mask), and what comes out is
-/// filled in.
+/// Rows go in and come out in the units of the user's files: the experiment's scaling is applied and undone
+/// here. Binarization is not: a model of zeros and ones expects zeros and ones. A NaN in a row is an entry
+/// that was not observed: the model sees 0 there (and is told so, if its experiment shows it a mask), and the
+/// output fills it in.
 pub struct Pretrained {
     experiment: Experiment,
     data: PreparedData,
@@ -67,8 +67,8 @@ pub struct Pretrained {
 }
 
 impl Pretrained {
-    /// The model of a run's folder, or of a `.safetensors` file of one, on this device, or on that of the first
-    /// back end that is compiled in.
+    /// Loads the model of a run's folder, or of one of its `.safetensors` files, on this device, or on that
+    /// of the first back end that is compiled in.
     pub fn load(
         path: &Path,
         weights: Weights,
@@ -90,8 +90,8 @@ impl Pretrained {
         Self::with_weights(experiment, data, device, &file, false)
     }
 
-    /// The model of an experiment with the weights of a PyTorch state dict: [`import_state_dict`]. The data is
-    /// read, unless the model's configuration has the shape of a row and nothing is scaled.
+    /// Loads the model of an experiment with the weights of a PyTorch state dict: [`import_state_dict`]. The
+    /// data is read, unless the model's configuration has the shape of a row and nothing is scaled.
     pub fn import(experiment: &Experiment, state_dict: &Path) -> Result<Self, ExperimentError> {
         let event = &experiment.model.event;
         let (experiment, data) = if event.is_empty() || experiment.data.scaling != Scaling::None {
@@ -128,24 +128,24 @@ impl Pretrained {
         Ok(save_weights(file, &self.model, &description(&self.experiment, &self.data)?)?)
     }
 
-    /// The experiment that made it.
+    /// The experiment that trained the model.
     pub fn experiment(&self) -> &Experiment {
         &self.experiment
     }
 
-    /// What the data decided.
+    /// The values determined by the data.
     pub fn data(&self) -> &PreparedData {
         &self.data
     }
 
-    /// How files are read for it: as its own data.
+    /// The options for reading files for this model, as its own data was read.
     pub fn read_options(&self) -> ReadOptions {
         self.data.options(&self.experiment.data)
     }
 
-    /// The rows of its own data to measure it on: the test rows, or else the validation rows.
+    /// The rows of its own data to evaluate it on: the test rows, or else the validation rows.
     ///
-    /// An error says if the data has changed since the training.
+    /// Data that has changed since training is an error.
     pub fn held_out(&self) -> Result<HeldOut, ExperimentError> {
         let (_, rows) = self.experiment.data.load(Some(&self.data))?;
         Ok(match rows.test {
@@ -154,10 +154,11 @@ impl Pretrained {
         })
     }
 
-    /// What has to be added to a bound on these rows, in nats, where values are scaled (`data.scaling`): the
-    /// bound is then one in the data's own units. Nothing without scaling.
+    /// The shift, in nats, from a bound on scaled rows (`data.scaling`) to a bound in the data's own units.
+    /// `None` without scaling.
     ///
-    /// `log p(x) = log p(scaled x) − Σ ln(scale)`, over observed entries that have a density; a mean over rows.
+    /// `log p(x) = log p(scaled x) − Σ ln(scale)`, over observed entries that have a density; a mean over
+    /// rows.
     pub fn units_shift(&self, rows: &Dataset) -> Option<f64> {
         let likelihood = &self.experiment.model.likelihood;
         self.data.units(rows, |place| is_density_at(likelihood, place))
@@ -173,12 +174,12 @@ impl Pretrained {
         with_rank!(self.rank, D => Vae::<D>::latent_shapes(&self.model))
     }
 
-    /// Number of latents, of all levels together.
+    /// The number of latents, over all levels.
     pub fn latent(&self) -> usize {
         self.levels().iter().map(|level| level.len()).sum()
     }
 
-    /// The names of the latents, in the order of [`Pretrained::embed`]: `z0`, `z1`, …, or of several levels
+    /// The names of the latents, in the order of [`Pretrained::embed`]: `z0`, `z1`, …, or with several levels
     /// `z0.0`, `z0.1`, …, `z1.0`, ….
     pub fn latent_names(&self) -> Vec<String> {
         let levels = self.levels();
@@ -191,21 +192,21 @@ impl Pretrained {
             .collect()
     }
 
-    /// Number of weights.
+    /// The number of weights.
     pub fn weights(&self) -> usize {
         self.model.num_params()
     }
 
-    /// Cleans rows: the mean of `p(x | z)` at the posterior's mean.
+    /// Denoises rows: the mean of `p(x | z)` at the posterior's mean.
     pub fn denoise(&self, rows: &[Vec<f32>]) -> Vec<Vec<f32>> {
         let input = self.input(rows);
         let cleaned = with_rank!(self.rank, D => flat(self.model.denoise(self.shaped::<D>(input))));
         self.output(cleaned)
     }
 
-    /// Cleans rows by `samples` draws of `z`: the mean over them of that of `p(x | z)`, and its standard
-    /// deviation over them, which is what the posterior leaves open; the likelihood's own spread is not in
-    /// it. Row `i` draws from the stream of id `first + i` of the experiment's seed.
+    /// Denoises rows with `samples` draws of `z`: the mean and the standard deviation, over the draws, of the
+    /// mean of `p(x | z)`. The deviation is the posterior's uncertainty; it does not include the likelihood's
+    /// own spread. Row `i` draws from the stream of id `first + i` of the experiment's seed.
     pub fn denoise_by_samples(
         &self,
         rows: &[Vec<f32>],
@@ -225,7 +226,7 @@ impl Pretrained {
         (self.output(mean), deviation)
     }
 
-    /// The mean over draws of `z` of that of `p(x | z)`, and its standard deviation over them, flat. Welford (1962),
+    /// The mean and standard deviation, over draws of `z`, of the mean of `p(x | z)`, flat. Welford (1962),
     /// "Note on a Method for Calculating Corrected Sums of Squares and Products".
     fn mean_and_deviation<const D: usize>(
         &self,
@@ -248,7 +249,7 @@ impl Pretrained {
         (mean, deviation)
     }
 
-    /// The posterior's mean of each row, level after level.
+    /// The posterior's mean for each row, level by level.
     pub fn embed(&self, rows: &[Vec<f32>]) -> Vec<Vec<f32>> {
         let input = self.input(rows);
         lines(with_rank!(self.rank, D => self.model.embed(self.shaped::<D>(input)).flat()))
@@ -267,8 +268,8 @@ impl Pretrained {
             .collect()
     }
 
-    /// Means of `p(x | z)` of latents from the prior, as they are asked for: that of a number is the same for
-    /// the same seed.
+    /// Means of `p(x | z)` for latents drawn from the prior, computed lazily. A number and a seed always give
+    /// the same sample.
     pub fn sample(&self, numbers: Range<u64>, seed: u64) -> impl Iterator<Item = Vec<f32>> {
         let key = Key::new(seed).purpose(Purpose::Sampling);
         let starts = numbers.clone().step_by(ROWS_AT_ONCE);
@@ -280,15 +281,15 @@ impl Pretrained {
         })
     }
 
-    /// The rows of a file, as the experiment prepares those that it reports on: for [`Self::evaluate`].
+    /// Reads the rows of a file, prepared as the experiment's test rows are, for [`Self::evaluate`].
     pub fn read(&self, path: &Path) -> Result<Dataset, ExperimentError> {
         let rows = self.data.load_other(&self.experiment.data, path)?;
         self.fits(path, rows.event())?;
         Ok(rows.reshaped(self.event())?)
     }
 
-    /// An error if rows of this shape are not what the model is for. Axes of length 1 do not matter, and a flat
-    /// row of as many entries is taken for one.
+    /// Checks that rows of this shape fit the model. Axes of length 1 are ignored, and a flat row with the
+    /// same number of entries is accepted.
     pub fn fits(&self, path: &Path, event: &[usize]) -> Result<(), ExperimentError> {
         let long = |shape: &[usize]| -> Vec<usize> {
             shape.iter().copied().filter(|&axis| axis != 1).collect()
@@ -301,14 +302,14 @@ impl Pretrained {
         Ok(())
     }
 
-    /// The bound on rows, damaged as `corruption` says, with noise from the experiment's seed.
+    /// The bound on rows corrupted by `corruption`, with noise from the experiment's seed.
     pub fn evaluate(
         &self,
         rows: &Dataset,
         corruption: &CorruptionConfig,
         objective: &Objective,
     ) -> Result<Evaluation, ExperimentError> {
-        // Every draw of a batch is kept until its bound is known.
+        // All draws of a batch are kept until its bound is known.
         let draws = objective.latents().saturating_mul(objective.corruptions());
         let batch = (ROWS_AT_ONCE * 16 / draws.max(1)).clamp(1, ROWS_AT_ONCE);
         with_rank!(self.rank, D => {
@@ -317,7 +318,7 @@ impl Pretrained {
         })
     }
 
-    /// How much cleaner damaged rows become, as ratios of signal to noise (for values in `[0, 1]`) and bounds.
+    /// The improvement by denoising: signal-to-noise ratios (for values in `[0, 1]`) and bounds.
     pub fn denoising(
         &self,
         rows: &Dataset,
@@ -329,7 +330,7 @@ impl Pretrained {
         })
     }
 
-    /// How much each latent varies over rows, undamaged, level by level: [`dvae_eval::latent_activity`].
+    /// How much each latent varies over uncorrupted rows, level by level: [`dvae_eval::latent_activity`].
     pub fn activity(&self, rows: &Dataset) -> Result<Vec<Vec<f64>>, ExperimentError> {
         with_rank!(self.rank, D => {
             let process = self.process::<D>(&self.experiment.corruption)?.at_null()?;
@@ -342,7 +343,7 @@ impl Pretrained {
         EvaluationContext { key, batch_size, device: &self.device }
     }
 
-    /// The process, with a mask that shows nothing if the model is used to see one.
+    /// The process, with an empty mask added if the model expects one.
     fn process<const D: usize>(
         &self,
         corruption: &CorruptionConfig,
@@ -359,7 +360,7 @@ impl Pretrained {
         with_rank!(self.rank, D => flat(Vae::<D>::decode(&self.model, latents).mean()))
     }
 
-    /// What the encoder sees, in its own shape. A mask stands behind the rows: on axis 1.
+    /// The encoder's input, in its own shape. A mask follows the rows on axis 1.
     fn shaped<const D: usize>(&self, input: Tensor<2>) -> Tensor<D> {
         let mut shape = [input.dims()[0]; D];
         shape[1..].copy_from_slice(self.event());
@@ -369,7 +370,7 @@ impl Pretrained {
         input.reshape(shape)
     }
 
-    /// What the encoder sees of rows: `[rows, width]`, or twice as wide with a mask of what was not observed.
+    /// The encoder's input for rows: `[rows, width]`, or twice as wide with a mask of the unobserved entries.
     fn input(&self, rows: &[Vec<f32>]) -> Tensor<2> {
         let width: usize = self.event().iter().product();
         let masked = self.shows_mask;

@@ -1,4 +1,4 @@
-//! A run: an experiment in a folder, from its first step to its trained model.
+//! Runs: an experiment in a folder, from its first step to its trained model.
 
 use std::fmt;
 use std::fs;
@@ -19,10 +19,10 @@ use crate::Backend;
 
 /// The experiment as the user wrote it, with every key.
 const CONFIG: &str = "config.toml";
-/// What the data decided.
+/// The values determined by the data.
 const DATA: &str = "data.toml";
 
-/// A run: what its folder holds.
+/// A run: an experiment and its results in a folder.
 ///
 /// ```no_run
 /// use dvae::train::Interrupt;
@@ -34,27 +34,27 @@ const DATA: &str = "data.toml";
 /// # Ok::<(), dvae::ExperimentError>(())
 /// ```
 ///
-/// [`Run::open`] reads and never writes: it takes no lock, also while another process trains. Only a run that
-/// was created or resumed holds the lock of its folder, for as long as it lives.
+/// [`Run::open`] only reads: it takes no lock, even while another process trains. Only a run that was created
+/// or resumed holds the lock of its folder, until it is dropped.
 #[derive(Debug)]
 pub struct Run {
     path: PathBuf,
     experiment: Experiment,
     data: Option<PreparedData>,
     rows: Option<Splits>,
-    /// The lock of the folder; only who writes has it.
+    /// The lock of the folder; only a writer holds it.
     writer: Option<RunFolder>,
 }
 
-/// How far a run has come, as far as its files say.
+/// The progress of a run, according to its files.
 #[derive(Clone, Debug, Serialize)]
 pub struct Status {
-    /// Epochs up to the last measurement.
+    /// Epochs done at the last measurement.
     pub epochs_done: usize,
     /// Epochs of the experiment.
     pub epochs: usize,
-    /// Seconds since a measurement was written; nothing if there is none. Whether a process trains is not known
-    /// without its lock: a run that goes on writes as often as it measures.
+    /// Seconds since the last measurement was written; `None` if there is none. Without the lock, it is not
+    /// known whether a process is training; a live run writes at every measurement.
     pub seconds_since_measured: Option<u64>,
     /// The best measurement so far.
     pub best: Option<Report>,
@@ -73,9 +73,9 @@ impl fmt::Display for Status {
 }
 
 impl Run {
-    /// A new run in a folder `root/name-001`, or with the next number that is free.
+    /// Creates a run in a folder `root/name-001`, or with the next free number.
     ///
-    /// An error names whatever is wrong with settings or data, before a folder is made.
+    /// An error names what is wrong with the settings or the data, before a folder is made.
     pub fn create(
         experiment: &Experiment,
         root: impl AsRef<Path>,
@@ -85,7 +85,7 @@ impl Run {
         Self::begin(prepared, folder)
     }
 
-    /// A new run in this folder, which is new or empty.
+    /// Creates a run in this folder, which must be new or empty.
     pub fn create_at(
         experiment: &Experiment,
         path: impl AsRef<Path>,
@@ -97,13 +97,13 @@ impl Run {
     fn begin(prepared: Prepared, folder: RunFolder) -> Result<Self, ExperimentError> {
         let Prepared { experiment, data, rows } = prepared;
         folder.write(DATA, to_toml(&data)?.as_bytes())?;
-        // Last: a folder with it is a run.
+        // Written last: a folder that contains it is a run.
         folder.write(CONFIG, experiment.to_commented_toml()?.as_bytes())?;
         let path = folder.path().to_path_buf();
         Ok(Self { path, experiment, data: Some(data), rows: Some(rows), writer: Some(folder) })
     }
 
-    /// The run in a folder, to be read.
+    /// Opens the run in a folder for reading.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ExperimentError> {
         let path = path.as_ref().to_path_buf();
         let experiment = Experiment::layered(Some(&path.join(CONFIG)), [], &[])?;
@@ -116,13 +116,13 @@ impl Run {
         Ok(Self { path, experiment, data, rows: None, writer: None })
     }
 
-    /// The run in a folder, to go on with its training.
+    /// Opens the run in a folder to continue its training.
     pub fn resume(path: impl AsRef<Path>) -> Result<Self, ExperimentError> {
         let folder = RunFolder::open(path.as_ref())?;
         Ok(Self { writer: Some(folder), ..Self::open(path)? })
     }
 
-    /// The runs in a folder, by their names: those that can be read, or why not.
+    /// The runs in a folder, by name: each one that can be read, or the reason why not.
     pub fn all_in(
         root: &Path,
     ) -> Result<Vec<(PathBuf, Result<Self, ExperimentError>)>, ExperimentError> {
@@ -134,27 +134,27 @@ impl Run {
         Ok(paths.into_iter().map(|path| (path.clone(), Self::open(path))).collect())
     }
 
-    /// Its folder.
+    /// The run's folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What the user wrote.
+    /// The experiment as the user wrote it.
     pub fn experiment(&self) -> &Experiment {
         &self.experiment
     }
 
-    /// What the data decided.
+    /// The values determined by the data.
     pub fn data(&self) -> Option<&PreparedData> {
         self.data.as_ref()
     }
 
-    /// Trains on another back end than the experiment's.
+    /// Trains on a different back end than the experiment's.
     pub fn set_backend(&mut self, backend: Option<Backend>) {
         self.experiment.backend = backend.or(self.experiment.backend);
     }
 
-    /// Its measurements, in order.
+    /// The run's measurements, in order.
     pub fn metrics(&self) -> Result<Vec<Report>, ExperimentError> {
         let path = self.metrics_file();
         let text = match fs::read_to_string(&path) {
@@ -162,11 +162,11 @@ impl Run {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(unreadable(&path, &error)),
         };
-        // The last line may still be being written.
+        // The last line may be incomplete while a process writes it.
         Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
     }
 
-    /// How far it has come.
+    /// The run's progress.
     pub fn status(&self) -> Result<Status, ExperimentError> {
         let reports = self.metrics()?;
         let written = fs::metadata(self.metrics_file()).and_then(|file| file.modified()).ok();
@@ -183,12 +183,12 @@ impl Run {
         self.path.join("metrics.jsonl")
     }
 
-    /// Whether there are weights yet.
+    /// Whether weights have been saved yet.
     pub fn has_model(&self) -> bool {
         self.path.join("best.safetensors").exists()
     }
 
-    /// Its model, on this device or on that of the first back end that is compiled in.
+    /// The run's model, on this device or on that of the first back end that is compiled in.
     pub fn model(
         &self,
         weights: Weights,
@@ -197,10 +197,10 @@ impl Run {
         Pretrained::load(&self.path, weights, device)
     }
 
-    /// Trains, or goes on with the training, until it ends or `interrupt` is set.
+    /// Trains, or continues training, until it ends or `interrupt` is set.
     ///
-    /// Metrics, log and events are written to the folder; `observers` watch beside them. The folder then has all
-    /// that a resume and [`Run::model`] need.
+    /// Metrics, log and events are written to the folder; `observers` are notified as well. Afterwards the
+    /// folder has everything that a resume and [`Run::model`] need.
     pub fn train(
         &mut self,
         mut observers: Vec<Box<dyn Observer>>,
@@ -231,7 +231,7 @@ impl Run {
                 .weights(folder.path())
                 .interrupt(interrupt.clone());
             let checkpoints = folder.checkpoints();
-            // A run that was killed before its first checkpoint begins anew.
+            // A run that was killed before its first checkpoint starts from the beginning.
             let trainer = match has_checkpoint(&checkpoints)? {
                 true => trainer.resume(checkpoints)?,
                 false => trainer.checkpoints(checkpoints),
@@ -246,21 +246,21 @@ impl Run {
 }
 
 impl Experiment {
-    /// The device of its back end.
+    /// The device of the run's back end.
     pub fn device(&self) -> Result<Device, ExperimentError> {
         let none = "no back end is compiled in: build with `--features flex`";
         let backend = self.backend.or_else(Backend::first);
         Ok(backend.ok_or_else(|| ExperimentError::Settings(none.to_owned()))?.device()?)
     }
 
-    /// Reads the data, and resolves what depends on them: the shape of a row, the scaling, absolute paths.
+    /// Reads the data and resolves what depends on it: the shape of a row, the scaling, absolute paths.
     ///
-    /// An error names whatever is wrong with settings or data, before anything is written.
+    /// An error names what is wrong with the settings or the data, before anything is written.
     pub fn prepare(&self) -> Result<Prepared, ExperimentError> {
         self.prepare_as(None)
     }
 
-    /// The same with what the data decided `earlier`.
+    /// [`Self::prepare`] with the values determined by the data `earlier`.
     pub(super) fn prepare_as(
         &self,
         earlier: Option<&PreparedData>,
@@ -281,7 +281,7 @@ impl Experiment {
     }
 }
 
-/// All that training needs, together.
+/// Builds the trainer: model, corruption, settings and folder.
 fn trainer<const D: usize>(
     experiment: &Experiment,
     data: &PreparedData,
@@ -299,7 +299,8 @@ fn to_toml(data: &PreparedData) -> Result<String, ExperimentError> {
     })
 }
 
-/// What identifies a run, in its checkpoints and in the metadata of its weights: everything but where it runs.
+/// The identity of a run, in its checkpoints and in the metadata of its weights: everything except where it
+/// runs.
 pub(super) fn description(
     experiment: &Experiment,
     data: &PreparedData,
@@ -314,7 +315,7 @@ pub(super) fn description(
     Ok(format!("{experiment}\n{prepared}"))
 }
 
-/// What a [`description`] describes; `place` is where it stands.
+/// Parses a [`description`]; `place` is the source that an error names.
 pub(super) fn described(
     text: &str,
     place: &str,

@@ -1,19 +1,19 @@
-//! What the keys of an experiment mean, for people and for editors.
+//! The schema of an experiment's keys, for people and for editors.
 
 use schemars::Schema;
 use serde_json::Value;
 
 use super::{Experiment, ExperimentError};
 
-/// How long a line may be.
+/// The maximum line width.
 const WIDTH: usize = 110;
 
 pub(super) fn schema() -> String {
     serde_json::to_string_pretty(&schemars::schema_for!(Experiment)).expect("plain values")
 }
 
-/// Makes the schema of a table with a flattened choice one that editors can check: the alternatives no longer
-/// refuse the keys that all have in common, the whole refuses what neither knows.
+/// Rewrites the schema of a table with a flattened enum so that editors can check it: the alternatives no
+/// longer reject the shared keys, and the table as a whole rejects keys that neither part knows.
 pub(super) fn flat(schema: &mut Schema) {
     let Some(object) = schema.as_object_mut() else { return };
     for list in ["oneOf", "anyOf"] {
@@ -25,22 +25,22 @@ pub(super) fn flat(schema: &mut Schema) {
     object.insert("unevaluatedProperties".to_owned(), false.into());
 }
 
-/// What is wrong with the keys of a table.
+/// What is wrong with a key of a table.
 pub(super) enum Wrong {
     /// A key that no table of this kind has.
     Key {
         path: String,
         known: Vec<String>,
-        /// The kinds of table that have it, as `key = "kind"`.
+        /// The kinds of table that have the key, as `key = "kind"`.
         belongs: Vec<String>,
     },
-    /// A name that is not among the ones that are known.
+    /// An unknown name.
     Name { path: String, name: String, known: Vec<String> },
-    /// A key that must be there.
+    /// A missing required key.
     Missing { path: String },
 }
 
-/// The first wrong key or name of an experiment, by its schema; values are serde's to judge.
+/// The first wrong key or name of an experiment, by its schema. Values are left to serde.
 pub(super) fn wrong(value: &toml::Value) -> Option<Wrong> {
     let root = schemars::schema_for!(Experiment).to_value();
     wrong_in(value, &[&root], &root, "")
@@ -93,14 +93,14 @@ fn wrong_key(table: &toml::Table, all: &[&Value], root: &Value, path: &str) -> O
             return Some(wrong);
         }
     }
-    // Which of several alternatives without a name is meant cannot be told by what is missing.
+    // With several untagged alternatives, a missing key does not tell which one was meant.
     let required = own.iter().filter(|node| tag(node).is_some() || own.len() == 1);
     let required = required.filter_map(|node| node.get("required")?.as_array()).flatten();
     let mut required = required.filter_map(Value::as_str);
     required.find(|key| !table.contains_key(*key)).map(|key| Wrong::Missing { path: under(key) })
 }
 
-/// The key and the name that tell this table apart.
+/// The key and the constant that identify this kind of table.
 fn tag(node: &Value) -> Option<(&str, &str)> {
     let properties = node.get("properties")?.as_object()?;
     properties
@@ -108,7 +108,7 @@ fn tag(node: &Value) -> Option<(&str, &str)> {
         .find_map(|(key, property)| Some((key.as_str(), property.get("const")?.as_str()?)))
 }
 
-/// The experiment as TOML, with the first paragraph on each key before it.
+/// The experiment as TOML, with a comment above each key.
 pub(super) fn commented(experiment: &Experiment) -> Result<String, ExperimentError> {
     let schema: Schema = schemars::schema_for!(Experiment);
     let root = schema.to_value();
@@ -118,7 +118,7 @@ pub(super) fn commented(experiment: &Experiment) -> Result<String, ExperimentErr
     let mut text = String::new();
     for line in plain.lines() {
         let meaning = if let Some(path) = line.strip_prefix('[') {
-            // The tables of a list are explained by the list's own key.
+            // The list's own key explains the tables of a list.
             let path = path.strip_suffix(']').filter(|path| !path.starts_with('['));
             let place = path.and_then(|path| place(path, &table, &root));
             nodes = place.as_ref().map(|(_, nodes)| nodes.clone());
@@ -134,7 +134,7 @@ pub(super) fn commented(experiment: &Experiment) -> Result<String, ExperimentErr
     Ok(text)
 }
 
-/// What a table means, and the schemas of its keys.
+/// The description of a table, and the schemas of its keys.
 fn place<'a>(
     path: &str,
     table: &toml::Table,
@@ -154,8 +154,8 @@ fn properties<'a>(key: &str, nodes: &[&'a Value]) -> Vec<&'a Value> {
     nodes.iter().filter_map(|node| node.get("properties")?.get(key)).collect()
 }
 
-/// The schema itself, what it refers to, and what it may be one of: of alternatives that are told apart by a
-/// constant, those whose constant the table has.
+/// The schema itself, the schemas it refers to, and its alternatives. Of alternatives identified by a
+/// constant, only those whose constant the table has.
 fn alternatives<'a>(
     node: &'a Value,
     root: &'a Value,
@@ -183,7 +183,7 @@ fn fits(node: &Value, table: Option<&toml::Table>) -> bool {
     })
 }
 
-/// The first sentence on a key.
+/// The first sentence of a key's description.
 fn meaning(key: &str, nodes: &[&Value]) -> Option<String> {
     let node = properties(key, nodes).into_iter().find(|node| node.get("description").is_some())?;
     let text = node.get("description")?.as_str()?;
@@ -191,7 +191,7 @@ fn meaning(key: &str, nodes: &[&Value]) -> Option<String> {
     Some(without_links(&paragraph))
 }
 
-/// Markdown without its links: ``[`Trainer`](crate::Trainer)`` is `Trainer`.
+/// Removes links from Markdown: ``[`Trainer`](crate::Trainer)`` becomes `Trainer`.
 fn without_links(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;
@@ -239,7 +239,7 @@ mod tests {
             let text = commented(&experiment).unwrap();
             let again: Experiment = toml::from_str(&text).unwrap();
             assert_eq!(again, experiment, "{text}");
-            // The parameters of a process are its own business.
+            // The parameters of a process are not explained here.
             let explained = text.lines().skip_while(|line| *line != "[data]");
             for line in explained.filter(|line| line.contains(" = ")) {
                 let key = line.split(" = ").next().unwrap();

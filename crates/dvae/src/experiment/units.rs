@@ -1,9 +1,9 @@
-//! Which entries of a row a likelihood gives a density, and so units.
+//! Which entries of a row have a density under a likelihood, and so have units.
 
 use dvae_distributions::LikelihoodConfig;
 
-/// Whether entries at this place on the first axis of a row have a density, whose logarithm depends on units. The
-/// probability of a count, a class or a level does not: no scale applies to it.
+/// Whether entries at this place on the first axis of a row have a density, whose logarithm depends on units.
+/// A count, a class or a level has a probability, which does not depend on any scale.
 pub(super) fn is_density_at(likelihood: &LikelihoodConfig, place: usize) -> bool {
     use LikelihoodConfig as L;
     match likelihood {
