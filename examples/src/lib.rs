@@ -120,6 +120,7 @@ mod pages {
         "../../docs/cli.md" Program
         "../../docs/extending.md" Extending
         "../../crates/dvae/README.md" Dvae
+        "../../crates/dvae-checks/README.md" DvaeChecks
         "../../crates/dvae-corruption/README.md" DvaeCorruption
         "../../crates/dvae-data/README.md" DvaeData
         "../../crates/dvae-distributions/README.md" DvaeDistributions
