@@ -61,7 +61,7 @@ fn a_robustness_run_leaves_a_table_and_pictures() {
         assert!(folder.path().join("run").join(file).is_file(), "{file}");
     }
     for (corruption, needle) in [
-        ("gaussian:-1", "`sigma` must lie in [0, 1e30], but is -1"),
+        ("gaussian:-1", "`sigma` must be between 0 and 1e30, but is -1"),
         ("fog", "`fog` is not a corruption"),
     ] {
         let arguments = ["--data", "data", "--corruption", corruption];

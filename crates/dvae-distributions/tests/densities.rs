@@ -273,8 +273,8 @@ fn what_is_out_of_range_is_named() {
         assert!(error.contains(needle), "{error}");
     }
     let text =
-        r#"{"law": "columns", "groups": [{"columns": 1, "likelihood": {"law": "poisson"}}]}"#;
+        r#"{"type": "columns", "groups": [{"columns": 1, "likelihood": {"type": "poisson"}}]}"#;
     serde_json::from_str::<LikelihoodConfig>(text).unwrap().check(1).unwrap();
-    let unknown = r#"{"law": "normal", "sigma": 1.0}"#;
+    let unknown = r#"{"type": "normal", "sigma": 1.0}"#;
     assert!(serde_json::from_str::<LikelihoodConfig>(unknown).is_err());
 }
