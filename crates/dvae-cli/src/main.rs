@@ -33,7 +33,7 @@ Exit codes: 0 done, 1 the run failed on its own, 2 something that was given cann
 struct Args {
     #[command(subcommand)]
     command: Command,
-    /// Write results for machines: JSON on the standard output
+    /// Write machine-readable results: JSON on standard output
     #[arg(long, global = true)]
     json: bool,
 }
@@ -52,7 +52,7 @@ enum Command {
     List(list::Args),
     Compare(compare::Args),
     Config(config::Args),
-    /// The back ends, and which are compiled in
+    /// List the back ends, and which are compiled in
     Backends,
     Import(import::Args),
     Completions(completions::Args),

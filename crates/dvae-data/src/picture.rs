@@ -11,8 +11,8 @@ use crate::{DataError, Dataset, Rows};
 /// The largest ratio by which a compressed image can expand, which is that of Deflate.
 const EXPANSION: u64 = 1032;
 
-/// Reads a PNG or JPEG file as one row `[channels, height, width]`: a color image has 3 channels, a gray one
-/// 1. 16 bits are reduced to 8, and transparency is dropped.
+/// Reads a PNG or JPEG file as one row `[channels, height, width]`: 3 channels for color, 1 for gray. 16 bits
+/// are reduced to 8, and transparency is dropped.
 ///
 /// An error names a file that cannot be read or is not such an image.
 pub fn read_picture(path: &Path) -> Result<Dataset, DataError> {

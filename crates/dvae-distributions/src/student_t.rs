@@ -18,9 +18,9 @@ use crate::stable::{HALF_LN_TAU, positive, stirling_error};
 /// s = s₀ + ln(1 + eʳ),   ν = ν₀ + ln(1 + e^q)
 /// ```
 ///
-/// The tails decay like `|x|^−(ν + 1)`, so outliers cost little. Mattei & Frellsen (2019), "MIWAE", use `s₀`
-/// = 10⁻³ and `ν₀` = 3; the variance is finite above 2. The first three terms are computed as one, because
-/// their difference would lose precision.
+/// The tails decay like `|x|^−(ν + 1)`, so outliers cost little. Mattei & Frellsen (2019), "MIWAE", use
+/// `s₀` = 10⁻³ and `ν₀` = 3; the variance is finite above 2. The first three terms are computed as one,
+/// because their difference would lose precision.
 #[derive(Clone, Debug)]
 pub struct StudentT<const D: usize> {
     location: Tensor<D>,

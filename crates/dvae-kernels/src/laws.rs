@@ -15,26 +15,26 @@ use burn::backend::Dispatch;
 /// There is only a fused version: where it is not available, the caller uses Burn's operations.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Law {
-    /// Of a logit.
+    /// From a logit.
     ContinuousBernoulli,
-    /// Of a mean and a raw scale.
+    /// From a mean and a raw scale.
     Normal {
         /// The lower limit of the scale.
         min_scale: f32,
     },
-    /// Of a location and a raw scale.
+    /// From a location and a raw scale.
     Laplace {
         /// The lower limit of the scale.
         min_scale: f32,
     },
-    /// Of a location, a raw scale and raw degrees of freedom.
+    /// From a location, a raw scale and raw degrees of freedom.
     StudentT {
         /// The lower limit of the scale.
         min_scale: f32,
         /// The lower limit of the degrees of freedom.
         min_degrees: f32,
     },
-    /// Logistic, discretized into bins around equally spaced levels from 0 to 1; of a location and a raw
+    /// Logistic, discretized into bins around equally spaced levels from 0 to 1; from a location and a raw
     /// scale.
     Logistic {
         /// The distance between two levels.
@@ -42,9 +42,9 @@ pub enum Law {
         /// The lower limit of the scale.
         min_scale: f32,
     },
-    /// Of a raw rate.
+    /// From a raw rate.
     Poisson,
-    /// Of a raw mean and a raw inverse dispersion.
+    /// From a raw mean and a raw inverse dispersion.
     NegativeBinomial {
         /// The lower limit of the inverse dispersion.
         floor: f32,

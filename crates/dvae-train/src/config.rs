@@ -53,7 +53,7 @@ pub struct TrainConfig {
     pub validate: Every,
     /// How often a checkpoint is saved; one is always saved after the last step.
     pub checkpoint: Every,
-    /// How many checkpoints are kept, at least 1; older ones serve if the latest is damaged.
+    /// How many checkpoints are kept, at least 1; older ones are used if the latest is damaged.
     pub keep: usize,
     /// The seed of all randomness of the run.
     pub seed: u64,

@@ -9,14 +9,14 @@ use crate::TrainError;
 /// The folder where a run keeps its files:
 ///
 /// ```text
-/// config.toml the experiment
-/// data.toml values determined by the data: shape, scaling, columns, checksum
-/// metrics.jsonl one line per measurement
-/// checkpoints/ the latest ones, each complete
-/// best.safetensors the weights with the largest bound on held-out rows
-/// last.safetensors the weights at the end of the training so far
-/// log.txt, events/ for people, and for TensorBoard
-/// *.png, … any other file that is saved
+/// config.toml         the experiment
+/// data.toml           values determined by the data: shape, scaling, columns, checksum
+/// metrics.jsonl       one line per measurement
+/// checkpoints/        the latest ones, each complete
+/// best.safetensors    the weights with the largest bound on held-out rows
+/// last.safetensors    the weights at the end of the training so far
+/// log.txt, events/    for people, and for TensorBoard
+/// *.png, …            any other file that is saved
 /// ```
 ///
 /// While it is held, no other process can hold the same folder: it locks the file `.lock` there.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::Error;
 use crate::output::{Output, table};
 
-/// Set runs beside each other: what differs in their settings, and their best metrics
+/// Compare runs: the settings that differ, and their best metrics
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -18,7 +18,7 @@ Examples:
 
 Bounds of runs on other data, or with another likelihood, are not on one scale.")]
 pub(crate) struct Args {
-    /// The folders of two runs or more
+    /// The folders of two or more runs
     #[arg(required = true, num_args = 2.., value_name = "RUN")]
     runs: Vec<PathBuf>,
 }

@@ -12,7 +12,7 @@ Examples:
   dvae completions zsh > ~/.zfunc/_dvae
   dvae completions fish > ~/.config/fish/completions/dvae.fish")]
 pub(crate) struct Args {
-    /// Which shell
+    /// The shell
     shell: Shell,
 }
 

@@ -7,7 +7,7 @@ use dvae::Experiment;
 use crate::Error;
 use crate::output::Output;
 
-/// Print an experiment with all its keys and what they mean, or the schema of such files
+/// Print an experiment with all its keys and their descriptions, or the schema of experiment files
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -20,7 +20,7 @@ With `#:schema ./experiment.schema.json` in the first line of a file, editors co
 pub(crate) struct Args {
     /// The experiment, a TOML file [default: the default experiment]
     experiment: Option<PathBuf>,
-    /// Change a setting, as train.epochs=5; may be given several times
+    /// Change a setting, such as train.epochs=5; may be given several times
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
     /// Print the JSON schema of experiments

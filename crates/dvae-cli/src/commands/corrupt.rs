@@ -12,7 +12,7 @@ use crate::Error;
 use crate::files::{Inputs, Job, RowWriter, rows_of};
 use crate::output::Output;
 
-/// Damage files by a corruption process
+/// Corrupt files with a corruption process
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -23,15 +23,15 @@ Examples:
 
 Values are damaged as they are, or in the scaling of the experiment. The same seed damages the same row of the same place in the same way.")]
 pub(crate) struct Args {
-    /// A corruption as text, or an experiment (.toml) whose corruption is taken
+    /// A corruption as text, or an experiment (.toml) whose corruption is used
     #[arg(value_name = "CONFIG")]
     corruption: String,
     #[command(flatten)]
     files: Inputs,
-    /// Where the damaged file goes; a folder for several
+    /// The output file, or a folder for several
     #[arg(long, short, value_name = "OUT")]
     out: PathBuf,
-    /// What all randomness comes from
+    /// The seed of all randomness
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }

@@ -11,7 +11,7 @@ use crate::Error;
 use crate::files::{Inputs, Job, RowWriter, rows_for};
 use crate::output::Output;
 
-/// Clean files with the model of a run
+/// Denoise files with the model of a run
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -27,13 +27,13 @@ pub(crate) struct Args {
     run: ModelArgs,
     #[command(flatten)]
     files: Inputs,
-    /// Where the cleaned file goes; a folder for several
+    /// The output file, or a folder for several
     #[arg(long, short, value_name = "OUT")]
     out: PathBuf,
-    /// Draw the latent so many times, at least 2, and also write the uncertainty
+    /// Draw the latent this many times, at least 2, and also write the uncertainty
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
     samples: Option<u32>,
-    /// Rows at once
+    /// Rows in a batch
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     batch_size: u32,
 }

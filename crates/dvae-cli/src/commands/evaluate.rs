@@ -12,7 +12,7 @@ use super::ModelArgs;
 use crate::Error;
 use crate::output::{Output, table};
 
-/// Measure the model of a run
+/// Evaluate the model of a run
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -26,11 +26,11 @@ With data.scaling they are bounds on scaled values; those in the data's own unit
 pub(crate) struct Args {
     #[command(flatten)]
     run: ModelArgs,
-    /// Rows to measure on, of the kind that it was trained on [default: its test rows, or else its
+    /// Rows to evaluate on, in the format of its training data [default: its test rows, or else its
     /// validation rows]
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
-    /// A corruption, as gaussian:0.3; may be given several times [default: that of training]
+    /// A corruption, such as gaussian:0.3; may be given several times [default: that of training]
     #[arg(long, value_name = "CORRUPTION")]
     corruption: Vec<CorruptionConfig>,
     /// Draws of the latent for an importance-weighted bound

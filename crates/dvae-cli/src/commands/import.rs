@@ -9,7 +9,7 @@ use crate::Error;
 use crate::files::keep_inputs;
 use crate::output::Output;
 
-/// Make weights of a PyTorch state dict usable here
+/// Convert the weights of a PyTorch state dict
 #[derive(clap::Args)]
 #[command(after_help = "\
 Example:
@@ -19,11 +19,11 @@ Example:
 The state dict is what torch.save(module.state_dict(), \"weights.pt\") writes, of a module of the
 same structure whose parameters have the same names; an error lists those that do not fit.")]
 pub(crate) struct Args {
-    /// The experiment whose model it is, a TOML file
+    /// The experiment that defines the model, a TOML file
     experiment: PathBuf,
     /// The state dict
     state_dict: PathBuf,
-    /// Change a setting, as model.latent=8; may be given several times
+    /// Change a setting, such as model.latent=8; may be given several times
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
     /// A .safetensors file

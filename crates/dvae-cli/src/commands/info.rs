@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::Error;
 use crate::output::Output;
 
-/// Say what a run is, and how far it has come
+/// Show what a run is and how far it has come
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -10,7 +10,7 @@ use crate::Error;
 use crate::files::{Inputs, keep_inputs, rows_for, write_rows};
 use crate::output::Output;
 
-/// Go from row to row through the latent space
+/// Interpolate from row to row in the latent space
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -23,10 +23,10 @@ pub(crate) struct Args {
     run: ModelArgs,
     #[command(flatten)]
     files: Inputs,
-    /// Which rows of an array or a table, from 0 [default: the first two]
+    /// The rows of an array or a table, from 0 [default: the first two]
     #[arg(long, value_name = "I,J,…", value_delimiter = ',')]
     rows: Vec<usize>,
-    /// Pictures from one row to the next, both ends included
+    /// Pictures from one row to the next, including both ends
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(2..=1000))]
     steps: u32,
     /// A picture (.png), an array (.npy) or a table (.csv)

@@ -15,7 +15,7 @@ Examples:
   dvae list
   dvae list runs --json")]
 pub(crate) struct Args {
-    /// The folder that holds the folders of runs
+    /// The folder that contains the folders of runs
     #[arg(default_value = "runs", value_name = "RUNS")]
     folder: PathBuf,
 }

@@ -30,10 +30,10 @@ pub(crate) struct ModelArgs {
     /// The folder of a run, or a .safetensors file of one
     #[arg(value_name = "RUN")]
     pub(crate) path: PathBuf,
-    /// Use the weights at the end of the training, not those with the best bound on held-out rows
+    /// Use the weights at the end of training, not those with the best bound on held-out rows
     #[arg(long)]
     pub(crate) last: bool,
-    /// Where the model runs: flex, or another back end that is compiled in
+    /// The back end to run on: flex, or another one that is compiled in
     #[arg(long, value_name = "NAME")]
     pub(crate) backend: Option<String>,
 }

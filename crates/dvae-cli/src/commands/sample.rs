@@ -21,13 +21,13 @@ Each is the mean of p(x | z) at a draw of z from the prior.")]
 pub(crate) struct Args {
     #[command(flatten)]
     run: ModelArgs,
-    /// How many
+    /// The number of samples
     #[arg(short, long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     n: u32,
     /// A picture (.png), an array (.npy) or a table (.csv)
     #[arg(long, short, value_name = "OUT")]
     out: PathBuf,
-    /// What all randomness comes from
+    /// The seed of all randomness
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }

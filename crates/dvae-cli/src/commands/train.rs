@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::Error;
 use crate::output::Output;
 
-/// Train the model of an experiment, or go on with a run that was interrupted
+/// Train the model of an experiment, or resume an interrupted run
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -26,13 +26,13 @@ Ctrl-C finishes the step and saves; a second one ends at once.
 pub(crate) struct Args {
     /// The experiment, a TOML file [default: the one that `dvae config` prints]
     experiment: Option<PathBuf>,
-    /// Change a setting, as train.epochs=5; may be given several times
+    /// Change a setting, such as train.epochs=5; may be given several times
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
-    /// Go on with the run in this folder
+    /// Resume the run in this folder
     #[arg(long, value_name = "RUN", conflicts_with_all = ["experiment", "settings", "out"])]
     resume: Option<PathBuf>,
-    /// Where the model runs: flex, or another back end that is compiled in
+    /// The back end to run on: flex, or another one that is compiled in
     #[arg(long, value_name = "NAME")]
     backend: Option<String>,
     /// The folder of the run, new or empty [default: a numbered one in runs/]

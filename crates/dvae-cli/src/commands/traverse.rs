@@ -23,13 +23,13 @@ pub(crate) struct Args {
     /// A file whose first row gives the other latents [default: all 0]
     #[arg(long, value_name = "INPUT")]
     input: Option<PathBuf>,
-    /// Which latents, from 0 [default: the eight that vary most over the test or validation rows]
+    /// The latents to change, from 0 [default: the eight that vary most over the test or validation rows]
     #[arg(long, value_name = "I,J,…", value_delimiter = ',')]
     latents: Vec<usize>,
-    /// How far, to either side
+    /// The distance from 0 in either direction
     #[arg(long, default_value_t = 3.0)]
     range: f32,
-    /// Pictures of a line
+    /// Pictures in a line
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(2..=1000))]
     steps: u32,
     /// A picture (.png), an array (.npy) or a table (.csv)

@@ -36,7 +36,7 @@ pub struct DataConfig {
     pub rows: Option<usize>,
     /// The share of the training rows that is held out for validation, in `(0, 1)`.
     pub validation: f64,
-    /// The share of all rows that is held out for reporting, in `[0, 1)`; leave it out if the data has a test set.
+    /// The share of all rows that is held out for reporting, in `[0, 1)`; not allowed with a test set.
     pub test: f64,
     /// The seed of the random split.
     pub seed: u64,
