@@ -26,5 +26,10 @@ fn noise_and_kl_leaves_tables_and_pictures() {
     let results = fs::read_to_string(folder.path().join("run/results.json")).unwrap();
     assert_eq!(results.matches("active_units").count(), 4);
     let wrong = ["--betas=-1"];
-    assert_refused("noise_and_kl", folder.path(), &wrong, "`kl.beta` is a weight");
+    assert_refused(
+        "noise_and_kl",
+        folder.path(),
+        &wrong,
+        "`kl.beta` must be finite and at least 0",
+    );
 }

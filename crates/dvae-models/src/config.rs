@@ -102,6 +102,7 @@ impl AutoencoderConfig {
         sizes("latent", &[self.latent])?;
         let with_first = |first: usize| [&[first], &self.event[1..]].concat();
         let io = InputOutput {
+            event: self.event.clone(),
             input: with_first(self.event[0] * (1 + usize::from(self.mask_input))),
             latent: self.latent,
             output: with_first(self.likelihood.outputs(self.event[0])),

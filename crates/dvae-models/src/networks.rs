@@ -110,6 +110,8 @@ impl Default for NetworkConfig {
 
 /// The sizes that a bundled network is built for.
 pub(crate) struct InputOutput {
+    /// The shape of a row.
+    pub(crate) event: Vec<usize>,
     /// The shape of a row of the encoder's input.
     pub(crate) input: Vec<usize>,
     /// Number of latents.
@@ -121,8 +123,8 @@ pub(crate) struct InputOutput {
 impl InputOutput {
     /// Channels, height and width of the encoder's input.
     pub(crate) fn image(&self) -> Result<[usize; 3], ModelError> {
-        let shape = &self.input;
-        shape.as_slice().try_into().map_err(|_| ModelError::Image { shape: shape.clone() })
+        let refused = |_| ModelError::Image { shape: self.event.clone() };
+        self.input.as_slice().try_into().map_err(refused)
     }
 }
 

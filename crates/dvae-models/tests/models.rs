@@ -112,9 +112,9 @@ fn sizes_of_zero_and_bad_likelihoods_are_refused_by_name() {
     );
     assert_eq!(
         conv(AutoencoderConfig::conv(&[1, 0, 28], 2)),
-        "`image` must be between 1 and 16777216, but is 0"
+        "`event` must be between 1 and 16777216, but is 0"
     );
-    let flat = "`image` must be [channels, height, width], but is [784]";
+    let flat = "rows of this network are images, [channels, height, width], but `event` is [784]";
     assert_eq!(conv(AutoencoderConfig::conv(&[784], 2)), flat);
     let none = AutoencoderConfig::new(ConvNetConfig::new(&[]), &[1, 8, 8], 2);
     assert_eq!(conv(none), "`channels` must be between 1 and 16777216, but is 0");

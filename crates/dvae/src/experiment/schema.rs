@@ -246,7 +246,8 @@ mod tests {
                 let before = text.lines().zip(text.lines().skip(1)).find(|(_, own)| *own == line);
                 let explained = before.is_some_and(|(before, _)| before.starts_with("# "));
                 assert!(
-                    explained || ["name", "network", "type", "bound", "source", "epochs"].contains(&key),
+                    explained
+                        || ["name", "network", "type", "bound", "source", "epochs"].contains(&key),
                     "{line} in {text}"
                 );
             }
