@@ -44,6 +44,7 @@ macro_rules! networks {
 
         /// One of the bundled networks.
         #[derive(Module, Debug)]
+        #[allow(clippy::large_enum_variant)] // One lives in a model.
         pub enum AnyNetwork {
             $($(#[$doc])+ $variant($network),)+
         }

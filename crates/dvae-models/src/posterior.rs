@@ -158,8 +158,8 @@ impl PosteriorHead {
         match self {
             Self::DiagonalNormal(head) => Posterior::Diagonal(head.forward(features)),
             Self::FullNormal(FullNormalHead { mean, log_variance, below }) => {
-                let below = below.as_ref().map(|below| features.linear(below));
                 let (mean, log_variance) = (features.linear(mean), features.linear(log_variance));
+                let below = below.as_ref().map(|below| features.linear(below));
                 Posterior::Full(FullNormal::new(mean, log_variance, below))
             }
             Self::Planar(PlanarHead { base, maps }) => {

@@ -72,6 +72,9 @@ impl fmt::Display for Status {
     }
 }
 
+/// A run that was opened, or why it could not be.
+type Opened = Result<Run, ExperimentError>;
+
 impl Run {
     /// Creates a run in a folder `root/name-001`, or with the next free number.
     ///
@@ -123,9 +126,7 @@ impl Run {
     }
 
     /// The runs in a folder, by name: each one that can be read, or the reason why not.
-    pub fn all_in(
-        root: &Path,
-    ) -> Result<Vec<(PathBuf, Result<Self, ExperimentError>)>, ExperimentError> {
+    pub fn all_in(root: &Path) -> Result<Vec<(PathBuf, Opened)>, ExperimentError> {
         let entries = fs::read_dir(root).map_err(|error| unreadable(root, &error))?;
         let mut paths: Vec<PathBuf> =
             entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
