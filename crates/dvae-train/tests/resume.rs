@@ -369,5 +369,5 @@ fn weights_that_cannot_be_used_are_named() {
     let error = load_weights(&path, config.init(Key::new(1), &Device::flex()).unwrap());
     let error = error.map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("is [24, 4], not [784, 4]"), "{error}");
-    assert!(error.contains("the model has no decoder.0.bias, and 3 more"), "{error}");
+    assert!(error.contains("the model has no network.decoder.0.bias, and 3 more"), "{error}");
 }
