@@ -109,6 +109,25 @@ impl fmt::Display for ComparisonTable {
             )?;
             last = corruption;
         }
+        self.write_left_clean(f)
+    }
+}
+
+impl ComparisonTable {
+    /// A line for each corruption that left some of the images clean, but not all.
+    fn write_left_clean(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut last = "";
+        for Entry { corruption, metrics, .. } in &self.entries {
+            let share = metrics.left_clean;
+            if corruption != last && share > 0.0 && share < 1.0 {
+                let percent = 100.0 * share;
+                writeln!(
+                    f,
+                    "{corruption} left {percent:.0} % of the images clean: PSNR is that of the others"
+                )?;
+            }
+            last = corruption;
+        }
         Ok(())
     }
 }
@@ -137,6 +156,13 @@ mod tests {
         assert_eq!(metrics.entries[0].metrics, metrics.entries[1].metrics);
         assert_ne!(metrics.entries[0].metrics, metrics.entries[2].metrics);
         assert_eq!(metrics.to_string().lines().count(), 8);
+        let mut mixed = metrics.clone();
+        mixed.entries.iter_mut().take(2).for_each(|entry| entry.metrics.left_clean = 0.25);
+        let text = mixed.to_string();
+        assert_eq!(
+            (text.lines().count(), text.matches(" left 25 % of the images clean").count()),
+            (9, 1)
+        );
         assert!(!comparison.picture(5).unwrap().png().is_empty());
         assert!(!samples(&model, 2, 3, Key::new(1)).png().is_empty());
     }

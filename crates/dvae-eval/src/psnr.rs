@@ -12,8 +12,8 @@ const SMALLEST_ERROR: f64 = 1e-10;
 /// PSNR = 10 log₁₀(1 / MSE)
 /// ```
 ///
-/// Both tensors are `[batch, …]` on the scale `[0, 1]`, whose peak is 1; the ratio is at most 100 dB. The
-/// mean is over the observed entries, or over all if `observed` is not given.
+/// Both tensors `[batch, …]` on the scale `[0, 1]`, whose peak is 1; at most 100 dB. The mean is over the entries
+/// that were observed, all of them if nothing is said; a row without any has no ratio, and gets NaN.
 pub fn psnr<const D: usize>(
     clean: Tensor<D>,
     other: Tensor<D>,
@@ -21,14 +21,18 @@ pub fn psnr<const D: usize>(
 ) -> Tensor<1> {
     let features = clean.dims()[1..].iter().product::<usize>();
     let squares = (clean - other).square();
-    let mean_squared_error = match observed {
+    let decibels = |mean_squared_error: Tensor<1>| {
+        mean_squared_error.clamp_min(SMALLEST_ERROR).log() * (-10.0 / std::f64::consts::LN_10)
+    };
+    match observed {
         Some(observed) => {
             let observed = observed.float();
-            sum_features(squares * observed.clone()) / sum_features(observed).clamp_min(1.0)
+            let entries = sum_features(observed.clone());
+            let error = sum_features(squares * observed) / entries.clone().clamp_min(1.0);
+            decibels(error).mask_fill(entries.equal_elem(0.0), f64::NAN)
         }
-        None => sum_features(squares) / features as f64,
-    };
-    mean_squared_error.clamp_min(SMALLEST_ERROR).log() * (-10.0 / std::f64::consts::LN_10)
+        None => decibels(sum_features(squares) / features as f64),
+    }
 }
 
 #[cfg(test)]
@@ -47,9 +51,10 @@ mod tests {
         for (ratio, expected) in ratios.iter().zip([20.0, 23.0103, 100.0]) {
             assert!((ratio - expected).abs() < 1e-3, "{ratios:?}");
         }
-        // In the second row only the entry with the error is observed.
-        let observed = Tensor::from_data([[true, true], [true, false], [true, true]], &device);
-        let second = psnr(clean, other, Some(observed)).narrow(0, 1, 1).into_scalar::<f32>();
-        assert!((second - 20.0).abs() < 1e-3, "{second}");
+        // Of the second row only the entry that is off counts, and the third has none.
+        let observed = Tensor::from_data([[true, true], [true, false], [false, false]], &device);
+        let ratios = psnr(clean, other, Some(observed)).into_data();
+        let ratios: Vec<f32> = ratios.try_to_vec().unwrap();
+        assert!((ratios[1] - 20.0).abs() < 1e-3 && ratios[2].is_nan(), "{ratios:?}");
     }
 }

@@ -180,11 +180,11 @@ impl KlTerm {
         match self {
             Self::Weighted { .. } | Self::Capacity { .. } => Ok(()),
             Self::StickingTheLanding { .. } => {
-                let objective = "a KL of type \"sticking-the-landing\"";
+                let objective = "`kl.type = \"sticking-the-landing\"`";
                 one_level(objective, levels)?;
                 known_density(objective, levels)
             }
-            Self::Mixture { .. } => known_density("a KL of type \"mixture\"", levels),
+            Self::Mixture { .. } => known_density("`kl.type = \"mixture\"`", levels),
             Self::FreeBits { group, .. } => {
                 levels.iter().try_for_each(|level| check_groups(*group, level))
             }

@@ -258,11 +258,11 @@ impl Objective {
             Self::Diwae { weights, .. } => match weights {
                 ImportanceWeights::Own => Ok(()),
                 ImportanceWeights::DoublyReparameterized => {
-                    let objective = "weights of type \"doubly-reparameterized\"";
+                    let objective = "`weights = \"doubly-reparameterized\"`";
                     one_level(objective, levels)?;
                     known_density(objective, levels)
                 }
-                ImportanceWeights::Mixture => known_density("weights of type \"mixture\"", levels),
+                ImportanceWeights::Mixture => known_density("`weights = \"mixture\"`", levels),
             },
         }
     }

@@ -169,7 +169,7 @@ fn describe(metrics: &Metrics) -> String {
                  values in the data's own units.";
     }
     for line in &metrics.corruptions {
-        if let Some(share) = line.left_clean.filter(|share| *share > 0.0) {
+        if let Some(share) = line.left_clean.filter(|&share| share > 0.0 && share < 1.0) {
             let (name, share) = (&line.corruption, 100.0 * share);
             note += &format!(
                 "\n{name} left {share:.0} % of the rows clean: PSNR is that of the others."
