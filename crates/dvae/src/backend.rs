@@ -206,6 +206,7 @@ mod tests {
 
     #[test]
     #[cfg(feature = "flex")]
+    #[allow(deprecated)] // `burn-ndarray`, by Burn.
     fn the_packages_of_the_back_ends_are_those_that_burn_is_built_with() {
         assert_eq!(Device::from(crate::burn_flex::FlexDevice), Device::flex());
         #[cfg(feature = "ndarray")]

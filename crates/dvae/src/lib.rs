@@ -49,6 +49,7 @@ pub use burn_autodiff;
 #[cfg(feature = "flex")]
 pub use burn_flex;
 #[cfg(feature = "ndarray")]
+#[allow(deprecated)] // By Burn, as a whole; it works.
 pub use burn_ndarray;
 #[cfg(feature = "wgpu")]
 pub use burn_wgpu;
