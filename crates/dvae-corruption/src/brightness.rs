@@ -1,9 +1,10 @@
 //! Brightness: everything lighter or darker by the same amount.
 
 use burn::tensor::Tensor;
+use dvae_kernels::Scalar;
 use dvae_random::RowStreams;
 
-use crate::entries::{Law, Noise, Value, each_entry};
+use crate::entries::{EntryProcess, Noise, each_entry};
 use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// A shift of brightness.
@@ -38,13 +39,13 @@ impl Brightness {
 #[derive(Clone, Copy)]
 struct Shift;
 
-impl Law for Shift {
+impl EntryProcess for Shift {
     const NOISE: Noise = Noise::Nothing;
 
     #[inline(always)]
-    fn apply<V: Value>(self, x: V, offset: V, _noise: V) -> (V, V::Mask) {
-        let out = (x.clone() + offset).clipped([0.0, 1.0]);
-        (out.clone(), out.differs(x))
+    fn apply<S: Scalar>(self, x: S, offset: S, _noise: S) -> (S, S::Mask) {
+        let out = (x.clone() + offset).clamp(0.0, 1.0);
+        (out.clone(), out.not_equal(x))
     }
 }
 

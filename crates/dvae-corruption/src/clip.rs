@@ -1,7 +1,8 @@
 //! An optional range that a process clips its output to.
 
+use dvae_kernels::Scalar;
+
 use crate::CorruptionError;
-use crate::entries::Value;
 use crate::error::range;
 
 /// A range to clip to, or none.
@@ -15,9 +16,9 @@ impl Clip {
     }
 
     #[inline(always)]
-    pub(crate) fn of<V: Value>(self, value: V) -> V {
+    pub(crate) fn of<S: Scalar>(self, value: S) -> S {
         match self.0 {
-            Some(range) => value.clipped(range),
+            Some([low, high]) => value.clamp(low.into(), high.into()),
             None => value,
         }
     }

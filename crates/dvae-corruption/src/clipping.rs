@@ -1,9 +1,10 @@
 //! Clipping: values that are too high or too low are cut off, as in a saturated sensor.
 
 use burn::tensor::Tensor;
+use dvae_kernels::Scalar;
 use dvae_random::RowStreams;
 
-use crate::entries::{Law, Noise, Value, each_entry};
+use crate::entries::{EntryProcess, Noise, each_entry};
 use crate::error::range;
 use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
@@ -46,17 +47,17 @@ struct Cut {
     range: [f32; 2],
 }
 
-impl Law for Cut {
+impl EntryProcess for Cut {
     const NOISE: Noise = Noise::Nothing;
 
     #[inline(always)]
-    fn apply<V: Value>(self, x: V, share: V, _noise: V) -> (V, V::Mask) {
+    fn apply<S: Scalar>(self, x: S, share: S, _noise: S) -> (S, S::Mask) {
         let [low, high] = self.range;
-        let cut = share.times(0.5 * (high - low));
-        let (floor, ceiling) = (cut.clone().plus(low), cut.times(-1.0).plus(high));
-        let raised = x.clone().choose(x.clone().below(floor.clone()), floor);
-        let out = raised.clone().choose(ceiling.clone().below(raised), ceiling);
-        (out.clone(), out.differs(x))
+        let cut = share * f64::from(0.5 * (high - low));
+        let (floor, ceiling) = (cut.clone() + f64::from(low), -cut + f64::from(high));
+        let raised = x.clone().mask_where(x.clone().lower(floor.clone()), floor);
+        let out = raised.clone().mask_where(ceiling.clone().lower(raised), ceiling);
+        (out.clone(), out.not_equal(x))
     }
 }
 

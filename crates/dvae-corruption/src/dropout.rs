@@ -1,9 +1,10 @@
 //! Dropout `Drop(ν)`: entries are erased with probability `ν`, and the others are scaled up to compensate.
 
 use burn::tensor::Tensor;
+use dvae_kernels::Scalar;
 use dvae_random::RowStreams;
 
-use crate::entries::{Law, Noise, Value, each_entry};
+use crate::entries::{EntryProcess, Noise, each_entry};
 use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Dropout of inputs.
@@ -39,16 +40,16 @@ impl Dropout {
 #[derive(Clone, Copy)]
 struct Drop;
 
-impl Law for Drop {
+impl EntryProcess for Drop {
     const NOISE: Noise = Noise::Uniform;
 
     #[inline(always)]
-    fn apply<V: Value>(self, x: V, rate: V, u: V) -> (V, V::Mask) {
+    fn apply<S: Scalar>(self, x: S, rate: S, u: S) -> (S, S::Mask) {
         // A word below the rate erases; at a rate of 1 all entries are erased, and nothing is divided by 0.
-        let kept = rate.clone().times(-1.0).plus(1.0);
-        let scaled = x.clone().over(kept.clipped([f32::MIN_POSITIVE, 1.0]));
-        let out = scaled.put(u.below(rate), 0.0);
-        (out.clone(), out.differs(x))
+        let kept = -rate.clone() + 1.0;
+        let scaled = x.clone() / kept.clamp(f32::MIN_POSITIVE.into(), 1.0);
+        let out = scaled.mask_fill(u.lower(rate), 0.0);
+        (out.clone(), out.not_equal(x))
     }
 }
 

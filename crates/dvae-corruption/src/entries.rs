@@ -1,13 +1,11 @@
 //! Processes of single entries, for tensors of any rank.
 //!
-//! A law is written once, over [`Value`]. For tensors in the host's memory it runs number by number, in one
+//! A process is written once, over [`Scalar`]. For tensors in the host's memory it runs number by number, in one
 //! vectorized pass that makes the noise, applies it and records the changes. Elsewhere it runs on whole
 //! tensors, as Burn operations on the device.
 
-use std::ops::{Add, Mul, Sub};
-
-use burn::tensor::{Bool, Tensor};
-use dvae_kernels::{math, on_host};
+use burn::tensor::Tensor;
+use dvae_kernels::{Number, Scalar, on_host};
 use dvae_random::{Pieces, RowStreams};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -15,148 +13,7 @@ use rayon::prelude::*;
 use crate::rows::damaged_rows;
 use crate::{CorruptedInput, Strength};
 
-/// A number, or a tensor of them.
-pub(crate) trait Value:
-    Clone + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self>
-{
-    type Mask;
-
-    fn plus(self, constant: f32) -> Self;
-    fn times(self, constant: f32) -> Self;
-    fn over(self, divisor: Self) -> Self;
-    fn magnitude(self) -> Self;
-    fn floored(self) -> Self;
-    /// The natural logarithm of a number of at least 0.
-    fn logarithm(self) -> Self;
-    fn exponential(self) -> Self;
-    /// Clips to `[low, high]`; NaN stays NaN.
-    fn clipped(self, range: [f32; 2]) -> Self;
-    fn below(self, bound: Self) -> Self::Mask;
-    fn differs(self, other: Self) -> Self::Mask;
-    /// `yes` where the mask is true.
-    fn choose(self, mask: Self::Mask, yes: Self) -> Self;
-    /// `yes` where the mask is true.
-    fn put(self, mask: Self::Mask, yes: f32) -> Self;
-}
-
-impl Value for f32 {
-    type Mask = bool;
-
-    #[inline(always)]
-    fn plus(self, constant: f32) -> Self {
-        self + constant
-    }
-
-    #[inline(always)]
-    fn times(self, constant: f32) -> Self {
-        self * constant
-    }
-
-    #[inline(always)]
-    fn over(self, divisor: Self) -> Self {
-        self / divisor
-    }
-
-    #[inline(always)]
-    fn magnitude(self) -> Self {
-        self.abs()
-    }
-
-    #[inline(always)]
-    fn floored(self) -> Self {
-        self.floor()
-    }
-
-    #[inline(always)]
-    fn logarithm(self) -> Self {
-        math::ln(self)
-    }
-
-    #[inline(always)]
-    fn exponential(self) -> Self {
-        math::exp(self)
-    }
-
-    #[inline(always)]
-    fn clipped(self, [low, high]: [f32; 2]) -> Self {
-        let raised = if self < low { low } else { self };
-        if raised > high { high } else { raised }
-    }
-
-    #[inline(always)]
-    fn below(self, bound: Self) -> bool {
-        self < bound
-    }
-
-    #[inline(always)]
-    fn differs(self, other: Self) -> bool {
-        self != other
-    }
-
-    #[inline(always)]
-    fn choose(self, mask: bool, yes: Self) -> Self {
-        if mask { yes } else { self }
-    }
-
-    #[inline(always)]
-    fn put(self, mask: bool, yes: f32) -> Self {
-        if mask { yes } else { self }
-    }
-}
-
-impl<const D: usize> Value for Tensor<D> {
-    type Mask = Tensor<D, Bool>;
-
-    fn plus(self, constant: f32) -> Self {
-        self.add_scalar(constant)
-    }
-
-    fn times(self, constant: f32) -> Self {
-        self.mul_scalar(constant)
-    }
-
-    fn over(self, divisor: Self) -> Self {
-        self.div(divisor)
-    }
-
-    fn magnitude(self) -> Self {
-        self.abs()
-    }
-
-    fn floored(self) -> Self {
-        self.floor()
-    }
-
-    fn logarithm(self) -> Self {
-        self.log()
-    }
-
-    fn exponential(self) -> Self {
-        self.exp()
-    }
-
-    fn clipped(self, [low, high]: [f32; 2]) -> Self {
-        self.clamp(low, high)
-    }
-
-    fn below(self, bound: Self) -> Self::Mask {
-        self.lower(bound)
-    }
-
-    fn differs(self, other: Self) -> Self::Mask {
-        self.not_equal(other)
-    }
-
-    fn choose(self, mask: Self::Mask, yes: Self) -> Self {
-        self.mask_where(mask, yes)
-    }
-
-    fn put(self, mask: Self::Mask, yes: f32) -> Self {
-        self.mask_fill(mask, yes)
-    }
-}
-
-/// The noise that a law draws for each entry.
+/// The noise that a process draws for each entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Noise {
     Nothing,
@@ -177,17 +34,17 @@ impl Noise {
     }
 }
 
-/// A law of entries: a pure function of the entry, the row's level and the entry's noise.
-pub(crate) trait Law: Copy + Send + Sync {
+/// A process of entries: a pure function of the entry, the row's level and the entry's noise.
+pub(crate) trait EntryProcess: Copy + Send + Sync {
     const NOISE: Noise;
 
     /// The corrupted entry, and whether it counts as touched.
-    fn apply<V: Value>(self, x: V, level: V, noise: V) -> (V, V::Mask);
+    fn apply<S: Scalar>(self, x: S, level: S, noise: S) -> (S, S::Mask);
 }
 
-/// Corrupts every entry by the law; rows at the null level are unchanged.
-pub(crate) fn each_entry<const D: usize, L: Law>(
-    law: L,
+/// Corrupts every entry by the process; rows at the null level are unchanged.
+pub(crate) fn each_entry<const D: usize, E: EntryProcess>(
+    process: E,
     strength: Strength,
     clean: Tensor<D>,
     draws: &mut RowStreams,
@@ -196,10 +53,10 @@ pub(crate) fn each_entry<const D: usize, L: Law>(
     let null = strength.scale.null as f32;
     if on_host(&clean) {
         // The draw is always taken, so that later draws do not depend on the levels.
-        let noise = (L::NOISE != Noise::Nothing).then(|| draws.pieces());
-        return on_the_host(law, null, &levels, clean, noise.as_ref());
+        let noise = (E::NOISE != Noise::Nothing).then(|| draws.pieces());
+        return on_the_host(process, null, &levels, clean, noise.as_ref());
     }
-    on_the_device(law, null, &levels, clean, draws)
+    on_the_device(process, null, &levels, clean, draws)
 }
 
 /// The level of each row.
@@ -213,15 +70,15 @@ pub(crate) fn levels(strength: Strength, rows: usize, draws: &mut RowStreams) ->
     strength.of_rows(draws)
 }
 
-fn on_the_device<const D: usize, L: Law>(
-    law: L,
+fn on_the_device<const D: usize, E: EntryProcess>(
+    process: E,
     null: f32,
     levels: &[f32],
     clean: Tensor<D>,
     draws: &mut RowStreams,
 ) -> CorruptedInput<D> {
     let (shape, device) = (clean.shape(), clean.device());
-    let noise = match L::NOISE {
+    let noise = match E::NOISE {
         Noise::Nothing => clean.clone(),
         Noise::Uniform => draws.uniform(shape.clone(), &device),
         Noise::Normal => draws.normal(shape.clone(), &device),
@@ -229,7 +86,7 @@ fn on_the_device<const D: usize, L: Law>(
     let mut per_row = [1; D];
     per_row[0] = levels.len();
     let level = Tensor::<1>::from_data(levels, &device).reshape(per_row).expand(shape);
-    let (input, changed) = law.apply(clean.clone(), level.clone(), noise);
+    let (input, changed) = process.apply(clean.clone(), level.clone(), noise);
     if levels.iter().all(|&level| level != null) {
         return CorruptedInput { input, changed };
     }
@@ -245,8 +102,8 @@ const CHUNK: usize = 16 * Pieces::ALIGNMENT;
 /// The smallest number of entries for a separate thread.
 const GRAIN: usize = 8 * CHUNK;
 
-fn on_the_host<const D: usize, L: Law>(
-    law: L,
+fn on_the_host<const D: usize, E: EntryProcess>(
+    process: E,
     null: f32,
     levels: &[f32],
     clean: Tensor<D>,
@@ -258,14 +115,14 @@ fn on_the_host<const D: usize, L: Law>(
         parts.enumerate().for_each(|(part, ((input, changed), clean))| {
             let mut buffer = [0.0; CHUNK];
             let made = &mut buffer[..clean.len()];
-            L::NOISE.make(noise, place, part * CHUNK, made);
-            Arch::new().dispatch(Apply { law, level, clean, noise: made, input, changed });
+            E::NOISE.make(noise, place, part * CHUNK, made);
+            Arch::new().dispatch(Apply { process, level, clean, noise: made, input, changed });
         });
     })
 }
 
-struct Apply<'a, L> {
-    law: L,
+struct Apply<'a, E> {
+    process: E,
     level: f32,
     clean: &'a [f32],
     noise: &'a [f32],
@@ -273,7 +130,7 @@ struct Apply<'a, L> {
     changed: &'a mut [bool],
 }
 
-impl<L: Law> WithSimd for Apply<'_, L> {
+impl<E: EntryProcess> WithSimd for Apply<'_, E> {
     type Output = ();
 
     // Compiled once for each instruction set that `Arch` can select.
@@ -282,22 +139,28 @@ impl<L: Law> WithSimd for Apply<'_, L> {
         let given = self.clean.iter().zip(self.noise);
         let made = self.input.iter_mut().zip(self.changed);
         for ((&clean, &noise), (input, changed)) in given.zip(made) {
-            (*input, *changed) = self.law.apply(clean, self.level, noise);
+            let (clean, level, noise) = (Number(clean), Number(self.level), Number(noise));
+            (Number(*input), *changed) = self.process.apply(clean, level, noise);
         }
     }
 }
 
-/// Applies the law to a literal draw, number by number and tensor by tensor; the results must agree.
+/// Applies the process to a literal draw, number by number and tensor by tensor; the results must agree.
 #[cfg(test)]
-pub(crate) fn by_hand<L: Law>(law: L, level: f32, clean: &[f32], noise: &[f32]) -> Vec<f32> {
+pub(crate) fn by_hand<E: EntryProcess>(
+    process: E,
+    level: f32,
+    clean: &[f32],
+    noise: &[f32],
+) -> Vec<f32> {
     let device = burn::tensor::Device::flex();
     let tensor = |values: &[f32]| Tensor::<1>::from_data(values, &device);
     let levels = vec![level; clean.len()];
-    let (input, changed) = law.apply(tensor(clean), tensor(&levels), tensor(noise));
+    let (input, changed) = process.apply(tensor(clean), tensor(&levels), tensor(noise));
     let input = input.into_data().try_to_vec::<f32>().unwrap();
     let changed: Vec<bool> = changed.into_data().iter::<bool>().collect();
     for (i, (&clean, &noise)) in clean.iter().zip(noise).enumerate() {
-        let (value, touched) = law.apply(clean, level, noise);
+        let (Number(value), touched) = process.apply(Number(clean), Number(level), Number(noise));
         let gap = (value - input[i]).abs();
         assert!(gap <= 1e-6 * input[i].abs().max(1.0), "{value} and {}", input[i]);
         assert_eq!(touched, changed[i]);

@@ -1,9 +1,10 @@
 //! Gamma: a power law applied to values, as by a wrongly calibrated display.
 
 use burn::tensor::Tensor;
+use dvae_kernels::Scalar;
 use dvae_random::RowStreams;
 
-use crate::entries::{Law, Noise, Value, each_entry};
+use crate::entries::{EntryProcess, Noise, each_entry};
 use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// A power law of brightness, for data in `[0, 1]`.
@@ -38,17 +39,17 @@ impl Gamma {
 #[derive(Clone, Copy)]
 struct Power;
 
-impl Law for Power {
+impl EntryProcess for Power {
     const NOISE: Noise = Noise::Nothing;
 
     #[inline(always)]
-    fn apply<V: Value>(self, x: V, gamma: V, _noise: V) -> (V, V::Mask) {
-        let base = x.clone().clipped([f32::MIN_POSITIVE, 1.0]);
-        let power = (base.logarithm() * gamma).exponential();
+    fn apply<S: Scalar>(self, x: S, gamma: S, _noise: S) -> (S, S::Mask) {
+        let base = x.clone().clamp(f32::MIN_POSITIVE.into(), 1.0);
+        let power = (base.log() * gamma).exp();
         // The power of 0 is 0, not that of the smallest number.
-        let zero = x.clone().times(0.0).plus(f32::MIN_POSITIVE);
-        let out = power.put(x.clone().below(zero), 0.0).clipped([0.0, 1.0]);
-        (out.clone(), out.differs(x))
+        let zero = x.clone().lower_elem(f32::MIN_POSITIVE.into());
+        let out = power.mask_fill(zero, 0.0).clamp(0.0, 1.0);
+        (out.clone(), out.not_equal(x))
     }
 }
 

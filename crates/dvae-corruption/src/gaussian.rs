@@ -1,10 +1,11 @@
 //! Additive Gaussian noise `N(0, σ²)`, optionally clipped to a range.
 
 use burn::tensor::Tensor;
+use dvae_kernels::Scalar;
 use dvae_random::RowStreams;
 
 use crate::clip::Clip;
-use crate::entries::{Law, Noise, Value, each_entry};
+use crate::entries::{EntryProcess, Noise, each_entry};
 use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Additive isotropic Gaussian noise.
@@ -48,14 +49,14 @@ struct Add {
     clip: Clip,
 }
 
-impl Law for Add {
+impl EntryProcess for Add {
     const NOISE: Noise = Noise::Normal;
 
     #[inline(always)]
-    fn apply<V: Value>(self, x: V, sigma: V, noise: V) -> (V, V::Mask) {
+    fn apply<S: Scalar>(self, x: S, sigma: S, noise: S) -> (S, S::Mask) {
         let noisy = x.clone() + noise * sigma;
         let out = self.clip.of(noisy);
-        (out.clone(), out.differs(x))
+        (out.clone(), out.not_equal(x))
     }
 }
 

@@ -1,9 +1,10 @@
 //! Random-valued impulse noise: entries replaced by random values in a range.
 
 use burn::tensor::Tensor;
+use dvae_kernels::Scalar;
 use dvae_random::RowStreams;
 
-use crate::entries::{Law, Noise, Value, each_entry};
+use crate::entries::{EntryProcess, Noise, each_entry};
 use crate::error::range;
 use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
@@ -49,15 +50,15 @@ struct Replace {
     values: [f32; 2],
 }
 
-impl Law for Replace {
+impl EntryProcess for Replace {
     const NOISE: Noise = Noise::Uniform;
 
     #[inline(always)]
-    fn apply<V: Value>(self, x: V, rate: V, u: V) -> (V, V::Mask) {
+    fn apply<S: Scalar>(self, x: S, rate: S, u: S) -> (S, S::Mask) {
         let [low, high] = self.values;
-        let within = u.clone().over(rate.clone().clipped([f32::MIN_POSITIVE, 1.0]));
-        let value = within.times(high - low).plus(low);
-        (x.choose(u.clone().below(rate.clone()), value), u.below(rate))
+        let within = u.clone() / rate.clone().clamp(f32::MIN_POSITIVE.into(), 1.0);
+        let value = within * f64::from(high - low) + f64::from(low);
+        (x.mask_where(u.clone().lower(rate.clone()), value), u.lower(rate))
     }
 }
 

@@ -1,10 +1,11 @@
 //! Additive Laplace noise, optionally clipped to a range: heavier tails than Gaussian noise.
 
 use burn::tensor::Tensor;
+use dvae_kernels::Scalar;
 use dvae_random::RowStreams;
 
 use crate::clip::Clip;
-use crate::entries::{Law, Noise, Value, each_entry};
+use crate::entries::{EntryProcess, Noise, each_entry};
 use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Additive Laplace noise.
@@ -51,18 +52,18 @@ struct Add {
 /// Half of the distance between two uniforms: keeps the logarithm finite at both ends.
 const HALF_STEP: f32 = 1.0 / (1 << 25) as f32;
 
-impl Law for Add {
+impl EntryProcess for Add {
     const NOISE: Noise = Noise::Uniform;
 
     #[inline(always)]
-    fn apply<V: Value>(self, x: V, scale: V, u: V) -> (V, V::Mask) {
-        let centered = u.plus(-0.5).plus(HALF_STEP);
-        let size = centered.clone().magnitude().times(-2.0).plus(1.0).logarithm().times(-1.0);
-        let negative = centered.clone().below(centered.times(0.0));
-        let noise = size.clone().choose(negative, size.times(-1.0));
+    fn apply<S: Scalar>(self, x: S, scale: S, u: S) -> (S, S::Mask) {
+        let centered = u - 0.5 + f64::from(HALF_STEP);
+        let size = -(centered.clone().abs() * -2.0 + 1.0).log();
+        let negative = centered.lower_elem(0.0);
+        let noise = size.clone().mask_where(negative, -size);
         let noisy = x.clone() + noise * scale;
         let out = self.clip.of(noisy);
-        (out.clone(), out.differs(x))
+        (out.clone(), out.not_equal(x))
     }
 }
 

@@ -2,11 +2,12 @@
 
 use burn::tensor::Tensor;
 use dvae_checks::within;
+use dvae_kernels::Scalar;
 use dvae_random::RowStreams;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::entries::{Law, Noise, Value, each_entry};
+use crate::entries::{EntryProcess, Noise, each_entry};
 use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Masking noise.
@@ -90,12 +91,12 @@ struct Erase {
     filling: f32,
 }
 
-impl Law for Erase {
+impl EntryProcess for Erase {
     const NOISE: Noise = Noise::Uniform;
 
     #[inline(always)]
-    fn apply<V: Value>(self, x: V, rate: V, u: V) -> (V, V::Mask) {
-        (x.put(u.clone().below(rate.clone()), self.filling), u.below(rate))
+    fn apply<S: Scalar>(self, x: S, rate: S, u: S) -> (S, S::Mask) {
+        (x.mask_fill(u.clone().lower(rate.clone()), self.filling.into()), u.lower(rate))
     }
 }
 

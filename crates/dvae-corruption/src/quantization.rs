@@ -1,10 +1,11 @@
 //! Quantization: entries rounded to multiples of a step, optionally clipped to a range.
 
 use burn::tensor::Tensor;
+use dvae_kernels::Scalar;
 use dvae_random::RowStreams;
 
 use crate::clip::Clip;
-use crate::entries::{Law, Noise, Value, each_entry};
+use crate::entries::{EntryProcess, Noise, each_entry};
 use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Rounding to multiples of a step `δ`.
@@ -47,16 +48,16 @@ struct Round {
     clip: Clip,
 }
 
-impl Law for Round {
+impl EntryProcess for Round {
     const NOISE: Noise = Noise::Nothing;
 
     #[inline(always)]
-    fn apply<V: Value>(self, x: V, step: V, _noise: V) -> (V, V::Mask) {
+    fn apply<S: Scalar>(self, x: S, step: S, _noise: S) -> (S, S::Mask) {
         // Never divided by 0: rows of step 0 are unchanged.
-        let divisor = step.clone().clipped([f32::MIN_POSITIVE, f32::MAX]);
-        let rounded = x.clone().over(divisor).plus(0.5).floored() * step;
+        let divisor = step.clone().clamp(f32::MIN_POSITIVE.into(), f32::MAX.into());
+        let rounded = (x.clone() / divisor + 0.5).floor() * step;
         let out = self.clip.of(rounded);
-        (out.clone(), out.differs(x))
+        (out.clone(), out.not_equal(x))
     }
 }
 

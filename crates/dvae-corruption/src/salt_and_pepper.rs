@@ -1,9 +1,10 @@
 //! Salt-and-pepper noise: entries replaced by the ends of the range.
 
 use burn::tensor::Tensor;
+use dvae_kernels::Scalar;
 use dvae_random::RowStreams;
 
-use crate::entries::{Law, Noise, Value, each_entry};
+use crate::entries::{EntryProcess, Noise, each_entry};
 use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Salt-and-pepper noise on data in `[0, 1]`.
@@ -57,17 +58,17 @@ struct Replace {
     salt: SaltRate,
 }
 
-impl Law for Replace {
+impl EntryProcess for Replace {
     const NOISE: Noise = Noise::Uniform;
 
     #[inline(always)]
-    fn apply<V: Value>(self, x: V, rate: V, u: V) -> (V, V::Mask) {
+    fn apply<S: Scalar>(self, x: S, rate: S, u: S) -> (S, S::Mask) {
         let salted = match self.salt {
-            SaltRate::Half => rate.clone().times(0.5),
+            SaltRate::Half => rate.clone() * 0.5,
             SaltRate::Level => rate.clone() * rate.clone(),
         };
-        let peppered = x.put(u.clone().below(rate.clone()), 0.0);
-        (peppered.put(u.clone().below(salted), 1.0), u.below(rate))
+        let peppered = x.mask_fill(u.clone().lower(rate.clone()), 0.0);
+        (peppered.mask_fill(u.clone().lower(salted), 1.0), u.lower(rate))
     }
 }
 

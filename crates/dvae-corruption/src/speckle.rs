@@ -1,10 +1,11 @@
 //! Multiplicative Gaussian noise, optionally clipped to a range: bright entries change most.
 
 use burn::tensor::Tensor;
+use dvae_kernels::Scalar;
 use dvae_random::RowStreams;
 
 use crate::clip::Clip;
-use crate::entries::{Law, Noise, Value, each_entry};
+use crate::entries::{EntryProcess, Noise, each_entry};
 use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Speckle: multiplicative Gaussian noise.
@@ -48,14 +49,14 @@ struct Multiply {
     clip: Clip,
 }
 
-impl Law for Multiply {
+impl EntryProcess for Multiply {
     const NOISE: Noise = Noise::Normal;
 
     #[inline(always)]
-    fn apply<V: Value>(self, x: V, sigma: V, noise: V) -> (V, V::Mask) {
+    fn apply<S: Scalar>(self, x: S, sigma: S, noise: S) -> (S, S::Mask) {
         let noisy = x.clone() + x.clone() * (noise * sigma);
         let out = self.clip.of(noisy);
-        (out.clone(), out.differs(x))
+        (out.clone(), out.not_equal(x))
     }
 }
 

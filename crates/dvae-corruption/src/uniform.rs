@@ -1,10 +1,11 @@
 //! Additive uniform noise, optionally clipped to a range.
 
 use burn::tensor::Tensor;
+use dvae_kernels::Scalar;
 use dvae_random::RowStreams;
 
 use crate::clip::Clip;
-use crate::entries::{Law, Noise, Value, each_entry};
+use crate::entries::{EntryProcess, Noise, each_entry};
 use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Additive uniform noise.
@@ -47,14 +48,14 @@ struct Add {
     clip: Clip,
 }
 
-impl Law for Add {
+impl EntryProcess for Add {
     const NOISE: Noise = Noise::Uniform;
 
     #[inline(always)]
-    fn apply<V: Value>(self, x: V, half_width: V, u: V) -> (V, V::Mask) {
-        let noisy = x.clone() + half_width * u.times(2.0).plus(-1.0);
+    fn apply<S: Scalar>(self, x: S, half_width: S, u: S) -> (S, S::Mask) {
+        let noisy = x.clone() + half_width * (u * 2.0 - 1.0);
         let out = self.clip.of(noisy);
-        (out.clone(), out.differs(x))
+        (out.clone(), out.not_equal(x))
     }
 }
 

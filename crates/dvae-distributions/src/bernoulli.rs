@@ -1,10 +1,10 @@
 //! Bernoulli likelihood from logits.
 
 use burn::tensor::Tensor;
-use dvae_kernels::Density;
+use dvae_kernels::{Formula, Parameters, Scalar, math};
 use dvae_random::RowStreams;
 
-use crate::{Likelihood, Support};
+use crate::{Entries, EntryDistribution, Support};
 
 /// Independent Bernoulli entries with success probability `sigmoid(logits)`.
 ///
@@ -15,56 +15,62 @@ use crate::{Likelihood, Support};
 /// Stable for any finite logit: no sigmoid is taken before the logarithm. For gray values in `(0, 1)` this is
 /// the commonly used cross-entropy, which is at most 0 but is not a normalized density (Loaiza-Ganem &
 /// Cunningham 2019, "The continuous Bernoulli"): compare such metrics only with each other.
-#[derive(Clone, Debug)]
-pub struct Bernoulli<const D: usize> {
-    logits: Tensor<D>,
+pub type Bernoulli<const D: usize> = Entries<BernoulliEntry, D, 1>;
+
+/// The entry of [`Bernoulli`].
+#[derive(Clone, Copy, Debug)]
+pub struct BernoulliEntry;
+
+impl Formula<1, 1> for BernoulliEntry {
+    #[inline(always)]
+    fn at<S: Scalar>(&self, [logit]: [S; 1], [x]: [S::Constant; 1]) -> S {
+        logit.clone().log_sigmoid() - logit * (-x + 1.0)
+    }
+
+    // One exponential serves both, and the first difference is exact for x of 0 and 1.
+    #[inline(always)]
+    fn with_slopes(&self, [logit]: [f32; 1], [x]: [f32; 1]) -> (f32, [f32; 1]) {
+        let e = math::exp(-logit.abs());
+        let reciprocal = 1.0 / (1.0 + e);
+        let sigmoid = if logit >= 0.0 { reciprocal } else { e * reciprocal };
+        let negative = if logit < 0.0 { logit } else { 0.0 };
+        (negative - (1.0 - x) * logit - math::ln_1p_unit(e), [x - sigmoid])
+    }
 }
 
 impl<const D: usize> Bernoulli<D> {
     /// From logits of any shape `[batch, …]`.
     pub fn new(logits: Tensor<D>) -> Self {
-        Self { logits }
+        Self { entry: BernoulliEntry, parameters: Parameters::Apart([logits]) }
     }
 
     /// `log p/(1 − p)` of every entry.
     pub fn logits(&self) -> Tensor<D> {
-        self.logits.clone()
-    }
-
-    fn density(&self) -> Density<D> {
-        Density::Bernoulli { logits: self.logits() }
+        self.parameters.get(0)
     }
 }
 
-impl<const D: usize> Likelihood<D> for Bernoulli<D> {
-    fn log_prob(&self, x: Tensor<D>) -> Tensor<D> {
-        self.density().log_prob(x, None)
-    }
-
-    fn log_likelihood(&self, x: Tensor<D>) -> Tensor<1> {
-        self.density().log_likelihood(x, None)
-    }
-
-    fn weighted_log_likelihood(&self, x: Tensor<D>, weights: Tensor<D>) -> Tensor<1> {
-        self.density().log_likelihood(x, Some(weights))
-    }
-
-    fn mean(&self) -> Tensor<D> {
-        dvae_kernels::sigmoid(self.logits.clone())
+impl EntryDistribution<1> for BernoulliEntry {
+    fn mean<const D: usize>(&self, logits: &Parameters<D, 1>) -> Tensor<D> {
+        dvae_kernels::sigmoid(logits.get(0))
     }
 
     /// Entries are 0 or 1.
-    fn sample(&self, draws: &mut RowStreams) -> Tensor<D> {
-        let mean = self.mean().detach();
+    fn sample<const D: usize>(
+        &self,
+        logits: &Parameters<D, 1>,
+        draws: &mut RowStreams,
+    ) -> Tensor<D> {
+        let mean = self.mean(logits).detach();
         let uniform = draws.uniform(mean.shape(), &mean.device());
         uniform.lower(mean).float()
     }
 
-    fn parameters(&self) -> Vec<(&'static str, Tensor<D>)> {
-        vec![("logits", self.logits())]
+    fn named<const D: usize>(&self, logits: &Parameters<D, 1>) -> Vec<(&'static str, Tensor<D>)> {
+        vec![("logits", logits.get(0))]
     }
 
-    fn support(&self, _column: usize) -> Support {
+    fn support(&self) -> Support {
         Support::UnitInterval
     }
 }
@@ -72,6 +78,7 @@ impl<const D: usize> Likelihood<D> for Bernoulli<D> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Likelihood;
     use burn::tensor::Device;
     use dvae_random::Key;
 

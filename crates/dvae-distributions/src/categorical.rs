@@ -2,12 +2,13 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
-use dvae_kernels::log_sum_exp;
+use dvae_kernels::LogSoftmax;
 use dvae_random::RowStreams;
 
-use crate::error::{DistributionError, at_least};
+use crate::error::at_least;
+use crate::likelihood_config::FromOutputs;
 use crate::sampling::choose;
-use crate::{Likelihood, Support};
+use crate::{DistributionError, Likelihood, Support};
 
 /// Independent entries that are one of several classes, numbered from 0 and stored as whole floats.
 ///
@@ -16,9 +17,8 @@ use crate::{Likelihood, Support};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Categorical<const D: usize> {
-    /// `[batch, classes, features]`.
-    logits: Tensor<3>,
-    shape: [usize; D],
+    logits: Tensor<D>,
+    density: LogSoftmax,
 }
 
 impl<const D: usize> Categorical<D> {
@@ -30,45 +30,79 @@ impl<const D: usize> Categorical<D> {
     /// If axis 1 is not a multiple of the number of classes.
     pub fn new(logits: Tensor<D>, classes: usize) -> Result<Self, DistributionError> {
         at_least("classes", classes, 2)?;
-        let mut shape = logits.dims();
+        let shape = logits.dims();
         assert!(shape[1].is_multiple_of(classes), "axis 1 of {shape:?} for {classes} classes");
-        shape[1] /= classes;
-        let features = shape[1..].iter().product();
-        Ok(Self { logits: logits.reshape([shape[0], classes, features]), shape })
+        Ok(Self { logits, density: LogSoftmax { classes } })
     }
 
-    fn classes(&self) -> usize {
-        self.logits.dims()[1]
+    /// The shape of the entries.
+    fn shape(&self) -> [usize; D] {
+        let mut shape = self.logits.dims();
+        shape[1] /= self.density.classes;
+        shape
+    }
+
+    /// `[batch, classes, features]`.
+    fn by_class(&self) -> Tensor<3> {
+        let shape = self.shape();
+        let features = shape[1..].iter().product();
+        self.logits.clone().reshape([shape[0], self.density.classes, features])
     }
 }
 
 impl<const D: usize> Likelihood<D> for Categorical<D> {
-    /// Entries that are not a class count as the nearest one.
+    /// Entries that are not a class count as the nearest one below, or as the first.
     fn log_prob(&self, x: Tensor<D>) -> Tensor<D> {
-        let [rows, _, features] = self.logits.dims();
-        let last = (self.classes() - 1) as f64;
-        let class = x.reshape([rows, 1, features]).clamp(0.0, last).int();
-        let chosen = self.logits.clone().gather(1, class);
-        (chosen - log_sum_exp(self.logits.clone(), 1)).reshape(self.shape)
+        self.density.each(&self.logits, x)
+    }
+
+    fn log_likelihood(&self, x: Tensor<D>) -> Tensor<1> {
+        self.density.rows(&self.logits, x, None)
+    }
+
+    fn weighted_log_likelihood(&self, x: Tensor<D>, weights: Tensor<D>) -> Tensor<1> {
+        self.density.rows(&self.logits, x, Some(weights))
     }
 
     /// The most probable class.
     fn mean(&self) -> Tensor<D> {
-        self.logits.clone().argmax(1).float().reshape(self.shape)
+        self.by_class().argmax(1).float().reshape(self.shape())
     }
 
     fn sample(&self, draws: &mut RowStreams) -> Tensor<D> {
-        choose(softmax(self.logits.clone().detach(), 1), draws).reshape(self.shape)
+        choose(softmax(self.by_class().detach(), 1), draws).reshape(self.shape())
     }
 
     fn parameters(&self) -> Vec<(&'static str, Tensor<D>)> {
-        let mut shape = self.shape;
-        shape[1] *= self.classes();
-        vec![("logits", self.logits.clone().reshape(shape))]
+        vec![("logits", self.logits.clone())]
     }
 
     fn support(&self, _column: usize) -> Support {
-        Support::Classes(self.classes())
+        Support::Classes(self.density.classes)
+    }
+}
+
+/// [`Categorical`] in a configuration.
+pub(crate) struct Settings {
+    pub(crate) classes: usize,
+}
+
+impl FromOutputs for Settings {
+    fn check(&self, _columns: usize) -> Result<(), DistributionError> {
+        at_least("classes", self.classes, 2)?;
+        Ok(())
+    }
+
+    fn outputs(&self, columns: usize) -> usize {
+        columns.saturating_mul(self.classes)
+    }
+
+    fn of<const D: usize>(
+        self,
+        outputs: Tensor<D>,
+        _shared: Option<&Tensor<1>>,
+    ) -> Result<Box<dyn Likelihood<D>>, DistributionError> {
+        Ok(Box::new(Categorical::new(outputs, self.classes)?))
     }
 }
 

@@ -3,7 +3,9 @@
 use burn::tensor::Tensor;
 use dvae_random::RowStreams;
 
-use crate::{Likelihood, Support};
+use crate::error::at_least;
+use crate::likelihood_config::FromOutputs;
+use crate::{ColumnGroup, DistributionError, Likelihood, Support};
 
 /// Rows whose columns (places on axis 1) have different likelihoods: a mixed table, or an image with
 /// different kinds of channels.
@@ -65,5 +67,50 @@ impl<const D: usize> Likelihood<D> for Columns<D> {
             rest -= columns;
         }
         Support::Real
+    }
+}
+
+/// [`Columns`] in a configuration.
+pub(crate) struct Settings<'a> {
+    pub(crate) groups: &'a [ColumnGroup],
+}
+
+impl FromOutputs for Settings<'_> {
+    fn check(&self, columns: usize) -> Result<(), DistributionError> {
+        for group in self.groups {
+            at_least("columns", group.columns, 1)?;
+            group.likelihood.check(group.columns)?;
+        }
+        let sum = self.groups.iter().fold(0usize, |n, group| n.saturating_add(group.columns));
+        if sum == columns {
+            Ok(())
+        } else {
+            Err(DistributionError::Columns { groups: sum, columns })
+        }
+    }
+
+    fn outputs(&self, _columns: usize) -> usize {
+        let outputs = self.groups.iter().map(|group| group.likelihood.outputs(group.columns));
+        outputs.fold(0, usize::saturating_add)
+    }
+
+    fn shared_weights(&self) -> usize {
+        self.groups.iter().map(|group| group.likelihood.shared_weights()).sum()
+    }
+
+    fn of<const D: usize>(
+        self,
+        outputs: Tensor<D>,
+        shared: Option<&Tensor<1>>,
+    ) -> Result<Box<dyn Likelihood<D>>, DistributionError> {
+        let (mut start, mut used) = (0, 0);
+        let groups = self.groups.iter().map(|ColumnGroup { columns, likelihood }| {
+            let (width, weights) = (likelihood.outputs(*columns), likelihood.shared_weights());
+            let part = outputs.clone().narrow(1, start, width);
+            let own = shared.map(|shared| shared.clone().slice([used..used + weights]));
+            (start, used) = (start + width, used + weights);
+            Ok((*columns, likelihood.of(part, own.as_ref())?))
+        });
+        Ok(Box::new(Columns::new(groups.collect::<Result<_, DistributionError>>()?)))
     }
 }

@@ -1,12 +1,11 @@
 //! Continuous Bernoulli likelihood from logits.
 
 use burn::tensor::Tensor;
-use dvae_kernels::Law;
+use dvae_kernels::{Formula, Parameters, Scalar};
 use dvae_random::RowStreams;
 
-use crate::formula::{Formula, by_formula};
 use crate::stable::log_decay;
-use crate::{Likelihood, Support};
+use crate::{Entries, EntryDistribution, Support};
 
 /// Independent continuous Bernoulli entries on `[0, 1]`, with `λ = sigmoid(l)`.
 ///
@@ -18,39 +17,31 @@ use crate::{Likelihood, Support};
 /// The second line is the first in terms of the logit: it has no singularity at `λ = ½`, and neither
 /// logarithm nor exponential overflows. Loaiza-Ganem & Cunningham (2019), "The continuous Bernoulli: fixing a
 /// pervasive error in variational autoencoders", equation 4.
-#[derive(Clone, Debug)]
-pub struct ContinuousBernoulli<const D: usize> {
-    logits: Tensor<D>,
+pub type ContinuousBernoulli<const D: usize> = Entries<ContinuousBernoulliEntry, D, 1>;
+
+/// The entry of [`ContinuousBernoulli`].
+#[derive(Clone, Copy, Debug)]
+pub struct ContinuousBernoulliEntry;
+
+impl Formula<1, 1> for ContinuousBernoulliEntry {
+    #[inline(always)]
+    fn at<S: Scalar>(&self, [logit]: [S; 1], [x]: [S::Constant; 1]) -> S {
+        let size = logit.clone().abs();
+        logit * (x - 0.5) - size.clone() * 0.5 - log_decay(size)
+    }
 }
 
 impl<const D: usize> ContinuousBernoulli<D> {
     /// From logits `ln λ/(1 − λ)` of any shape `[batch, …]`.
     pub fn new(logits: Tensor<D>) -> Self {
-        Self { logits }
+        Self { entry: ContinuousBernoulliEntry, parameters: Parameters::Apart([logits]) }
     }
 }
 
-impl<const D: usize> Formula<D> for ContinuousBernoulli<D> {
-    fn law(&self) -> Law {
-        Law::ContinuousBernoulli
-    }
-
-    fn outputs(&self) -> Vec<&Tensor<D>> {
-        vec![&self.logits]
-    }
-
-    fn plain(&self, x: Tensor<D>) -> Tensor<D> {
-        let size = self.logits.clone().abs();
-        (x - 0.5) * self.logits.clone() - size.clone() * 0.5 - log_decay(size)
-    }
-}
-
-impl<const D: usize> Likelihood<D> for ContinuousBernoulli<D> {
-    by_formula!();
-
+impl EntryDistribution<1> for ContinuousBernoulliEntry {
     /// `1/(1 − e⁻ˡ) − 1/l`, which is not `λ`.
-    fn mean(&self) -> Tensor<D> {
-        let l = self.logits.clone();
+    fn mean<const D: usize>(&self, logits: &Parameters<D, 1>) -> Tensor<D> {
+        let l = logits.get(0);
         let near = l.clone().abs().lower_elem(0.5);
         let small = l.clone().clamp(-0.5, 0.5);
         let s = small.clone().square();
@@ -62,21 +53,26 @@ impl<const D: usize> Likelihood<D> for ContinuousBernoulli<D> {
     }
 
     /// Samples by inversion of the distribution function, accurate to 2 · 10⁻⁴ of it.
-    fn sample(&self, draws: &mut RowStreams) -> Tensor<D> {
-        let u = draws.uniform::<D>(self.logits.shape(), &self.logits.device());
-        let rate = self.logits.clone().detach().abs().clamp_min(1e-3);
+    fn sample<const D: usize>(
+        &self,
+        logits: &Parameters<D, 1>,
+        draws: &mut RowStreams,
+    ) -> Tensor<D> {
+        let logits = logits.get(0).detach();
+        let u = draws.uniform::<D>(logits.shape(), &logits.device());
+        let rate = logits.clone().abs().clamp_min(1e-3);
         // An exponential distribution truncated at 1, decreasing from 0; for positive logits its mirror
         // image.
         let fall = (u * (rate.clone().neg().exp() - 1.0)).log1p().neg() / rate;
         let mirrored = 1.0 - fall.clone();
-        fall.mask_where(self.logits.clone().greater_elem(0.0), mirrored).clamp(0.0, 1.0)
+        fall.mask_where(logits.greater_elem(0.0), mirrored).clamp(0.0, 1.0)
     }
 
-    fn parameters(&self) -> Vec<(&'static str, Tensor<D>)> {
-        vec![("logits", self.logits.clone())]
+    fn named<const D: usize>(&self, logits: &Parameters<D, 1>) -> Vec<(&'static str, Tensor<D>)> {
+        vec![("logits", logits.get(0))]
     }
 
-    fn support(&self, _column: usize) -> Support {
+    fn support(&self) -> Support {
         Support::UnitInterval
     }
 }
@@ -84,6 +80,7 @@ impl<const D: usize> Likelihood<D> for ContinuousBernoulli<D> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Likelihood;
     use burn::tensor::Device;
 
     fn of(logit: f32) -> ContinuousBernoulli<1> {

@@ -1,15 +1,15 @@
 //! Discretized logistic likelihood, and mixtures of it.
 
 use burn::tensor::Tensor;
-use burn::tensor::activation::{log_sigmoid, softmax};
-use dvae_kernels::{Law, log_sum_exp};
+use burn::tensor::activation::softmax;
+use dvae_kernels::{Formula, Mixture, Parameters, Scalar};
 use dvae_random::RowStreams;
 
-use crate::error::{DistributionError, at_least, scale};
-use crate::formula::Formula;
+use crate::error::{at_least, scale};
+use crate::likelihood_config::FromOutputs;
 use crate::sampling::choose;
 use crate::stable::{log_decay, positive};
-use crate::{Likelihood, Support};
+use crate::{DistributionError, Likelihood, Support};
 
 /// Independent entries with `levels` values `0, 1/(levels − 1), …, 1`. Each is a mixture of logistic
 /// distributions whose mass is collected into bins around the levels.
@@ -26,13 +26,33 @@ use crate::{Likelihood, Support};
 /// A bin's mass is computed as `ln σ(a) + ln σ(−b) + ln(1 − e^{b − a})`, exact however small it is.
 #[derive(Clone, Debug)]
 pub struct DiscretizedLogistic<const D: usize> {
-    /// `[batch, components, features]` each.
-    logits: Tensor<3>,
-    location: Tensor<3>,
-    raw_scale: Tensor<3>,
+    outputs: Tensor<D>,
+    density: Mixture<Bin>,
+}
+
+/// The log-mass of the bin about a level, under one logistic distribution.
+#[derive(Clone, Copy, Debug)]
+struct Bin {
+    /// The distance between two levels.
+    width: f64,
     min_scale: f64,
-    levels: usize,
-    shape: [usize; D],
+}
+
+impl Formula<2, 1> for Bin {
+    #[inline(always)]
+    fn at<S: Scalar>(&self, [location, raw_scale]: [S; 2], [x]: [S::Constant; 1]) -> S {
+        let (half, scale) = (0.5 * self.width, positive(raw_scale, self.min_scale));
+        // In this order the first difference is exact if the two are close.
+        let gap = location - x.clone();
+        let below = ((-gap.clone() + half) / scale.clone()).log_sigmoid();
+        let above = ((gap + half) / scale.clone()).log_sigmoid();
+        let wide = scale.recip() * self.width;
+        let between = wide.clone().log() + log_decay(wide);
+        let inner = below.clone() + above.clone() + between;
+        inner
+            .mask_where(x.clone().lower_elem(half), below)
+            .mask_where(x.greater_elem(1.0 - half), above)
+    }
 }
 
 impl<const D: usize> DiscretizedLogistic<D> {
@@ -53,35 +73,41 @@ impl<const D: usize> DiscretizedLogistic<D> {
     ) -> Result<Self, DistributionError> {
         at_least("levels", levels, 2)?;
         at_least("components", components, 1)?;
-        let groups = Self::outputs_per_entry(components) / components;
-        let mut shape = outputs.dims();
-        assert!(shape[1].is_multiple_of(groups * components), "axis 1 of {shape:?}");
-        shape[1] /= groups * components;
-        let features = shape[1..].iter().product();
-        let outputs = outputs.reshape([shape[0], groups * components, features]);
-        let part = |i: usize| outputs.clone().narrow(1, i * components, components);
-        let logits = if groups == 3 { part(0) } else { part(0).zeros_like().detach() };
-        let (location, raw_scale) = (part(groups - 2), part(groups - 1));
-        let min_scale = scale("min_scale", min_scale)?;
-        Ok(Self { logits, location, raw_scale, min_scale, levels, shape })
+        let component =
+            Bin { width: 1.0 / (levels - 1) as f64, min_scale: scale("min_scale", min_scale)? };
+        let shape = outputs.dims();
+        let groups = Self::outputs_per_entry(components);
+        assert!(shape[1].is_multiple_of(groups), "axis 1 of {shape:?}");
+        Ok(Self { outputs, density: Mixture { component, components } })
     }
 
     /// The number of outputs that a network has for each entry.
     pub fn outputs_per_entry(components: usize) -> usize {
-        if components == 1 { 2 } else { 3 * components }
+        if components == 1 { 2 } else { components.saturating_mul(3) }
     }
 
-    fn entries(&self, x: Tensor<3>) -> Tensor<D> {
-        x.reshape(self.shape)
+    /// The shape of the entries.
+    fn shape(&self) -> [usize; D] {
+        let mut shape = self.outputs.dims();
+        shape[1] /= Self::outputs_per_entry(self.density.components);
+        shape
     }
 
-    fn scale(&self) -> Tensor<3> {
-        positive(self.raw_scale.clone(), self.min_scale)
+    /// Logits, locations and scales, `[batch, components, features]` each.
+    fn of_components(&self) -> [Tensor<3>; 3] {
+        let (shape, k) = (self.shape(), self.density.components);
+        let features = shape[1..].iter().product();
+        let groups = Self::outputs_per_entry(k) / k;
+        let outputs = self.outputs.clone().reshape([shape[0], groups * k, features]);
+        let part = |i: usize| outputs.clone().narrow(1, i * k, k);
+        let logits = if groups == 3 { part(0) } else { part(0).zeros_like().detach() };
+        let scale = positive(part(groups - 1), self.density.component.min_scale);
+        [logits, part(groups - 2), scale]
     }
 
-    /// The distance between two levels.
-    fn width(&self) -> f64 {
-        1.0 / (self.levels - 1) as f64
+    /// The highest level's number.
+    fn last(&self) -> f64 {
+        self.density.component.width.recip().round()
     }
 
     /// The mean of each component `[batch, components, features]`, from its survival function.
@@ -93,10 +119,10 @@ impl<const D: usize> DiscretizedLogistic<D> {
     /// The terms within 4 of `u` are summed; those before and after are approximated by the midpoint rule
     /// with its first two corrections (Euler–Maclaurin): `Σ = ∫ S − ΔS′/24 + 7 ΔS‴/5760`. The next correction
     /// is below 1.3 · 10⁻⁶.
-    fn component_means(&self) -> Tensor<3> {
+    fn component_means(&self, location: Tensor<3>, scale: Tensor<3>) -> Tensor<3> {
         const REACH: f64 = 4.0;
-        let last = (self.levels - 1) as f64;
-        let (u, r) = (self.location.clone() * last, self.scale() * last);
+        let last = self.last();
+        let (u, r) = (location * last, scale * last);
         let nearest = (u.clone().detach() + 0.5).floor();
         let (low, high) =
             ((nearest.clone() - REACH).clamp(0.0, last), (nearest + REACH).clamp(0.0, last));
@@ -128,74 +154,92 @@ fn rest_beyond(distance: Tensor<3>, r: Tensor<3>) -> Tensor<3> {
     tail - slope * inverse * (1.0 / 24.0) + third * (7.0 / 5760.0)
 }
 
-/// A component's log-mass of the bin around each `x` `[batch, components, features]`.
-impl<const D: usize> Formula<3> for DiscretizedLogistic<D> {
-    fn law(&self) -> Law {
-        Law::Logistic { width: self.width() as f32, min_scale: self.min_scale as f32 }
-    }
-
-    fn outputs(&self) -> Vec<&Tensor<3>> {
-        vec![&self.location, &self.raw_scale]
-    }
-
-    fn plain(&self, x: Tensor<3>) -> Tensor<3> {
-        let (width, scale) = (self.width(), self.scale());
-        let gap = x.clone() - self.location.clone();
-        let to_upper = (gap.clone() + 0.5 * width) / scale.clone();
-        let to_lower = (gap - 0.5 * width) / scale.clone();
-        let (below_upper, above_lower) = (log_sigmoid(to_upper), log_sigmoid(to_lower.neg()));
-        let wide = scale.recip() * width;
-        let between = wide.clone().log() + log_decay(wide);
-        let inner = below_upper.clone() + above_lower.clone() + between;
-        inner
-            .mask_where(x.clone().lower_elem(0.5 * width), below_upper)
-            .mask_where(x.greater_elem(1.0 - 0.5 * width), above_lower)
-    }
-}
-
 impl<const D: usize> Likelihood<D> for DiscretizedLogistic<D> {
     fn log_prob(&self, x: Tensor<D>) -> Tensor<D> {
-        let [rows, components, features] = self.location.dims();
-        let x = x.reshape([rows, 1, features]).expand([rows, components, features]);
-        let mass = self.each(x);
-        if components == 1 {
-            return self.entries(mass);
+        match self.density.components {
+            1 => self.density.component.each(&Parameters::Beside(self.outputs.clone()), [x]),
+            _ => self.density.each(&self.outputs, x),
         }
-        let log_weights = self.logits.clone() - log_sum_exp(self.logits.clone(), 1);
-        let joint = log_weights + mass;
-        self.entries(log_sum_exp(joint, 1))
+    }
+
+    fn log_likelihood(&self, x: Tensor<D>) -> Tensor<1> {
+        self.rows(x, None)
+    }
+
+    fn weighted_log_likelihood(&self, x: Tensor<D>, weights: Tensor<D>) -> Tensor<1> {
+        self.rows(x, Some(weights))
     }
 
     /// The mean of the discretized distribution, `Σₖ πₖ Σ_x x pₖ(x)`: accurate to 2 · 10⁻⁶ of the distance
     /// between two levels, and rounding.
     fn mean(&self) -> Tensor<D> {
-        let weights = softmax(self.logits.clone(), 1);
-        self.entries((weights * self.component_means()).sum_dim(1).clamp(0.0, 1.0))
+        let [logits, location, scale] = self.of_components();
+        let means = softmax(logits, 1) * self.component_means(location, scale);
+        means.sum_dim(1).clamp(0.0, 1.0).reshape(self.shape())
     }
 
     fn sample(&self, draws: &mut RowStreams) -> Tensor<D> {
-        let chosen = choose(softmax(self.logits.clone().detach(), 1), draws).int();
-        let pick = |t: &Tensor<3>| t.clone().detach().gather(1, chosen.clone());
-        let (location, scale) = (pick(&self.location), pick(&self.scale()));
+        let [logits, location, scale] = self.of_components().map(Tensor::detach);
+        let chosen = choose(softmax(logits, 1), draws).int();
+        let [location, scale] = [location, scale].map(|t| t.gather(1, chosen.clone()));
         let u = draws.uniform::<3>(location.shape(), &location.device()).clamp(3e-8, 1.0 - 6e-8);
         let x = location + scale * (u.clone().log() - u.neg().log1p());
-        let last = (self.levels - 1) as f64;
-        self.entries((x.clamp(0.0, 1.0) * last).round() / last)
+        let last = self.last();
+        ((x.clamp(0.0, 1.0) * last).round() / last).reshape(self.shape())
     }
 
     fn parameters(&self) -> Vec<(&'static str, Tensor<D>)> {
-        let mut shape = self.shape;
-        shape[1] *= self.logits.dims()[1];
-        let named = [
-            ("logits", self.logits.clone()),
-            ("location", self.location.clone()),
-            ("scale", self.scale()),
-        ];
-        named.map(|(name, values)| (name, values.reshape(shape))).into()
+        let mut shape = self.shape();
+        shape[1] *= self.density.components;
+        let [logits, location, scale] = self.of_components();
+        [("logits", logits), ("location", location), ("scale", scale)]
+            .map(|(name, values)| (name, values.reshape(shape)))
+            .into()
     }
 
     fn support(&self, _column: usize) -> Support {
-        Support::Levels(self.levels)
+        Support::Levels(self.last() as usize + 1)
+    }
+}
+
+impl<const D: usize> DiscretizedLogistic<D> {
+    fn rows(&self, x: Tensor<D>, weights: Option<Tensor<D>>) -> Tensor<1> {
+        match self.density.components {
+            1 => {
+                let parameters = Parameters::Beside(self.outputs.clone());
+                self.density.component.rows(&parameters, [x], weights)
+            }
+            _ => self.density.rows(&self.outputs, x, weights),
+        }
+    }
+}
+
+/// [`DiscretizedLogistic`] in a configuration.
+pub(crate) struct Settings {
+    pub(crate) levels: usize,
+    pub(crate) components: usize,
+    pub(crate) min_scale: f64,
+}
+
+impl FromOutputs for Settings {
+    fn check(&self, _columns: usize) -> Result<(), DistributionError> {
+        at_least("levels", self.levels, 2)?;
+        at_least("components", self.components, 1)?;
+        scale("min_scale", self.min_scale)?;
+        Ok(())
+    }
+
+    fn outputs(&self, columns: usize) -> usize {
+        columns.saturating_mul(DiscretizedLogistic::<2>::outputs_per_entry(self.components))
+    }
+
+    fn of<const D: usize>(
+        self,
+        outputs: Tensor<D>,
+        _shared: Option<&Tensor<1>>,
+    ) -> Result<Box<dyn Likelihood<D>>, DistributionError> {
+        let Self { levels, components, min_scale } = self;
+        Ok(Box::new(DiscretizedLogistic::new(outputs, components, levels, min_scale)?))
     }
 }
 

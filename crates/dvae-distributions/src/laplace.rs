@@ -1,89 +1,137 @@
-//! Laplace likelihood.
+//! Laplace likelihoods.
 
 use burn::tensor::Tensor;
-use dvae_kernels::Law;
+use dvae_kernels::{Formula, Parameters, Scalar};
 use dvae_random::RowStreams;
 
-use crate::Likelihood;
-use crate::error::{DistributionError, scale};
-use crate::formula::{Formula, by_formula};
+use crate::error::scale;
 use crate::stable::positive;
+use crate::{DistributionError, Entries, EntryDistribution};
 
-/// Independent Laplace entries: errors are weighted by their size, not by their square.
+/// Independent Laplace entries with one fixed scale: errors are weighted by their size, not by their square.
 ///
 /// ```text
 /// log p(x | m) = −|x − m| / b − ln 2b
 /// ```
 ///
 /// The standard deviation is `√2 b`. Outliers have less influence than under a normal distribution.
-#[derive(Clone, Debug)]
-pub struct Laplace<const D: usize> {
-    location: Tensor<D>,
-    raw_scale: Tensor<D>,
-    min_scale: f64,
+pub type Laplace<const D: usize> = Entries<LaplaceEntry, D, 1>;
+
+/// Independent Laplace entries, each with its own scale `b = b₀ + ln(1 + eʳ)`.
+pub type LearnedLaplace<const D: usize> = Entries<LearnedLaplaceEntry, D, 2>;
+
+/// The entry of [`Laplace`].
+#[derive(Clone, Copy, Debug)]
+pub struct LaplaceEntry {
+    /// The scale, in units of the data.
+    pub scale: f64,
+}
+
+/// The entry of [`LearnedLaplace`].
+#[derive(Clone, Copy, Debug)]
+pub struct LearnedLaplaceEntry {
+    /// The lower limit of the scale, in units of the data.
+    pub min_scale: f64,
+}
+
+impl Formula<1, 1> for LaplaceEntry {
+    #[inline(always)]
+    fn at<S: Scalar>(&self, [location]: [S; 1], [x]: [S::Constant; 1]) -> S {
+        -((location - x).abs() / self.scale) - (2.0 * self.scale).ln()
+    }
+}
+
+impl Formula<2, 1> for LearnedLaplaceEntry {
+    #[inline(always)]
+    fn at<S: Scalar>(&self, [location, raw_scale]: [S; 2], [x]: [S::Constant; 1]) -> S {
+        let scale = positive(raw_scale, self.min_scale);
+        -((location - x).abs() / scale.clone()) - scale.log() - std::f64::consts::LN_2
+    }
 }
 
 impl<const D: usize> Laplace<D> {
     /// From locations `[batch, …]` and one finite `scale` `b` above 0, in units of the data.
     pub fn new(location: Tensor<D>, scale: f64) -> Result<Self, DistributionError> {
-        // Far below 0 a raw scale adds nothing to the lower limit.
-        let raw_scale = location.full_like(-1e4).detach();
-        Ok(Self { location, raw_scale, min_scale: self::scale("scale", scale)? })
+        Self::of(LaplaceEntry { scale }, Parameters::Apart([location]))
     }
+}
 
-    /// From locations and raw scales `r` of one shape: `b = min_scale + ln(1 + eʳ)`.
-    pub fn learned(
+impl<const D: usize> LearnedLaplace<D> {
+    /// From locations and raw scales `r` of one shape, and a finite lower limit `b₀` above 0.
+    pub fn new(
         location: Tensor<D>,
         raw_scale: Tensor<D>,
         min_scale: f64,
     ) -> Result<Self, DistributionError> {
-        Ok(Self { location, raw_scale, min_scale: scale("min_scale", min_scale)? })
-    }
-
-    fn scale(&self) -> Tensor<D> {
-        positive(self.raw_scale.clone(), self.min_scale)
+        Self::of(LearnedLaplaceEntry { min_scale }, Parameters::Apart([location, raw_scale]))
     }
 }
 
-impl<const D: usize> Formula<D> for Laplace<D> {
-    fn law(&self) -> Law {
-        Law::Laplace { min_scale: self.min_scale as f32 }
+impl EntryDistribution<1> for LaplaceEntry {
+    fn check(&self) -> Result<(), DistributionError> {
+        scale("scale", self.scale)?;
+        Ok(())
     }
 
-    fn outputs(&self) -> Vec<&Tensor<D>> {
-        vec![&self.location, &self.raw_scale]
+    fn mean<const D: usize>(&self, location: &Parameters<D, 1>) -> Tensor<D> {
+        location.get(0)
     }
 
-    fn plain(&self, x: Tensor<D>) -> Tensor<D> {
-        let scale = self.scale();
-        let standard = (x - self.location.clone()).abs() / scale.clone();
-        standard.neg() - scale.log() - std::f64::consts::LN_2
+    fn sample<const D: usize>(
+        &self,
+        location: &Parameters<D, 1>,
+        draws: &mut RowStreams,
+    ) -> Tensor<D> {
+        let location = location.get(0).detach();
+        location.clone() + standard_draw(&location, draws) * self.scale
+    }
+
+    fn named<const D: usize>(&self, location: &Parameters<D, 1>) -> Vec<(&'static str, Tensor<D>)> {
+        let location = location.get(0);
+        vec![("location", location.clone()), ("scale", location.full_like(self.scale))]
     }
 }
 
-impl<const D: usize> Likelihood<D> for Laplace<D> {
-    by_formula!();
-
-    fn mean(&self) -> Tensor<D> {
-        self.location.clone()
+impl EntryDistribution<2> for LearnedLaplaceEntry {
+    fn check(&self) -> Result<(), DistributionError> {
+        scale("min_scale", self.min_scale)?;
+        Ok(())
     }
 
-    fn sample(&self, draws: &mut RowStreams) -> Tensor<D> {
-        let location = self.location.clone().detach();
-        // Uniform on [−½, ½) by sign and size; the size is at most 1 − 2⁻²³.
-        let u = draws.uniform::<D>(location.shape(), &location.device()) - 0.5;
-        let size = (u.clone().abs() * -2.0).clamp_min(-1.0 + 6e-8).log1p().neg();
-        location + size * u.sign() * self.scale().detach()
+    fn mean<const D: usize>(&self, parameters: &Parameters<D, 2>) -> Tensor<D> {
+        parameters.get(0)
     }
 
-    fn parameters(&self) -> Vec<(&'static str, Tensor<D>)> {
-        vec![("location", self.location.clone()), ("scale", self.scale())]
+    fn sample<const D: usize>(
+        &self,
+        parameters: &Parameters<D, 2>,
+        draws: &mut RowStreams,
+    ) -> Tensor<D> {
+        let [location, raw_scale] = parameters.all().map(Tensor::detach);
+        location.clone() + standard_draw(&location, draws) * positive(raw_scale, self.min_scale)
     }
+
+    fn named<const D: usize>(
+        &self,
+        parameters: &Parameters<D, 2>,
+    ) -> Vec<(&'static str, Tensor<D>)> {
+        let [location, raw_scale] = parameters.all();
+        vec![("location", location), ("scale", positive(raw_scale, self.min_scale))]
+    }
+}
+
+/// A draw of location 0 and scale 1 for each entry of `like`.
+fn standard_draw<const D: usize>(like: &Tensor<D>, draws: &mut RowStreams) -> Tensor<D> {
+    // Uniform on [−½, ½) by sign and size; the size is at most 1 − 2⁻²³.
+    let u = draws.uniform::<D>(like.shape(), &like.device()) - 0.5;
+    let size = (u.clone().abs() * -2.0).clamp_min(-1.0 + 6e-8).log1p().neg();
+    size * u.sign()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Likelihood;
     use burn::tensor::Device;
 
     // The density is 1/2b at the location, and e times smaller at a distance of b.

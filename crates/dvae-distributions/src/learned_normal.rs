@@ -1,13 +1,13 @@
 //! Normal likelihood whose scale is a network output, bounded below.
 
 use burn::tensor::Tensor;
-use dvae_kernels::Law;
+use dvae_kernels::{Formula, Parameters, Scalar};
 use dvae_random::RowStreams;
 
-use crate::Likelihood;
-use crate::error::{DistributionError, scale};
-use crate::formula::{Formula, by_formula};
+use crate::error::scale;
+use crate::likelihood_config::FromOutputs;
 use crate::stable::{HALF_LN_TAU, positive};
+use crate::{DistributionError, Entries, EntryDistribution, Likelihood};
 
 /// Independent normal entries, each with its own standard deviation.
 ///
@@ -17,11 +17,22 @@ use crate::stable::{HALF_LN_TAU, positive};
 ///
 /// The lower limit `σ₀` is needed: without one the likelihood is unbounded, and training exploits this
 /// (Mattei & Frellsen 2018, "Leveraging the Exact Likelihood of Deep Latent Variable Models").
-#[derive(Clone, Debug)]
-pub struct LearnedNormal<const D: usize> {
-    mean: Tensor<D>,
-    raw_scale: Tensor<D>,
-    min_scale: f64,
+pub type LearnedNormal<const D: usize> = Entries<LearnedNormalEntry, D, 2>;
+
+/// The entry of [`LearnedNormal`].
+#[derive(Clone, Copy, Debug)]
+pub struct LearnedNormalEntry {
+    /// The lower limit of the standard deviation, in units of the data.
+    pub min_scale: f64,
+}
+
+impl Formula<2, 1> for LearnedNormalEntry {
+    #[inline(always)]
+    fn at<S: Scalar>(&self, [mean, raw_scale]: [S; 2], [x]: [S::Constant; 1]) -> S {
+        let scale = positive(raw_scale, self.min_scale);
+        let standard = (mean - x) / scale.clone();
+        standard.square() * -0.5 - scale.log() - HALF_LN_TAU
+    }
 }
 
 impl<const D: usize> LearnedNormal<D> {
@@ -31,46 +42,68 @@ impl<const D: usize> LearnedNormal<D> {
         raw_scale: Tensor<D>,
         min_scale: f64,
     ) -> Result<Self, DistributionError> {
-        Ok(Self { mean, raw_scale, min_scale: scale("min_scale", min_scale)? })
+        Self::of(LearnedNormalEntry { min_scale }, Parameters::Apart([mean, raw_scale]))
     }
 
     /// The standard deviation of every entry.
     pub fn scale(&self) -> Tensor<D> {
-        positive(self.raw_scale.clone(), self.min_scale)
+        positive(self.parameters.get(1), self.entry.min_scale)
     }
 }
 
-impl<const D: usize> Formula<D> for LearnedNormal<D> {
-    fn law(&self) -> Law {
-        Law::Normal { min_scale: self.min_scale as f32 }
+impl EntryDistribution<2> for LearnedNormalEntry {
+    fn check(&self) -> Result<(), DistributionError> {
+        scale("min_scale", self.min_scale)?;
+        Ok(())
     }
 
-    fn outputs(&self) -> Vec<&Tensor<D>> {
-        vec![&self.mean, &self.raw_scale]
+    fn mean<const D: usize>(&self, parameters: &Parameters<D, 2>) -> Tensor<D> {
+        parameters.get(0)
     }
 
-    fn plain(&self, x: Tensor<D>) -> Tensor<D> {
-        let scale = self.scale();
-        let standard = (x - self.mean.clone()) / scale.clone();
-        standard.square() * -0.5 - scale.log() - HALF_LN_TAU
-    }
-}
-
-impl<const D: usize> Likelihood<D> for LearnedNormal<D> {
-    by_formula!();
-
-    fn mean(&self) -> Tensor<D> {
-        self.mean.clone()
-    }
-
-    fn sample(&self, draws: &mut RowStreams) -> Tensor<D> {
-        let mean = self.mean.clone().detach();
+    fn sample<const D: usize>(
+        &self,
+        parameters: &Parameters<D, 2>,
+        draws: &mut RowStreams,
+    ) -> Tensor<D> {
+        let [mean, raw_scale] = parameters.all().map(Tensor::detach);
         let noise = draws.normal(mean.shape(), &mean.device());
-        mean + noise * self.scale().detach()
+        mean + noise * positive(raw_scale, self.min_scale)
     }
 
-    fn parameters(&self) -> Vec<(&'static str, Tensor<D>)> {
-        vec![("mean", self.mean.clone()), ("scale", self.scale())]
+    fn named<const D: usize>(
+        &self,
+        parameters: &Parameters<D, 2>,
+    ) -> Vec<(&'static str, Tensor<D>)> {
+        let [mean, raw_scale] = parameters.all();
+        vec![("mean", mean), ("scale", positive(raw_scale, self.min_scale))]
+    }
+}
+
+/// [`LearnedNormal`] with one scale for all entries, which is a weight of the model.
+pub(crate) struct SharedScale(pub(crate) LearnedNormalEntry);
+
+impl FromOutputs for SharedScale {
+    fn check(&self, _columns: usize) -> Result<(), DistributionError> {
+        self.0.check()
+    }
+
+    fn outputs(&self, columns: usize) -> usize {
+        columns
+    }
+
+    fn shared_weights(&self) -> usize {
+        1
+    }
+
+    fn of<const D: usize>(
+        self,
+        outputs: Tensor<D>,
+        shared: Option<&Tensor<1>>,
+    ) -> Result<Box<dyn Likelihood<D>>, DistributionError> {
+        let shared = shared.expect("the shared weight of the likelihood");
+        let raw_scale = shared.clone().reshape([1; D]).expand(outputs.dims());
+        Ok(Box::new(Entries::of(self.0, Parameters::Apart([outputs, raw_scale]))?))
     }
 }
 

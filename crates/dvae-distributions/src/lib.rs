@@ -7,7 +7,8 @@
 //! | [`Normal`]                       | `N(mean, σ²)`, one fixed σ                                     |
 //! | [`LearnedNormal`]                | `N(mean, σᵢ²)`, σ from the network (or shared), bounded below  |
 //! | [`OptimalNormal`]                | `N(mean, σ*²)`, the best σ for the batch                       |
-//! | [`Laplace`]                      | `Laplace(location, scale)`, the scale fixed or learned         |
+//! | [`Laplace`]                      | `Laplace(location, scale)`, one fixed scale                    |
+//! | [`LearnedLaplace`]               | the same, the scale from the network, bounded below            |
 //! | [`StudentT`]                     | Student's t, with learned scale and degrees of freedom         |
 //! | [`DiscretizedLogistic`]          | a mixture of logistics, discretized to equally spaced levels   |
 //! | [`Categorical`]                  | one of several classes                                         |
@@ -16,7 +17,9 @@
 //! | [`ZeroInflatedNegativeBinomial`] | the same with more zeros                                       |
 //! | [`Columns`]                      | one of these for each group of columns                         |
 //!
-//! [`LikelihoodConfig`] selects one in a file.
+//! [`LikelihoodConfig`] selects one in a file. Most are [`Entries`] of one [`EntryDistribution`], whose log-density is
+//! a [`Formula`]: written once, it runs fused on flex, with its gradient, and as Burn's operations elsewhere. So does
+//! the formula of a distribution of your own.
 //!
 //! | Posterior or prior   | Law                                                      | KL to `N(0, I)`  |
 //! |----------------------|----------------------------------------------------------|------------------|
@@ -55,9 +58,9 @@ mod continuous_bernoulli;
 mod diagonal_normal;
 mod discretized_logistic;
 mod encoding;
+mod entries;
 mod error;
 mod flow;
-mod formula;
 mod full_normal;
 mod inference;
 mod laplace;
@@ -77,30 +80,35 @@ mod standard_normal;
 mod student_t;
 mod support;
 
-pub use bernoulli::Bernoulli;
+pub use dvae_kernels::{Formula, LogSoftmax, Mixture, Parameters, Scalar};
+
+pub use bernoulli::{Bernoulli, BernoulliEntry};
 pub use categorical::Categorical;
 pub use columns::Columns;
-pub use continuous_bernoulli::ContinuousBernoulli;
+pub use continuous_bernoulli::{ContinuousBernoulli, ContinuousBernoulliEntry};
 pub use diagonal_normal::DiagonalNormal;
 pub use discretized_logistic::DiscretizedLogistic;
 pub use encoding::{Encoding, LevelBelow, Posterior, Prior};
+pub use entries::{Entries, EntryDistribution};
 pub use error::DistributionError;
 pub use flow::{Bijection, Chain, Flow, FlowOutput, FlowPosterior, FlowPrior};
 pub use full_normal::FullNormal;
 pub use inference::{Inference, Kl};
-pub use laplace::Laplace;
+pub use laplace::{Laplace, LaplaceEntry, LearnedLaplace, LearnedLaplaceEntry};
 pub use latents::{Latent, LatentShape, Latents};
-pub use learned_normal::LearnedNormal;
+pub use learned_normal::{LearnedNormal, LearnedNormalEntry};
 pub use likelihood::{Likelihood, sum_features};
 pub use likelihood_config::{ColumnGroup, LikelihoodConfig};
 pub use mixture_normal::MixtureNormal;
-pub use negative_binomial::{NegativeBinomial, ZeroInflatedNegativeBinomial};
-pub use normal::Normal;
+pub use negative_binomial::{
+    NegativeBinomial, NegativeBinomialEntry, ZeroInflatedEntry, ZeroInflatedNegativeBinomial,
+};
+pub use normal::{Normal, NormalEntry};
 pub use optimal_normal::OptimalNormal;
 pub use planar::Planar;
-pub use poisson::Poisson;
+pub use poisson::{Poisson, PoissonEntry};
 pub use standard_normal::StandardNormal;
-pub use student_t::StudentT;
+pub use student_t::{StudentT, StudentTEntry};
 pub use support::Support;
 
 /// `ln 2π`, twice the normalizer of a unit normal.

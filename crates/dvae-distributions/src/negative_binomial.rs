@@ -1,17 +1,15 @@
 //! Negative binomial likelihood, and its zero-inflated form.
 
 use burn::tensor::Tensor;
-use burn::tensor::activation::{log_sigmoid, softplus};
-use dvae_kernels::Law;
+use dvae_kernels::{Formula, Parameters, Scalar};
 use dvae_random::RowStreams;
 use rand_distr::{Distribution, Gamma};
 
-use crate::error::{DistributionError, scale};
-use crate::formula::{Formula, by_formula};
-use crate::poisson::{count, log_base};
+use crate::error::scale;
+use crate::poisson::count;
 use crate::sampling::each_entry;
-use crate::stable::{deviance, log_softplus, positive, stirling_error};
-use crate::{Likelihood, Support};
+use crate::stable::{deviance, log_base, log_softplus, positive, stirling_error};
+use crate::{DistributionError, Entries, EntryDistribution, Support};
 
 /// Independent overdispersed counts with mean `μ` and inverse dispersion `θ`: the variance is `μ + μ²/θ`.
 ///
@@ -24,11 +22,34 @@ use crate::{Likelihood, Support};
 /// the Poisson distribution. The parameters are those of Lopez et al. (2018), "Deep generative modeling for
 /// single-cell transcriptomics" (scVI). It is computed from deviances, as the Poisson density is, because
 /// differences of `ln Γ` lose all precision.
-#[derive(Clone, Debug)]
-pub struct NegativeBinomial<const D: usize> {
-    raw_mean: Tensor<D>,
-    raw_inverse_dispersion: Tensor<D>,
-    floor: f64,
+pub type NegativeBinomial<const D: usize> = Entries<NegativeBinomialEntry, D, 2>;
+
+/// The entry of [`NegativeBinomial`].
+#[derive(Clone, Copy, Debug)]
+pub struct NegativeBinomialEntry {
+    /// The lower limit of the inverse dispersion.
+    pub min_inverse_dispersion: f64,
+}
+
+impl Formula<2, 1> for NegativeBinomialEntry {
+    #[inline(always)]
+    fn at<S: Scalar>(
+        &self,
+        [raw_mean, raw_inverse_dispersion]: [S; 2],
+        [x]: [S::Constant; 1],
+    ) -> S {
+        let theta = positive(raw_inverse_dispersion, self.min_inverse_dispersion);
+        let mean = raw_mean.clone().softplus();
+        let (both, total) = (theta.clone() + x.clone(), theta.clone() + mean.clone());
+        let (log_both, log_theta) = (both.clone().log(), theta.clone().log());
+        // x and θ against their expected shares of x + θ.
+        let (ratio, per_unit) = (both.clone() / total.clone(), log_both.clone() - total.log());
+        let log_mean = per_unit.clone() + log_softplus(raw_mean, mean.clone());
+        let of_x = deviance(x.clone(), ratio.clone() * mean, log_mean);
+        let of_theta = deviance(theta.clone(), ratio * theta.clone(), per_unit + log_theta.clone());
+        let errors = stirling_error(both) - stirling_error(theta);
+        S::constant(log_base(x)) + errors + (log_theta - log_both) * 0.5 - of_x - of_theta
+    }
 }
 
 impl<const D: usize> NegativeBinomial<D> {
@@ -39,63 +60,43 @@ impl<const D: usize> NegativeBinomial<D> {
         raw_inverse_dispersion: Tensor<D>,
         min_inverse_dispersion: f64,
     ) -> Result<Self, DistributionError> {
-        let floor = scale("min_inverse_dispersion", min_inverse_dispersion)?;
-        Ok(Self { raw_mean, raw_inverse_dispersion, floor })
-    }
-
-    fn inverse_dispersion(&self) -> Tensor<D> {
-        positive(self.raw_inverse_dispersion.clone(), self.floor)
+        let parameters = Parameters::Apart([raw_mean, raw_inverse_dispersion]);
+        Self::of(NegativeBinomialEntry { min_inverse_dispersion }, parameters)
     }
 }
 
-impl<const D: usize> Formula<D> for NegativeBinomial<D> {
-    fn law(&self) -> Law {
-        Law::NegativeBinomial { floor: self.floor as f32 }
+impl EntryDistribution<2> for NegativeBinomialEntry {
+    fn check(&self) -> Result<(), DistributionError> {
+        scale("min_inverse_dispersion", self.min_inverse_dispersion)?;
+        Ok(())
     }
 
-    fn outputs(&self) -> Vec<&Tensor<D>> {
-        vec![&self.raw_mean, &self.raw_inverse_dispersion]
+    fn mean<const D: usize>(&self, parameters: &Parameters<D, 2>) -> Tensor<D> {
+        parameters.get(0).softplus()
     }
 
-    fn plain(&self, x: Tensor<D>) -> Tensor<D> {
-        let (theta, mean) = (self.inverse_dispersion(), self.mean());
-        let both = x.clone() + theta.clone();
-        let total = theta.clone() + mean.clone();
-        // x and θ against their expected shares of x + θ.
-        let per_unit = both.clone().log() - total.clone().log();
-        let ratio = both.clone() / total;
-        let of_x = deviance(
-            x.clone(),
-            ratio.clone() * mean,
-            per_unit.clone() + log_softplus(self.raw_mean.clone()),
-        );
-        let log_theta = theta.clone().log();
-        let of_theta = deviance(theta.clone(), ratio * theta.clone(), per_unit + log_theta.clone());
-        let errors = stirling_error(both.clone()) - stirling_error(theta);
-        log_base(x) + errors + (log_theta - both.log()) * 0.5 - of_x - of_theta
-    }
-}
-
-impl<const D: usize> Likelihood<D> for NegativeBinomial<D> {
-    by_formula!();
-
-    fn mean(&self) -> Tensor<D> {
-        softplus(self.raw_mean.clone(), 1.0)
-    }
-
-    fn sample(&self, draws: &mut RowStreams) -> Tensor<D> {
-        let parameters = [self.mean().detach(), self.inverse_dispersion().detach()];
-        each_entry(parameters, draws, |[mean, theta], rng| {
+    fn sample<const D: usize>(
+        &self,
+        parameters: &Parameters<D, 2>,
+        draws: &mut RowStreams,
+    ) -> Tensor<D> {
+        let [raw_mean, raw_inverse_dispersion] = parameters.all().map(Tensor::detach);
+        let theta = positive(raw_inverse_dispersion, self.min_inverse_dispersion);
+        each_entry([raw_mean.softplus(), theta], draws, |[mean, theta], rng| {
             let rate = Gamma::new(theta, mean / theta).map_or(0.0, |law| law.sample(rng));
             count(rate, rng)
         })
     }
 
-    fn parameters(&self) -> Vec<(&'static str, Tensor<D>)> {
-        vec![("mean", self.mean()), ("inverse_dispersion", self.inverse_dispersion())]
+    fn named<const D: usize>(
+        &self,
+        parameters: &Parameters<D, 2>,
+    ) -> Vec<(&'static str, Tensor<D>)> {
+        let theta = positive(parameters.get(1), self.min_inverse_dispersion);
+        vec![("mean", self.mean(parameters)), ("inverse_dispersion", theta)]
     }
 
-    fn support(&self, _column: usize) -> Support {
+    fn support(&self) -> Support {
         Support::Counts
     }
 }
@@ -107,58 +108,83 @@ impl<const D: usize> Likelihood<D> for NegativeBinomial<D> {
 /// ```
 ///
 /// Lopez et al. (2018), equation 1 and supplementary note 3.
-#[derive(Clone, Debug)]
-pub struct ZeroInflatedNegativeBinomial<const D: usize> {
-    counts: NegativeBinomial<D>,
-    gate: Tensor<D>,
+pub type ZeroInflatedNegativeBinomial<const D: usize> = Entries<ZeroInflatedEntry, D, 3>;
+
+/// The entry of [`ZeroInflatedNegativeBinomial`].
+#[derive(Clone, Copy, Debug)]
+pub struct ZeroInflatedEntry {
+    /// The distribution of the counts.
+    pub counts: NegativeBinomialEntry,
+}
+
+impl ZeroInflatedEntry {
+    /// The parameters of the counts, and the gate.
+    fn parts<const D: usize>(parameters: &Parameters<D, 3>) -> (Parameters<D, 2>, Tensor<D>) {
+        let [raw_mean, raw_inverse_dispersion, gate] = parameters.all();
+        (Parameters::Apart([raw_mean, raw_inverse_dispersion]), gate)
+    }
+}
+
+impl Formula<3, 1> for ZeroInflatedEntry {
+    #[inline(always)]
+    fn at<S: Scalar>(
+        &self,
+        [raw_mean, raw_inverse_dispersion, gate]: [S; 3],
+        [x]: [S::Constant; 1],
+    ) -> S {
+        let counts = self.counts.at([raw_mean, raw_inverse_dispersion], [x.clone()]);
+        let counted = (-gate.clone()).log_sigmoid() + counts;
+        let inflated = gate.log_sigmoid();
+        // ln(eᵃ + eᵇ) from the larger of the two.
+        let first = counted.clone().lower(inflated.clone());
+        let larger = counted.clone().mask_where(first.clone(), inflated.clone());
+        let smaller = inflated.mask_where(first, counted.clone());
+        let zero = larger.clone() + (smaller - larger).exp().log1p();
+        counted.mask_where(x.lower_elem(0.5), zero)
+    }
 }
 
 impl<const D: usize> ZeroInflatedNegativeBinomial<D> {
     /// From the distribution of the counts and the logits `g` of the extra zeros, of one shape.
     pub fn new(counts: NegativeBinomial<D>, gate: Tensor<D>) -> Self {
-        Self { counts, gate }
+        let [raw_mean, raw_inverse_dispersion] = counts.parameters.all();
+        let parameters = Parameters::Apart([raw_mean, raw_inverse_dispersion, gate]);
+        Self { entry: ZeroInflatedEntry { counts: counts.entry }, parameters }
     }
 }
 
-impl<const D: usize> Formula<D> for ZeroInflatedNegativeBinomial<D> {
-    fn law(&self) -> Law {
-        Law::ZeroInflated { floor: self.counts.floor as f32 }
+impl EntryDistribution<3> for ZeroInflatedEntry {
+    fn check(&self) -> Result<(), DistributionError> {
+        self.counts.check()
     }
 
-    fn outputs(&self) -> Vec<&Tensor<D>> {
-        vec![&self.counts.raw_mean, &self.counts.raw_inverse_dispersion, &self.gate]
+    fn mean<const D: usize>(&self, parameters: &Parameters<D, 3>) -> Tensor<D> {
+        let (counts, gate) = Self::parts(parameters);
+        self.counts.mean(&counts) * dvae_kernels::sigmoid(gate.neg())
     }
 
-    fn plain(&self, x: Tensor<D>) -> Tensor<D> {
-        let counted = log_sigmoid(self.gate.clone().neg()) + self.counts.plain(x.clone());
-        let inflated = log_sigmoid(self.gate.clone());
-        let largest = inflated.clone().max_pair(counted.clone()).detach();
-        let share = |log: &Tensor<D>| (log.clone() - largest.clone()).exp();
-        let zero = (share(&inflated) + share(&counted)).log() + largest.clone();
-        counted.mask_where(x.lower_elem(0.5), zero)
-    }
-}
-
-impl<const D: usize> Likelihood<D> for ZeroInflatedNegativeBinomial<D> {
-    by_formula!();
-
-    fn mean(&self) -> Tensor<D> {
-        self.counts.mean() * dvae_kernels::sigmoid(self.gate.clone().neg())
-    }
-
-    fn sample(&self, draws: &mut RowStreams) -> Tensor<D> {
-        let counted = self.counts.sample(draws);
+    fn sample<const D: usize>(
+        &self,
+        parameters: &Parameters<D, 3>,
+        draws: &mut RowStreams,
+    ) -> Tensor<D> {
+        let (counts, gate) = Self::parts(parameters);
+        let counted = self.counts.sample(&counts, draws);
         let u = draws.uniform::<D>(counted.shape(), &counted.device());
-        counted.mask_fill(u.lower(dvae_kernels::sigmoid(self.gate.clone()).detach()), 0.0)
+        counted.mask_fill(u.lower(dvae_kernels::sigmoid(gate).detach()), 0.0)
     }
 
-    fn parameters(&self) -> Vec<(&'static str, Tensor<D>)> {
-        let mut parameters = self.counts.parameters();
-        parameters.push(("gate", self.gate.clone()));
-        parameters
+    fn named<const D: usize>(
+        &self,
+        parameters: &Parameters<D, 3>,
+    ) -> Vec<(&'static str, Tensor<D>)> {
+        let (counts, gate) = Self::parts(parameters);
+        let mut named = self.counts.named(&counts);
+        named.push(("gate", gate));
+        named
     }
 
-    fn support(&self, _column: usize) -> Support {
+    fn support(&self) -> Support {
         Support::Counts
     }
 }
@@ -166,6 +192,7 @@ impl<const D: usize> Likelihood<D> for ZeroInflatedNegativeBinomial<D> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Likelihood;
     use burn::tensor::Device;
 
     fn tensor(v: f64) -> Tensor<1> {

@@ -1,70 +1,78 @@
 //! Normal likelihood with one fixed scale.
 
 use burn::tensor::Tensor;
-use dvae_kernels::Density;
+use dvae_kernels::{Formula, Parameters, Scalar};
 use dvae_random::RowStreams;
 
-use crate::Likelihood;
-use crate::error::{DistributionError, scale};
+use crate::error::scale;
+use crate::stable::HALF_LN_TAU;
+use crate::{DistributionError, Entries, EntryDistribution};
 
 /// Independent normal entries with one fixed standard deviation.
 ///
 /// ```text
 /// log p(x | m) = −½ ((x − m) / σ)² − ln σ − ½ ln 2π
 /// ```
-#[derive(Clone, Debug)]
-pub struct Normal<const D: usize> {
-    mean: Tensor<D>,
-    scale: f64,
+pub type Normal<const D: usize> = Entries<NormalEntry, D, 1>;
+
+/// The entry of [`Normal`].
+#[derive(Clone, Copy, Debug)]
+pub struct NormalEntry {
+    /// The standard deviation, in units of the data.
+    pub scale: f64,
+}
+
+impl Formula<1, 1> for NormalEntry {
+    #[inline(always)]
+    fn at<S: Scalar>(&self, [mean]: [S; 1], [x]: [S::Constant; 1]) -> S {
+        ((mean - x) / self.scale).square() * -0.5 - (self.scale.ln() + HALF_LN_TAU)
+    }
+
+    #[inline(always)]
+    fn with_slopes(&self, [mean]: [f32; 1], [x]: [f32; 1]) -> (f32, [f32; 1]) {
+        let normalizer = (self.scale.ln() + HALF_LN_TAU) as f32;
+        let standard = (x - mean) / self.scale as f32;
+        (-0.5 * standard * standard - normalizer, [standard / self.scale as f32])
+    }
 }
 
 impl<const D: usize> Normal<D> {
     /// From means of any shape `[batch, …]` and a finite `scale` above 0, in units of the data.
     pub fn new(mean: Tensor<D>, scale: f64) -> Result<Self, DistributionError> {
-        Ok(Self { mean, scale: self::scale("scale", scale)? })
+        Self::of(NormalEntry { scale }, Parameters::Apart([mean]))
     }
 
     /// The standard deviation of every entry.
     pub fn scale(&self) -> f64 {
-        self.scale
-    }
-
-    fn density(&self) -> Density<D> {
-        Density::Normal { mean: self.mean.clone(), scale: self.scale }
+        self.entry.scale
     }
 }
 
-impl<const D: usize> Likelihood<D> for Normal<D> {
-    fn log_prob(&self, x: Tensor<D>) -> Tensor<D> {
-        self.density().log_prob(x, None)
+impl EntryDistribution<1> for NormalEntry {
+    fn check(&self) -> Result<(), DistributionError> {
+        scale("scale", self.scale)?;
+        Ok(())
     }
 
-    fn log_likelihood(&self, x: Tensor<D>) -> Tensor<1> {
-        self.density().log_likelihood(x, None)
+    fn mean<const D: usize>(&self, mean: &Parameters<D, 1>) -> Tensor<D> {
+        mean.get(0)
     }
 
-    fn weighted_log_likelihood(&self, x: Tensor<D>, weights: Tensor<D>) -> Tensor<1> {
-        self.density().log_likelihood(x, Some(weights))
-    }
-
-    fn mean(&self) -> Tensor<D> {
-        self.mean.clone()
-    }
-
-    fn sample(&self, draws: &mut RowStreams) -> Tensor<D> {
-        let mean = self.mean.clone().detach();
+    fn sample<const D: usize>(&self, mean: &Parameters<D, 1>, draws: &mut RowStreams) -> Tensor<D> {
+        let mean = mean.get(0).detach();
         let noise = draws.normal(mean.shape(), &mean.device());
         mean + noise * self.scale
     }
 
-    fn parameters(&self) -> Vec<(&'static str, Tensor<D>)> {
-        vec![("mean", self.mean.clone()), ("scale", self.mean.full_like(self.scale))]
+    fn named<const D: usize>(&self, mean: &Parameters<D, 1>) -> Vec<(&'static str, Tensor<D>)> {
+        vec![("mean", mean.get(0)), ("scale", mean.get(0).full_like(self.scale))]
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Likelihood;
     use burn::tensor::Device;
 
     // At the mean of N(m, 2²) the density is 1/(2 √2π); at a distance of one σ it is lower by ½ nat.

@@ -1,11 +1,13 @@
 //! Normal likelihood with the optimal scale of the batch.
 
 use burn::tensor::Tensor;
-use dvae_kernels::Density;
+use dvae_kernels::{Formula, Parameters, Scalar, math};
 use dvae_random::RowStreams;
 
-use crate::Likelihood;
-use crate::error::{DistributionError, scale};
+use crate::error::scale;
+use crate::likelihood_config::FromOutputs;
+use crate::stable::HALF_LN_TAU;
+use crate::{DistributionError, Likelihood};
 
 /// Independent normal entries with one standard deviation for a whole batch: the one that maximizes the
 /// batch's likelihood, but at least `min_scale`.
@@ -47,23 +49,41 @@ impl<const D: usize> OptimalNormal<D> {
         };
         mean.sqrt().clamp_min(self.min_scale).reshape([1; D]).expand(self.mean.dims())
     }
+}
 
-    fn density(&self, x: Tensor<D>, weights: Option<&Tensor<D>>) -> Density<D> {
-        Density::ScaledNormal { mean: self.mean.clone(), scale: self.scale(x, weights) }
+/// A normal entry by its mean, at `x` and with a scale that no gradient flows through.
+#[derive(Clone, Copy, Debug)]
+struct ScaledNormal;
+
+impl Formula<1, 2> for ScaledNormal {
+    #[inline(always)]
+    fn at<S: Scalar>(&self, [mean]: [S; 1], [x, scale]: [S::Constant; 2]) -> S {
+        let standard = (mean - x) / S::constant(scale.clone());
+        standard.square() * -0.5 - scale.log() - HALF_LN_TAU
+    }
+
+    #[inline(always)]
+    fn with_slopes(&self, [mean]: [f32; 1], [x, scale]: [f32; 2]) -> (f32, [f32; 1]) {
+        let standard = (x - mean) / scale;
+        let value = -0.5 * standard * standard - math::ln(scale) - HALF_LN_TAU as f32;
+        (value, [standard / scale])
     }
 }
 
 impl<const D: usize> Likelihood<D> for OptimalNormal<D> {
     fn log_prob(&self, x: Tensor<D>) -> Tensor<D> {
-        self.density(x.clone(), None).log_prob(x, None)
+        let scale = self.scale(x.clone(), None);
+        ScaledNormal.each(&Parameters::Apart([self.mean.clone()]), [x, scale])
     }
 
     fn log_likelihood(&self, x: Tensor<D>) -> Tensor<1> {
-        self.density(x.clone(), None).log_likelihood(x, None)
+        let scale = self.scale(x.clone(), None);
+        ScaledNormal.rows(&Parameters::Apart([self.mean.clone()]), [x, scale], None)
     }
 
     fn weighted_log_likelihood(&self, x: Tensor<D>, weights: Tensor<D>) -> Tensor<1> {
-        self.density(x.clone(), Some(&weights)).log_likelihood(x, Some(weights))
+        let scale = self.scale(x.clone(), Some(&weights));
+        ScaledNormal.rows(&Parameters::Apart([self.mean.clone()]), [x, scale], Some(weights))
     }
 
     fn mean(&self) -> Tensor<D> {
@@ -79,6 +99,30 @@ impl<const D: usize> Likelihood<D> for OptimalNormal<D> {
 
     fn parameters(&self) -> Vec<(&'static str, Tensor<D>)> {
         vec![("mean", self.mean.clone())]
+    }
+}
+
+/// [`OptimalNormal`] in a configuration.
+pub(crate) struct Settings {
+    pub(crate) min_scale: f64,
+}
+
+impl FromOutputs for Settings {
+    fn check(&self, _columns: usize) -> Result<(), DistributionError> {
+        scale("min_scale", self.min_scale)?;
+        Ok(())
+    }
+
+    fn outputs(&self, columns: usize) -> usize {
+        columns
+    }
+
+    fn of<const D: usize>(
+        self,
+        outputs: Tensor<D>,
+        _shared: Option<&Tensor<1>>,
+    ) -> Result<Box<dyn Likelihood<D>>, DistributionError> {
+        Ok(Box::new(OptimalNormal::new(outputs, self.min_scale)?))
     }
 }
 

@@ -1,15 +1,13 @@
 //! Poisson likelihood.
 
 use burn::tensor::Tensor;
-use burn::tensor::activation::softplus;
-use dvae_kernels::Law;
-use dvae_random::RowStreams;
+use dvae_kernels::{Formula, Parameters, Scalar};
+use dvae_random::{RowRng, RowStreams};
 use rand_distr::{Distribution, Poisson as Draw};
 
-use crate::formula::{Formula, by_formula};
 use crate::sampling::each_entry;
-use crate::stable::{HALF_LN_TAU, deviance, log_softplus, stirling_error};
-use crate::{Likelihood, Support};
+use crate::stable::{deviance, log_base, log_softplus};
+use crate::{Entries, EntryDistribution, Support};
 
 /// Independent counts whose variance is their mean.
 ///
@@ -19,67 +17,60 @@ use crate::{Likelihood, Support};
 ///
 /// Computed as `−(deviance of x from λ) − (error of Stirling's formula) − ½ ln 2πx`, which stays accurate for
 /// counts of a million: Loader (2000), "Fast and Accurate Computation of Binomial Probabilities".
-#[derive(Clone, Debug)]
-pub struct Poisson<const D: usize> {
-    raw_rate: Tensor<D>,
+pub type Poisson<const D: usize> = Entries<PoissonEntry, D, 1>;
+
+/// The entry of [`Poisson`].
+#[derive(Clone, Copy, Debug)]
+pub struct PoissonEntry;
+
+impl Formula<1, 1> for PoissonEntry {
+    #[inline(always)]
+    fn at<S: Scalar>(&self, [raw_rate]: [S; 1], [x]: [S::Constant; 1]) -> S {
+        let rate = raw_rate.clone().softplus();
+        let log_rate = log_softplus(raw_rate, rate.clone());
+        let of_x = deviance(x.clone(), rate, log_rate);
+        S::constant(log_base(x)) - of_x
+    }
 }
 
 impl<const D: usize> Poisson<D> {
     /// From raw rates `r` of any shape `[batch, …]`.
     pub fn new(raw_rate: Tensor<D>) -> Self {
-        Self { raw_rate }
+        Self { entry: PoissonEntry, parameters: Parameters::Apart([raw_rate]) }
     }
 }
 
-/// `−ln x! + x ln x − x` of counts, by Stirling's formula and its error; 0 at 0.
-pub(crate) fn log_base<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    let positive = x.clone().clamp_min(1.0);
-    let value = (stirling_error(positive.clone()) + positive.log() * 0.5 + HALF_LN_TAU).neg();
-    value.mask_fill(x.lower_elem(0.5), 0.0)
-}
-
-impl<const D: usize> Formula<D> for Poisson<D> {
-    fn law(&self) -> Law {
-        Law::Poisson
+impl EntryDistribution<1> for PoissonEntry {
+    fn mean<const D: usize>(&self, raw_rate: &Parameters<D, 1>) -> Tensor<D> {
+        raw_rate.get(0).softplus()
     }
 
-    fn outputs(&self) -> Vec<&Tensor<D>> {
-        vec![&self.raw_rate]
+    fn sample<const D: usize>(
+        &self,
+        raw_rate: &Parameters<D, 1>,
+        draws: &mut RowStreams,
+    ) -> Tensor<D> {
+        each_entry([self.mean(raw_rate).detach()], draws, |[rate], rng| count(rate, rng))
     }
 
-    fn plain(&self, x: Tensor<D>) -> Tensor<D> {
-        log_base(x.clone()) - deviance(x, self.mean(), log_softplus(self.raw_rate.clone()))
-    }
-}
-
-impl<const D: usize> Likelihood<D> for Poisson<D> {
-    by_formula!();
-
-    fn mean(&self) -> Tensor<D> {
-        softplus(self.raw_rate.clone(), 1.0)
+    fn named<const D: usize>(&self, raw_rate: &Parameters<D, 1>) -> Vec<(&'static str, Tensor<D>)> {
+        vec![("rate", self.mean(raw_rate))]
     }
 
-    fn sample(&self, draws: &mut RowStreams) -> Tensor<D> {
-        each_entry([self.mean().detach()], draws, |[rate], rng| count(rate, rng))
-    }
-
-    fn parameters(&self) -> Vec<(&'static str, Tensor<D>)> {
-        vec![("rate", self.mean())]
-    }
-
-    fn support(&self, _column: usize) -> Support {
+    fn support(&self) -> Support {
         Support::Counts
     }
 }
 
 /// A Poisson count; 0 if the rate is not a positive number.
-pub(crate) fn count(rate: f64, rng: &mut dvae_random::RowRng) -> f64 {
+pub(crate) fn count(rate: f64, rng: &mut RowRng) -> f64 {
     Draw::new(rate).map_or(0.0, |law| law.sample(rng))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Likelihood;
     use burn::tensor::Device;
 
     // p(0) = e⁻¹, p(1) = e⁻¹, p(3) = e⁻¹/6 at λ = 1; at λ = x = 10⁶, −½ ln 2πx − 1/12x.

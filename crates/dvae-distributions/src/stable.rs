@@ -1,72 +1,88 @@
-//! Tensor functions that stay accurate where a direct evaluation does not.
+//! Functions that stay accurate where a direct evaluation does not.
 
-use burn::tensor::Tensor;
-use burn::tensor::activation::softplus;
-use dvae_kernels::ln_gamma;
+use std::ops::{Add, Mul, Sub};
+
+use dvae_kernels::Scalar;
 
 /// `½ ln 2π`.
 pub(crate) const HALF_LN_TAU: f64 = 0.918_938_533_204_672_8;
 
 /// A positive parameter from a network's output: `floor + ln(1 + eʳ)`.
-pub(crate) fn positive<const D: usize>(raw: Tensor<D>, floor: f64) -> Tensor<D> {
-    softplus(raw, 1.0) + floor
+#[inline(always)]
+pub(crate) fn positive<S: Scalar>(raw: S, floor: f64) -> S {
+    raw.softplus() + floor
 }
 
-/// `ln ln(1 + eʳ)`; below −15 it is `r` itself.
-pub(crate) fn log_softplus<const D: usize>(raw: Tensor<D>) -> Tensor<D> {
+/// `ln s` of `s = ln(1 + eʳ)`, given both; below −15 it is `r` itself.
+#[inline(always)]
+pub(crate) fn log_softplus<S: Scalar>(raw: S, softplus: S) -> S {
+    // At −15, s is 3 · 10⁻⁷; where it would be 0, its logarithm has no derivative.
     let low = raw.clone().lower_elem(-15.0);
-    softplus(raw.clone().clamp_min(-15.0), 1.0).log().mask_where(low, raw)
+    softplus.clamp_min(1e-7).log().mask_where(low, raw)
 }
 
 /// `ln((1 − e⁻ʷ) / w)` for `w ≥ 0`; 0 at 0.
-pub(crate) fn log_decay<const D: usize>(w: Tensor<D>) -> Tensor<D> {
+#[inline(always)]
+pub(crate) fn log_decay<S: Scalar>(w: S) -> S {
     let near = w.clone().clamp_max(0.5);
     let square = near.clone().square();
     let series = (square.clone() * (1.0 / 181_440.0) - 1.0 / 2880.0) * square.clone() + 1.0 / 24.0;
     let series = series * square - near * 0.5;
     let far = w.clone().clamp_min(0.5);
-    ((far.clone().neg().exp().neg()).log1p() - far.log()).mask_where(w.lower_elem(0.5), series)
+    let direct = (-(-far.clone()).exp()).log1p() - far.log();
+    direct.mask_where(w.lower_elem(0.5), series)
 }
 
 /// The error of Stirling's formula, `ln Γ(x) − (x − ½) ln x + x − ½ ln 2π`, for `x > 0`.
 ///
 /// Differences of `ln Γ` at large arguments lose all precision; differences of this do not. Loader (2000),
 /// "Fast and Accurate Computation of Binomial Probabilities", section 2.
-pub(crate) fn stirling_error<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+#[inline(always)]
+pub(crate) fn stirling_error<S: Scalar>(x: S) -> S {
     const LARGE: f64 = 3.0;
     let small = x.clone().clamp_max(LARGE);
     let formula = (small.clone() - 0.5) * small.clone().log() - small.clone() + HALF_LN_TAU;
-    let near = ln_gamma(small) - formula;
+    let near = small.ln_gamma() - formula;
     let r = x.clone().clamp_min(LARGE).recip();
     let s = r.clone().square();
     let series = ((s.clone() * (-1.0 / 1680.0) + 1.0 / 1260.0) * s.clone() - 1.0 / 360.0) * s;
     ((series + 1.0 / 12.0) * r).mask_where(x.lower_elem(LARGE), near)
 }
 
-/// The deviance `x ln(x / m) + m − x` of `x ≥ 0` from `m > 0`, given `ln m` as well; at least 0.
+/// The deviance `x ln(x / m) + m − x` of `x ≥ 0` from `m > 0`, given `ln m` as well; at least 0. `x` is a scalar or
+/// a constant.
 ///
-/// Where the two are close it is computed as a series in `(x − m) / (x + m)`: Loader (2000), section 3.
-pub(crate) fn deviance<const D: usize>(
-    x: Tensor<D>,
-    mean: Tensor<D>,
-    log_mean: Tensor<D>,
-) -> Tensor<D> {
+/// Where the two are close it is computed as a series in `(m − x) / (m + x)`: Loader (2000), section 3.
+#[inline(always)]
+pub(crate) fn deviance<S, X>(x: X, mean: S, log_mean: S) -> S
+where
+    S: Scalar + Add<X, Output = S> + Sub<X, Output = S> + Mul<X, Output = S>,
+    X: Scalar,
+{
     const TINY: f64 = 1e-15;
-    let gap = x.clone() - mean.clone();
-    let share = gap.clone() / (x.clone() + mean).clamp_min(TINY);
+    let gap = mean.clone() - x.clone();
+    let share = gap.clone() / (mean + x.clone()).clamp_min(TINY);
     let close = share.clone().abs().lower_elem(0.1);
     let v = share.clamp(-0.1, 0.1);
     let s = v.clone().square();
     let series = (s.clone() * (1.0 / 7.0) + 0.2) * s.clone() + 1.0 / 3.0;
-    let near = gap.clone() * v.clone() + x.clone() * 2.0 * s * v * series;
-    let far = x.clone() * (x.clamp_min(TINY).log() - log_mean) - gap;
+    let near = gap.clone() * v.clone() - s * (x.clone() * 2.0) * v * series;
+    let far = gap - (log_mean - x.clone().clamp_min(TINY).log()) * x;
     far.mask_where(close, near)
+}
+
+/// `−ln x! + x ln x − x` of a count, by Stirling's formula and its error; 0 at 0.
+#[inline(always)]
+pub(crate) fn log_base<S: Scalar>(x: S) -> S {
+    let positive = x.clone().clamp_min(1.0);
+    let value = -(stirling_error(positive.clone()) + positive.log() * 0.5 + HALF_LN_TAU);
+    value.mask_fill(x.lower_elem(0.5), 0.0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::Device;
+    use burn::tensor::{Device, Tensor};
 
     fn at(function: impl Fn(Tensor<1>) -> Tensor<1>, x: f32) -> f64 {
         function(Tensor::from_data([x], &Device::flex())).into_scalar::<f64>()
@@ -77,7 +93,10 @@ mod tests {
         for x in [-1e4f32, -80.0, -15.1, -14.9, 0.0, 3.0, 1e4] {
             let exact =
                 if x < -15.0 { f64::from(x) } else { f64::from(x).exp().ln_1p().min(1e4).ln() };
-            assert!((at(log_softplus, x) - exact).abs() < 1e-5, "ln softplus({x})");
+            assert!(
+                (at(|raw| log_softplus(raw.clone(), raw.softplus()), x) - exact).abs() < 1e-5,
+                "ln softplus({x})"
+            );
         }
         for w in [0.0f32, 1e-6, 0.1, 0.49, 0.51, 3.0, 100.0, 1e4] {
             let wide = f64::from(w);

@@ -1,15 +1,14 @@
 //! Student's t likelihood.
 
 use burn::tensor::Tensor;
-use dvae_kernels::Law;
+use dvae_kernels::{Formula, Parameters, Scalar};
 use dvae_random::RowStreams;
 use rand_distr::{Distribution, StudentT as Draw};
 
-use crate::Likelihood;
-use crate::error::{DistributionError, scale};
-use crate::formula::{Formula, by_formula};
+use crate::error::scale;
 use crate::sampling::each_entry;
 use crate::stable::{HALF_LN_TAU, positive, stirling_error};
+use crate::{DistributionError, Entries, EntryDistribution};
 
 /// Independent Student's t entries, each with its own location, scale and degrees of freedom.
 ///
@@ -21,88 +20,94 @@ use crate::stable::{HALF_LN_TAU, positive, stirling_error};
 /// The tails decay like `|x|^−(ν + 1)`, so outliers cost little. Mattei & Frellsen (2019), "MIWAE", use
 /// `s₀` = 10⁻³ and `ν₀` = 3; the variance is finite above 2. The first three terms are computed as one,
 /// because their difference would lose precision.
-#[derive(Clone, Debug)]
-pub struct StudentT<const D: usize> {
-    location: Tensor<D>,
-    raw_scale: Tensor<D>,
-    raw_degrees: Tensor<D>,
-    min_scale: f64,
-    min_degrees: f64,
+pub type StudentT<const D: usize> = Entries<StudentTEntry, D, 3>;
+
+/// The entry of [`StudentT`].
+#[derive(Clone, Copy, Debug)]
+pub struct StudentTEntry {
+    /// The lower limit of the scale, in units of the data.
+    pub min_scale: f64,
+    /// The lower limit of the degrees of freedom.
+    pub min_degrees: f64,
+}
+
+impl Formula<3, 1> for StudentTEntry {
+    #[inline(always)]
+    fn at<S: Scalar>(
+        &self,
+        [location, raw_scale, raw_degrees]: [S; 3],
+        [x]: [S::Constant; 1],
+    ) -> S {
+        let scale = positive(raw_scale, self.min_scale);
+        let degrees = positive(raw_degrees, self.min_degrees);
+        let half = degrees.clone() * 0.5;
+        // ln Γ(a + ½) − ln Γ(a) − ½ ln a, by Stirling's formula and its errors.
+        let gammas = half.clone() * degrees.clone().recip().log1p() - 0.5
+            + stirling_error(half.clone() + 0.5)
+            - stirling_error(half.clone());
+        let t = (location - x) / scale.clone();
+        let tail = (half + 0.5) * (t.square() / degrees).log1p();
+        gammas - HALF_LN_TAU - scale.log() - tail
+    }
 }
 
 impl<const D: usize> StudentT<D> {
     /// From locations, raw scales `r` and raw degrees of freedom `q` of one shape `[batch, …]`, and a lower
     /// limit for each of the latter two, finite and above 0.
     pub fn new(
-        [location, raw_scale, raw_degrees]: [Tensor<D>; 3],
+        parameters: [Tensor<D>; 3],
         min_scale: f64,
         min_degrees: f64,
     ) -> Result<Self, DistributionError> {
-        scale("min_scale", min_scale)?;
-        scale("min_degrees", min_degrees)?;
-        Ok(Self { location, raw_scale, raw_degrees, min_scale, min_degrees })
-    }
-
-    fn scale(&self) -> Tensor<D> {
-        positive(self.raw_scale.clone(), self.min_scale)
-    }
-
-    fn degrees(&self) -> Tensor<D> {
-        positive(self.raw_degrees.clone(), self.min_degrees)
+        Self::of(StudentTEntry { min_scale, min_degrees }, Parameters::Apart(parameters))
     }
 }
 
-impl<const D: usize> Formula<D> for StudentT<D> {
-    fn law(&self) -> Law {
-        let (min_scale, min_degrees) = (self.min_scale as f32, self.min_degrees as f32);
-        Law::StudentT { min_scale, min_degrees }
-    }
-
-    fn outputs(&self) -> Vec<&Tensor<D>> {
-        vec![&self.location, &self.raw_scale, &self.raw_degrees]
-    }
-
-    fn plain(&self, x: Tensor<D>) -> Tensor<D> {
-        let (scale, degrees) = (self.scale(), self.degrees());
-        let half = degrees.clone() * 0.5;
-        // ln Γ(a + ½) − ln Γ(a) − ½ ln a, by Stirling's formula and its errors.
-        let gammas = half.clone() * (half.clone() * 2.0).recip().log1p() - 0.5
-            + stirling_error(half.clone() + 0.5)
-            - stirling_error(half.clone());
-        let t = (x - self.location.clone()) / scale.clone();
-        let tail = (half + 0.5) * (t.square() / degrees).log1p();
-        gammas - HALF_LN_TAU - scale.log() - tail
+impl StudentTEntry {
+    /// Location, scale and degrees of freedom.
+    fn linked<const D: usize>(&self, parameters: &Parameters<D, 3>) -> [Tensor<D>; 3] {
+        let [location, raw_scale, raw_degrees] = parameters.all();
+        [location, positive(raw_scale, self.min_scale), positive(raw_degrees, self.min_degrees)]
     }
 }
 
-impl<const D: usize> Likelihood<D> for StudentT<D> {
-    by_formula!();
+impl EntryDistribution<3> for StudentTEntry {
+    fn check(&self) -> Result<(), DistributionError> {
+        scale("min_scale", self.min_scale)?;
+        scale("min_degrees", self.min_degrees)?;
+        Ok(())
+    }
 
     /// The location, which is the mean where `ν > 1`.
-    fn mean(&self) -> Tensor<D> {
-        self.location.clone()
+    fn mean<const D: usize>(&self, parameters: &Parameters<D, 3>) -> Tensor<D> {
+        parameters.get(0)
     }
 
-    fn sample(&self, draws: &mut RowStreams) -> Tensor<D> {
-        let parameters = [self.location.clone(), self.scale(), self.degrees()];
-        each_entry(parameters.map(Tensor::detach), draws, |[location, scale, degrees], rng| {
+    fn sample<const D: usize>(
+        &self,
+        parameters: &Parameters<D, 3>,
+        draws: &mut RowStreams,
+    ) -> Tensor<D> {
+        let linked = self.linked(parameters).map(Tensor::detach);
+        each_entry(linked, draws, |[location, scale, degrees], rng| {
             let t = Draw::new(degrees).map_or(0.0, |law| law.sample(rng));
             location + scale * t
         })
     }
 
-    fn parameters(&self) -> Vec<(&'static str, Tensor<D>)> {
-        vec![
-            ("location", self.location.clone()),
-            ("scale", self.scale()),
-            ("degrees", self.degrees()),
-        ]
+    fn named<const D: usize>(
+        &self,
+        parameters: &Parameters<D, 3>,
+    ) -> Vec<(&'static str, Tensor<D>)> {
+        let [location, scale, degrees] = self.linked(parameters);
+        vec![("location", location), ("scale", scale), ("degrees", degrees)]
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Likelihood;
     use burn::tensor::Device;
 
     // ν = 1 is the Cauchy distribution: 1/π(1 + t²). For very many degrees of freedom it is the normal

@@ -9,16 +9,16 @@
 //! | [`linear`]                      | bias, activation                     | flex, `f32`                         |
 //! | [`conv2d`]                      | bias, activation                     | flex, `f32`, one group, 4 rows or more |
 //! | [`conv_transpose2d`]            | bias, activation                     | flex, `f32`, one group, 4 rows or more |
-//! | [`Density`]                     | its derivatives, weights, sum by row | flex, `f32`                         |
-//! | [`Law`]                         | links, derivatives, weights, sum     | flex, `f32`                         |
-//! | [`log_sum_exp`]                 | its derivative                       | flex, `f32`, along axis 1           |
+//! | [`Formula`]                     | its derivatives, weights, sum by row | flex, `f32`                         |
+//! | [`Mixture`] of formulas         | the same, logits, sum of components  | flex, `f32`                         |
+//! | [`LogSoftmax`], [`log_sum_exp`] | its derivatives, choice of the class | flex, `f32`, along axis 1           |
 //! | [`sigmoid`]                     | its derivative                       | flex, `f32`                         |
-//! | [`ln_gamma`], [`digamma`]       | their derivatives                    | flex, `f32`                         |
 //! | [`reparameterize`]              | its derivatives                      | flex, `f32`                         |
 //! | [`kl_to_standard_normal`]       | its derivatives                      | flex, `f32`                         |
 //! | [`Adam`], [`AdamW`]             | moments, step, decay, clipping       | flex, `f32`                         |
 //! | [`streams`]                     | Philox, law                          | wgpu, CUDA, ROCm (see below)        |
 //!
+//! A [`Formula`] is any function of entries, written once over [`Scalar`]: this crate knows no distribution.
 //! [`math`] holds the elementary functions, each with an error bound over every `f32`.
 //!
 //! ```
@@ -42,8 +42,8 @@
 //!
 //! # What this gives up
 //!
-//! - Second derivatives, and derivatives with respect to a constant of a density (`x`, weights, noise), take
-//!   the ordinary path.
+//! - Second derivatives, and derivatives with respect to a constant of a formula (`x`, weights, noise), take
+//!   the ordinary path. So does a formula of more than five tensors.
 //! - A convolution interleaves sixteen images: fewer than four take the ordinary path, and the last few of a
 //!   batch cost as much as sixteen. A thread needs memory for sixteen images and their features.
 //! - An infinite or NaN weight does not reach an output through padding, because padding is not multiplied.
@@ -56,29 +56,30 @@ mod cube;
 mod flex;
 
 mod adam;
-mod classes;
-mod density;
+mod dual;
+mod formula;
 mod host;
 mod latent;
-mod laws;
 mod layers;
+mod log_sum_exp;
 pub mod math;
 mod norm;
+mod scalar;
 mod sgd;
 mod special;
 pub mod streams;
 mod switch;
 
 pub use adam::{Adam, AdamW};
-pub use classes::log_sum_exp;
-pub use density::{Density, sigmoid};
+pub use dual::Dual;
+pub use formula::{Formula, LogSoftmax, Mixture, Parameters};
 pub use host::{on_host, with_values};
-pub use latent::{kl_to_standard_normal, reparameterize};
-pub use laws::Law;
+pub use latent::{kl_to_standard_normal, reparameterize, sigmoid};
 pub use layers::{Activation, conv_transpose2d, conv2d, linear};
+pub use log_sum_exp::log_sum_exp;
 pub use norm::{GlobalNormClip, gradient_norm, weight_norm};
+pub use scalar::{Number, Scalar};
 pub use sgd::Sgd;
-pub use special::{digamma, ln_gamma};
 pub use switch::{enabled, set_enabled};
 
 #[cfg(feature = "flex")]

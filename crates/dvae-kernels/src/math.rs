@@ -10,6 +10,7 @@
 //! | [`ln`]            | 2 · 10⁻⁷ of the value                                                    |
 //! | [`ln_normal`]     | the same, for normal, positive floats                                   |
 //! | [`ln_1p`]         | 3 · 10⁻⁷ of the value                                                    |
+//! | [`ln_1p_unit`]    | the same, for numbers in `[0, 1]`                                        |
 //! | [`sigmoid`]       | 3 · 10⁻⁷ of the value; 0 where that is below the normal floats           |
 //! | [`softplus`]      | 3 · 10⁻⁷ of the value; 0 where that is below the normal floats           |
 //! | [`sin_cos_turns`] | 2 · 10⁻⁷                                                                 |
@@ -91,7 +92,7 @@ pub fn ln_1p(x: f32) -> f32 {
 
 /// `ln(1 + e)` for `e` in `[0, 1]`, in fewer steps than [`ln_1p`].
 #[inline(always)]
-pub(crate) fn ln_1p_unit(e: f32) -> f32 {
+pub fn ln_1p_unit(e: f32) -> f32 {
     // 2 atanh s with s = e / (2 + e), at most ⅓.
     let s = e / (2.0 + e);
     let w = s * s;

@@ -7,7 +7,9 @@
 use burn::optim::{AdamConfig, AdamWConfig, Optimizer};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use dvae_kernels::{Activation, Adam, AdamW, Density, GlobalNormClip};
+use dvae_kernels::{
+    Activation, Adam, AdamW, Formula, GlobalNormClip, LogSoftmax, Mixture, Parameters, Scalar, math,
+};
 use proptest::prelude::*;
 
 /// Of the largest entry of the reference.
@@ -27,6 +29,57 @@ fn values(len: usize, seed: u64) -> Vec<f32> {
             (state >> (64 - bits)) as f32 / (1u64 << (bits - 1)) as f32 - 1.0
         })
         .collect()
+}
+
+/// `log σ(l) − (1 − x) l`, with derivatives of its own.
+#[derive(Clone, Copy, Debug)]
+struct Logit;
+
+impl Formula<1, 1> for Logit {
+    #[inline(always)]
+    fn at<S: Scalar>(&self, [logit]: [S; 1], [x]: [S::Constant; 1]) -> S {
+        logit.clone().log_sigmoid() - logit * (-x + 1.0)
+    }
+
+    #[inline(always)]
+    fn with_slopes(&self, [logit]: [f32; 1], [x]: [f32; 1]) -> (f32, [f32; 1]) {
+        let value = (logit.min(0.0) - (1.0 - x) * logit) - math::softplus(-logit.abs());
+        (if logit.is_nan() { logit } else { value }, [x - math::sigmoid(logit)])
+    }
+}
+
+/// A normal density with a fixed scale.
+#[derive(Clone, Copy, Debug)]
+struct Fixed(f64);
+
+impl Formula<1, 1> for Fixed {
+    #[inline(always)]
+    fn at<S: Scalar>(&self, [mean]: [S; 1], [x]: [S::Constant; 1]) -> S {
+        ((mean - x) / self.0).square() * -0.5 - self.0.ln()
+    }
+}
+
+/// A normal density with a scale for each entry.
+#[derive(Clone, Copy, Debug)]
+struct Scaled;
+
+impl Formula<2, 1> for Scaled {
+    #[inline(always)]
+    fn at<S: Scalar>(&self, [mean, raw]: [S; 2], [x]: [S::Constant; 1]) -> S {
+        let scale = raw.square() + 0.5;
+        ((mean - x) / scale.clone()).square() * -0.5 - scale.log()
+    }
+}
+
+/// The same with the scale as a constant.
+#[derive(Clone, Copy, Debug)]
+struct Given;
+
+impl Formula<1, 2> for Given {
+    #[inline(always)]
+    fn at<S: Scalar>(&self, [mean]: [S; 1], [x, scale]: [S::Constant; 2]) -> S {
+        ((mean - x) * scale.clone().recip()).square() * -0.5 - scale.log()
+    }
 }
 
 fn leaf<const D: usize>(shape: [usize; D], seed: u64, dtype: DType) -> Tensor<D> {
@@ -187,9 +240,9 @@ proptest! {
     }
 
     #[test]
-    fn densities(
+    fn formulas(
         (rows, features) in (1usize..40, 1usize..200), scale in 0.1f32..30.0,
-        law in 0usize..3, weighted in any::<bool>(), seed in any::<u32>(),
+        law in 0usize..5, weighted in any::<bool>(), seed in any::<u32>(),
     ) {
         let shape = [rows, features];
         let results = [DType::F32, DType::F64].map(|dtype| {
@@ -199,14 +252,30 @@ proptest! {
             let graphs = [false, true].map(|by_row| {
                 let (first, second) = (leaf(shape, seed.into(), dtype), leaf(shape, u64::from(seed) + 3, dtype));
                 let parameter = first.clone() * scale;
-                let density = match law {
-                    0 => Density::Bernoulli { logits: parameter },
-                    1 => Density::Normal { mean: parameter, scale: f64::from(scale) },
-                    _ => Density::ScaledNormal { mean: parameter, scale: second.clone().square() + 0.5 },
-                };
-                let out = match by_row {
-                    true => density.log_likelihood(x.clone(), weights.clone()).reshape([rows, 1]),
-                    false => density.log_prob(x.clone(), weights.clone()),
+                fn run<F: Formula<P, C>, const P: usize, const C: usize>(
+                    formula: F, by_row: bool, parameters: Parameters<2, P>, constants: [Tensor<2>; C],
+                    weights: Option<Tensor<2>>,
+                ) -> Tensor<2> {
+                    if by_row {
+                        let rows = parameters.shape()[0];
+                        formula.rows(&parameters, constants, weights).reshape([rows, 1])
+                    } else {
+                        formula.each(&parameters, constants)
+                    }
+                }
+                let (x, weights) = (x.clone(), weights.clone());
+                let out = match law {
+                    0 => run(Logit, by_row, Parameters::Apart([parameter]), [x], weights),
+                    1 => run(Fixed(scale.into()), by_row, Parameters::Apart([parameter]), [x], weights),
+                    2 => run(Scaled, by_row, Parameters::Apart([parameter, second.clone()]), [x], weights),
+                    3 => {
+                        let both = Tensor::cat(vec![parameter, second.clone()], 1);
+                        run(Scaled, by_row, Parameters::Beside(both), [x], weights)
+                    }
+                    _ => {
+                        let given = constant(5).abs() + 0.5;
+                        run(Given, by_row, Parameters::Beside(parameter), [x, given], weights)
+                    }
                 };
                 let direction = leaf(out.dims(), u64::from(seed) + 4, dtype).inner();
                 let gradients = (out.clone() * direction).sum().backward();
@@ -224,6 +293,44 @@ proptest! {
         for ((fused, exact), size) in results[0][3].iter().zip(&results[1][3]).zip(sizes) {
             let size: f64 = size.sum();
             prop_assert!((fused - exact).abs() <= TOLERANCE * size, "{fused}, not {exact}");
+        }
+    }
+
+    // Sums over components and classes, on axis 1 of rows with another axis behind it.
+    #[test]
+    fn mixtures_and_classes(
+        (rows, columns, width) in (1usize..6, 1usize..4, 1usize..40), k in 1usize..6,
+        mixture in any::<bool>(), weighted in any::<bool>(), seed in any::<u32>(),
+    ) {
+        let shape = [rows, columns, width];
+        let results = [DType::F32, DType::F64].map(|dtype| {
+            let constant = |n| leaf(shape, u64::from(seed) + n, dtype).inner();
+            let (x, weights) = (constant(1).abs(), weighted.then(|| constant(2)));
+            let parameters = if mixture { 3 * k } else { k };
+            let graphs = [false, true].map(|by_row| {
+                let outputs = leaf([rows, parameters * columns, width], seed.into(), dtype);
+                let out: Tensor<1> = if mixture {
+                    let of = Mixture { component: Scaled, components: k };
+                    match by_row {
+                        true => of.rows(&outputs, x.clone(), weights.clone()),
+                        false => of.each(&outputs, x.clone()).reshape([-1]),
+                    }
+                } else {
+                    let (of, class) = (LogSoftmax { classes: k }, (x.clone() * k as f64).floor());
+                    match by_row {
+                        true => of.rows(&outputs, class, weights.clone()),
+                        false => of.each(&outputs, class).reshape([-1]),
+                    }
+                };
+                let direction = leaf(out.dims(), u64::from(seed) + 4, dtype).inner();
+                let gradients = (out.clone() * direction).sum().backward();
+                [read(out.inner()), read(outputs.grad(&gradients).unwrap())]
+            });
+            graphs.concat()
+        });
+        for (fused, exact) in results[0].iter().flatten().zip(results[1].iter().flatten()) {
+            // A row has up to 120 entries of about 1.
+            prop_assert!((fused - exact).abs() <= 1e-5 * exact.abs().max(1.0), "{fused}, not {exact}");
         }
     }
 
@@ -432,21 +539,29 @@ fn gradients_are_those_of_finite_differences() {
         dvae_kernels::conv_transpose2d(x, w, b, reverse(), act)
     });
     let shape = [6, 9];
-    assert_slope("Bernoulli", shape, 1, |logits| {
+    assert_slope("logit", shape, 1, |logits| {
         let x = like(shape, 2, &logits).abs();
-        Density::Bernoulli { logits: logits * 4.0 }.log_prob(x, None)
+        Logit.each(&Parameters::Apart([logits * 4.0]), [x])
     });
-    assert_slope("normal, mean", shape, 1, |mean| {
+    assert_slope("fixed", shape, 1, |mean| {
         let (x, weights) = (like(shape, 2, &mean), like(shape, 3, &mean));
-        Density::Normal { mean, scale: 0.3 }.log_likelihood(x, Some(weights))
+        Fixed(0.3).rows(&Parameters::Apart([mean]), [x], Some(weights))
     });
-    assert_slope("scaled normal, scale", shape, 1, |raw| {
+    assert_slope("scaled, scale", shape, 1, |raw| {
         let (x, mean) = (like(shape, 2, &raw), like(shape, 3, &raw));
-        Density::ScaledNormal { mean, scale: raw.abs() + 0.5 }.log_likelihood(x, None)
+        Scaled.rows(&Parameters::Apart([mean, raw]), [x], None)
     });
-    assert_slope("scaled normal, mean", shape, 1, |mean| {
-        let (x, scale) = (like(shape, 2, &mean), like(shape, 3, &mean).abs() + 0.5);
-        Density::ScaledNormal { mean, scale }.log_prob(x, None)
+    assert_slope("scaled, mean", shape, 1, |mean| {
+        let (x, raw) = (like(shape, 2, &mean), like(shape, 3, &mean));
+        Scaled.each(&Parameters::Apart([mean, raw]), [x])
+    });
+    assert_slope("mixture", [6, 12], 1, |outputs| {
+        let x = like([6, 2], 2, &outputs);
+        Mixture { component: Scaled, components: 2 }.each(&outputs, x)
+    });
+    assert_slope("classes", [6, 12], 1, |outputs| {
+        let classes = (like([6, 4], 2, &outputs).abs() * 3.0).floor();
+        LogSoftmax { classes: 3 }.each(&outputs, classes)
     });
     assert_slope("latent, mean", shape, 1, |mean| {
         let (log_variance, noise) = (like(shape, 2, &mean), like(shape, 3, &mean));
@@ -535,8 +650,7 @@ fn extremes_are_those_of_the_ordinary_path() {
             let logits =
                 Tensor::<1>::from_data(logits, &device).cast(dtype).detach().require_grad();
             let target = Tensor::<1>::full([8], x, &device).cast(dtype);
-            let density = Density::Bernoulli { logits: logits.clone() };
-            let out = density.log_prob(target, None);
+            let out = Logit.each(&Parameters::Apart([logits.clone()]), [target]);
             let gradient = logits.grad(&out.clone().sum().backward()).unwrap();
             (read(out.inner()), read(gradient))
         });
@@ -558,11 +672,8 @@ fn extremes_are_those_of_the_ordinary_path() {
         |x| dvae_kernels::kl_to_standard_normal(x.clone(), half(&x)),
         |x| dvae_kernels::kl_to_standard_normal(half(&x), x),
         |x| dvae_kernels::reparameterize(x.clone(), half(&x), half(&x)),
-        |x| Density::Normal { mean: x.clone(), scale: 0.5 }.log_prob(x.ones_like(), None),
-        |x| {
-            let density = Density::ScaledNormal { mean: x.clone(), scale: half(&x) };
-            density.log_prob(x.ones_like(), None)
-        },
+        |x| Fixed(0.5).each(&Parameters::Apart([x.clone()]), [x.ones_like()]),
+        |x| Given.each(&Parameters::Apart([x.clone()]), [x.ones_like(), half(&x)]),
     ];
     for (f, function) in functions.into_iter().enumerate() {
         let [fused, plain] = [DType::F32, DType::F64].map(|dtype| {
@@ -632,14 +743,19 @@ fn any_number_of_threads_gives_the_same_bits() {
             dvae_kernels::conv_transpose2d(x, w, b, options(), act)
         }));
         let data = |seed| leaf([50, 700], seed | ROUNDED, DType::F32).inner();
-        let densities = [
-            Density::Bernoulli { logits: data(1) },
-            Density::Normal { mean: data(1), scale: 0.3 },
-            Density::ScaledNormal { mean: data(1), scale: data(3).abs() + 0.1 },
+        let (x, weights) = (|| data(5), || Some(data(7)));
+        let both = Parameters::Apart([data(1), data(3)]);
+        let outputs = Tensor::cat((1..7).map(data).collect(), 1);
+        let mixture = Mixture { component: Scaled, components: 2 };
+        let sums = [
+            Logit.rows(&Parameters::Apart([data(1)]), [x()], weights()),
+            Scaled.rows(&both, [x()], weights()),
+            Scaled.each(&both, [x()]).reshape([-1]),
+            mixture.rows(&outputs, x(), weights()),
+            LogSoftmax { classes: 6 }.rows(&outputs, (x() * 6.0).floor(), weights()),
         ];
-        for density in densities {
-            let nats = density.log_likelihood(data(5), Some(data(7)));
-            all.push(read(nats).into_iter().map(f64::to_bits).collect());
+        for sums in sums {
+            all.push(read(sums).into_iter().map(f64::to_bits).collect());
         }
         let (parameter, state) = Adam::default().step(0.1, data(1), data(3), None);
         all.push(read(parameter).into_iter().map(f64::to_bits).collect());

@@ -67,16 +67,27 @@ fn run_for(
     config: &AutoencoderConfig,
     objective: Objective,
     corruption: Box<dyn Corruption<4>>,
+    sets: &(Dataset, Dataset),
+) -> Run {
+    run_seeded(3, epochs, config, objective, corruption, sets)
+}
+
+fn run_seeded(
+    seed: u64,
+    epochs: usize,
+    config: &AutoencoderConfig,
+    objective: Objective,
+    corruption: Box<dyn Corruption<4>>,
     (train, held_out): &(Dataset, Dataset),
 ) -> Run {
-    let model = config.init(Key::new(3).purpose(Purpose::Weights), &device()).unwrap();
+    let model = config.init(Key::new(seed).purpose(Purpose::Weights), &device()).unwrap();
     let learning_rate = LearningRate::constant(3e-3);
     let training = TrainConfig {
         epochs,
         batch_size: 32,
         learning_rate,
         objective,
-        seed: 3,
+        seed,
         ..TrainConfig::default()
     };
     let trainer = Trainer::new(model, corruption, training, &device()).unwrap();
@@ -273,15 +284,19 @@ fn importance_weights_train_a_tighter_bound_by_every_estimator() {
 fn every_posterior_and_prior_trains() {
     let standard = PriorConfig::default();
     let diagonal = PosteriorConfig::default();
+    // Training amplifies the rounding of products: one seed is up to a nat apart from one processor to the next.
+    const SEEDS: [u64; 3] = [3, 4, 5];
     let bound = |posterior, prior| {
         let config = AutoencoderConfig { posterior, prior, ..small(&[1, 28, 28]) };
-        let run = run_for(30, &config, Objective::default(), masking(), &images());
-        run.last().validation.corrupted.mean.elbo
+        let of_seed = |seed| {
+            let run = run_seeded(seed, 30, &config, Objective::default(), masking(), &images());
+            run.last().validation.corrupted.mean.elbo
+        };
+        SEEDS.map(of_seed).iter().sum::<f64>() / SEEDS.len() as f64
     };
     let reference = bound(diagonal, standard);
     for (posterior, prior, gain) in [
-        // −4.1 with the matrix products of AVX2, above −4 with those of AVX-512: training amplifies rounding.
-        (PosteriorConfig::FullNormal {}, standard, -5.0),
+        (PosteriorConfig::FullNormal {}, standard, -4.0),
         (PosteriorConfig::Planar { flows: 4 }, standard, -4.0),
         (PosteriorConfig::InverseAutoregressive { flows: 2, hidden: 32 }, standard, -4.0),
         (diagonal, PriorConfig::Mixture { components: 10 }, -1.0),

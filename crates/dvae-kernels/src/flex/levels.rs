@@ -4,10 +4,13 @@
 //! at any level.
 
 use super::conv::{self, Backward};
-use super::density::{self, Bernoulli, FixedNormal, Kl, Normal, Reparameterize, Sigmoid, Weighted};
 use super::geometry::Geometry;
+use super::pass::{self, Inputs, Pass};
+use super::passes::{Classes, Components, Entrywise};
 use super::simd::{Level, cap};
 use super::{adam, dense};
+use crate::latent::{Kl, Reparameterize, Sigmoid};
+use crate::{Formula, Scalar};
 
 const LEVELS: [Level; 3] = [Level::Baseline, Level::Avx2, Level::Avx512];
 
@@ -33,36 +36,60 @@ fn bits(values: impl IntoIterator<Item = Vec<f32>>) -> Vec<u32> {
     values.into_iter().flatten().map(f32::to_bits).collect()
 }
 
+/// Every function of a scalar.
+#[derive(Clone, Copy, Debug)]
+struct Everything {
+    floor: f64,
+}
+
+impl Formula<2, 1> for Everything {
+    #[inline(always)]
+    fn at<S: Scalar>(&self, [a, b]: [S; 2], [x]: [S::Constant; 1]) -> S {
+        let scale = b.clone().softplus() + self.floor;
+        let t =
+            ((a.clone() - x.clone()) / scale.clone()).square().log1p() * -0.5 - scale.clone().log();
+        let u = a.clone().log_sigmoid() * x.clone() + scale.clone().ln_gamma() / 3.0;
+        let v = (-b.clone().abs()).exp() + scale.recip().clamp(0.1, 0.9) * a.clone().sigmoid();
+        let w = (t + u) * v + b.clone().floor();
+        w.clone().mask_where(a.lower(b.clone()), w - b).mask_fill(x.greater_elem(0.45), 0.5)
+    }
+}
+
 #[test]
 fn element_wise_code_gives_the_same_bits_at_every_level() {
     let (wide, x) = (values(999, 0.3), values(999, 0.01));
     let scale: Vec<f32> = x.iter().map(|x| x.abs() + 0.1).collect();
+    let classes: Vec<f32> = (0..333).map(|i| (i % 3) as f32).collect();
     let results = at_each_level(|| {
         let mut all = Vec::new();
-        let mut keep = |(out, derivatives): (Vec<f32>, Vec<Vec<f32>>)| {
-            all.push(out);
-            all.extend(derivatives);
+        let everything = Everything { floor: 0.1 };
+        let mut keep = |pass: &dyn Pass, parameters: &[&[f32]], constants: &[&[f32]]| {
+            for (by_row, weighted) in [(false, false), (true, false), (true, true)] {
+                let counts = pass.parameters() / parameters.len();
+                let inputs = Inputs {
+                    rows: 3,
+                    features: parameters[0].len() / counts / 3,
+                    parameters: parameters.iter().map(|all| (*all, counts)).collect(),
+                    constants: constants.to_vec(),
+                    weights: weighted.then(|| &scale[..parameters[0].len() / counts]),
+                };
+                let (out, slopes) = pass::run(pass, inputs, by_row, true);
+                all.push(out);
+                all.extend(slopes);
+            }
         };
-        fn listed<const N: usize>(
-            (out, d): (Vec<f32>, [Vec<f32>; N]),
-        ) -> (Vec<f32>, Vec<Vec<f32>>) {
-            (out, d.into())
-        }
-        let fixed = FixedNormal { scale: 0.7, normalizer: 0.1 };
-        for rows in [None, Some(3)] {
-            keep(listed(density::run(Bernoulli, [&wide, &x], rows)));
-            keep(listed(density::run(Weighted(Bernoulli), [&wide, &x, &scale], rows)));
-            keep(listed(density::run(fixed, [&wide, &x], rows)));
-            keep(listed(density::run(Weighted(fixed), [&wide, &x, &scale], rows)));
-            keep(listed(density::run(Normal, [&wide, &scale, &x], rows)));
-            keep(listed(density::run(Weighted(Normal), [&wide, &scale, &x, &x], rows)));
-            keep(listed(density::run(Reparameterize, [&wide, &wide, &x], rows)));
-            keep(listed(density::run(Kl, [&x, &wide], rows)));
-            keep(listed(density::run(Sigmoid, [&wide], rows)));
-        }
+        keep(&Entrywise(everything), &[&wide, &x], &[&x]);
+        keep(&Entrywise(Reparameterize), &[&wide, &wide], &[&x]);
+        keep(&Entrywise(Kl), &[&x, &wide], &[]);
+        keep(&Entrywise(Sigmoid), &[&wide], &[]);
+        let six = [wide.clone(), x.clone()].concat();
+        keep(&Components { component: everything, components: 2 }, &[&six], &[&classes]);
+        keep(&Classes { classes: 3, given: true }, &[&wide], &[&classes]);
+        keep(&Classes { classes: 3, given: false }, &[&wide], &[]);
         let mut gradient = wide.clone();
         all.push(dense::backward(&mut gradient, &x, 37, true));
-        density::scale_rows(&mut gradient, &[1.5, -2.0, 0.1]);
+        pass::scale_slopes(&mut gradient, &[1.5, -2.0, 0.1], [3, 333], true);
+        pass::scale_slopes(&mut gradient, &x[..333], [3, 111], false);
         all.push(gradient);
         let [mut parameter, mut first, mut second] = [wide.clone(), x.clone(), scale.clone()];
         adam::update(&mut parameter, &wide, &mut first, &mut second, adam::Step::test());

@@ -2,13 +2,6 @@
 
 use burn::tensor::Tensor;
 
-#[cfg(feature = "flex")]
-use crate::covered;
-#[cfg(feature = "flex")]
-use crate::flex::FusedClasses;
-#[cfg(feature = "flex")]
-use burn::backend::Dispatch;
-
 /// `ln Σ eˣ` along an axis, which then has length 1: finite if the largest entry is.
 ///
 /// # Panics
@@ -16,13 +9,14 @@ use burn::backend::Dispatch;
 /// If there is no such axis.
 pub fn log_sum_exp<const D: usize>(x: Tensor<D>, axis: usize) -> Tensor<D> {
     #[cfg(feature = "flex")]
-    if axis == 1 && covered!(x) && x.shape().num_elements() > 0 {
-        let mut shape = x.dims();
-        let entries = shape[2..].iter().product();
-        let x: Tensor<3> = x.reshape([shape[0], shape[1], entries]);
-        shape[1] = 1;
-        let sums = Dispatch::fused_log_sum_exp(x.into_dispatch());
-        return Tensor::<3>::from_dispatch(sums).reshape(shape);
+    if axis == 1
+        && let Some(sums) = crate::flex::fused(
+            || crate::flex::Classes { classes: x.dims()[1], given: false },
+            crate::flex::Operands::over_axis_1(&x),
+            false,
+        )
+    {
+        return sums;
     }
     let largest = x.clone().detach().max_dim(axis);
     (x - largest.clone()).exp().sum_dim(axis).log() + largest

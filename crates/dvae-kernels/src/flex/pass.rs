@@ -1,0 +1,219 @@
+//! Passes over entries that make values and derivatives at once, whatever they compute.
+
+use std::fmt::Debug;
+
+use rayon::prelude::*;
+
+use super::buffer::unwritten;
+use super::simd::vectorized;
+
+/// The number of entries for one thread at a time.
+const GRAIN: usize = 1 << 13;
+/// The number of entries that are computed in parallel lanes.
+pub(crate) const LANES: usize = 16;
+
+/// A number for each lane.
+pub(crate) type Lanes = [f32; LANES];
+
+/// A computation on every entry of some rows.
+pub(crate) trait Pass: Debug + Send + Sync {
+    /// The number of parameters of an entry.
+    fn parameters(&self) -> usize;
+
+    /// The number of constants of an entry.
+    fn constants(&self) -> usize;
+
+    /// Writes all values, and all derivatives if they are wanted.
+    fn run(&self, task: Task<'_>);
+}
+
+/// Some rows, with the places for their results.
+pub(crate) struct Task<'a> {
+    /// The number of entries in a row.
+    pub(crate) features: usize,
+    /// Tensors of parameters: for each row, one parameter of all its entries after the other.
+    pub(crate) parameters: Vec<&'a [f32]>,
+    /// One number for each entry.
+    pub(crate) constants: Vec<&'a [f32]>,
+    /// A weight for each entry.
+    pub(crate) weights: Option<&'a [f32]>,
+    pub(crate) values: Values<'a>,
+    /// The derivatives in the layout of the parameters; none if they are not wanted.
+    pub(crate) slopes: Vec<&'a mut [f32]>,
+}
+
+/// The destination of the values.
+pub(crate) enum Values<'a> {
+    /// One value for each entry.
+    Each(&'a mut [f32]),
+    /// Summed over rows.
+    Rows(&'a mut [f32]),
+}
+
+impl Values<'_> {
+    pub(crate) fn rows(&self, features: usize) -> usize {
+        match self {
+            Self::Each(values) => values.len() / features,
+            Self::Rows(values) => values.len(),
+        }
+    }
+
+    /// Fills a row.
+    #[inline(always)]
+    pub(crate) fn fill(&mut self, row: usize, features: usize, mut entries: impl Row) {
+        match self {
+            Self::Each(values) => {
+                let values = &mut values[row * features..][..features];
+                for (i, values) in values.chunks_mut(LANES).enumerate() {
+                    let out = entries.block(i * LANES, values.len());
+                    values.copy_from_slice(&out[..values.len()]);
+                }
+            }
+            // Sixteen partial sums for each row.
+            Self::Rows(values) => {
+                let mut sums = [0.0f32; LANES];
+                for first in (0..features).step_by(LANES) {
+                    let len = LANES.min(features - first);
+                    let out = entries.block(first, len);
+                    for (sum, out) in sums.iter_mut().zip(&out[..len]) {
+                        *sum += *out;
+                    }
+                }
+                values[row] = sums.iter().sum();
+            }
+        }
+    }
+}
+
+/// The entries of one row.
+///
+/// It is a trait, not a closure, because what is not inlined into [`Values::fill`] is compiled for the baseline of
+/// the target, and only a function can be marked for it.
+pub(crate) trait Row {
+    /// The values of `len` entries, at most sixteen, from `first` on; their derivatives are written.
+    fn block(&mut self, first: usize, len: usize) -> Lanes;
+}
+
+/// At most sixteen numbers; the lanes beyond them are 0.
+#[inline(always)]
+pub(crate) fn load(values: &[f32], first: usize, len: usize) -> Lanes {
+    let values = &values[first..first + len];
+    match <Lanes>::try_from(values) {
+        Ok(whole) => whole,
+        Err(_) => {
+            let mut lanes = [0.0; LANES];
+            lanes[..len].copy_from_slice(values);
+            lanes
+        }
+    }
+}
+
+/// Writes the first `len` lanes.
+#[inline(always)]
+pub(crate) fn store(values: &mut [f32], first: usize, len: usize, lanes: &Lanes) {
+    let values = &mut values[first..first + len];
+    match <&mut Lanes>::try_from(&mut *values) {
+        Ok(whole) => *whole = *lanes,
+        Err(_) => values.copy_from_slice(&lanes[..len]),
+    }
+}
+
+/// What a pass reads, the whole of each tensor: `[rows, count, features]` for `count` parameters, and
+/// `[rows, features]` for constants and weights. There is at least one entry.
+pub(crate) struct Inputs<'a> {
+    pub(crate) rows: usize,
+    pub(crate) features: usize,
+    pub(crate) parameters: Vec<(&'a [f32], usize)>,
+    pub(crate) constants: Vec<&'a [f32]>,
+    pub(crate) weights: Option<&'a [f32]>,
+}
+
+/// The value of each entry, or its sum over each row, and the derivatives in the layout of the parameters if they
+/// are wanted.
+pub(crate) fn run(
+    pass: &dyn Pass,
+    mut inputs: Inputs<'_>,
+    by_row: bool,
+    want_slopes: bool,
+) -> (Vec<f32>, Vec<Vec<f32>>) {
+    let len = inputs.rows * inputs.features;
+    let mut values = unwritten(if by_row { inputs.rows } else { len });
+    let parameters = if want_slopes { inputs.parameters.as_slice() } else { &[] };
+    let mut slopes: Vec<Vec<f32>> =
+        parameters.iter().map(|(all, _)| unwritten(all.len())).collect();
+    // Entries that do not belong together may be divided anywhere.
+    let apart = !by_row && inputs.parameters.iter().all(|(_, count)| *count == 1);
+    if apart {
+        (inputs.rows, inputs.features) = (len, 1);
+    }
+    let features = inputs.features;
+    let per_task = (GRAIN / features).max(1);
+    let mut tasks = Vec::with_capacity(inputs.rows.div_ceil(per_task));
+    {
+        let mut slopes: Vec<_> = slopes
+            .iter_mut()
+            .zip(&inputs.parameters)
+            .map(|(all, (_, count))| all.chunks_mut(per_task * count * features))
+            .collect();
+        let step = per_task * if by_row { 1 } else { features };
+        for (i, values) in values.chunks_mut(step).enumerate() {
+            let first = i * per_task;
+            let rows = first..inputs.rows.min(first + per_task);
+            let of_rows = |all: &'_ [f32], count: usize| -> std::ops::Range<usize> {
+                let width = count * features;
+                rows.start * width..all.len().min(rows.end * width)
+            };
+            tasks.push(Task {
+                features: if apart { rows.len() } else { features },
+                parameters: inputs
+                    .parameters
+                    .iter()
+                    .map(|&(all, count)| &all[of_rows(all, count)])
+                    .collect(),
+                constants: inputs.constants.iter().map(|&all| &all[of_rows(all, 1)]).collect(),
+                weights: inputs.weights.map(|all| &all[of_rows(all, 1)]),
+                values: if by_row { Values::Rows(values) } else { Values::Each(values) },
+                slopes: slopes.iter_mut().map(|all| all.next().unwrap_or_default()).collect(),
+            });
+        }
+        tasks.into_par_iter().for_each(|task| pass.run(task));
+    }
+    (values, slopes)
+}
+
+vectorized! {
+    fn scale(values: &mut [f32], factor: f32) {
+        for value in values {
+            *value *= factor;
+        }
+    }
+}
+
+vectorized! {
+    fn scale_each(values: &mut [f32], factors: &[f32]) {
+        for values in values.chunks_mut(factors.len()) {
+            for (value, factor) in values.iter_mut().zip(factors) {
+                *value *= *factor;
+            }
+        }
+    }
+}
+
+/// Multiplies derivatives `[rows, count, features]`, none of them 0, by the factors of their rows, or of their
+/// entries.
+pub(crate) fn scale_slopes(
+    slopes: &mut [f32],
+    factors: &[f32],
+    [rows, features]: [usize; 2],
+    by_row: bool,
+) {
+    let width = slopes.len() / rows;
+    let least = (GRAIN / width).max(1);
+    let rows = slopes.par_chunks_mut(width).with_min_len(least);
+    if by_row {
+        rows.zip(factors).for_each(|(slopes, factor)| scale(slopes, *factor));
+    } else {
+        rows.zip(factors.par_chunks(features))
+            .for_each(|(slopes, factors)| scale_each(slopes, factors));
+    }
+}
