@@ -204,6 +204,7 @@ impl<F: Formula<P, 1>, const P: usize> MixtureRow<'_, F, P> {
                 let (value, slope) = component.with_slopes(lane_of(&p, lane), [x[lane]]);
                 kept.logit[lane] -= largest[0][lane];
                 kept.joint[lane] = kept.logit[lane] + value;
+                #[allow(clippy::needless_range_loop)] // Unrolled early enough to be vectorized.
                 for n in 0..P {
                     kept.slopes[n][lane] = slope[n];
                 }
