@@ -80,7 +80,7 @@ mod standard_normal;
 mod student_t;
 mod support;
 
-pub use dvae_kernels::{Formula, LogSoftmax, Mixture, Parameters, Scalar};
+pub use dvae_kernels::{Formula, LogSoftmax, Mixture, Parameters, Scalar, sum_features};
 
 pub use bernoulli::{Bernoulli, BernoulliEntry};
 pub use categorical::Categorical;
@@ -97,7 +97,7 @@ pub use inference::{Inference, Kl};
 pub use laplace::{Laplace, LaplaceEntry, LearnedLaplace, LearnedLaplaceEntry};
 pub use latents::{Latent, LatentShape, Latents};
 pub use learned_normal::{LearnedNormal, LearnedNormalEntry};
-pub use likelihood::{Likelihood, sum_features};
+pub use likelihood::Likelihood;
 pub use likelihood_config::{ColumnGroup, LikelihoodConfig};
 pub use mixture_normal::MixtureNormal;
 pub use negative_binomial::{

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use burn::tensor::kind::Basic;
 use burn::tensor::{Float, Tensor};
+use dvae_kernels::sum_features;
 use dvae_random::RowStreams;
 
 use crate::Support;
@@ -84,11 +85,4 @@ impl<const D: usize, K: Basic> Likelihood<D, K> for Box<dyn Likelihood<D, K>> {
     fn support(&self, column: usize) -> Support {
         (**self).support(column)
     }
-}
-
-/// Sums element-wise log-densities `[batch, …]` over all features of a row: `[batch]`, in nats.
-pub fn sum_features<const D: usize>(log_density: Tensor<D>) -> Tensor<1> {
-    let rows = log_density.dims()[0];
-    let features = log_density.dims()[1..].iter().product::<usize>();
-    log_density.reshape([rows, features]).sum_dim(1).reshape([rows])
 }

@@ -157,12 +157,12 @@ likelihoods! {
         #[serde(default = "thousandth")]
         min_scale: f64,
     } => Independent(LearnedNormalEntry { min_scale: *min_scale });
-    /// [`Laplace`](crate::Laplace) with one fixed scale.
+    /// [`Laplace`](crate::Laplace).
     Laplace {
         /// The scale, in units of the data.
         scale: f64,
     } => Independent(LaplaceEntry { scale: *scale });
-    /// [`Laplace`](crate::Laplace) with a scale for each entry.
+    /// [`LearnedLaplace`](crate::LearnedLaplace).
     LearnedLaplace {
         /// The lower limit of the scale, in units of the data.
         #[serde(default = "thousandth")]

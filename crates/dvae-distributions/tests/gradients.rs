@@ -3,9 +3,10 @@
 
 #![allow(clippy::unwrap_used)] // A test may panic.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 use dvae_distributions::{
-    Bernoulli, DiagonalNormal, LearnedNormal, Likelihood, LikelihoodConfig, Normal, StandardNormal,
+    Bernoulli, DiagonalNormal, LearnedNormal, Likelihood, LikelihoodConfig, Normal, OptimalNormal,
+    StandardNormal,
 };
 use proptest::prelude::*;
 
@@ -149,5 +150,38 @@ fn weights_count_entries() {
         let sum = law.weighted_log_likelihood(x.clone(), tensor([2.0, 1.0, 0.0]));
         let expected: f32 = 2.0 * entries[0] + entries[1];
         assert!((sum.into_scalar::<f32>() - expected).abs() < 1e-6 * expected.abs().max(1.0));
+    }
+}
+
+// Formulas with derivatives of their own against Burn's operations in double precision.
+#[test]
+fn fused_and_plain_agree_at_extremes() {
+    type Law = fn(Tensor<1>) -> Box<dyn Likelihood<1>>;
+    let far = [1e4, -1e4, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 0.0, 88.0, -88.0];
+    // One infinite mean would make the scale of the whole batch infinite.
+    let finite = [1e4, -1e4, 0.3, 0.0, 88.0, -88.0, 1e-6, -3.0];
+    let laws: [(Law, [f32; 8]); 3] = [
+        (|logits| Box::new(Bernoulli::new(logits)), far),
+        (|mean| Box::new(Normal::new(mean, 0.5).unwrap()), far),
+        (|mean| Box::new(OptimalNormal::new(mean, 0.1).unwrap()), finite),
+    ];
+    for (law, parameters) in laws {
+        for x in [0.0f32, 1.0, 0.5] {
+            let [fused, plain] = [DType::F32, DType::F64].map(|dtype| {
+                let device = Device::flex().autodiff();
+                let leaf = Tensor::<1>::from_data(parameters, &device).cast(dtype);
+                let leaf = leaf.detach().require_grad();
+                let x = Tensor::<1>::full([8], x, &Device::flex()).cast(dtype);
+                let nats = law(leaf.clone()).log_prob(x);
+                let gradient = leaf.grad(&nats.clone().sum().backward()).unwrap();
+                [nats.inner(), gradient].map(|t| t.into_data().iter::<f64>().collect::<Vec<_>>())
+            });
+            for (i, (fused, plain)) in fused.concat().into_iter().zip(plain.concat()).enumerate() {
+                let same = fused.is_nan() && plain.is_nan()
+                    || fused == plain
+                    || (fused - plain).abs() <= 2e-6 * plain.abs().max(1.0);
+                assert!(same, "{}, x {x}, {i}: {fused}, not {plain}", parameters[i % 8]);
+            }
+        }
     }
 }

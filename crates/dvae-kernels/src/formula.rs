@@ -11,8 +11,8 @@ use crate::{Dual, Number, Scalar, log_sum_exp};
 /// A function of one entry: of `P` parameters, with respect to which it is differentiated, and of `C` constants.
 ///
 /// It is written once, in [`Formula::at`]. On flex it runs in one vectorized pass that makes values and
-/// derivatives, weighs them and sums them by row; elsewhere, and where a constant is tracked, it runs as Burn's
-/// operations.
+/// derivatives, weighs them and sums them by row. Elsewhere, and where a constant is tracked, shapes differ or there are
+/// more than five tensors or four of parameters, it runs as Burn's operations.
 ///
 /// ```
 /// use burn::tensor::Tensor;
@@ -115,12 +115,12 @@ impl<const D: usize, const P: usize> Parameters<D, P> {
     ///
     /// # Panics
     ///
-    /// If there are fewer parameters.
+    /// If `place` is not below `P`, or axis 1 of the outputs is not a multiple of `P`.
     pub fn get(&self, place: usize) -> Tensor<D> {
         match self {
             Self::Beside(outputs) if P == 1 => outputs.clone(),
             Self::Beside(outputs) => {
-                let width = outputs.dims()[1] / P;
+                let width = self.shape()[1];
                 outputs.clone().narrow(1, place * width, width)
             }
             Self::Apart(parameters) => parameters[place].clone(),
@@ -133,11 +133,19 @@ impl<const D: usize, const P: usize> Parameters<D, P> {
     }
 
     /// The shape of the entries.
+    ///
+    /// # Panics
+    ///
+    /// If axis 1 of the outputs is not a multiple of `P`.
     pub fn shape(&self) -> [usize; D] {
         match self {
             Self::Beside(outputs) if P == 1 => outputs.dims(),
             Self::Beside(outputs) => {
                 let mut shape = outputs.dims();
+                assert!(
+                    D > 1 && shape[1].is_multiple_of(P),
+                    "axis 1 of outputs {shape:?} for {P} parameters of each entry"
+                );
                 shape[1] /= P;
                 shape
             }
@@ -164,7 +172,7 @@ impl<const D: usize, const P: usize> Parameters<D, P> {
 pub struct Mixture<F> {
     /// The log-density of a component.
     pub component: F,
-    /// The number of components.
+    /// The number of components, at least 1.
     pub components: usize,
 }
 
@@ -173,7 +181,7 @@ impl<F> Mixture<F> {
     ///
     /// # Panics
     ///
-    /// If the shapes differ from these.
+    /// If the shapes differ from these, or there are no components.
     pub fn each<const D: usize, const P: usize>(
         &self,
         outputs: &Tensor<D>,
@@ -243,7 +251,7 @@ impl<F> Mixture<F> {
 /// `lₓ − ln Σₖ e^{lₖ}` of every entry: the log-probability of its class `x`, from a logit for each class.
 #[derive(Clone, Copy, Debug)]
 pub struct LogSoftmax {
-    /// The number of classes.
+    /// The number of classes, at least 1.
     pub classes: usize,
 }
 
@@ -299,13 +307,18 @@ impl LogSoftmax {
     }
 }
 
+/// Sums entries `[batch, …]` over all features of a row: `[batch]`.
+pub fn sum_features<const D: usize>(each: Tensor<D>) -> Tensor<1> {
+    let rows = each.dims()[0];
+    let features = each.dims()[1..].iter().product::<usize>();
+    each.reshape([rows, features]).sum_dim(1).reshape([rows])
+}
+
 /// Entries, multiplied by weights, if any, and summed over all features of a row: `[batch]`.
 fn sum_rows<const D: usize>(each: Tensor<D>, weights: Option<Tensor<D>>) -> Tensor<1> {
     let each = match weights {
         Some(weights) => each * weights,
         None => each,
     };
-    let rows = each.dims()[0];
-    let features = each.dims()[1..].iter().product::<usize>();
-    each.reshape([rows, features]).sum_dim(1).reshape([rows])
+    sum_features(each)
 }

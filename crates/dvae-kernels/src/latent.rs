@@ -14,7 +14,7 @@ impl Formula<2, 1> for Reparameterize {
         mean + (log_variance * 0.5).exp() * noise
     }
 
-    // The mean's derivative is 1 whatever the variance, infinite too.
+    // The derivative with respect to the mean is 1, even if the variance is infinite.
     #[inline(always)]
     fn with_slopes(&self, [mean, log_variance]: [f32; 2], [noise]: [f32; 1]) -> (f32, [f32; 2]) {
         let step = math::exp(0.5 * log_variance) * noise;
@@ -31,7 +31,7 @@ impl Formula<2, 0> for Kl {
         (mean.square() + log_variance.clone().exp() - 1.0 - log_variance) * 0.5
     }
 
-    // The mean's derivative is the mean whatever the variance, infinite too.
+    // The derivative with respect to the mean is the mean, even if the variance is infinite.
     #[inline(always)]
     fn with_slopes(&self, [mean, log_variance]: [f32; 2], []: [f32; 0]) -> (f32, [f32; 2]) {
         let variance = math::exp(log_variance);

@@ -43,7 +43,8 @@
 //! # What this gives up
 //!
 //! - Second derivatives, and derivatives with respect to a constant of a formula (`x`, weights, noise), take
-//!   the ordinary path. So does a formula of more than five tensors.
+//!   the ordinary path. So does a formula of more than five tensors, or of more
+//!   than four tensors of parameters.
 //! - A convolution interleaves sixteen images: fewer than four take the ordinary path, and the last few of a
 //!   batch cost as much as sixteen. A thread needs memory for sixteen images and their features.
 //! - An infinite or NaN weight does not reach an output through padding, because padding is not multiplied.
@@ -72,7 +73,7 @@ mod switch;
 
 pub use adam::{Adam, AdamW};
 pub use dual::Dual;
-pub use formula::{Formula, LogSoftmax, Mixture, Parameters};
+pub use formula::{Formula, LogSoftmax, Mixture, Parameters, sum_features};
 pub use host::{on_host, with_values};
 pub use latent::{kl_to_standard_normal, reparameterize, sigmoid};
 pub use layers::{Activation, conv_transpose2d, conv2d, linear};

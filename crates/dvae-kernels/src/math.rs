@@ -197,6 +197,13 @@ mod tests {
     }
 
     #[test]
+    fn ln_1p_unit_is_within_its_bound() {
+        let unit = floats().filter(|e| (0.0..=1.0).contains(e));
+        let exact = |e: f32| f64::from(e).ln_1p();
+        assert_eq!(unit.find_any(|e| !close(ln_1p_unit(*e), exact(*e), 3e-7)), None);
+    }
+
+    #[test]
     fn sigmoid_is_within_its_bound() {
         check("sigmoid", 3e-7, sigmoid, |x| 1.0 / (1.0 + (-x).exp()));
     }

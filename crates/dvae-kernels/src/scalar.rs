@@ -10,7 +10,8 @@ use crate::{math, special};
 /// generic over it is written once and runs entry by entry in a fused pass, or as Burn's operations.
 ///
 /// Methods have the names of Burn's tensors. Constants are `f64` and are rounded to the scalar's precision.
-/// Derivatives are those of the function itself, with 0 where it is cut off or has a corner.
+/// Derivatives are those of the function itself, with 0 where it is cut off, and 0 for `|x|` at 0; at its limit a
+/// clamp has derivative 1.
 pub trait Scalar:
     Clone
     + Neg<Output = Self>

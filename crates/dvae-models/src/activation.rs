@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 /// The activation function of a layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Activation {
     /// `x`.
     Identity,

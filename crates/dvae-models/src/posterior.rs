@@ -20,6 +20,7 @@ use crate::{Activation, Features, Initializer, Level, ModelError};
 /// In a file: `posterior = { type = "inverse-autoregressive", flows = 4, hidden = 64 }`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum PosteriorConfig {
     /// Normal with independent latents.
     DiagonalNormal {},

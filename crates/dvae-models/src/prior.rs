@@ -16,6 +16,7 @@ use crate::{Features, Initializer, Level, ModelError, PosteriorConfig};
 /// In a file: `prior = { type = "vamp", components = 50 }`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum PriorConfig {
     /// `N(0, I)`.
     StandardNormal {},

@@ -19,6 +19,7 @@ use crate::TrainError;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "name", rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum OptimizerConfig {
     /// [`Adam`]: Kingma & Ba (2015).
     Adam {

@@ -67,7 +67,7 @@ impl<'a, const D: usize> Operands<'a, D> {
             if D > 1 {
                 expected[1] *= count;
             }
-            (covered!(t) && dims == expected).then_some(count)
+            (count > 0 && covered!(t) && dims == expected).then_some(count)
         };
         self.parameters.iter().map(count).collect()
     }

@@ -1,6 +1,7 @@
 //! Passes over entries that make values and derivatives at once, whatever they compute.
 
 use std::fmt::Debug;
+use std::ops::Range;
 
 use rayon::prelude::*;
 
@@ -128,6 +129,24 @@ pub(crate) struct Inputs<'a> {
     pub(crate) weights: Option<&'a [f32]>,
 }
 
+impl<'a> Inputs<'a> {
+    /// The task on these rows.
+    fn task(&self, rows: Range<usize>, values: Values<'a>, slopes: Vec<&'a mut [f32]>) -> Task<'a> {
+        let part = |all: &'a [f32], count: usize| {
+            let width = count * self.features;
+            &all[rows.start * width..rows.end * width]
+        };
+        Task {
+            features: self.features,
+            parameters: self.parameters.iter().map(|&(all, count)| part(all, count)).collect(),
+            constants: self.constants.iter().map(|&all| part(all, 1)).collect(),
+            weights: self.weights.map(|all| part(all, 1)),
+            values,
+            slopes,
+        }
+    }
+}
+
 /// The value of each entry, or its sum over each row, and the derivatives in the layout of the parameters if they
 /// are wanted.
 pub(crate) fn run(
@@ -138,46 +157,34 @@ pub(crate) fn run(
 ) -> (Vec<f32>, Vec<Vec<f32>>) {
     let len = inputs.rows * inputs.features;
     let mut values = unwritten(if by_row { inputs.rows } else { len });
-    let parameters = if want_slopes { inputs.parameters.as_slice() } else { &[] };
-    let mut slopes: Vec<Vec<f32>> =
-        parameters.iter().map(|(all, _)| unwritten(all.len())).collect();
-    // Entries that do not belong together may be divided anywhere.
+    let wanted = if want_slopes { inputs.parameters.as_slice() } else { &[] };
+    let mut slopes: Vec<Vec<f32>> = wanted.iter().map(|(all, _)| unwritten(all.len())).collect();
+    // Entries that do not belong together may be divided anywhere: each counts as a row while tasks are cut; within
+    // a task they are one row.
     let apart = !by_row && inputs.parameters.iter().all(|(_, count)| *count == 1);
     if apart {
         (inputs.rows, inputs.features) = (len, 1);
     }
-    let features = inputs.features;
-    let per_task = (GRAIN / features).max(1);
-    let mut tasks = Vec::with_capacity(inputs.rows.div_ceil(per_task));
-    {
-        let mut slopes: Vec<_> = slopes
-            .iter_mut()
-            .zip(&inputs.parameters)
-            .map(|(all, (_, count))| all.chunks_mut(per_task * count * features))
-            .collect();
-        let step = per_task * if by_row { 1 } else { features };
-        for (i, values) in values.chunks_mut(step).enumerate() {
-            let first = i * per_task;
-            let rows = first..inputs.rows.min(first + per_task);
-            let of_rows = |all: &'_ [f32], count: usize| -> std::ops::Range<usize> {
-                let width = count * features;
-                rows.start * width..all.len().min(rows.end * width)
-            };
-            tasks.push(Task {
-                features: if apart { rows.len() } else { features },
-                parameters: inputs
-                    .parameters
-                    .iter()
-                    .map(|&(all, count)| &all[of_rows(all, count)])
-                    .collect(),
-                constants: inputs.constants.iter().map(|&all| &all[of_rows(all, 1)]).collect(),
-                weights: inputs.weights.map(|all| &all[of_rows(all, 1)]),
-                values: if by_row { Values::Rows(values) } else { Values::Each(values) },
-                slopes: slopes.iter_mut().map(|all| all.next().unwrap_or_default()).collect(),
-            });
-        }
-        tasks.into_par_iter().for_each(|task| pass.run(task));
-    }
+    let per_task = (GRAIN / inputs.features).max(1);
+    let mut parts: Vec<_> = slopes
+        .iter_mut()
+        .zip(&inputs.parameters)
+        .map(|(all, (_, count))| all.chunks_mut(per_task * count * inputs.features))
+        .collect();
+    let step = per_task * if by_row { 1 } else { inputs.features };
+    let tasks: Vec<Task<'_>> = values
+        .chunks_mut(step)
+        .enumerate()
+        .map(|(i, values)| {
+            let rows = i * per_task..inputs.rows.min((i + 1) * per_task);
+            let values = if by_row { Values::Rows(values) } else { Values::Each(values) };
+            let slopes = parts.iter_mut().map(|all| all.next().unwrap_or_default()).collect();
+            let entries = rows.len();
+            let task = inputs.task(rows, values, slopes);
+            if apart { Task { features: entries, ..task } } else { task }
+        })
+        .collect();
+    tasks.into_par_iter().for_each(|task| pass.run(task));
     (values, slopes)
 }
 
@@ -207,6 +214,10 @@ pub(crate) fn scale_slopes(
     [rows, features]: [usize; 2],
     by_row: bool,
 ) {
+    if slopes.len() == factors.len() {
+        let parts = slopes.par_chunks_mut(GRAIN).zip(factors.par_chunks(GRAIN));
+        return parts.for_each(|(slopes, factors)| scale_each(slopes, factors));
+    }
     let width = slopes.len() / rows;
     let least = (GRAIN / width).max(1);
     let rows = slopes.par_chunks_mut(width).with_min_len(least);

@@ -37,6 +37,9 @@ impl<F: Formula<P, C>, const P: usize, const C: usize> WithSimd for OfEntries<'_
     fn with_simd<S: Simd>(self, _: S) {
         let Task { features, parameters, constants, weights, mut values, mut slopes } = self.task;
         let rows = values.rows(features);
+        // A copy outside the loops: loads of `f64` settings within them would halve the width of their vectors, and
+        // what depends on settings alone is computed once.
+        let formula = *self.formula;
         for row in 0..rows {
             let mut each = parameters.iter().flat_map(|all| {
                 let width = all.len() / rows;
@@ -49,7 +52,7 @@ impl<F: Formula<P, C>, const P: usize, const C: usize> WithSimd for OfEntries<'_
             });
             let slopes = std::array::from_fn(|_| each.next().unwrap_or_default());
             let entries = EntryRow::<'_, F, P, C> {
-                formula: self.formula,
+                formula,
                 parameters,
                 constants: std::array::from_fn(|i| &constants[i][row * features..][..features]),
                 weights: weights.map(|all| &all[row * features..][..features]),
@@ -61,7 +64,7 @@ impl<F: Formula<P, C>, const P: usize, const C: usize> WithSimd for OfEntries<'_
 }
 
 struct EntryRow<'a, F, const P: usize, const C: usize> {
-    formula: &'a F,
+    formula: F,
     parameters: [&'a [f32]; P],
     constants: [&'a [f32]; C],
     weights: Option<&'a [f32]>,
@@ -79,8 +82,7 @@ impl<F: Formula<P, C>, const P: usize, const C: usize> Row for EntryRow<'_, F, P
         for (lanes, constant) in c.iter_mut().zip(&self.constants) {
             *lanes = load(constant, first, len);
         }
-        // A copy outside the loop: a load of `f64` settings within it would halve the width of its vectors.
-        let formula = *self.formula;
+        let formula = self.formula;
         let (mut out, mut slopes) = ([0.0f32; LANES], [[0.0f32; LANES]; P]);
         for lane in 0..LANES {
             let (value, slope) = formula.with_slopes(lane_of(&p, lane), lane_of(&c, lane));
@@ -141,9 +143,10 @@ impl<F: Formula<P, 1>, const P: usize> WithSimd for OfComponents<'_, F, P> {
         let Task { features, parameters, constants, weights, mut values, mut slopes } = self.task;
         let width = self.mixture.parameters() * features;
         let mut kept = vec![Component::<P>::default(); self.mixture.components];
+        let component = self.mixture.component; // A copy, as in `OfEntries`.
         for row in 0..values.rows(features) {
             let entries = MixtureRow::<'_, F, P> {
-                component: &self.mixture.component,
+                component,
                 features,
                 parameters: &parameters[0][row * width..][..width],
                 x: &constants[0][row * features..][..features],
@@ -173,7 +176,7 @@ impl<const P: usize> Default for Component<P> {
 }
 
 struct MixtureRow<'a, F, const P: usize> {
-    component: &'a F,
+    component: F,
     features: usize,
     parameters: &'a [f32],
     x: &'a [f32],
@@ -187,7 +190,7 @@ impl<F: Formula<P, 1>, const P: usize> MixtureRow<'_, F, P> {
     #[inline(always)]
     fn evaluate(&mut self, first: usize, len: usize) -> Lanes {
         let (x, components) = (load(self.x, first, len), self.kept.len());
-        let component = *self.component; // As in `EntryRow`.
+        let component = self.component;
         // Logits may be far larger than densities: only their differences are added.
         let mut largest = [[f32::NEG_INFINITY; LANES]; 2];
         for (k, kept) in self.kept.iter_mut().enumerate() {
