@@ -51,23 +51,19 @@ impl<const D: usize> Bernoulli<D> {
 }
 
 impl EntryDistribution<1> for BernoulliEntry {
-    fn mean<const D: usize>(&self, logits: &Parameters<D, 1>) -> Tensor<D> {
-        dvae_kernels::sigmoid(logits.get(0))
+    fn mean<const D: usize>(&self, [logits]: [Tensor<D>; 1]) -> Tensor<D> {
+        dvae_kernels::sigmoid(logits)
     }
 
     /// Entries are 0 or 1.
-    fn sample<const D: usize>(
-        &self,
-        logits: &Parameters<D, 1>,
-        draws: &mut RowStreams,
-    ) -> Tensor<D> {
-        let mean = self.mean(logits).detach();
+    fn sample<const D: usize>(&self, logits: [Tensor<D>; 1], draws: &mut RowStreams) -> Tensor<D> {
+        let mean = self.mean(logits);
         let uniform = draws.uniform(mean.shape(), &mean.device());
         uniform.lower(mean).float()
     }
 
-    fn named<const D: usize>(&self, logits: &Parameters<D, 1>) -> Vec<(&'static str, Tensor<D>)> {
-        vec![("logits", logits.get(0))]
+    fn named<const D: usize>(&self, [logits]: [Tensor<D>; 1]) -> Vec<(&'static str, Tensor<D>)> {
+        vec![("logits", logits)]
     }
 
     fn support(&self) -> Support {

@@ -40,8 +40,7 @@ impl<const D: usize> ContinuousBernoulli<D> {
 
 impl EntryDistribution<1> for ContinuousBernoulliEntry {
     /// `1/(1 − e⁻ˡ) − 1/l`, which is not `λ`.
-    fn mean<const D: usize>(&self, logits: &Parameters<D, 1>) -> Tensor<D> {
-        let l = logits.get(0);
+    fn mean<const D: usize>(&self, [l]: [Tensor<D>; 1]) -> Tensor<D> {
         let near = l.clone().abs().lower_elem(0.5);
         let small = l.clone().clamp(-0.5, 0.5);
         let s = small.clone().square();
@@ -55,10 +54,9 @@ impl EntryDistribution<1> for ContinuousBernoulliEntry {
     /// Samples by inversion of the distribution function, accurate to 2 · 10⁻⁴ of it.
     fn sample<const D: usize>(
         &self,
-        logits: &Parameters<D, 1>,
+        [logits]: [Tensor<D>; 1],
         draws: &mut RowStreams,
     ) -> Tensor<D> {
-        let logits = logits.get(0).detach();
         let u = draws.uniform::<D>(logits.shape(), &logits.device());
         let rate = logits.clone().abs().clamp_min(1e-3);
         // An exponential distribution truncated at 1, decreasing from 0; for positive logits its mirror
@@ -68,8 +66,8 @@ impl EntryDistribution<1> for ContinuousBernoulliEntry {
         fall.mask_where(logits.greater_elem(0.0), mirrored).clamp(0.0, 1.0)
     }
 
-    fn named<const D: usize>(&self, logits: &Parameters<D, 1>) -> Vec<(&'static str, Tensor<D>)> {
-        vec![("logits", logits.get(0))]
+    fn named<const D: usize>(&self, [logits]: [Tensor<D>; 1]) -> Vec<(&'static str, Tensor<D>)> {
+        vec![("logits", logits)]
     }
 
     fn support(&self) -> Support {

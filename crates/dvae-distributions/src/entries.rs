@@ -16,21 +16,18 @@ pub trait EntryDistribution<const P: usize>: Formula<P, 1> {
         Ok(())
     }
 
-    /// `E[x]` of every entry.
-    fn mean<const D: usize>(&self, parameters: &Parameters<D, P>) -> Tensor<D>;
+    /// `E[x]` of every entry, from parameters `[batch, …]`.
+    fn mean<const D: usize>(&self, parameters: [Tensor<D>; P]) -> Tensor<D>;
 
-    /// One draw of every entry, each row from its own stream, without a gradient.
+    /// One draw of every entry, each row from its own stream. The parameters are detached.
     fn sample<const D: usize>(
         &self,
-        parameters: &Parameters<D, P>,
+        parameters: [Tensor<D>; P],
         draws: &mut RowStreams,
     ) -> Tensor<D>;
 
     /// The parameters by name, as the density uses them.
-    fn named<const D: usize>(
-        &self,
-        parameters: &Parameters<D, P>,
-    ) -> Vec<(&'static str, Tensor<D>)>;
+    fn named<const D: usize>(&self, parameters: [Tensor<D>; P]) -> Vec<(&'static str, Tensor<D>)>;
 
     /// The values that an entry may have.
     fn support(&self) -> Support {
@@ -67,15 +64,15 @@ impl<E: EntryDistribution<P>, const D: usize, const P: usize> Likelihood<D> for 
     }
 
     fn mean(&self) -> Tensor<D> {
-        self.entry.mean(&self.parameters)
+        self.entry.mean(self.parameters.all())
     }
 
     fn sample(&self, draws: &mut RowStreams) -> Tensor<D> {
-        self.entry.sample(&self.parameters, draws)
+        self.entry.sample(self.parameters.all().map(Tensor::detach), draws)
     }
 
     fn parameters(&self) -> Vec<(&'static str, Tensor<D>)> {
-        self.entry.named(&self.parameters)
+        self.entry.named(self.parameters.all())
     }
 
     fn support(&self, _column: usize) -> Support {

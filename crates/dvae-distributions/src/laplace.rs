@@ -73,21 +73,19 @@ impl EntryDistribution<1> for LaplaceEntry {
         Ok(())
     }
 
-    fn mean<const D: usize>(&self, location: &Parameters<D, 1>) -> Tensor<D> {
-        location.get(0)
+    fn mean<const D: usize>(&self, [location]: [Tensor<D>; 1]) -> Tensor<D> {
+        location
     }
 
     fn sample<const D: usize>(
         &self,
-        location: &Parameters<D, 1>,
+        [location]: [Tensor<D>; 1],
         draws: &mut RowStreams,
     ) -> Tensor<D> {
-        let location = location.get(0).detach();
         location.clone() + standard_draw(&location, draws) * self.scale
     }
 
-    fn named<const D: usize>(&self, location: &Parameters<D, 1>) -> Vec<(&'static str, Tensor<D>)> {
-        let location = location.get(0);
+    fn named<const D: usize>(&self, [location]: [Tensor<D>; 1]) -> Vec<(&'static str, Tensor<D>)> {
         vec![("location", location.clone()), ("scale", location.full_like(self.scale))]
     }
 }
@@ -98,24 +96,22 @@ impl EntryDistribution<2> for LearnedLaplaceEntry {
         Ok(())
     }
 
-    fn mean<const D: usize>(&self, parameters: &Parameters<D, 2>) -> Tensor<D> {
-        parameters.get(0)
+    fn mean<const D: usize>(&self, [location, _]: [Tensor<D>; 2]) -> Tensor<D> {
+        location
     }
 
     fn sample<const D: usize>(
         &self,
-        parameters: &Parameters<D, 2>,
+        [location, raw_scale]: [Tensor<D>; 2],
         draws: &mut RowStreams,
     ) -> Tensor<D> {
-        let [location, raw_scale] = parameters.all().map(Tensor::detach);
         location.clone() + standard_draw(&location, draws) * positive(raw_scale, self.min_scale)
     }
 
     fn named<const D: usize>(
         &self,
-        parameters: &Parameters<D, 2>,
+        [location, raw_scale]: [Tensor<D>; 2],
     ) -> Vec<(&'static str, Tensor<D>)> {
-        let [location, raw_scale] = parameters.all();
         vec![("location", location), ("scale", positive(raw_scale, self.min_scale))]
     }
 }

@@ -57,25 +57,23 @@ impl EntryDistribution<2> for LearnedNormalEntry {
         Ok(())
     }
 
-    fn mean<const D: usize>(&self, parameters: &Parameters<D, 2>) -> Tensor<D> {
-        parameters.get(0)
+    fn mean<const D: usize>(&self, [mean, _]: [Tensor<D>; 2]) -> Tensor<D> {
+        mean
     }
 
     fn sample<const D: usize>(
         &self,
-        parameters: &Parameters<D, 2>,
+        [mean, raw_scale]: [Tensor<D>; 2],
         draws: &mut RowStreams,
     ) -> Tensor<D> {
-        let [mean, raw_scale] = parameters.all().map(Tensor::detach);
         let noise = draws.normal(mean.shape(), &mean.device());
         mean + noise * positive(raw_scale, self.min_scale)
     }
 
     fn named<const D: usize>(
         &self,
-        parameters: &Parameters<D, 2>,
+        [mean, raw_scale]: [Tensor<D>; 2],
     ) -> Vec<(&'static str, Tensor<D>)> {
-        let [mean, raw_scale] = parameters.all();
         vec![("mean", mean), ("scale", positive(raw_scale, self.min_scale))]
     }
 }

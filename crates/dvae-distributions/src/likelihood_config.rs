@@ -1,22 +1,11 @@
 //! The likelihood in a configuration: one table.
 
 use burn::tensor::Tensor;
+use dvae_kernels::Parameters;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::bernoulli::BernoulliEntry;
-use crate::continuous_bernoulli::ContinuousBernoulliEntry;
-use crate::laplace::{LaplaceEntry, LearnedLaplaceEntry};
-use crate::learned_normal::{LearnedNormalEntry, SharedScale};
-use crate::negative_binomial::{NegativeBinomialEntry, ZeroInflatedEntry};
-use crate::normal::NormalEntry;
-use crate::poisson::PoissonEntry;
-use crate::student_t::StudentTEntry;
-use crate::{
-    DistributionError, Entries, EntryDistribution, Likelihood, categorical, columns,
-    discretized_logistic, optimal_normal,
-};
-use dvae_kernels::Parameters;
+use crate::{DistributionError, Entries, EntryDistribution, Likelihood};
 
 /// A likelihood with its settings, before there are outputs to make it of.
 pub(crate) trait FromOutputs {
@@ -129,90 +118,92 @@ likelihoods! {
     #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
     #[non_exhaustive]
     likelihoods {
-
-    /// [`Bernoulli`](crate::Bernoulli), for data in `[0, 1]`.
-    Bernoulli {} => Independent(BernoulliEntry);
-    /// [`ContinuousBernoulli`](crate::ContinuousBernoulli), for data in `[0, 1]`.
-    ContinuousBernoulli {} => Independent(ContinuousBernoulliEntry);
-    /// [`Normal`](crate::Normal).
-    Normal {
-        /// The fixed standard deviation, in units of the data.
-        scale: f64,
-    } => Independent(NormalEntry { scale: *scale });
-    /// [`LearnedNormal`](crate::LearnedNormal) with one scale for all entries, which is a weight of the model.
-    SharedNormal {
-        /// The lower limit of the standard deviation, in units of the data.
-        #[serde(default = "thousandth")]
-        min_scale: f64,
-    } => SharedScale(LearnedNormalEntry { min_scale: *min_scale });
-    /// [`OptimalNormal`](crate::OptimalNormal).
-    OptimalNormal {
-        /// The lower limit of the standard deviation, in units of the data.
-        #[serde(default = "thousandth")]
-        min_scale: f64,
-    } => optimal_normal::Settings { min_scale: *min_scale };
-    /// [`LearnedNormal`](crate::LearnedNormal).
-    LearnedNormal {
-        /// The lower limit of the standard deviation, in units of the data.
-        #[serde(default = "thousandth")]
-        min_scale: f64,
-    } => Independent(LearnedNormalEntry { min_scale: *min_scale });
-    /// [`Laplace`](crate::Laplace).
-    Laplace {
-        /// The scale, in units of the data.
-        scale: f64,
-    } => Independent(LaplaceEntry { scale: *scale });
-    /// [`LearnedLaplace`](crate::LearnedLaplace).
-    LearnedLaplace {
-        /// The lower limit of the scale, in units of the data.
-        #[serde(default = "thousandth")]
-        min_scale: f64,
-    } => Independent(LearnedLaplaceEntry { min_scale: *min_scale });
-    /// [`StudentT`](crate::StudentT).
-    StudentT {
-        /// The lower limit of the scale, in units of the data.
-        #[serde(default = "thousandth")]
-        min_scale: f64,
-        /// The lower limit of the degrees of freedom.
-        #[serde(default = "three")]
-        min_degrees: f64,
-    } => Independent(StudentTEntry { min_scale: *min_scale, min_degrees: *min_degrees });
-    /// [`DiscretizedLogistic`](crate::DiscretizedLogistic), for data with `levels` equally spaced values from 0 to 1.
-    DiscretizedLogistic {
-        /// The number of levels: 256 for bytes.
-        #[serde(default = "bytes")]
-        levels: usize,
-        /// The number of components of the mixture.
-        #[serde(default = "one")]
-        components: usize,
-        /// The lower limit of the scale, in units of the data.
-        #[serde(default = "thousandth")]
-        min_scale: f64,
-    } => discretized_logistic::Settings { levels: *levels, components: *components, min_scale: *min_scale };
-    /// [`Categorical`](crate::Categorical), for classes numbered from 0.
-    Categorical {
-        /// The number of classes.
-        classes: usize,
-    } => categorical::Settings { classes: *classes };
-    /// [`Poisson`](crate::Poisson), for counts.
-    Poisson {} => Independent(PoissonEntry);
-    /// [`NegativeBinomial`](crate::NegativeBinomial), for counts.
-    NegativeBinomial {
-        /// The lower limit of the inverse dispersion.
-        #[serde(default = "thousandth")]
-        min_inverse_dispersion: f64,
-    } => Independent(NegativeBinomialEntry { min_inverse_dispersion: *min_inverse_dispersion });
-    /// [`ZeroInflatedNegativeBinomial`](crate::ZeroInflatedNegativeBinomial), for counts.
-    ZeroInflatedNegativeBinomial {
-        /// The lower limit of the inverse dispersion.
-        #[serde(default = "thousandth")]
-        min_inverse_dispersion: f64,
-    } => Independent(ZeroInflatedEntry { counts: NegativeBinomialEntry { min_inverse_dispersion: *min_inverse_dispersion } });
-    /// [`Columns`](crate::Columns): places on axis 1 of a row have different likelihoods.
-    Columns {
-        /// The groups, in the order of axis 1.
-        groups: Vec<ColumnGroup>,
-    } => columns::Settings { groups };
+        /// [`Bernoulli`](crate::Bernoulli), for data in `[0, 1]`.
+        Bernoulli {} => Independent(crate::BernoulliEntry);
+        /// [`ContinuousBernoulli`](crate::ContinuousBernoulli), for data in `[0, 1]`.
+        ContinuousBernoulli {} => Independent(crate::ContinuousBernoulliEntry);
+        /// [`Normal`](crate::Normal).
+        Normal {
+            /// The fixed standard deviation, in units of the data.
+            scale: f64,
+        } => Independent(crate::NormalEntry { scale: *scale });
+        /// [`LearnedNormal`](crate::LearnedNormal) with one scale for all entries, which is a weight of the model.
+        SharedNormal {
+            /// The lower limit of the standard deviation, in units of the data.
+            #[serde(default = "thousandth")]
+            min_scale: f64,
+        } => crate::learned_normal::SharedScale(crate::LearnedNormalEntry { min_scale: *min_scale });
+        /// [`OptimalNormal`](crate::OptimalNormal).
+        OptimalNormal {
+            /// The lower limit of the standard deviation, in units of the data.
+            #[serde(default = "thousandth")]
+            min_scale: f64,
+        } => crate::optimal_normal::Settings { min_scale: *min_scale };
+        /// [`LearnedNormal`](crate::LearnedNormal).
+        LearnedNormal {
+            /// The lower limit of the standard deviation, in units of the data.
+            #[serde(default = "thousandth")]
+            min_scale: f64,
+        } => Independent(crate::LearnedNormalEntry { min_scale: *min_scale });
+        /// [`Laplace`](crate::Laplace).
+        Laplace {
+            /// The scale, in units of the data.
+            scale: f64,
+        } => Independent(crate::LaplaceEntry { scale: *scale });
+        /// [`LearnedLaplace`](crate::LearnedLaplace).
+        LearnedLaplace {
+            /// The lower limit of the scale, in units of the data.
+            #[serde(default = "thousandth")]
+            min_scale: f64,
+        } => Independent(crate::LearnedLaplaceEntry { min_scale: *min_scale });
+        /// [`StudentT`](crate::StudentT).
+        StudentT {
+            /// The lower limit of the scale, in units of the data.
+            #[serde(default = "thousandth")]
+            min_scale: f64,
+            /// The lower limit of the degrees of freedom.
+            #[serde(default = "three")]
+            min_degrees: f64,
+        } => Independent(crate::StudentTEntry { min_scale: *min_scale, min_degrees: *min_degrees });
+        /// [`DiscretizedLogistic`](crate::DiscretizedLogistic), for data with `levels` equally spaced values from 0
+        /// to 1.
+        DiscretizedLogistic {
+            /// The number of levels: 256 for bytes.
+            #[serde(default = "bytes")]
+            levels: usize,
+            /// The number of components of the mixture.
+            #[serde(default = "one")]
+            components: usize,
+            /// The lower limit of the scale, in units of the data.
+            #[serde(default = "thousandth")]
+            min_scale: f64,
+        } => crate::discretized_logistic::Settings { levels: *levels, components: *components, min_scale: *min_scale };
+        /// [`Categorical`](crate::Categorical), for classes numbered from 0.
+        Categorical {
+            /// The number of classes.
+            classes: usize,
+        } => crate::categorical::Settings { classes: *classes };
+        /// [`Poisson`](crate::Poisson), for counts.
+        Poisson {} => Independent(crate::PoissonEntry);
+        /// [`NegativeBinomial`](crate::NegativeBinomial), for counts.
+        NegativeBinomial {
+            /// The lower limit of the inverse dispersion.
+            #[serde(default = "thousandth")]
+            min_inverse_dispersion: f64,
+        } => Independent(crate::NegativeBinomialEntry { min_inverse_dispersion: *min_inverse_dispersion });
+        /// [`ZeroInflatedNegativeBinomial`](crate::ZeroInflatedNegativeBinomial), for counts.
+        ZeroInflatedNegativeBinomial {
+            /// The lower limit of the inverse dispersion.
+            #[serde(default = "thousandth")]
+            min_inverse_dispersion: f64,
+        } => Independent(crate::ZeroInflatedEntry {
+            counts: crate::NegativeBinomialEntry { min_inverse_dispersion: *min_inverse_dispersion },
+        });
+        /// [`Columns`](crate::Columns): places on axis 1 of a row have different likelihoods.
+        Columns {
+            /// The groups, in the order of axis 1.
+            groups: Vec<ColumnGroup>,
+        } => crate::columns::Settings { groups };
     }
 }
 

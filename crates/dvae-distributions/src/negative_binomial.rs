@@ -71,16 +71,15 @@ impl EntryDistribution<2> for NegativeBinomialEntry {
         Ok(())
     }
 
-    fn mean<const D: usize>(&self, parameters: &Parameters<D, 2>) -> Tensor<D> {
-        parameters.get(0).softplus()
+    fn mean<const D: usize>(&self, [raw_mean, _]: [Tensor<D>; 2]) -> Tensor<D> {
+        raw_mean.softplus()
     }
 
     fn sample<const D: usize>(
         &self,
-        parameters: &Parameters<D, 2>,
+        [raw_mean, raw_inverse_dispersion]: [Tensor<D>; 2],
         draws: &mut RowStreams,
     ) -> Tensor<D> {
-        let [raw_mean, raw_inverse_dispersion] = parameters.all().map(Tensor::detach);
         let theta = positive(raw_inverse_dispersion, self.min_inverse_dispersion);
         each_entry([raw_mean.softplus(), theta], draws, |[mean, theta], rng| {
             let rate = Gamma::new(theta, mean / theta).map_or(0.0, |law| law.sample(rng));
@@ -90,10 +89,10 @@ impl EntryDistribution<2> for NegativeBinomialEntry {
 
     fn named<const D: usize>(
         &self,
-        parameters: &Parameters<D, 2>,
+        [raw_mean, raw_inverse_dispersion]: [Tensor<D>; 2],
     ) -> Vec<(&'static str, Tensor<D>)> {
-        let theta = positive(parameters.get(1), self.min_inverse_dispersion);
-        vec![("mean", self.mean(parameters)), ("inverse_dispersion", theta)]
+        let theta = positive(raw_inverse_dispersion, self.min_inverse_dispersion);
+        vec![("mean", raw_mean.softplus()), ("inverse_dispersion", theta)]
     }
 
     fn support(&self) -> Support {
@@ -115,14 +114,6 @@ pub type ZeroInflatedNegativeBinomial<const D: usize> = Entries<ZeroInflatedEntr
 pub struct ZeroInflatedEntry {
     /// The distribution of the counts.
     pub counts: NegativeBinomialEntry,
-}
-
-impl ZeroInflatedEntry {
-    /// The parameters of the counts, and the gate.
-    fn parts<const D: usize>(parameters: &Parameters<D, 3>) -> (Parameters<D, 2>, Tensor<D>) {
-        let [raw_mean, raw_inverse_dispersion, gate] = parameters.all();
-        (Parameters::Apart([raw_mean, raw_inverse_dispersion]), gate)
-    }
 }
 
 impl Formula<3, 1> for ZeroInflatedEntry {
@@ -158,28 +149,25 @@ impl EntryDistribution<3> for ZeroInflatedEntry {
         self.counts.check()
     }
 
-    fn mean<const D: usize>(&self, parameters: &Parameters<D, 3>) -> Tensor<D> {
-        let (counts, gate) = Self::parts(parameters);
-        self.counts.mean(&counts) * dvae_kernels::sigmoid(gate.neg())
+    fn mean<const D: usize>(&self, [raw_mean, _, gate]: [Tensor<D>; 3]) -> Tensor<D> {
+        raw_mean.softplus() * dvae_kernels::sigmoid(gate.neg())
     }
 
     fn sample<const D: usize>(
         &self,
-        parameters: &Parameters<D, 3>,
+        [raw_mean, raw_inverse_dispersion, gate]: [Tensor<D>; 3],
         draws: &mut RowStreams,
     ) -> Tensor<D> {
-        let (counts, gate) = Self::parts(parameters);
-        let counted = self.counts.sample(&counts, draws);
+        let counted = self.counts.sample([raw_mean, raw_inverse_dispersion], draws);
         let u = draws.uniform::<D>(counted.shape(), &counted.device());
-        counted.mask_fill(u.lower(dvae_kernels::sigmoid(gate).detach()), 0.0)
+        counted.mask_fill(u.lower(dvae_kernels::sigmoid(gate)), 0.0)
     }
 
     fn named<const D: usize>(
         &self,
-        parameters: &Parameters<D, 3>,
+        [raw_mean, raw_inverse_dispersion, gate]: [Tensor<D>; 3],
     ) -> Vec<(&'static str, Tensor<D>)> {
-        let (counts, gate) = Self::parts(parameters);
-        let mut named = self.counts.named(&counts);
+        let mut named = self.counts.named([raw_mean, raw_inverse_dispersion]);
         named.push(("gate", gate));
         named
     }

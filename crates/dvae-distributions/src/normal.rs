@@ -54,18 +54,17 @@ impl EntryDistribution<1> for NormalEntry {
         Ok(())
     }
 
-    fn mean<const D: usize>(&self, mean: &Parameters<D, 1>) -> Tensor<D> {
-        mean.get(0)
+    fn mean<const D: usize>(&self, [mean]: [Tensor<D>; 1]) -> Tensor<D> {
+        mean
     }
 
-    fn sample<const D: usize>(&self, mean: &Parameters<D, 1>, draws: &mut RowStreams) -> Tensor<D> {
-        let mean = mean.get(0).detach();
+    fn sample<const D: usize>(&self, [mean]: [Tensor<D>; 1], draws: &mut RowStreams) -> Tensor<D> {
         let noise = draws.normal(mean.shape(), &mean.device());
         mean + noise * self.scale
     }
 
-    fn named<const D: usize>(&self, mean: &Parameters<D, 1>) -> Vec<(&'static str, Tensor<D>)> {
-        vec![("mean", mean.get(0)), ("scale", mean.get(0).full_like(self.scale))]
+    fn named<const D: usize>(&self, [mean]: [Tensor<D>; 1]) -> Vec<(&'static str, Tensor<D>)> {
+        vec![("mean", mean.clone()), ("scale", mean.full_like(self.scale))]
     }
 }
 

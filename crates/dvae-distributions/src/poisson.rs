@@ -41,19 +41,19 @@ impl<const D: usize> Poisson<D> {
 }
 
 impl EntryDistribution<1> for PoissonEntry {
-    fn mean<const D: usize>(&self, raw_rate: &Parameters<D, 1>) -> Tensor<D> {
-        raw_rate.get(0).softplus()
+    fn mean<const D: usize>(&self, [raw_rate]: [Tensor<D>; 1]) -> Tensor<D> {
+        raw_rate.softplus()
     }
 
     fn sample<const D: usize>(
         &self,
-        raw_rate: &Parameters<D, 1>,
+        raw_rate: [Tensor<D>; 1],
         draws: &mut RowStreams,
     ) -> Tensor<D> {
-        each_entry([self.mean(raw_rate).detach()], draws, |[rate], rng| count(rate, rng))
+        each_entry([self.mean(raw_rate)], draws, |[rate], rng| count(rate, rng))
     }
 
-    fn named<const D: usize>(&self, raw_rate: &Parameters<D, 1>) -> Vec<(&'static str, Tensor<D>)> {
+    fn named<const D: usize>(&self, raw_rate: [Tensor<D>; 1]) -> Vec<(&'static str, Tensor<D>)> {
         vec![("rate", self.mean(raw_rate))]
     }
 

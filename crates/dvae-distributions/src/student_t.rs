@@ -65,8 +65,10 @@ impl<const D: usize> StudentT<D> {
 
 impl StudentTEntry {
     /// Location, scale and degrees of freedom.
-    fn linked<const D: usize>(&self, parameters: &Parameters<D, 3>) -> [Tensor<D>; 3] {
-        let [location, raw_scale, raw_degrees] = parameters.all();
+    fn linked<const D: usize>(
+        &self,
+        [location, raw_scale, raw_degrees]: [Tensor<D>; 3],
+    ) -> [Tensor<D>; 3] {
         [location, positive(raw_scale, self.min_scale), positive(raw_degrees, self.min_degrees)]
     }
 }
@@ -79,26 +81,22 @@ impl EntryDistribution<3> for StudentTEntry {
     }
 
     /// The location, which is the mean where `ν > 1`.
-    fn mean<const D: usize>(&self, parameters: &Parameters<D, 3>) -> Tensor<D> {
-        parameters.get(0)
+    fn mean<const D: usize>(&self, [location, ..]: [Tensor<D>; 3]) -> Tensor<D> {
+        location
     }
 
     fn sample<const D: usize>(
         &self,
-        parameters: &Parameters<D, 3>,
+        parameters: [Tensor<D>; 3],
         draws: &mut RowStreams,
     ) -> Tensor<D> {
-        let linked = self.linked(parameters).map(Tensor::detach);
-        each_entry(linked, draws, |[location, scale, degrees], rng| {
+        each_entry(self.linked(parameters), draws, |[location, scale, degrees], rng| {
             let t = Draw::new(degrees).map_or(0.0, |law| law.sample(rng));
             location + scale * t
         })
     }
 
-    fn named<const D: usize>(
-        &self,
-        parameters: &Parameters<D, 3>,
-    ) -> Vec<(&'static str, Tensor<D>)> {
+    fn named<const D: usize>(&self, parameters: [Tensor<D>; 3]) -> Vec<(&'static str, Tensor<D>)> {
         let [location, scale, degrees] = self.linked(parameters);
         vec![("location", location), ("scale", scale), ("degrees", degrees)]
     }

@@ -26,25 +26,23 @@ impl Formula<2, 1> for Cauchy {
 
 impl EntryDistribution<2> for Cauchy {
     /// It has none; the location is its median.
-    fn mean<const D: usize>(&self, parameters: &Parameters<D, 2>) -> Tensor<D> {
-        parameters.get(0)
+    fn mean<const D: usize>(&self, [location, _]: [Tensor<D>; 2]) -> Tensor<D> {
+        location
     }
 
     fn sample<const D: usize>(
         &self,
-        parameters: &Parameters<D, 2>,
+        [location, raw_scale]: [Tensor<D>; 2],
         draws: &mut RowStreams,
     ) -> Tensor<D> {
-        let [location, raw_scale] = parameters.all().map(Tensor::detach);
         let u = draws.uniform::<D>(location.shape(), &location.device());
         location + ((u - 0.5) * std::f64::consts::PI).tan() * (raw_scale.softplus() + self.floor)
     }
 
     fn named<const D: usize>(
         &self,
-        parameters: &Parameters<D, 2>,
+        [location, raw_scale]: [Tensor<D>; 2],
     ) -> Vec<(&'static str, Tensor<D>)> {
-        let [location, raw_scale] = parameters.all();
         vec![("location", location), ("scale", raw_scale.softplus() + self.floor)]
     }
 }

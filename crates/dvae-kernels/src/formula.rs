@@ -8,11 +8,12 @@ use burn::tensor::Tensor;
 use crate::flex;
 use crate::{Dual, Number, Scalar, log_sum_exp};
 
-/// A function of one entry: of `P` parameters, with respect to which it is differentiated, and of `C` constants.
+/// A function of one entry: of `P` parameters, at least 1, with respect to which it is differentiated, and of `C`
+/// constants.
 ///
 /// It is written once, in [`Formula::at`]. On flex it runs in one vectorized pass that makes values and
-/// derivatives, weighs them and sums them by row. Elsewhere, and where a constant is tracked, shapes differ or there are
-/// more than five tensors or four of parameters, it runs as Burn's operations.
+/// derivatives, weighs them and sums them by row. Elsewhere, and where a constant is tracked, shapes differ or there
+/// are more than five tensors or four of parameters, it runs as Burn's operations.
 ///
 /// ```
 /// use burn::tensor::Tensor;

@@ -95,6 +95,18 @@ pub(crate) trait Row {
     fn block(&mut self, first: usize, len: usize) -> Lanes;
 }
 
+/// One row of a tensor that has `width` numbers in each.
+#[inline(always)]
+pub(crate) fn of_row(all: &[f32], row: usize, width: usize) -> &[f32] {
+    &all[row * width..][..width]
+}
+
+/// The same, to be written.
+#[inline(always)]
+pub(crate) fn of_row_mut(all: &mut [f32], row: usize, width: usize) -> &mut [f32] {
+    &mut all[row * width..][..width]
+}
+
 /// At most sixteen numbers; the lanes beyond them are 0.
 #[inline(always)]
 pub(crate) fn load(values: &[f32], first: usize, len: usize) -> Lanes {

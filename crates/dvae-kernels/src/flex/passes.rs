@@ -2,7 +2,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::pass::{LANES, Lanes, Pass, Row, Task, load, store};
+use super::pass::{LANES, Lanes, Pass, Row, Task, load, of_row, of_row_mut, store};
 use super::simd::dispatch;
 use crate::Formula;
 use crate::math::{exp, ln};
@@ -41,21 +41,20 @@ impl<F: Formula<P, C>, const P: usize, const C: usize> WithSimd for OfEntries<'_
         // what depends on settings alone is computed once.
         let formula = *self.formula;
         for row in 0..rows {
-            let mut each = parameters.iter().flat_map(|all| {
-                let width = all.len() / rows;
-                all[row * width..][..width].chunks_exact(features)
-            });
+            let mut each = parameters
+                .iter()
+                .flat_map(|all| of_row(all, row, all.len() / rows).chunks_exact(features));
             let parameters = std::array::from_fn(|_| each.next().unwrap_or_default());
             let mut each = slopes.iter_mut().flat_map(|all| {
                 let width = all.len() / rows;
-                all[row * width..][..width].chunks_exact_mut(features)
+                of_row_mut(all, row, width).chunks_exact_mut(features)
             });
             let slopes = std::array::from_fn(|_| each.next().unwrap_or_default());
             let entries = EntryRow::<'_, F, P, C> {
                 formula,
                 parameters,
-                constants: std::array::from_fn(|i| &constants[i][row * features..][..features]),
-                weights: weights.map(|all| &all[row * features..][..features]),
+                constants: std::array::from_fn(|i| of_row(constants[i], row, features)),
+                weights: weights.map(|all| of_row(all, row, features)),
                 slopes,
             };
             values.fill(row, features, entries);
@@ -148,10 +147,10 @@ impl<F: Formula<P, 1>, const P: usize> WithSimd for OfComponents<'_, F, P> {
             let entries = MixtureRow::<'_, F, P> {
                 component,
                 features,
-                parameters: &parameters[0][row * width..][..width],
-                x: &constants[0][row * features..][..features],
-                weights: weights.map(|all| &all[row * features..][..features]),
-                slopes: slopes.first_mut().map(|all| &mut all[row * width..][..width]),
+                parameters: of_row(parameters[0], row, width),
+                x: of_row(constants[0], row, features),
+                weights: weights.map(|all| of_row(all, row, features)),
+                slopes: slopes.first_mut().map(|all| of_row_mut(all, row, width)),
                 kept: &mut kept,
             };
             values.fill(row, features, entries);
@@ -293,10 +292,10 @@ impl WithSimd for OfClasses<'_> {
         for row in 0..values.rows(features) {
             let entries = ClassRow {
                 features,
-                logits: &parameters[0][row * width..][..width],
-                given: constants.first().map(|all| &all[row * features..][..features]),
-                weights: weights.map(|all| &all[row * features..][..features]),
-                slopes: slopes.first_mut().map(|all| &mut all[row * width..][..width]),
+                logits: of_row(parameters[0], row, width),
+                given: constants.first().map(|all| of_row(all, row, features)),
+                weights: weights.map(|all| of_row(all, row, features)),
+                slopes: slopes.first_mut().map(|all| of_row_mut(all, row, width)),
                 kept: &mut kept,
             };
             values.fill(row, features, entries);
