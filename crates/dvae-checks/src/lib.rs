@@ -1,4 +1,4 @@
-//! Range checks of parameters, with one wording for all errors.
+//! Range checks of parameters and domains of data, with one wording for all errors.
 //!
 //! Every check takes the parameter's name as a user writes it, and returns the value or a [`RangeError`] that
 //! says which values are allowed. NaN and infinity are never allowed.
@@ -16,6 +16,10 @@
 //! # What this gives up
 //!
 //! - Checks cover single numbers only: each crate has its own errors for combinations of settings.
+
+mod domain;
+
+pub use domain::Domain;
 
 use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::ops::RangeBounds;
