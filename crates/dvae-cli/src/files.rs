@@ -1,31 +1,47 @@
 //! The user's input and output files.
 
 use std::collections::{HashMap, HashSet};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use dvae::ExperimentError;
 use dvae::Pretrained;
 use dvae::data::{
-    FileKind, NpyWriter, ReadOptions, Rows, TableWriter, picture_rows_in, pictures_in, read_rows,
-    write_file, write_picture,
+    Channels, Decimal, Domain, Element, FileKind, Format, ReadOptions, RowWriter, pictures_in,
+    write_file,
 };
 use dvae::eval::Grid;
 use dvae::prelude::*;
 
 use crate::Error;
 
-/// Input files and the options for reading them.
+/// How files are read.
 #[derive(clap::Args)]
-pub(crate) struct Inputs {
-    /// Pictures (PNG, JPEG), folders of pictures, arrays (NPY, NPZ) or tables (CSV)
-    #[arg(required = true, value_name = "INPUT")]
-    pub(crate) inputs: Vec<PathBuf>,
+pub(crate) struct Reading {
     /// The array of an NPZ file, if it has several
     #[arg(long, value_name = "NAME")]
     pub(crate) key: Option<String>,
+    /// Where arrays have their channels: first or last
+    #[arg(long, value_name = "WHERE")]
+    pub(crate) channels: Option<String>,
     /// The tables have no names of columns in their first line
     #[arg(long)]
     pub(crate) no_header: bool,
+    /// What stands between the cells of tables [default: found]
+    #[arg(long, value_name = "CHARACTER")]
+    pub(crate) delimiter: Option<char>,
+    /// The tables have decimal commas
+    #[arg(long)]
+    pub(crate) decimal_comma: bool,
+}
+
+/// Input files and the options for reading them.
+#[derive(clap::Args)]
+pub(crate) struct Inputs {
+    /// Pictures (PNG, JPEG, TIFF, WebP, PNM), folders of pictures, arrays (NPY, NPZ) or tables (CSV, TSV)
+    #[arg(required = true, value_name = "INPUT")]
+    pub(crate) inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
 }
 
 /// One input file and its outputs.
@@ -36,53 +52,103 @@ pub(crate) struct Job {
     pub(crate) deviation: Option<PathBuf>,
 }
 
-impl Inputs {
-    /// The options for reading files: those of an experiment's data, overridden by the arguments.
-    pub(crate) fn options(&self, base: ReadOptions) -> Result<ReadOptions, Error> {
-        let any = |ending: &str| {
-            self.inputs
+impl Reading {
+    /// The options for reading these files: those of an experiment's data, overridden by the arguments. An argument
+    /// for a kind of file that there is none of is an error.
+    pub(crate) fn options(
+        &self,
+        base: ReadOptions,
+        files: &[PathBuf],
+    ) -> Result<ReadOptions, Error> {
+        let any = |endings: &[&str]| {
+            files
                 .iter()
-                .any(|path| path.extension().is_some_and(|kind| kind.eq_ignore_ascii_case(ending)))
+                .filter_map(|path| path.extension())
+                .any(|kind| endings.iter().any(|ending| kind.eq_ignore_ascii_case(ending)))
         };
-        if self.key.is_some() && !any("npz") {
-            return Err("--key is for NPZ files, and there is none".into());
+        let checks: [(bool, &[&str], &str); 5] = [
+            (self.key.is_some(), &["npz"], "--key is for NPZ files"),
+            (self.channels.is_some(), &["npy", "npz"], "--channels is for NPY and NPZ files"),
+            (self.no_header, &["csv", "tsv"], "--no-header is for CSV files"),
+            (self.delimiter.is_some(), &["csv", "tsv"], "--delimiter is for CSV files"),
+            (self.decimal_comma, &["csv", "tsv"], "--decimal-comma is for CSV files"),
+        ];
+        if let Some((_, _, text)) =
+            checks.iter().find(|(given, endings, _)| *given && !any(endings))
+        {
+            return Err(format!("{text}, and there is none").into());
         }
-        if self.no_header && !any("csv") {
-            return Err("--no-header is for CSV files, and there is none".into());
-        }
+        let channels = match self.channels.as_deref() {
+            None => base.channels,
+            Some("first") => Some(Channels::First),
+            Some("last") => Some(Channels::Last),
+            Some(other) => {
+                return Err(format!("--channels is first or last, but is {other}").into());
+            }
+        };
         Ok(ReadOptions {
-            key: self.key.clone(),
+            key: self.key.clone().or(base.key),
+            channels,
             no_header: self.no_header || base.no_header,
+            delimiter: self.delimiter.or(base.delimiter),
+            decimal: if self.decimal_comma { Decimal::Comma } else { base.decimal },
             image: None,
             ..base
         })
     }
+}
 
-    /// All files, including those in folders.
-    pub(crate) fn files(&self) -> Result<Vec<PathBuf>, Error> {
+impl Inputs {
+    /// The options for reading the files: see [`Reading::options`].
+    pub(crate) fn options(&self, base: ReadOptions) -> Result<ReadOptions, Error> {
+        self.reading.options(base, &self.inputs)
+    }
+
+    /// All files, including those in folders, each with its path within the folder.
+    fn files_within(&self) -> Result<Vec<(PathBuf, PathBuf)>, Error> {
         let mut files = vec![];
         for input in &self.inputs {
-            match FileKind::of(input)? {
-                FileKind::Folder => files.extend(pictures_in(input)?),
-                _ => files.push(input.clone()),
+            if FileKind::of(input)? == FileKind::Folder {
+                let within = |file: PathBuf| {
+                    let name =
+                        file.strip_prefix(input).map_or_else(|_| file.clone(), Path::to_path_buf);
+                    (file, name)
+                };
+                files.extend(pictures_in(input)?.into_iter().map(within));
+            } else {
+                let name =
+                    input.file_name().ok_or_else(|| format!("{} has no name", input.display()))?;
+                files.push((input.clone(), name.into()));
             }
         }
         Ok(files)
     }
 
+    /// All files, including those in folders.
+    pub(crate) fn files(&self) -> Result<Vec<PathBuf>, Error> {
+        Ok(self.files_within()?.into_iter().map(|(file, _)| file).collect())
+    }
+
     /// Each file with its output: `out` itself for one file, or a file in the folder `out` for several files
     /// or a folder.
     pub(crate) fn jobs(&self, out: &Path, deviations: bool) -> Result<Vec<Job>, Error> {
-        let folder = self.inputs.len() > 1
-            || FileKind::of(&self.inputs[0])? == FileKind::Folder
-            || out.is_dir();
+        let several = self.inputs.len() > 1 || FileKind::of(&self.inputs[0])? == FileKind::Folder;
+        if several && !out.is_dir() && FileKind::by_name(out).is_some() {
+            return Err(format!(
+                "{} is the name of one file, but there are several inputs: name a folder",
+                out.display()
+            )
+            .into());
+        }
+        let folder = several || out.is_dir();
         let mut jobs: Vec<Job> = vec![];
-        for input in self.files()? {
-            let name =
-                input.file_name().ok_or_else(|| format!("{} has no name", input.display()))?;
+        for (input, name) in self.files_within()? {
             let mut output = if folder { out.join(name) } else { out.to_path_buf() };
             if folder && FileKind::by_name(&input) == Some(FileKind::Array) {
                 output.set_extension("npy");
+            }
+            if folder && RowWriter::loses(&output) {
+                output.set_extension("png");
             }
             check_output(&input, &output)?;
             let deviation = deviations.then(|| deviation_of(&output));
@@ -105,9 +171,9 @@ impl Inputs {
             outputs.map(|(output, _)| output.as_path()),
             jobs.iter().map(|job| &*job.input),
         )?;
-        if folder {
-            std::fs::create_dir_all(out)
-                .map_err(|error| format!("cannot make the folder {}: {error}", out.display()))?;
+        if jobs.iter().any(|job| RowWriter::loses(&job.output)) {
+            let text = "warning: JPEG files hold values that are near those asked for; PNG and TIFF files hold the same";
+            let _ = writeln!(std::io::stderr(), "{text}");
         }
         Ok(jobs)
     }
@@ -116,8 +182,10 @@ impl Inputs {
 /// `clean.png` → `clean-deviation.npy`; for a table `clean-deviation.csv`.
 fn deviation_of(output: &Path) -> PathBuf {
     let ending = match FileKind::by_name(output) {
-        Some(FileKind::Table) => "csv",
-        _ => "npy",
+        Some(FileKind::Table) => {
+            output.extension().unwrap_or_default().to_string_lossy().into_owned()
+        }
+        _ => "npy".to_owned(),
     };
     let mut name = output.file_stem().unwrap_or_default().to_owned();
     name.push(format!("-deviation.{ending}"));
@@ -149,7 +217,7 @@ fn check_output(input: &Path, output: &Path) -> Result<(), Error> {
         let ending = match from {
             Some(FileKind::Array) => ".npy",
             Some(FileKind::Table) => ".csv",
-            _ => ".png or .jpg",
+            _ => ".png or .tif",
         };
         let (input, output) = (input.display(), output.display());
         return Err(format!(
@@ -160,114 +228,32 @@ fn check_output(input: &Path, output: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// The rows of a file for a model; an error if they do not fit it.
-///
-/// A gray model sees color images in gray, and a color model sees gray images in color. An array may have
-/// another shape: see [`Pretrained::fits`].
-pub(crate) fn rows_for(
-    model: &Pretrained,
-    path: &Path,
-    options: &ReadOptions,
-) -> Result<Rows, Error> {
-    let kind = FileKind::of(path)?;
-    // An image with other channels is converted; its height and width are kept.
-    let rows = match (kind, model.event()) {
-        (FileKind::Picture, &[channels @ (1 | 3), ..]) => {
-            picture_rows_in(vec![path.into()], channels)?
-        }
-        _ => rows_of(path, options)?,
+/// The format of a file of rows that a model makes of itself: of bytes or words in pictures, of floats elsewhere. Columns
+/// have the names of the model's table, or `x0`, `x1`, ….
+pub(crate) fn format_of(model: &Pretrained, path: &Path) -> Format {
+    let data = model.data();
+    let own = data.element.unwrap_or(Element::F32);
+    let element = match FileKind::by_name(path) {
+        Some(FileKind::Picture) if data.domain == Domain::Unit && own.is_whole() => own,
+        Some(FileKind::Picture) if data.domain == Domain::Unit => Element::U8,
+        Some(FileKind::Table) => Element::F64,
+        _ if own.fits_single() => Element::F32,
+        _ => Element::F64,
     };
-    let fits = match kind {
-        FileKind::Array => model.fits(path, &rows.event),
-        _ if rows.event == model.event() => Ok(()),
-        _ => Err(ExperimentError::Input {
-            path: path.into(),
-            found: rows.event.clone(),
-            expected: model.event().into(),
-        }),
-    };
-    fits?;
-    if kind == FileKind::Array && rows.bytes && model.data().bytes == Some(false) {
-        let path = path.display();
-        return Err(format!(
-            "{path} holds bytes, which would be read as [0, 1], but the model was trained on other values: save \
-             x.astype(\"float32\") instead"
-        )
-        .into());
-    }
-    Ok(rows)
-}
-
-/// The rows of a file, not converted for a model.
-pub(crate) fn rows_of(path: &Path, options: &ReadOptions) -> Result<Rows, Error> {
-    Ok(read_rows(path, options)?)
-}
-
-/// Writes rows to a file of the type that its name implies.
-pub(crate) enum RowWriter {
-    Picture { path: PathBuf, event: Vec<usize>, written: bool },
-    Array(NpyWriter),
-    Table(Box<TableWriter>),
-}
-
-impl RowWriter {
-    /// `names` are a table's column names; with `bytes`, an array stores `[0, 1]` as bytes.
-    pub(crate) fn create(
-        path: &Path,
-        event: &[usize],
-        names: Option<&[String]>,
-        bytes: bool,
-    ) -> Result<Self, Error> {
-        Ok(match FileKind::by_name(path) {
-            Some(FileKind::Picture) => {
-                Self::Picture { path: path.into(), event: event.into(), written: false }
-            }
-            Some(FileKind::Array) => Self::Array(NpyWriter::create(path, event, bytes)?),
-            Some(FileKind::Table) => Self::Table(Box::new(TableWriter::create(path, names)?)),
-            _ => {
-                return Err(format!(
-                    "{}: a name that ends in .npy, .csv or .png is needed",
-                    path.display()
-                )
-                .into());
-            }
-        })
-    }
-
-    pub(crate) fn write(&mut self, row: &[f32]) -> Result<(), Error> {
-        match self {
-            Self::Picture { path, written: true, .. } => {
-                return Err(format!(
-                    "{}: one picture is one row, but there are more",
-                    path.display()
-                )
-                .into());
-            }
-            Self::Picture { path, event, written } => {
-                write_picture(path, row, event)?;
-                *written = true;
-            }
-            Self::Array(writer) => writer.write(row)?,
-            Self::Table(writer) => writer.write(row)?,
-        }
-        Ok(())
-    }
-
-    pub(crate) fn finish(self) -> Result<(), Error> {
-        match self {
-            Self::Picture { .. } => {}
-            Self::Array(writer) => writer.finish()?,
-            Self::Table(writer) => writer.finish()?,
-        }
-        Ok(())
-    }
+    let width: usize = model.event().iter().product();
+    let has_header = !model.read_options().no_header;
+    let numbered = || (0..width).map(|at| format!("x{at}")).collect();
+    let names = has_header.then(|| data.columns.clone().unwrap_or_else(numbered));
+    Format::new(model.event(), element, data.domain).named(names)
 }
 
 /// Draws rows of images as a picture, `columns` in a line; an error if they are not images.
-pub(crate) fn grid(rows: &[(String, Vec<Vec<f32>>)], event: &[usize]) -> Result<Grid, Error> {
-    let &[channels, height, width] = event else {
+fn grid(rows: &[(String, Vec<Vec<f64>>)], format: &Format) -> Result<Grid, Error> {
+    let event = &format.event;
+    let (&[channels, height, width], Domain::Unit) = (&event[..], format.domain) else {
+        let domain = format.domain;
         return Err(format!(
-            "rows of shape {event:?} are not pictures: choose an output that ends in .npy or .csv"
+            "rows of shape {event:?} that are {domain} are not pictures: choose an output that ends in .npy or .csv"
         )
         .into());
     };
@@ -275,7 +261,8 @@ pub(crate) fn grid(rows: &[(String, Vec<Vec<f32>>)], event: &[usize]) -> Result<
     let mut grid = Grid::new();
     for (label, images) in rows {
         let shape = [images.len(), channels, height, width];
-        let values = dvae::burn::tensor::TensorData::new(images.concat(), shape);
+        let values: Vec<f32> = images.iter().flatten().map(|&value| value as f32).collect();
+        let values = dvae::burn::tensor::TensorData::new(values, shape);
         grid = grid.row(label, Tensor::from_data(values, &device));
     }
     Ok(grid)
@@ -284,9 +271,10 @@ pub(crate) fn grid(rows: &[(String, Vec<Vec<f32>>)], event: &[usize]) -> Result<
 /// Writes a command's result to the requested file: images as one picture, or rows as an array or a table.
 pub(crate) fn write_rows(
     path: &Path,
-    labeled: &[(String, Vec<Vec<f32>>)],
-    event: &[usize],
+    labeled: &[(String, Vec<Vec<f64>>)],
+    model: &Pretrained,
 ) -> Result<(), Error> {
+    let format = format_of(model, path);
     if FileKind::by_name(path) == Some(FileKind::Picture) {
         if path.extension().is_none_or(|kind| !kind.eq_ignore_ascii_case("png")) {
             return Err(format!(
@@ -295,11 +283,16 @@ pub(crate) fn write_rows(
             )
             .into());
         }
-        return Ok(write_file(path, &grid(labeled, event)?.png())?);
+        return Ok(write_file(path, &grid(labeled, &format)?.png())?);
     }
-    let mut writer = RowWriter::create(path, event, None, false)?;
+    let mut writer = RowWriter::create(path, &format)?;
     for row in labeled.iter().flat_map(|(_, rows)| rows) {
-        writer.write(row)?;
+        writer.write(&format.row(row))?;
     }
-    writer.finish()
+    Ok(writer.finish()?)
+}
+
+/// A number of things: `1 row`, `2 rows`.
+pub(crate) fn counted(count: usize, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
 }

@@ -7,9 +7,9 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use dvae::data::NpyWriter;
+use dvae::data::{Domain, Element, Format, RowWriter};
 
-use common::{SMALL, ok, picture, refused, run, trained};
+use common::{SMALL, array, ok, picture, refused, run, trained};
 
 #[test]
 fn experiments_with_mistakes_are_refused_before_anything_is_written() {
@@ -116,8 +116,11 @@ fn files_that_a_model_is_not_for_are_refused_by_name() {
         (&["denoise", "run", "torn.png", "-o", "o.png"], "torn.png is no picture that can be read"),
         (&["denoise", "run", "empty", "-o", "out"], "holds no picture"),
         (&["denoise", "run", "gone.png", "-o", "o.png"], "cannot read gone.png"),
-        (&["denoise", "run", "right.png", "-o", "o.csv"], "needs a name that ends in .png or .jpg"),
-        (&["denoise", "run", "right.png", "-o", "none/o.png"], "cannot write none/o.png"),
+        (&["denoise", "run", "right.png", "-o", "o.csv"], "needs a name that ends in .png or .tif"),
+        (
+            &["denoise", "run", "right.png", "-o", "small.toml/o.png"],
+            "cannot write small.toml/o.png",
+        ),
         (&["denoise", "small.toml", "right.png", "-o", "o.png"], "small.toml cannot be used"),
         (&["denoise", "empty", "right.png", "-o", "o.png"], "it holds no weights"),
         (&["sample", "run", "-n", "3", "-o", "o.txt"], "a name that ends in"),
@@ -180,21 +183,11 @@ fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-fn array(path: &Path, event: &[usize], rows: usize, value: impl Fn(usize) -> f32) {
-    let mut writer = NpyWriter::create(path, event, false).unwrap();
-    let width: usize = event.iter().product();
-    for row in 0..rows {
-        let row: Vec<f32> = (0..width).map(|at| value(row * width + at)).collect();
-        writer.write(&row).unwrap();
-    }
-    writer.finish().unwrap();
-}
-
 #[test]
 fn no_input_is_overwritten_and_nothing_half_written_stays() {
     let folder = trained();
     let at = |name: &str| folder.path().join(name);
-    array(&at("x.npy"), &[28, 28], 3, |at| (at % 5) as f32 / 5.0);
+    array(&at("x.npy"), &[28, 28], 3, |at| (at % 5) as f64 / 5.0);
     fs::copy(at("x.npy"), at("y-deviation.npy")).unwrap();
     picture(&at("a.png"), 28, 28);
     picture(&at("a.jpg"), 28, 28);
@@ -233,7 +226,7 @@ fn no_input_is_overwritten_and_nothing_half_written_stays() {
 fn arrays_of_another_layout_or_unit_are_refused() {
     let folder = trained();
     let at = |name: &str| folder.path().join(name);
-    let value = |at: usize| (at % 5) as f32 / 5.0;
+    let value = |at: usize| (at % 5) as f64 / 5.0;
     array(&at("channels.npy"), &[28, 14, 2], 2, value);
     let error = refused(folder.path(), &["denoise", "run", "channels.npy", "-o", "o.npy"]);
     assert!(error.contains("rows of shape [28, 14, 2], but the model is for"), "{error}");
@@ -244,11 +237,12 @@ fn arrays_of_another_layout_or_unit_are_refused() {
         ok(folder.path(), &["denoise", "run", name, "-o", "o.npy"]);
         ok(folder.path(), &["evaluate", "run", "--data", name]);
     }
-    array(&at("infinite.npy"), &[784], 2, |at| if at == 800 { f32::INFINITY } else { 0.5 });
+    array(&at("infinite.npy"), &[784], 2, |at| if at == 800 { f64::INFINITY } else { 0.5 });
     let error = refused(folder.path(), &["denoise", "run", "infinite.npy", "-o", "o.npy"]);
     assert!(error.contains("row 1 holds an infinite value"), "{error}");
-    let mut writer = NpyWriter::create(&at("binary.npy"), &[28, 28], true).unwrap();
-    (0..9).for_each(|row| writer.write(&[f32::from(row % 2 == 0) / 255.0; 784]).unwrap());
+    let bytes = Format::new(&[28, 28], Element::U8, Domain::Counts);
+    let mut writer = RowWriter::create(&at("binary.npy"), &bytes).unwrap();
+    (0..9).for_each(|row| writer.write(&bytes.row(&[f64::from(row % 2 == 0); 784])).unwrap());
     writer.finish().unwrap();
     let data =
         ["--set", "data.source=npy", "--set", "data.path=binary.npy", "--set", "model.network=mlp"];

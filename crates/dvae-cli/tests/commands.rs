@@ -7,8 +7,8 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::{SMALL, dvae, ok, picture, refused, run, trained};
-use dvae::data::{Dataset, ReadOptions, read_npy_rows};
+use common::{SMALL, array, dvae, ok, picture, refused, rows, run, trained};
+use dvae::data::{Dataset, ReadOptions};
 use serde_json::Value;
 
 fn json(folder: &Path, arguments: &[&str]) -> Value {
@@ -60,31 +60,24 @@ fn pictures_are_denoised_one_by_one_and_by_folders() {
     let text =
         ok(folder.path(), &["denoise", "run", "Bilder ü", "-o", "cleaned", "--samples", "3"]);
     assert_eq!(text, "Cleaned 3 rows of 3 files to cleaned\n");
-    for name in ["a.png", "b.png", "c.jpg", "a-deviation.npy", "c-deviation.npy"] {
+    // What comes from a JPEG file is kept as it is.
+    for name in ["a.png", "b.png", "c.png", "a-deviation.npy", "c-deviation.npy"] {
         assert!(at("cleaned").join(name).is_file(), "{name}");
     }
     let row = dvae::data::read_picture(&at("clean.png")).unwrap();
     assert_eq!(row.event(), [1, 28, 28]);
-    let mut spread = read_npy_rows(&at("cleaned/a-deviation.npy"), None).unwrap();
-    assert!(spread.next().unwrap().unwrap().iter().any(|&deviation| deviation > 0.0));
+    let spread = rows(&at("cleaned/a-deviation.npy")).1;
+    assert!(spread[0].iter().any(|&deviation| deviation > 0.0));
 }
 
 #[test]
 fn arrays_keep_their_shape_and_batches_do_not_matter() {
     let folder = trained();
     let at = |name: &str| folder.path().join(name);
-    let mut writer = dvae::data::NpyWriter::create(&at("x.npy"), &[28, 28], false).unwrap();
-    for row in 0..10 {
-        let values: Vec<f32> = (0..784).map(|at| ((at * (row + 3)) % 11) as f32 / 11.0).collect();
-        writer.write(&values).unwrap();
-    }
-    writer.finish().unwrap();
+    array(&at("x.npy"), &[28, 28], 10, |at| (at % 784 * (at / 784 + 3) % 11) as f64 / 11.0);
     ok(folder.path(), &["denoise", "run", "x.npy", "-o", "a.npy"]);
     ok(folder.path(), &["denoise", "run", "x.npy", "-o", "b.npy", "--batch-size", "3"]);
-    let rows = |name: &str| {
-        let rows = read_npy_rows(&at(name), None).unwrap();
-        (rows.event.clone(), rows.map(Result::unwrap).collect::<Vec<_>>())
-    };
+    let rows = |name: &str| rows(&at(name));
     let ((shape, a), (_, b)) = (rows("a.npy"), rows("b.npy"));
     assert_eq!((shape, a.len()), (vec![28, 28], 10));
     assert!(a.concat().iter().zip(b.concat()).all(|(a, b)| (a - b).abs() < 1e-5));
@@ -298,6 +291,6 @@ fn a_model_is_read_from_its_run_by_the_library() {
         &ReadOptions::default(),
     );
     assert_eq!(rows.unwrap().event(), model.event());
-    let cleaned = model.denoise(&[vec![0.5; 784], vec![f32::NAN; 784]]);
+    let cleaned = model.denoise(&[vec![0.5; 784], vec![f64::NAN; 784]]);
     assert!(cleaned.concat().iter().all(|value| (0.0..=1.0).contains(value)));
 }

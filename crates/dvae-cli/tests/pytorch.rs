@@ -7,8 +7,7 @@ mod common;
 use std::fs;
 use std::path::PathBuf;
 
-use common::{ok, refused};
-use dvae::data::read_npy_rows;
+use common::{ok, refused, rows};
 
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
@@ -31,13 +30,10 @@ fn an_imported_model_denoises_as_its_twin_in_pytorch_does() {
         let input = fixture(&format!("{name}-input.npy"));
         let input = input.to_str().unwrap();
         ok(folder.path(), &["denoise", "m.safetensors", input, "-o", "out.npy"]);
-        let rows = |path: PathBuf| -> Vec<f32> {
-            read_npy_rows(&path, None).unwrap().flat_map(Result::unwrap).collect()
-        };
-        let expected = rows(fixture(&format!("{name}-denoised.npy")));
-        let found = rows(folder.path().join("out.npy"));
+        let expected = rows(&fixture(&format!("{name}-denoised.npy"))).1.concat();
+        let found = rows(&folder.path().join("out.npy")).1.concat();
         assert_eq!(found.len(), expected.len());
-        let worst = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let worst = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         assert!(worst < 1e-5, "{name}: {worst}");
     }
 }

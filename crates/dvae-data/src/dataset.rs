@@ -7,8 +7,9 @@ use burn::tensor::{Bool, Device, Tensor, TensorData};
 use dvae_random::Key;
 use rayon::prelude::*;
 
-use crate::DataError;
 use crate::scaling::Statistics;
+use crate::values::Values;
+use crate::{DataError, Domain, Numbers};
 
 /// Rows of equal shape in one contiguous buffer, and a view of some of them.
 ///
@@ -17,6 +18,9 @@ use crate::scaling::Statistics;
 #[derive(Clone, Debug)]
 pub struct Dataset {
     values: Arc<Values>,
+    domain: Domain,
+    /// Whether NaN may stand for entries that were not observed.
+    is_incomplete: bool,
     labels: Option<Arc<[u8]>>,
     event: Vec<usize>,
     ids: Arc<[u64]>,
@@ -32,25 +36,6 @@ struct Drawn {
     now: Key,
 }
 
-#[derive(Debug)]
-enum Values {
-    /// Gray values 0 to 255, which become `[0, 1]` when a batch is made.
-    Bytes(Vec<u8>),
-    /// Values that are used in batches unchanged.
-    Floats(Vec<f32>),
-    /// The same, with NaN for unobserved entries.
-    Incomplete(Vec<f32>),
-}
-
-impl Values {
-    fn len(&self) -> usize {
-        match self {
-            Self::Bytes(bytes) => bytes.len(),
-            Self::Floats(floats) | Self::Incomplete(floats) => floats.len(),
-        }
-    }
-}
-
 /// Training and test rows of one data set.
 #[derive(Clone, Debug)]
 pub struct Sets {
@@ -63,18 +48,13 @@ pub struct Sets {
 impl Dataset {
     /// Creates a set from bytes, with rows of shape `event`; batches hold them divided by 255.
     pub fn from_bytes(values: Vec<u8>, event: &[usize]) -> Result<Self, DataError> {
-        let rows = rows(values.len(), event)?;
-        Ok(Self::new(Values::Bytes(values), event, rows))
+        Self::new(Values::Bytes(values), event, Domain::Unit)
     }
 
     /// Creates a set from finite floats, with rows of shape `event`.
     pub fn from_floats(values: Vec<f32>, event: &[usize]) -> Result<Self, DataError> {
-        let rows = rows(values.len(), event)?;
-        if let Some(place) = values.iter().position(|value| !value.is_finite()) {
-            let (row, value) = (place / (values.len() / rows), values[place]);
-            return Err(DataError::NonFinite { row, value });
-        }
-        Ok(Self::new(Values::Floats(values), event, rows))
+        let rows = Self::new(Values::Singles(values), event, Domain::Real)?;
+        rows.checked(f64::is_finite)
     }
 
     /// Creates a set from floats in which NaN marks unobserved entries; all others must be finite.
@@ -82,17 +62,95 @@ impl Dataset {
     /// Batches hold 0 in those entries, and tell which entries were observed. A bound counts only these, so
     /// it is a bound on `log p(observed entries)`.
     pub fn from_incomplete(values: Vec<f32>, event: &[usize]) -> Result<Self, DataError> {
-        let rows = rows(values.len(), event)?;
-        if let Some(place) = values.iter().position(|value| value.is_infinite()) {
-            let (row, value) = (place / (values.len() / rows), values[place]);
-            return Err(DataError::NonFinite { row, value });
-        }
-        Ok(Self::new(Values::Incomplete(values), event, rows))
+        let rows = Self::new(Values::Singles(values), event, Domain::Real)?;
+        Self { is_incomplete: true, ..rows }.checked(|value| !value.is_infinite())
     }
 
-    fn new(values: Values, event: &[usize], rows: usize) -> Self {
-        let ids = (0..rows as u64).collect();
-        Self { values: Arc::new(values), labels: None, event: event.into(), ids, drawn: None }
+    /// Creates a set from the numbers of a file, with rows of shape `event`; NaN marks unobserved entries. An error
+    /// names a number that is not in the domain.
+    ///
+    /// Numbers that single precision does not hold stay as they are until they are [`scaled`](Self::scaled), or
+    /// taken in [`single`](Self::single) precision.
+    pub fn from_numbers(
+        numbers: Numbers,
+        event: &[usize],
+        domain: Domain,
+    ) -> Result<Self, DataError> {
+        let is_declared = domain != numbers.element().domain();
+        let rows = Self::new(Values::of(numbers, domain), event, domain)?;
+        let is_incomplete = rows.values.has_nan();
+        let rows = Self { is_incomplete, ..rows }.checked(|value| !value.is_infinite())?;
+        match rows.find(|_, value| is_declared && domain != Domain::Real && !domain.contains(value))
+        {
+            Some((row, _, value)) => Err(DataError::OutsideDomain { row, value, domain }),
+            None => Ok(rows),
+        }
+    }
+
+    fn new(values: Values, event: &[usize], domain: Domain) -> Result<Self, DataError> {
+        let ids = (0..rows(values.len(), event)? as u64).collect();
+        let (values, event) = (Arc::new(values), event.into());
+        Ok(Self { values, domain, is_incomplete: false, labels: None, event, ids, drawn: None })
+    }
+
+    /// An error names a row with an entry that is not `right`.
+    fn checked(self, right: impl Fn(f64) -> bool) -> Result<Self, DataError> {
+        let width = self.width();
+        let wrong = (0..self.values.len()).find(|&at| !right(self.values.get(at)));
+        match wrong {
+            Some(at) => {
+                Err(DataError::NonFinite { row: at / width, value: self.values.get(at) as f32 })
+            }
+            None => Ok(self),
+        }
+    }
+
+    /// The same numbers as values of another domain: bytes that are counts are not divided by 255. An error names one
+    /// that is not in the domain.
+    pub fn declared(self, domain: Domain) -> Result<Self, DataError> {
+        let rows = match &*self.values {
+            _ if domain == self.domain => return Ok(self),
+            Values::Bytes(bytes) if domain != Domain::Unit => {
+                let values =
+                    Arc::new(Values::Singles(bytes.iter().copied().map(f32::from).collect()));
+                Self { values, domain, ..self }
+            }
+            Values::Words(words) if domain != Domain::Unit => {
+                let values =
+                    Arc::new(Values::Singles(words.iter().copied().map(f32::from).collect()));
+                Self { values, domain, ..self }
+            }
+            _ => Self { domain, ..self },
+        };
+        match rows.find(|_, value| !domain.contains(value)) {
+            Some((row, _, value)) => Err(DataError::OutsideDomain { row, value, domain }),
+            None => Ok(rows),
+        }
+    }
+
+    /// What the values are.
+    pub fn domain(&self) -> Domain {
+        self.domain
+    }
+
+    /// The rows in single precision, as batches hold them. An error names an entry that would become another number
+    /// by that: a whole number of more than 24 bits, or one whose differences from the others would be lost.
+    pub fn single(self) -> Result<Self, DataError> {
+        let Values::Doubles(doubles) = &*self.values else { return Ok(self) };
+        let statistics = self.statistics();
+        let (width, places) = (self.width(), self.event[0]);
+        for (at, &value) in doubles.iter().enumerate().filter(|(_, value)| !value.is_nan()) {
+            let place = at % width / (width / places);
+            let loss = (f64::from(value as f32) - value).abs();
+            let spread = statistics[place].high - statistics[place].low;
+            // A difference of two values is lost by much less than it is, or not at all.
+            let is_lost = loss > 1e-5 * spread && spread > 0.0;
+            if loss > 0.0 && (value.fract() == 0.0 || is_lost) {
+                return Err(DataError::Precision { row: at / width, place, value });
+            }
+        }
+        let singles = doubles.iter().map(|&value| value as f32).collect();
+        Ok(Self { values: Arc::new(Values::Singles(singles)), ..self })
     }
 
     /// The rows with their entries as probabilities: batches hold draws of 0 and 1, which are new in each
@@ -193,7 +251,7 @@ impl Dataset {
         let (mut sums, mut counts) = (vec![0.0f64; width], vec![0.0f64; width]);
         for &id in &*self.ids {
             for (place, value) in self.row(id).enumerate().filter(|(_, value)| !value.is_nan()) {
-                sums[place] += f64::from(value);
+                sums[place] += value;
                 counts[place] += 1.0;
             }
         }
@@ -206,7 +264,7 @@ impl Dataset {
         let per_place = self.width() / self.event[0];
         self.ids.iter().find_map(|&id| {
             let observed = self.row(id).enumerate().filter(|(_, value)| !value.is_nan());
-            let mut placed = observed.map(|(at, value)| (id, at / per_place, value));
+            let mut placed = observed.map(|(at, value)| (id, at / per_place, value as f32));
             placed.find(|&(_, place, value)| wrong(place, value))
         })
     }
@@ -222,22 +280,19 @@ impl Dataset {
 
     /// The entries of a row as batches hold them, except that probabilities are not drawn; NaN for unobserved
     /// entries.
-    fn row(&self, id: u64) -> impl Iterator<Item = f32> {
+    fn row(&self, id: u64) -> impl Iterator<Item = f64> {
         self.entries(id, 0..self.width())
     }
 
     /// Some of the entries.
-    fn entries(&self, id: u64, places: Range<usize>) -> impl Iterator<Item = f32> {
+    fn entries(&self, id: u64, places: Range<usize>) -> impl Iterator<Item = f64> {
         let at = id as usize * self.width();
-        (at + places.start..at + places.end).map(move |at| match &*self.values {
-            Values::Bytes(bytes) => f32::from(bytes[at]) / 255.0,
-            Values::Floats(floats) | Values::Incomplete(floats) => floats[at],
-        })
+        (at + places.start..at + places.end).map(move |at| self.values.get(at))
     }
 
     /// Whether entries may be missing.
     pub fn is_incomplete(&self) -> bool {
-        matches!(&*self.values, Values::Incomplete(_))
+        self.is_incomplete
     }
 
     /// The number of observed entries at each place on the first axis of a row, over the rows of this view.
@@ -266,25 +321,23 @@ impl Dataset {
     /// Maps all rows of the buffer to bytes.
     pub(crate) fn map_to_bytes(&self, change: impl Fn(u64, &[f32]) -> Vec<u8>) -> Self {
         let rows = 0..self.values.len() as u64 / self.width() as u64;
-        let change = |id| change(id, &self.row(id).collect::<Vec<f32>>());
+        let change = |id| change(id, &self.row(id).map(|value| value as f32).collect::<Vec<f32>>());
         let values = Values::Bytes(rows.flat_map(change).collect());
-        Self { values: Arc::new(values), ..self.clone() }
+        Self { values: Arc::new(values), domain: Domain::Unit, ..self.clone() }
     }
 
     /// Maps all rows of the buffer to floats; an error names a row of this view that is not finite
     /// afterwards.
-    pub(crate) fn map_to_floats(&self, change: impl Fn(&mut [f32])) -> Result<Self, DataError> {
+    pub(crate) fn map_to_floats(
+        &self,
+        change: impl Fn(&[f64]) -> Vec<f32>,
+    ) -> Result<Self, DataError> {
         let mut floats = Vec::with_capacity(self.values.len());
         for id in 0..self.values.len() as u64 / self.width() as u64 {
-            let mut row: Vec<f32> = self.row(id).collect();
-            change(&mut row);
-            floats.extend(row);
+            floats.extend(change(&self.row(id).collect::<Vec<f64>>()));
         }
-        let values = match &*self.values {
-            Values::Incomplete(_) => Values::Incomplete(floats),
-            _ => Values::Floats(floats),
-        };
-        let changed = Self { values: Arc::new(values), ..self.clone() };
+        let values = Arc::new(Values::Singles(floats));
+        let changed = Self { values, domain: Domain::Real, ..self.clone() };
         match changed.find(|_, value| value.is_infinite()) {
             Some((row, _, value)) => Err(DataError::NonFinite { row: row as usize, value }),
             None => Ok(changed),
@@ -302,12 +355,7 @@ impl Dataset {
         for &id in &*self.ids {
             hasher.update(&id.to_le_bytes());
             let row = id as usize * width..(id as usize + 1) * width;
-            match &*self.values {
-                Values::Bytes(bytes) => hasher.update(&bytes[row]),
-                Values::Floats(floats) | Values::Incomplete(floats) => {
-                    floats[row].iter().for_each(|value| hasher.update(&value.to_le_bytes()));
-                }
-            }
+            self.values.hash(row, &mut hasher);
         }
         hasher.finalize()
     }
@@ -327,18 +375,9 @@ impl Dataset {
         let source = |id: u64| id as usize * width..(id as usize + 1) * width;
         out.par_chunks_mut(width).with_min_len(8).zip(ids).for_each(|(out, &id)| {
             let row = &mut *out;
-            match &*self.values {
-                Values::Bytes(bytes) => {
-                    for (out, &byte) in row.iter_mut().zip(&bytes[source(id)]) {
-                        *out = f32::from(byte) / 255.0;
-                    }
-                }
-                Values::Floats(floats) => row.copy_from_slice(&floats[source(id)]),
-                Values::Incomplete(floats) => {
-                    for (out, &value) in row.iter_mut().zip(&floats[source(id)]) {
-                        *out = if value.is_nan() { 0.0 } else { value };
-                    }
-                }
+            self.values.singles(source(id), row);
+            if self.is_incomplete {
+                row.iter_mut().filter(|value| value.is_nan()).for_each(|value| *value = 0.0);
             }
             self.draw(id, out);
         });
@@ -356,7 +395,9 @@ impl Dataset {
         ids: &[u64],
         device: &Device,
     ) -> Option<Tensor<D, Bool>> {
-        let Values::Incomplete(_) = &*self.values else { return None };
+        if !self.is_incomplete {
+            return None;
+        }
         let observed = ids.iter().flat_map(|&id| self.row(id)).map(|value| !value.is_nan());
         let observed: Vec<bool> = observed.collect();
         Some(Tensor::from_data(TensorData::new(observed, self.batch_shape(ids)), device))

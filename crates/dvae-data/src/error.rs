@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::Domain;
+
 /// Why data could not be read or batched.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -63,7 +65,8 @@ pub enum DataError {
     },
     /// A folder without the expected images.
     #[error(
-        "{} holds no {set} images: expected a file such as {file}-images-idx3-ubyte, plain or .gz",
+        "{} holds no {set} images: expected a file such as {file}-images-idx3-ubyte, plain or .gz (`data.prefix` is for \
+         names that begin otherwise)",
         path.display()
     )]
     Missing {
@@ -71,8 +74,8 @@ pub enum DataError {
         path: PathBuf,
         /// `training` or `test`.
         set: &'static str,
-        /// The start of the names of MNIST's files of the set.
-        file: &'static str,
+        /// The start of the names of the set's files.
+        file: String,
     },
     /// An array whose number of axes is not that of images.
     #[error(
@@ -127,6 +130,29 @@ pub enum DataError {
         /// The value.
         value: f32,
     },
+    /// A number that single precision does not hold.
+    #[error(
+        "row {row} holds {value} at place {place}, which single precision would change: use `data.scaling`, which \
+         takes away what is common to all rows first, or leave it out"
+    )]
+    Precision {
+        /// The row, from 0.
+        row: usize,
+        /// The place on the first axis of the row, from 0: a column of a table.
+        place: usize,
+        /// The number.
+        value: f64,
+    },
+    /// A value that is not in the domain that was declared.
+    #[error("row {row} holds {value}, but the data are declared to be {domain}")]
+    OutsideDomain {
+        /// The row's id.
+        row: u64,
+        /// The value.
+        value: f32,
+        /// The declared domain.
+        domain: Domain,
+    },
     /// A value that cannot be binarized.
     #[error("row {row} holds {value}: only values in [0, 1] can be binarized")]
     NotAChance {
@@ -170,7 +196,8 @@ pub enum DataError {
     /// A cell of a table that is not a number.
     #[error(
         "{}, line {line}: column `{column}` holds `{cell}`, which is no number (an empty cell, NA, NaN or \
-         null is a missing one)",
+         null is a missing one; other words by `data.missing`, a decimal comma by `data.decimal`, and columns of text \
+         are left out by `data.columns` or --columns)",
         path.display()
     )]
     Cell {
@@ -195,10 +222,20 @@ pub enum DataError {
         /// What to do about it.
         advice: &'static str,
     },
+    /// A picture whose sides are not those of a model.
+    #[error("{} has rows of shape {found:?}, but the model is for rows of shape {expected:?}", path.display())]
+    ForModel {
+        /// The file.
+        path: PathBuf,
+        /// The shape of the picture.
+        found: Vec<usize>,
+        /// The shape that the model expects.
+        expected: Vec<usize>,
+    },
     /// A file of an unsupported type.
     #[error(
-        "{} is of no kind that is known: a picture (.png, .jpg, .jpeg), an array (.npy, .npz) or a table (.csv), \
-         or a folder of pictures",
+        "{} is of no kind that is known: a picture (.png, .jpg, .tif, .webp, .pgm, .ppm), an array (.npy, .npz), a \
+         table (.csv, .tsv), or a folder of pictures",
         path.display()
     )]
     Kind {
@@ -206,7 +243,7 @@ pub enum DataError {
         path: PathBuf,
     },
     /// A folder without any images.
-    #[error("the folder {} holds no picture (.png, .jpg, .jpeg)", path.display())]
+    #[error("the folder {} holds no picture (.png, .jpg, .tif, .webp, .pgm, .ppm)", path.display())]
     NoPicture {
         /// The folder.
         path: PathBuf,

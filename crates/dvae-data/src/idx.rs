@@ -57,11 +57,20 @@ fn parse(mut bytes: Vec<u8>, path: &Path) -> Result<Idx, DataError> {
 /// Reads the training and test images of a folder, with their labels if there are any.
 ///
 /// Files are named as MNIST's are, `train-images-idx3-ubyte` and `t10k-images-idx3-ubyte` (or
-/// `test-images…`), with or without `.gz`; `….idx` and `….idx.gz` are accepted too.
+/// `test-images…`), with or without `.gz`; `train-images.idx3-ubyte` and `train-images.idx` are accepted too.
 pub fn read_idx_folder(folder: &Path) -> Result<Sets, DataError> {
+    read_idx_folder_of(folder, "")
+}
+
+/// [`read_idx_folder`] for files whose names begin with a prefix and a hyphen, as those of EMNIST do:
+/// `emnist-balanced-train-images-idx3-ubyte` has the prefix `emnist-balanced`.
+pub fn read_idx_folder_of(folder: &Path, prefix: &str) -> Result<Sets, DataError> {
     std::fs::read_dir(folder).map_err(|source| DataError::Io { path: folder.into(), source })?;
-    let train = read_images(folder, "training", &["train"])?;
-    let test = read_images(folder, "test", &["t10k", "test"])?;
+    let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}-") };
+    let named =
+        |names: &[&str]| names.iter().map(|name| format!("{prefix}{name}")).collect::<Vec<_>>();
+    let train = read_images(folder, "training", &named(&["train"]))?;
+    let test = read_images(folder, "test", &named(&["t10k", "test"]))?;
     if train.event() != test.event() {
         let (train, test) = (train.event().into(), test.event().into());
         return Err(DataError::Mismatch { train, test });
@@ -72,10 +81,10 @@ pub fn read_idx_folder(folder: &Path) -> Result<Sets, DataError> {
 fn read_images(
     folder: &Path,
     set: &'static str,
-    prefixes: &[&'static str],
+    prefixes: &[String],
 ) -> Result<Dataset, DataError> {
     let Some(path) = find(folder, prefixes, "images") else {
-        return Err(DataError::Missing { path: folder.into(), set, file: prefixes[0] });
+        return Err(DataError::Missing { path: folder.into(), set, file: prefixes[0].clone() });
     };
     let Idx { shape, values } = read_idx(&path)?;
     if !(3..=4).contains(&shape.len()) || shape.contains(&0) {
@@ -94,8 +103,16 @@ fn read_images(
     Ok(dataset.labeled(labels))
 }
 
-fn find(folder: &Path, prefixes: &[&str], what: &str) -> Option<PathBuf> {
-    const SUFFIXES: [&str; 4] = ["-idx3-ubyte", "-idx1-ubyte", "-idx4-ubyte", ".idx"];
+fn find(folder: &Path, prefixes: &[String], what: &str) -> Option<PathBuf> {
+    const SUFFIXES: [&str; 7] = [
+        "-idx3-ubyte",
+        "-idx1-ubyte",
+        "-idx4-ubyte",
+        ".idx3-ubyte",
+        ".idx1-ubyte",
+        ".idx4-ubyte",
+        ".idx",
+    ];
     let names = prefixes.iter().flat_map(|prefix| {
         SUFFIXES.iter().flat_map(move |suffix| {
             ["", ".gz"].map(|gz| folder.join(format!("{prefix}-{what}{suffix}{gz}")))

@@ -5,8 +5,9 @@
 //! | [`Dataset`]         | rows side by side in memory, bytes kept as bytes, views without copies |
 //! | [`Dataset::batches`]| clean tensors with the ids of their rows, in stored or shuffled order  |
 //! | [`read_idx_folder`] | training and test images of a folder of IDX files, plain or gzip       |
-//! | [`Dataset::read`]   | an image or a folder of images (PNG, JPEG), an array (NPY, NPZ), a table (CSV) |
+//! | [`Dataset::read`]   | images (PNG, JPEG, TIFF, WebP, PNM), an array (NPY, NPZ), a table (CSV) |
 //! | [`read_rows`]       | the same, row by row, for data that does not fit in memory            |
+//! | [`RowWriter`]       | rows back to a file: what did not change is written as it was read    |
 //! | [`Scaler`]          | scaling fitted on the training rows                                   |
 //! | [`Binarization`]    | gray values as zeros and ones: by a threshold, drawn once, or in each epoch |
 //! | [`fashion_mnist`]   | an embedded real set: 5,000 + 1,000 images of Fashion-MNIST            |
@@ -23,7 +24,9 @@
 //!
 //! # What this gives up
 //!
-//! - The whole set is in memory (one byte per pixel): 60,000 images of 28×28 take 47 MB.
+//! - The whole set is in memory (one byte per pixel of 8 bits): 60,000 images of 28×28 take 47 MB.
+//! - An array in Fortran's order is read whole, because its rows lie scattered.
+//! - JPEG files of four inks become RGB; EXIF data other than the orientation are not written.
 //! - Unobserved entries ([`Dataset::from_incomplete`]) are 0 in a batch, and `observed` marks them; they are
 //!   not imputed.
 //! - Batches hold clean rows only; `dvae-corruption` corrupts them.
@@ -35,23 +38,35 @@ mod dataset;
 mod error;
 mod fashion;
 mod idx;
+mod kind;
 mod npy;
+mod npy_header;
 mod npy_writer;
+mod numbers;
 mod picture;
 mod rows;
 mod scaling;
 mod table;
+mod table_text;
+mod table_writer;
+mod values;
+mod writer;
 
 pub use batch::{Batch, Order};
 pub use beside::write_file;
 pub use binarize::Binarization;
 pub use dataset::{Dataset, Sets};
+pub use dvae_checks::Domain;
 pub use error::DataError;
 pub use fashion::fashion_mnist;
-pub use idx::{Idx, read_idx, read_idx_folder};
-pub use npy::read_npy_rows;
-pub use npy_writer::NpyWriter;
-pub use picture::{picture_row, picture_rows, picture_rows_in, read_picture, write_picture};
-pub use rows::{FileKind, ReadOptions, Rows, pictures_in, read_rows};
+pub use idx::{Idx, read_idx, read_idx_folder, read_idx_folder_of};
+pub use kind::{FileKind, pictures_in};
+pub use npy::array_names;
+pub use numbers::{Element, Numbers};
+pub use picture::{picture_row, read_picture, write_picture};
+pub use rows::{Channels, Decimal, Format, ReadOptions, Row, Rows, read_rows};
 pub use scaling::{Scaler, Scaling};
-pub use table::{TableWriter, read_table_rows};
+pub use writer::RowWriter;
+
+use npy::read_npy_rows;
+use table::read_table_rows;

@@ -12,37 +12,51 @@ use std::path::{Path, PathBuf};
 
 use zip::CompressionMethod;
 
-use crate::{DataError, Rows};
+use crate::npy_header::{Header, Order};
+use crate::rows::{Extra, Layout};
+use crate::{Channels, DataError, Domain, Format, Numbers, ReadOptions, Row, Rows};
 
-pub(crate) const MAGIC: &[u8] = b"\x93NUMPY";
-/// NumPy itself rejects longer headers.
-const LONGEST_HEADER: usize = 10_000;
-
-/// Opens the rows of an NPY file, or of the array `key` of an NPZ file: axis 0 of the array.
-///
-/// Bytes (`u1`) are scaled to `[0, 1]` like those of images; all other numbers are converted to `f32`
-/// unchanged. NaN marks an unobserved entry.
-pub fn read_npy_rows(path: &Path, key: Option<&str>) -> Result<Rows, DataError> {
-    let is_archive = path.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("npz"));
-    match (is_archive, key) {
+/// Opens the rows of an NPY file, or of an array of an NPZ file: axis 0 of the array. NaN marks an unobserved entry.
+pub(crate) fn read_npy_rows(path: &Path, options: &ReadOptions) -> Result<Rows, DataError> {
+    let key = options.key.as_deref();
+    match (is_archive(path), key) {
         (true, key) => {
             let (reader, length) = open_array(path, key)?;
-            rows(reader, length, path)
+            rows(reader, length, path, options)
         }
         (false, None) => {
             let file = File::open(path).map_err(io_at(path))?;
             let length = file.metadata().map_err(io_at(path))?.len();
-            rows(BufReader::new(file), length, path)
+            rows(BufReader::new(file), length, path, options)
         }
         (false, Some(_)) => Err(bad(path, "only an NPZ file has arrays by name")),
     }
+}
+
+fn is_archive(path: &Path) -> bool {
+    path.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("npz"))
+}
+
+/// The names of the arrays of an NPZ file; none for any other file.
+pub fn array_names(path: &Path) -> Result<Vec<String>, DataError> {
+    if !is_archive(path) {
+        return Ok(vec![]);
+    }
+    let file = File::open(path).map_err(io_at(path))?;
+    let archive = zip::ZipArchive::new(BufReader::new(file));
+    Ok(names(&archive.map_err(|error| bad(path, error.to_string()))?))
+}
+
+fn names<R: Read + Seek>(archive: &zip::ZipArchive<R>) -> Vec<String> {
+    let names = archive.file_names();
+    names.filter_map(|name| Some(name.ok()?.strip_suffix(".npy")?.to_owned())).collect()
 }
 
 fn io_at(path: &Path) -> impl Fn(io::Error) -> DataError {
     move |source| DataError::Io { path: path.into(), source }
 }
 
-fn bad(path: &Path, reason: impl Into<String>) -> DataError {
+pub(crate) fn bad(path: &Path, reason: impl Into<String>) -> DataError {
     DataError::File { path: path.into(), reason: reason.into() }
 }
 
@@ -54,10 +68,7 @@ fn open_array(
     let file = File::open(path).map_err(io_at(path))?;
     let zip_error = |error: zip::result::ZipError| bad(path, error.to_string());
     let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(zip_error)?;
-    let names: Vec<String> = archive
-        .file_names()
-        .filter_map(|name| Some(name.ok()?.strip_suffix(".npy")?.to_owned()))
-        .collect();
+    let names = names(&archive);
     let wanted = match (key, &names[..]) {
         (Some(key), names) if names.iter().any(|name| name == key) => key,
         (None, [only]) => only,
@@ -111,239 +122,268 @@ fn rows(
     mut reader: impl Read + Send + 'static,
     length: u64,
     path: &Path,
+    options: &ReadOptions,
 ) -> Result<Rows, DataError> {
-    let header = Header::read(&mut reader, path)?;
+    let header = Header::read(&mut reader).map_err(|reason| bad(path, reason))?;
     let (&count, event) =
         header.shape.split_first().ok_or_else(|| bad(path, "it holds one number, not rows"))?;
     let event = if event.is_empty() { vec![1] } else { event.to_vec() };
-    let width = event.iter().try_fold(1usize, |n, &axis| n.checked_mul(axis));
-    let bytes = width.and_then(|width| width.checked_mul(header.kind.size()));
-    let total = bytes.and_then(|bytes| bytes.checked_mul(count)).map(|bytes| bytes as u64);
-    let expected = total.and_then(|total| total.checked_add(header.length));
-    let (Some(bytes), true) = (bytes, expected == Some(length)) else {
-        let shape = &header.shape;
-        let reason =
-            format!("its header says {shape:?} of {}, which is not its length", header.descr);
-        return Err(bad(path, reason));
-    };
-    if bytes == 0 {
-        return Err(bad(path, format!("rows of shape {event:?} are empty")));
-    }
-    let (path, kind) = (PathBuf::from(path), header.kind);
-    let mut left = count;
-    let next = std::iter::from_fn(move || {
-        if left == 0 {
-            return None;
-        }
-        left -= 1;
-        let row = read_row(&mut reader, bytes, kind).and_then(|row| match left {
-            _ if row.iter().any(|value| value.is_infinite()) => {
-                let reason = format!("row {} holds an infinite value", count - left - 1);
-                Err(io::Error::new(io::ErrorKind::InvalidData, reason))
-            }
-            0 => reader.read(&mut [0]).map(|_| row), // Reading at the end verifies the checksum.
-            _ => Ok(row),
-        });
-        if row.is_err() {
-            left = 0;
-        }
-        Some(row.map_err(|error| bad(&path, error.to_string())))
-    });
-    Ok(Rows {
-        event,
+    let bytes = row_bytes(&header, &event, count, length).map_err(|reason| bad(path, reason))?;
+    let channels = channels(&event, options).map_err(|reason| bad(path, reason))?;
+    let domain = options.domain.unwrap_or(header.element.domain());
+    let stored = Stored { header, bytes, channels, event, count };
+    let format = Format {
+        event: stored.event(),
+        domain,
+        element: stored.header.element,
         names: None,
-        bytes: kind == Kind::U8,
-        count: Some(count),
-        rows: Box::new(next),
-    })
+        layout: Layout::Array(channels),
+    };
+    let rows: Box<dyn Iterator<Item = io::Result<Vec<u8>>> + Send> = match stored.header.order {
+        Order::C => Box::new(stored.rows(reader)),
+        Order::Fortran => {
+            Box::new(stored.turned(reader).map_err(|error| bad(path, error.to_string()))?)
+        }
+    };
+    let (path, mut row) = (PathBuf::from(path), 0);
+    let rows = rows.map(move |bytes| {
+        let bytes = bytes.map_err(|error| bad(&path, error.to_string()))?;
+        row += 1;
+        let numbers = stored.numbers(bytes);
+        if numbers.values(Domain::Real).iter().any(|value| value.is_infinite()) {
+            return Err(bad(&path, format!("row {} holds an infinite value", row - 1)));
+        }
+        Ok(Row { numbers, domain, extra: Extra::None })
+    });
+    let mut failed = false;
+    let rows = rows.map_while(move |row: Result<Row, DataError>| {
+        let ended = failed;
+        failed |= row.is_err();
+        (!ended).then_some(row)
+    });
+    Ok(Rows { format, count: Some(count), classes: None, rows: Box::new(rows) })
 }
 
-/// Memory grows with the data that is present, not with the header's claims.
-fn read_row(reader: &mut impl Read, bytes: usize, kind: Kind) -> io::Result<Vec<f32>> {
+/// The bytes of a row; an error if the header contradicts the length of the file.
+fn row_bytes(header: &Header, event: &[usize], count: usize, length: u64) -> Result<usize, String> {
+    let width = event.iter().try_fold(1usize, |n, &axis| n.checked_mul(axis));
+    let bytes = width.and_then(|width| width.checked_mul(header.element.size()));
+    let total = bytes.and_then(|bytes| bytes.checked_mul(count)).map(|bytes| bytes as u64);
+    let expected = total.and_then(|total| total.checked_add(header.length));
+    match bytes {
+        Some(0) => Err(format!("rows of shape {event:?} are empty")),
+        Some(bytes) if expected == Some(length) => Ok(bytes),
+        _ => Err(format!(
+            "its header says {:?} of {}, which is not its length",
+            header.shape, header.descr
+        )),
+    }
+}
+
+/// Where rows of this shape have their channels; an error asks if it cannot be told.
+fn channels(event: &[usize], options: &ReadOptions) -> Result<Channels, String> {
+    let &[first, rows, last] = event else { return Ok(Channels::First) };
+    if let Some(channels) = options.channels {
+        return Ok(channels);
+    }
+    if let Some(model) = options.model.as_deref() {
+        let is_last = model != event && *model == [last, first, rows];
+        return Ok(if is_last { Channels::Last } else { Channels::First });
+    }
+    let few = |axis| matches!(axis, 1 | 3 | 4);
+    if few(last) && !few(first) {
+        return Err(format!(
+            "rows of shape {event:?} look as if they had {last} channels on their last axis: say so by \
+             `data.channels = \"last\"` or --channels last, or \"first\" if they have {first}"
+        ));
+    }
+    Ok(Channels::First)
+}
+
+/// An array as it is stored.
+struct Stored {
+    header: Header,
+    /// Of a row.
+    bytes: usize,
+    channels: Channels,
+    /// The shape of a stored row.
+    event: Vec<usize>,
+    count: usize,
+}
+
+impl Stored {
+    /// The shape of a row, channels first.
+    fn event(&self) -> Vec<usize> {
+        match (self.channels, &self.event[..]) {
+            (Channels::Last, &[height, width, channels]) => vec![channels, height, width],
+            (_, event) => event.to_vec(),
+        }
+    }
+
+    /// The bytes of each row. Memory grows with the data that is present, not with the header's claims.
+    fn rows<R: Read + Send + 'static>(
+        &self,
+        mut reader: R,
+    ) -> impl Iterator<Item = io::Result<Vec<u8>>> + Send + use<R> {
+        let (bytes, mut left) = (self.bytes, self.count);
+        std::iter::from_fn(move || {
+            left = left.checked_sub(1)?;
+            let row = read_exactly(&mut reader, bytes).and_then(|row| match left {
+                0 => reader.read(&mut [0]).map(|_| row), // Reading at the end verifies the checksum.
+                _ => Ok(row),
+            });
+            if row.is_err() {
+                left = 0;
+            }
+            Some(row)
+        })
+    }
+
+    /// The same of an array in Fortran's order, in which axis 0 is the fastest: all of it has to be read.
+    fn turned<R: Read>(
+        &self,
+        mut reader: R,
+    ) -> io::Result<impl Iterator<Item = io::Result<Vec<u8>>> + Send + use<R>> {
+        let all = read_exactly(&mut reader, self.bytes * self.count)?;
+        let _ = reader.read(&mut [0])?; // At the end, which verifies the checksum.
+        let (size, count, bytes) = (self.header.element.size(), self.count, self.bytes);
+        // Strides, in numbers, of the axes of a row.
+        let mut stride = count;
+        let strides: Vec<usize> = self
+            .event
+            .iter()
+            .map(|axis| {
+                stride *= axis;
+                stride / axis
+            })
+            .collect();
+        let event = self.event.clone();
+        Ok((0..count).map(move |row| {
+            let mut turned = Vec::with_capacity(bytes);
+            for at in 0..bytes / size {
+                let (mut rest, mut place) = (at, row);
+                for (axis, stride) in event.iter().zip(&strides).rev() {
+                    place += rest % axis * stride;
+                    rest /= axis;
+                }
+                turned.extend_from_slice(&all[place * size..(place + 1) * size]);
+            }
+            Ok(turned)
+        }))
+    }
+
+    /// The numbers of a row, channels first.
+    fn numbers(&self, mut bytes: Vec<u8>) -> Numbers {
+        let element = self.header.element;
+        if self.header.big_endian != cfg!(target_endian = "big") {
+            bytes.chunks_mut(element.size()).for_each(<[u8]>::reverse);
+        }
+        let numbers = Numbers::new(element, bytes);
+        match (self.channels, &self.event[..]) {
+            (Channels::Last, &[height, width, channels]) if channels > 1 => {
+                let area = height * width;
+                numbers.at((0..area * channels).map(|at| at % area * channels + at / area))
+            }
+            _ => numbers,
+        }
+    }
+}
+
+fn read_exactly(reader: &mut impl Read, bytes: usize) -> io::Result<Vec<u8>> {
     let mut row = Vec::new();
     reader.take(bytes as u64).read_to_end(&mut row)?;
     if row.len() != bytes {
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it ends within a row"));
     }
-    Ok(kind.decode(&row))
-}
-
-/// The header of an NPY file.
-struct Header {
-    kind: Kind,
-    descr: String,
-    shape: Vec<usize>,
-    /// The number of bytes before the values.
-    length: u64,
-}
-
-impl Header {
-    fn read(reader: &mut impl Read, path: &Path) -> Result<Self, DataError> {
-        let mut start = [0; 8];
-        let none = |_| bad(path, "it is no NPY file");
-        reader.read_exact(&mut start).map_err(none)?;
-        if !start.starts_with(MAGIC) {
-            return Err(bad(path, "it is no NPY file"));
-        }
-        let mut size = [0; 4];
-        let size_bytes = if start[6] == 1 { 2 } else { 4 };
-        reader.read_exact(&mut size[..size_bytes]).map_err(none)?;
-        let size = u32::from_le_bytes(size) as usize;
-        if size > LONGEST_HEADER {
-            return Err(bad(path, format!("a header of {size} bytes is too long")));
-        }
-        let mut text = vec![0; size];
-        reader.read_exact(&mut text).map_err(|_| bad(path, "it ends within its header"))?;
-        let text = String::from_utf8_lossy(&text).into_owned();
-        let unknown = || bad(path, format!("its header is not understood: {}", text.trim()));
-        let descr = quoted(after(&text, "descr").ok_or_else(unknown)?).ok_or_else(unknown)?;
-        let shape = tuple(after(&text, "shape").ok_or_else(unknown)?).ok_or_else(unknown)?;
-        let order = after(&text, "fortran_order").ok_or_else(unknown)?;
-        if !order.starts_with("False") && shape.len() > 1 {
-            let reason =
-                "its values are in Fortran's order: save numpy.ascontiguousarray(x) instead";
-            return Err(bad(path, reason));
-        }
-        let Some(kind) = Kind::of(descr) else {
-            let reason =
-                format!("its values are of type {descr}: save x.astype(\"float32\") instead");
-            return Err(bad(path, reason));
-        };
-        let length = (8 + size_bytes + size) as u64;
-        Ok(Self { kind, descr: descr.to_owned(), shape, length })
-    }
-}
-
-/// The text after the colon of a key in a Python dictionary.
-fn after<'a>(text: &'a str, key: &str) -> Option<&'a str> {
-    let at = text.find(&format!("'{key}'")).or_else(|| text.find(&format!("\"{key}\"")))?;
-    Some(text[at + key.len() + 2..].trim_start().strip_prefix(':')?.trim_start())
-}
-
-fn quoted(text: &str) -> Option<&str> {
-    let quote = text.chars().next().filter(|quote| "'\"".contains(*quote))?;
-    text[1..].split_once(quote).map(|(inside, _)| inside)
-}
-
-fn tuple(text: &str) -> Option<Vec<usize>> {
-    let (inside, _) = text.strip_prefix('(')?.split_once(')')?;
-    let axes = inside.split(',').map(str::trim).filter(|axis| !axis.is_empty());
-    axes.map(|axis| axis.trim_end_matches('L').parse().ok()).collect()
-}
-
-/// The type of the values.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Kind {
-    F32,
-    F64,
-    Bool,
-    U8,
-    I8,
-    U16,
-    I16,
-    U32,
-    I32,
-    U64,
-    I64,
-    /// Big-endian 32-bit floats, and so on.
-    BigF32,
-    BigF64,
-}
-
-impl Kind {
-    fn of(descr: &str) -> Option<Self> {
-        Some(match descr {
-            "<f4" => Self::F32,
-            "<f8" => Self::F64,
-            ">f4" => Self::BigF32,
-            ">f8" => Self::BigF64,
-            "|b1" => Self::Bool,
-            "|u1" => Self::U8,
-            "|i1" => Self::I8,
-            "<u2" => Self::U16,
-            "<i2" => Self::I16,
-            "<u4" => Self::U32,
-            "<i4" => Self::I32,
-            "<u8" => Self::U64,
-            "<i8" => Self::I64,
-            _ => return None,
-        })
-    }
-
-    fn size(self) -> usize {
-        match self {
-            Self::Bool | Self::U8 | Self::I8 => 1,
-            Self::U16 | Self::I16 => 2,
-            Self::F32 | Self::BigF32 | Self::U32 | Self::I32 => 4,
-            Self::F64 | Self::BigF64 | Self::U64 | Self::I64 => 8,
-        }
-    }
-
-    fn decode(self, bytes: &[u8]) -> Vec<f32> {
-        fn each<const N: usize>(bytes: &[u8], one: impl Fn([u8; N]) -> f32) -> Vec<f32> {
-            bytes.as_chunks::<N>().0.iter().map(|bytes| one(*bytes)).collect()
-        }
-        match self {
-            Self::F32 => each(bytes, f32::from_le_bytes),
-            Self::F64 => each(bytes, |b| f64::from_le_bytes(b) as f32),
-            Self::BigF32 => each(bytes, f32::from_be_bytes),
-            Self::BigF64 => each(bytes, |b| f64::from_be_bytes(b) as f32),
-            Self::Bool => each(bytes, |[b]| f32::from(b != 0)),
-            Self::U8 => each(bytes, |[b]| f32::from(b) / 255.0),
-            Self::I8 => each(bytes, |[b]| f32::from(b as i8)),
-            Self::U16 => each(bytes, |b| f32::from(u16::from_le_bytes(b))),
-            Self::I16 => each(bytes, |b| f32::from(i16::from_le_bytes(b))),
-            Self::U32 => each(bytes, |b| u32::from_le_bytes(b) as f32),
-            Self::I32 => each(bytes, |b| i32::from_le_bytes(b) as f32),
-            Self::U64 => each(bytes, |b| u64::from_le_bytes(b) as f32),
-            Self::I64 => each(bytes, |b| i64::from_le_bytes(b) as f32),
-        }
-    }
+    Ok(row)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::read_rows;
 
-    fn bytes(descr: &str, shape: &str, values: &[u8]) -> Vec<u8> {
-        let text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
+    const MAGIC: &[u8] = crate::npy_header::MAGIC;
+
+    fn bytes(descr: &str, order: &str, shape: &str, values: &[u8]) -> Vec<u8> {
+        let text =
+            format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}\n");
         let size = (text.len() as u16).to_le_bytes();
         [MAGIC, &[1, 0], &size, text.as_bytes(), values].concat()
     }
 
-    fn read(contents: &[u8]) -> Result<(Vec<usize>, Vec<Vec<f32>>), String> {
+    type Read = Result<(Vec<usize>, Vec<Vec<f64>>), String>;
+
+    fn read_as(contents: &[u8], options: &ReadOptions) -> Read {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.npy");
         std::fs::write(&path, contents).unwrap();
-        let rows = read_npy_rows(&path, None).map_err(|error| error.to_string())?;
-        let event = rows.event.clone();
-        let rows: Result<Vec<_>, _> = rows.collect();
-        rows.map(|rows| (event, rows)).map_err(|error| error.to_string())
+        let rows = read_rows(&path, options).map_err(|error| error.to_string())?;
+        let event = rows.format.event.clone();
+        let rows: Result<Vec<_>, _> = rows.map(|row| Ok(row?.values())).collect();
+        rows.map(|rows| (event, rows)).map_err(|error: DataError| error.to_string())
+    }
+
+    fn read(contents: &[u8]) -> Read {
+        read_as(contents, &ReadOptions::default())
     }
 
     #[test]
-    fn values_of_every_type_become_floats() {
-        assert_eq!(read(&bytes("|u1", "(2, 1)", &[0, 255])).unwrap().1, [[0.0], [1.0]]);
-        assert_eq!(read(&bytes("<i2", "(2,)", &[0xff, 0xff, 2, 0])).unwrap().1, [[-1.0], [2.0]]);
+    fn values_of_every_type_and_byte_order_are_read() {
+        let c = |descr: &str, shape: &str, values: &[u8]| {
+            read(&bytes(descr, "False", shape, values)).unwrap().1
+        };
+        assert_eq!(c("|u1", "(2, 1)", &[0, 255]), [[0.0], [1.0]]);
+        assert_eq!(c("<i2", "(2,)", &[0xff, 0xff, 2, 0]), [[-1.0], [2.0]]);
+        assert_eq!(c(">i2", "(2,)", &[0xff, 0xff, 0, 2]), [[-1.0], [2.0]]);
+        assert_eq!(c("<f2", "(1,)", &half::f16::from_f64(0.5).to_le_bytes()), [[0.5]]);
+        assert_eq!(c(">u8", "(1,)", &(1u64 << 40).to_be_bytes()), [[(1u64 << 40) as f64]]);
         let pi = 3.25f64;
-        assert_eq!(read(&bytes("<f8", "(1, 1)", &pi.to_le_bytes())).unwrap().1, [[3.25]]);
-        assert_eq!(read(&bytes(">f8", "(1, 1)", &pi.to_be_bytes())).unwrap().1, [[3.25]]);
-        assert_eq!(
-            read(&bytes("|b1", "(1, 1, 2)", &[0, 1])).unwrap(),
-            (vec![1, 2], vec![vec![0.0, 1.0]])
-        );
+        assert_eq!(c("<f8", "(1, 1)", &pi.to_le_bytes()), [[3.25]]);
+        assert_eq!(c(">f8", "(1, 1)", &pi.to_be_bytes()), [[3.25]]);
+        assert_eq!(c("|b1", "(1, 1, 2)", &[0, 1]), [[0.0, 1.0]]);
+        let counts = ReadOptions { domain: Some(Domain::Counts), ..ReadOptions::default() };
+        let declared = read_as(&bytes("|u1", "False", "(2, 1)", &[7, 255]), &counts).unwrap();
+        assert_eq!(declared.1, [[7.0], [255.0]]);
+    }
+
+    // The array [[1, 2, 3], [4, 5, 6]] of two rows: in Fortran's order 1 4 2 5 3 6.
+    #[test]
+    fn fortran_order_is_turned() {
+        let turned = read(&bytes("|i1", "True", "(2, 3)", &[1, 4, 2, 5, 3, 6])).unwrap().1;
+        assert_eq!(turned, [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+        // Two rows of [[1, 2], [3, 4]] and [[5, 6], [7, 8]].
+        let deep = read(&bytes("|i1", "True", "(2, 2, 2)", &[1, 5, 3, 7, 2, 6, 4, 8])).unwrap().1;
+        assert_eq!(deep, [[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]]);
+    }
+
+    #[test]
+    fn channels_that_come_last_are_asked_for_and_turned() {
+        let array = bytes("|i1", "False", "(1, 2, 2, 3)", &(0..12).collect::<Vec<u8>>());
+        let error = read(&array).unwrap_err();
+        assert!(error.contains("`data.channels = \"last\"`"), "{error}");
+        let last = ReadOptions { channels: Some(Channels::Last), ..ReadOptions::default() };
+        let model = ReadOptions { model: Some(vec![3, 2, 2]), ..ReadOptions::default() };
+        for options in [last, model] {
+            let (event, rows) = read_as(&array, &options).unwrap();
+            assert_eq!(event, [3, 2, 2]);
+            assert_eq!(rows[0][..4], [0.0, 3.0, 6.0, 9.0]);
+        }
+        let first = ReadOptions { channels: Some(Channels::First), ..ReadOptions::default() };
+        assert_eq!(read_as(&array, &first).unwrap().0, [2, 2, 3]);
     }
 
     #[test]
     fn what_lies_is_refused() {
-        let short = read(&bytes("<f4", "(2, 2)", &[0; 12])).unwrap_err();
+        let read = |descr, shape, values| read(&bytes(descr, "False", shape, values)).unwrap_err();
+        let short = read("<f4", "(2, 2)", &[0; 12]);
         assert!(short.contains("x.npy cannot be used: its header says [2, 2] of <f4"), "{short}");
-        let huge = read(&bytes("<f4", "(18446744073709551615, 4)", &[0; 12])).unwrap_err();
+        let huge = read("<f4", "(18446744073709551615, 4)", &[0; 12]);
         assert!(huge.contains("which is not its length"), "{huge}");
-        let objects = read(&bytes("|O", "(2, 2)", &[0; 12])).unwrap_err();
+        let objects = read("|O", "(2, 2)", &[0; 12]);
         assert!(objects.contains("of type |O: save x.astype"), "{objects}");
-        assert!(read(b"PK").unwrap_err().contains("no NPY file"));
+        assert!(super::tests::read(b"PK").unwrap_err().contains("no NPY file"));
         let long = [MAGIC, &[2, 0], &u32::MAX.to_le_bytes(), b"{"].concat();
-        assert!(read(&long).unwrap_err().contains("too long"));
+        assert!(super::tests::read(&long).unwrap_err().contains("too long"));
     }
 }

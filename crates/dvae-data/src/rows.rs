@@ -1,26 +1,265 @@
-//! Readers of files, one row at a time.
+//! Rows of files, one at a time.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
-use crate::{DataError, Dataset, picture_rows, read_npy_rows, read_table_rows};
+use crate::kind::classes;
+use crate::picture::{over_white, picture_rows, under_white};
+use crate::{
+    DataError, Dataset, Domain, Element, FileKind, Numbers, pictures_in, read_npy_rows,
+    read_table_rows,
+};
+
+/// What the rows of a file are, and how the file stores them: enough to write such rows again.
+#[derive(Clone, Debug)]
+pub struct Format {
+    /// The shape of a row, channels first.
+    pub event: Vec<usize>,
+    /// What the values are.
+    pub domain: Domain,
+    /// The type of the stored numbers.
+    pub element: Element,
+    /// The column names, if a table has them.
+    pub names: Option<Vec<String>>,
+    pub(crate) layout: Layout,
+}
+
+/// What is particular to the kind of file.
+#[derive(Clone, Debug)]
+pub(crate) enum Layout {
+    Picture,
+    Array(Channels),
+    Table(Arc<TableLayout>),
+    /// A table that comes from no file, with names of the texts before the numbers of a row.
+    Labeled(Vec<String>),
+}
+
+/// Where an array has the channels of a row.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Channels {
+    /// `[rows, channels, height, width]`.
+    #[default]
+    First,
+    /// `[rows, height, width, channels]`.
+    Last,
+}
+
+/// How a table is written.
+#[derive(Clone, Debug)]
+pub(crate) struct TableLayout {
+    /// The first line as it stands, if it has names.
+    pub(crate) header: Option<Vec<u8>>,
+    /// The places of the columns that are read.
+    pub(crate) places: Vec<usize>,
+    pub(crate) style: TableStyle,
+}
+
+/// The marks of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TableStyle {
+    pub(crate) delimiter: u8,
+    pub(crate) decimal: Decimal,
+}
+
+/// The decimal separator of a table.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
+pub enum Decimal {
+    /// `1.5`.
+    #[default]
+    #[serde(rename = ".")]
+    Point,
+    /// `1,5`.
+    #[serde(rename = ",")]
+    Comma,
+}
+
+impl Format {
+    /// Rows of this shape that come from no file.
+    pub fn new(event: &[usize], element: Element, domain: Domain) -> Self {
+        let layout = Layout::Array(Channels::First);
+        Self { event: event.into(), domain, element, names: None, layout }
+    }
+
+    /// The same with column names.
+    pub fn named(self, names: Option<Vec<String>>) -> Self {
+        Self { names, ..self }
+    }
+
+    /// The same with texts before the numbers of a row, if it is written as a table; these are their names.
+    pub fn labeled(self, names: &[&str]) -> Self {
+        let names = names.iter().map(|&name| name.to_owned()).collect();
+        Self { layout: Layout::Labeled(names), ..self }
+    }
+
+    /// The format of a model's results for rows of this format: see [`Element::of_results`].
+    pub fn of_results(&self) -> Self {
+        Self { element: self.element.of_results(self.domain), ..self.clone() }
+    }
+
+    /// The format of distances between rows of this format, such as deviations: floats in the data's own units.
+    pub fn of_deviations(&self) -> Self {
+        let element = if self.element == Element::F64 { Element::F64 } else { Element::F32 };
+        Self { element, domain: Domain::Real, ..self.clone() }
+    }
+
+    /// A row of these values.
+    ///
+    /// # Panics
+    ///
+    /// If their number is not that of the shape.
+    pub fn row(&self, values: &[f64]) -> Row {
+        assert_eq!(values.len(), self.event.iter().product::<usize>(), "values of a row");
+        let numbers = Numbers::of_values(self.element, self.domain, values);
+        Row { numbers, domain: self.domain, extra: Extra::None }
+    }
+}
+
+/// A row as its file has it: the numbers that are read, and what else stands in the file beside them.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub(crate) numbers: Numbers,
+    pub(crate) domain: Domain,
+    pub(crate) extra: Extra,
+}
+
+/// A line of a table as it stands, and where its cells are.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    pub(crate) text: Vec<u8>,
+    pub(crate) cells: Vec<std::ops::Range<usize>>,
+}
+
+/// What a row has beside its numbers.
+#[derive(Clone, Debug)]
+pub(crate) enum Extra {
+    None,
+    /// A line of a table.
+    Line(Line),
+    /// Texts before the numbers.
+    Labels(Vec<String>),
+    /// The transparency of each pixel, and the color profile.
+    Picture {
+        alpha: Option<Numbers>,
+        profile: Option<Arc<[u8]>>,
+    },
+}
+
+impl Row {
+    /// The row with texts before its numbers: see [`Format::labeled`].
+    pub fn labeled(self, labels: Vec<String>) -> Self {
+        Self { extra: Extra::Labels(labels), ..self }
+    }
+
+    /// The values, in the order of the row's shape: numbers in `[0, 1]` for [`Domain::Unit`], else those of the
+    /// file. NaN marks one that was not observed. Transparent pictures are seen before a white background.
+    pub fn values(&self) -> Vec<f64> {
+        let mut values = self.numbers.values(self.domain);
+        if let Extra::Picture { alpha: Some(alpha), .. } = &self.extra {
+            over_white(&mut values, &alpha.values(Domain::Unit));
+        }
+        values
+    }
+
+    /// The numbers as the file stores them.
+    pub fn numbers(&self) -> &Numbers {
+        &self.numbers
+    }
+
+    /// Replaces some values: `change` gets the place of each, and returns the new value of those that change. All
+    /// others keep the bits that the file has.
+    pub fn replace(&mut self, change: impl Fn(usize) -> Option<f64>) {
+        let (alpha, area) = match &self.extra {
+            Extra::Picture { alpha: Some(alpha), .. } => {
+                (alpha.values(Domain::Unit), alpha.len().max(1))
+            }
+            _ => (vec![], 1),
+        };
+        for at in 0..self.numbers.len() {
+            let Some(value) = change(at) else { continue };
+            let value = match alpha.get(at % area) {
+                Some(0.0) => continue, // A pixel that nobody sees.
+                Some(&alpha) => under_white(value, alpha),
+                None => value,
+            };
+            self.numbers.set(at, self.domain, value);
+        }
+    }
+
+    /// The same row in another format, with all values replaced. What the row has beside its values is kept.
+    ///
+    /// # Panics
+    ///
+    /// If the number of values is not that of the format's shape.
+    pub fn with_values(&self, format: &Format, values: &[f64]) -> Self {
+        // A pixel that nobody sees keeps its color.
+        let old = self.numbers.values(self.domain);
+        let kept = if old.len() == values.len() { &old[..] } else { values };
+        let numbers = Numbers::of_values(format.element, format.domain, kept);
+        let mut row = Self { numbers, domain: format.domain, extra: self.extra.clone() };
+        row.replace(|at| Some(values[at]));
+        row
+    }
+
+    /// The same row with distances in place of its values: see [`Format::of_deviations`].
+    ///
+    /// # Panics
+    ///
+    /// If their number is not that of the format's shape.
+    pub fn with_distances(&self, format: &Format, distances: &[f64]) -> Self {
+        let extra = match &self.extra {
+            Extra::Line(line) => Extra::Line(line.clone()),
+            _ => Extra::None,
+        };
+        Self { extra, ..format.row(distances) }
+    }
+
+    /// The numbers as a data set stores them: a transparent picture before a white background.
+    pub(crate) fn into_numbers(self) -> Numbers {
+        match &self.extra {
+            Extra::Picture { alpha: Some(_), .. } => {
+                Numbers::of_values(self.numbers.element(), self.domain, &self.values())
+            }
+            _ => self.numbers,
+        }
+    }
+}
 
 /// An iterator over rows of equal shape; only one is in memory at a time.
 pub struct Rows {
-    /// The shape of a row.
-    pub event: Vec<usize>,
-    /// The column names, if a table has them.
-    pub names: Option<Vec<String>>,
-    /// Whether the values were stored as bytes; they are scaled to `[0, 1]`.
-    pub bytes: bool,
+    /// What the rows are.
+    pub format: Format,
     /// The number of rows, if it is known before they are read.
     pub count: Option<usize>,
-    pub(crate) rows: Box<dyn Iterator<Item = Result<Vec<f32>, DataError>> + Send>,
+    /// The class of each row of a folder of folders.
+    pub(crate) classes: Option<Vec<u8>>,
+    pub(crate) rows: Box<dyn Iterator<Item = Result<Row, DataError>> + Send>,
 }
 
 impl Iterator for Rows {
-    type Item = Result<Vec<f32>, DataError>;
+    type Item = Result<Row, DataError>;
 
-    /// The next row, with NaN for unobserved entries. Nothing follows an error.
+    /// The next row. Nothing follows an error.
     fn next(&mut self) -> Option<Self::Item> {
         self.rows.next()
     }
@@ -28,124 +267,104 @@ impl Iterator for Rows {
 
 impl std::fmt::Debug for Rows {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rows").field("event", &self.event).finish_non_exhaustive()
+        f.debug_struct("Rows").field("format", &self.format).finish_non_exhaustive()
     }
 }
 
-/// The type of an input, by its name's extension.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileKind {
-    /// An image: `.png`, `.jpg`, `.jpeg`.
-    Picture,
-    /// A folder of images.
-    Folder,
-    /// An array: `.npy`, `.npz`.
-    Array,
-    /// A table: `.csv`.
-    Table,
-}
-
-impl FileKind {
-    /// The type of an input; an error if it does not exist or its type is not supported.
-    pub fn of(path: &Path) -> Result<Self, DataError> {
-        let metadata = std::fs::metadata(path)
-            .map_err(|source| DataError::Io { path: path.into(), source })?;
-        if metadata.is_dir() {
-            return Ok(Self::Folder);
-        }
-        Self::by_name(path).ok_or_else(|| DataError::Kind { path: path.into() })
-    }
-
-    /// The type of file that a name implies.
-    pub fn by_name(path: &Path) -> Option<Self> {
-        let extension = path.extension()?.to_str()?.to_lowercase();
-        Some(match extension.as_str() {
-            "png" | "jpg" | "jpeg" => Self::Picture,
-            "npy" | "npz" => Self::Array,
-            "csv" => Self::Table,
-            _ => return None,
-        })
-    }
-}
-
-/// Options for reading files.
+/// Options for reading files. An option has no effect on kinds of files that it is not for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReadOptions {
+    /// What the values are, if it is not what their type suggests ([`Element::domain`]).
+    pub domain: Option<Domain>,
     /// The array's name in an NPZ file; not needed if the file has only one.
     pub key: Option<String>,
+    /// Where an array has its channels. Without it, an array that looks as if it had them last is refused.
+    pub channels: Option<Channels>,
     /// Whether a table lacks a first line of column names.
     pub no_header: bool,
     /// The columns of a table to read, by name, in this order; `None` reads all.
     pub columns: Option<Vec<String>>,
+    /// What stands between the cells of a table; without it, the first line tells.
+    pub delimiter: Option<char>,
+    /// The decimal separator of a table.
+    pub decimal: Decimal,
+    /// Texts of missing cells, in addition to the usual ones.
+    pub missing: Vec<String>,
     /// The shape that images are converted to: `[channels, height, width]`. Without it all must have the same
     /// shape.
     pub image: Option<[usize; 3]>,
+    /// The shape of the rows of a model that will read them. A picture is converted to its channels, and refused by
+    /// its header if its sides differ; an array with its channels last is recognized by it.
+    pub model: Option<Vec<usize>>,
 }
 
 /// Opens an image, a folder of images, an array or a table.
 pub fn read_rows(path: &Path, options: &ReadOptions) -> Result<Rows, DataError> {
     match FileKind::of(path)? {
-        FileKind::Picture => picture_rows(vec![path.into()], options.image),
-        FileKind::Folder => picture_rows(pictures_in(path)?, options.image),
-        FileKind::Array => read_npy_rows(path, options.key.as_deref()),
-        FileKind::Table => read_table_rows(path, !options.no_header, options.columns.as_deref()),
-    }
-}
-
-/// The image files of a folder, in the order of their names; an error if there are none.
-pub fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let io = |source| DataError::Io { path: folder.into(), source };
-    let mut pictures = vec![];
-    for entry in std::fs::read_dir(folder).map_err(io)? {
-        let path = entry.map_err(io)?.path();
-        if FileKind::by_name(&path) == Some(FileKind::Picture) && path.is_file() {
-            pictures.push(path);
+        FileKind::Picture => picture_rows(vec![path.into()], options),
+        FileKind::Folder => {
+            let pictures = pictures_in(path)?;
+            let classes = classes(path, &pictures);
+            Ok(Rows { classes, ..picture_rows(pictures, options)? })
         }
+        FileKind::Array => read_npy_rows(path, options),
+        FileKind::Table => read_table_rows(path, options),
     }
-    if pictures.is_empty() {
-        return Err(DataError::NoPicture { path: folder.into() });
-    }
-    pictures.sort();
-    Ok(pictures)
 }
 
 impl Rows {
-    /// Reads all rows into memory; values stored as bytes stay bytes. Errors name `path`.
+    /// The same rows, each of which is checked when it is read.
+    pub fn checked(
+        self,
+        mut check: impl FnMut(&Row) -> Result<(), DataError> + Send + 'static,
+    ) -> Self {
+        let mut failed = false;
+        let rows = self.rows.map_while(move |row| {
+            let row = row.and_then(|row| check(&row).map(|()| row));
+            let ended = failed;
+            failed |= row.is_err();
+            (!ended).then_some(row)
+        });
+        Self { rows: Box::new(rows), ..self }
+    }
+
+    /// Reads all rows into memory, as the file stores them: see [`Dataset::from_numbers`]. Rows of a folder of folders
+    /// have the folders as their classes. Errors name `path`.
     ///
     /// Missing entries are allowed: see [`Dataset::from_incomplete`].
     pub fn into_dataset(self, path: &Path) -> Result<Dataset, DataError> {
-        let (event, bytes) = (self.event.clone(), self.bytes);
+        let (format, classes) = (self.format.clone(), self.classes.clone());
         let bad =
             |reason: &str| Err(DataError::File { path: path.into(), reason: reason.to_owned() });
-        let (mut bytes_of_rows, mut floats) = (vec![], vec![]);
+        let mut numbers = Numbers::new(format.element, vec![]);
         for row in self {
-            match bytes {
-                true => bytes_of_rows.extend(row?.into_iter().map(crate::beside::gray)),
-                false => floats.extend(row?),
-            }
+            numbers.extend(&row?.into_numbers());
         }
-        if bytes_of_rows.is_empty() && floats.is_empty() {
+        if numbers.is_empty() {
             return bad("it holds no rows");
         }
-        if bytes {
-            let is_array = FileKind::by_name(path) == Some(FileKind::Array);
-            if is_array && bytes_of_rows.iter().all(|&value| value <= 1) {
-                return bad(
-                    "its bytes are 0 and 1, which would be read as 0 and 1/255: save it as bool or float32",
-                );
-            }
-            return Dataset::from_bytes(bytes_of_rows, &event);
+        let is_array = matches!(format.layout, Layout::Array(_));
+        if is_array
+            && format.element == Element::U8
+            && format.domain == Domain::Unit
+            && numbers.as_bytes().iter().all(|&value| value <= 1)
+        {
+            return bad(
+                "its bytes are 0 and 1, which would be read as 0 and 1/255: save it as bool or float32, or \
+                 declare `data.domain = \"counts\"`",
+            );
         }
-        match floats.iter().any(|value| value.is_nan()) {
-            true => Dataset::from_incomplete(floats, &event),
-            false => Dataset::from_floats(floats, &event),
-        }
+        let rows = Dataset::from_numbers(numbers, &format.event, format.domain)?;
+        Ok(match classes.filter(|classes| classes.len() == rows.len()) {
+            Some(classes) => rows.labeled(classes),
+            None => rows,
+        })
     }
 }
 
 impl Dataset {
-    /// Reads all rows of a file or folder into memory: [`Rows::into_dataset`] of [`read_rows`].
+    /// Reads all rows of a file or folder into memory, in single precision: [`Rows::into_dataset`] of [`read_rows`].
     pub fn read(path: &Path, options: &ReadOptions) -> Result<Self, DataError> {
-        read_rows(path, options)?.into_dataset(path)
+        read_rows(path, options)?.into_dataset(path)?.single()
     }
 }

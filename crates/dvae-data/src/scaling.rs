@@ -24,9 +24,9 @@ pub enum Scaling {
 #[serde(deny_unknown_fields)]
 pub struct Scaler {
     /// The offset to subtract, one for each place.
-    pub offset: Vec<f32>,
+    pub offset: Vec<f64>,
     /// The scale to divide by, one for each place.
-    pub scale: Vec<f32>,
+    pub scale: Vec<f64>,
 }
 
 impl Scaler {
@@ -37,16 +37,12 @@ impl Scaler {
             return None;
         }
         let statistics = rows.statistics();
-        let scale = |scale: f64| if scale > 0.0 { scale as f32 } else { 1.0 };
-        let pairs: Vec<(f32, f32)> = match scaling {
-            Scaling::None | Scaling::Standard => {
-                statistics.iter().map(|s| (s.mean as f32, scale(s.variance.sqrt()))).collect()
-            }
-            Scaling::MinMax => {
-                statistics.iter().map(|s| (s.low as f32, scale(s.high - s.low))).collect()
-            }
+        let scale = |scale: f64| if scale > 0.0 { scale } else { 1.0 };
+        let pair = |s: &Statistics| match scaling {
+            Scaling::None | Scaling::Standard => (s.mean, scale(s.variance.sqrt())),
+            Scaling::MinMax => (s.low, scale(s.high - s.low)),
         };
-        let (offset, scale) = pairs.into_iter().unzip();
+        let (offset, scale) = statistics.iter().map(pair).unzip();
         Some(Self { offset, scale })
     }
 
@@ -60,28 +56,43 @@ impl Scaler {
         Ok(())
     }
 
-    /// Scales a row in place; unobserved entries stay NaN.
-    pub fn apply(&self, row: &mut [f32]) {
-        self.each(row, |x, offset, scale| (x - offset) / scale);
+    /// Scales a row, in double precision until the offset is subtracted; unobserved entries stay NaN.
+    pub fn apply(&self, row: &[f64]) -> Vec<f32> {
+        self.each(row, |x, offset, scale| ((x - offset) / scale) as f32)
     }
 
-    /// Undoes [`Self::apply`].
-    pub fn undo(&self, row: &mut [f32]) {
-        self.each(row, |x, offset, scale| x * scale + offset);
+    /// Undoes [`Self::apply`]. The result is rounded to the decimals that single precision resolves.
+    pub fn undo(&self, row: &[f32]) -> Vec<f64> {
+        self.each(row, |x, offset, scale| {
+            let decimals = -(scale * f64::from(f32::EPSILON) / 2.0).log10().floor() as i32;
+            rounded(f64::from(x) * scale + offset, decimals)
+        })
     }
 
     /// Undoes the scaling of a distance, such as a standard deviation: the offset does not apply.
-    pub fn undo_distance(&self, row: &mut [f32]) {
-        self.each(row, |x, _, scale| x * scale);
+    pub fn undo_distance(&self, row: &[f32]) -> Vec<f64> {
+        self.each(row, |x, _, scale| f64::from(x) * scale)
     }
 
-    fn each(&self, row: &mut [f32], f: impl Fn(f32, f32, f32) -> f32) {
+    fn each<X: Copy, Y>(&self, row: &[X], f: impl Fn(X, f64, f64) -> Y) -> Vec<Y> {
         let per_place = (row.len() / self.offset.len()).max(1);
         let places = self.offset.iter().zip(&self.scale);
-        for (entries, (&offset, &scale)) in row.chunks_mut(per_place).zip(places) {
-            entries.iter_mut().for_each(|x| *x = f(*x, offset, scale));
-        }
+        let entries = row.chunks(per_place).zip(places);
+        let scaled = |(entries, (&offset, &scale)): (&[X], (&f64, &f64))| {
+            entries.iter().map(|&x| f(x, offset, scale)).collect::<Vec<Y>>()
+        };
+        entries.flat_map(scaled).collect()
     }
+}
+
+/// The nearest number with so many decimals.
+fn rounded(value: f64, decimals: i32) -> f64 {
+    let power = 10f64.powi(decimals.unsigned_abs() as i32);
+    let rounded = match decimals {
+        0.. => (value * power).round() / power,
+        _ => (value / power).round() * power,
+    };
+    if rounded.is_finite() { rounded } else { value }
 }
 
 /// Statistics of the observed entries at a place on the first axis.
@@ -96,10 +107,10 @@ pub(crate) struct Statistics {
 impl Statistics {
     /// The statistics of a sequence of values: Welford (1962), "Note on a Method for Calculating Corrected
     /// Sums of Squares and Products".
-    pub(crate) fn of(values: impl Iterator<Item = f32>) -> Self {
+    pub(crate) fn of(values: impl Iterator<Item = f64>) -> Self {
         let (mut count, mut mean, mut squares) = (0.0, 0.0, 0.0);
         let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
-        for value in values.map(f64::from).filter(|value| !value.is_nan()) {
+        for value in values.filter(|value| !value.is_nan()) {
             count += 1.0;
             let distance = value - mean;
             mean += distance / count;
@@ -133,7 +144,9 @@ mod tests {
         let rows = Dataset::from_floats(all, &[2]).unwrap();
         let standard = Scaler::fit(Scaling::Standard, &rows.take(3)).unwrap();
         assert_eq!(standard.offset, [2.0, 5.0]);
-        assert!((standard.scale[0] - (2f32 / 3.0).sqrt()).abs() < 1e-7 && standard.scale[1] == 1.0);
+        assert!(
+            (standard.scale[0] - (2f64 / 3.0).sqrt()).abs() < 1e-12 && standard.scale[1] == 1.0
+        );
         let unit = Scaler::fit(Scaling::MinMax, &rows.take(3)).unwrap();
         assert_eq!((unit.offset, unit.scale), (vec![1.0, 5.0], vec![2.0, 1.0]));
         assert_eq!(Scaler::fit(Scaling::None, &rows), None);
@@ -146,7 +159,7 @@ mod tests {
             (vec![], vec![]),
             (vec![0.0], vec![1.0]),
             (vec![0.0; 2], vec![1.0, 0.0]),
-            (vec![0.0; 2], vec![1.0, f32::NAN]),
+            (vec![0.0; 2], vec![1.0, f64::NAN]),
         ] {
             let error = rows.scaled(&Scaler { offset, scale }).unwrap_err().to_string();
             assert!(
@@ -161,8 +174,7 @@ mod tests {
         let rows = Dataset::from_incomplete(vec![1.0, f32::NAN, 3.0, 8.0], &[2]).unwrap();
         let scaler = Scaler::fit(Scaling::MinMax, &rows).unwrap();
         assert_eq!((&scaler.offset[..], &scaler.scale[..]), (&[1.0, 8.0][..], &[2.0, 1.0][..]));
-        let mut row = [3.0, f32::NAN];
-        scaler.apply(&mut row);
+        let row = scaler.apply(&[3.0, f64::NAN]);
         assert!(row[0] == 1.0 && row[1].is_nan());
         assert!(rows.scaled(&scaler).unwrap().is_incomplete());
     }
@@ -171,13 +183,31 @@ mod tests {
     fn channels_are_scaled_each_by_itself_and_back() {
         let rows = Dataset::from_floats(vec![0.0, 2.0, 10.0, 30.0], &[2, 1, 2]).unwrap();
         let scaler = Scaler::fit(Scaling::MinMax, &rows).unwrap();
-        let mut row = [0.0, 2.0, 10.0, 30.0];
-        scaler.apply(&mut row);
+        let row = scaler.apply(&[0.0, 2.0, 10.0, 30.0]);
         assert_eq!(row, [0.0, 1.0, 0.0, 1.0]);
-        scaler.undo(&mut row);
-        assert_eq!(row, [0.0, 2.0, 10.0, 30.0]);
-        let mut distance = [1.0; 4];
-        scaler.undo_distance(&mut distance);
-        assert_eq!(distance, [2.0, 2.0, 20.0, 20.0]);
+        assert_eq!(scaler.undo(&row), [0.0, 2.0, 10.0, 30.0]);
+        assert_eq!(scaler.undo_distance(&[1.0; 4]), [2.0, 2.0, 20.0, 20.0]);
+    }
+
+    // 400 seconds from 1,700,000,000 are 4 different numbers in single precision.
+    #[test]
+    fn large_numbers_are_centered_before_they_are_single() {
+        let seconds: Vec<f64> = (0..400).map(|at| 1_700_000_000.0 + f64::from(at)).collect();
+        let numbers = crate::Numbers::from(&seconds[..]);
+        let rows = Dataset::from_numbers(numbers, &[1], crate::Domain::Real).unwrap();
+        let scaler = Scaler::fit(Scaling::Standard, &rows).unwrap();
+        let scaled = rows.scaled(&scaler).unwrap();
+        let back: Vec<f64> = (0..400)
+            .map(|id| {
+                let row = scaled.gather::<2>(&[id], &burn::tensor::Device::flex());
+                scaler.undo(&row.into_data().try_to_vec::<f32>().unwrap())[0].round()
+            })
+            .collect();
+        assert_eq!(back, seconds);
+        let error = rows.single().unwrap_err().to_string();
+        assert!(
+            error.contains("row 1 holds 1700000001") && error.contains("data.scaling"),
+            "{error}"
+        );
     }
 }

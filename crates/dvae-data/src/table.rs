@@ -1,222 +1,209 @@
-//! CSV tables of numbers.
+//! Tables of numbers: CSV and its kin.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::beside::{Beside, write_at};
-use crate::{DataError, Rows};
+use crate::rows::{Extra, Layout, Line, TableLayout, TableStyle};
+use crate::table_text::{Lines, cell_text, cells, find_delimiter, number};
+use crate::{DataError, Domain, Element, Format, Numbers, ReadOptions, Row, Rows};
 
-/// The texts of a missing cell, in any case.
-const MISSING: [&str; 6] = ["", "na", "nan", "null", "none", "?"];
-
-/// Opens a CSV file of numbers, with the column names in its first line if `header`; a missing cell is NaN.
-/// If `columns` are given, only those are read, in that order; other columns may contain text.
+/// Opens a table of numbers; a missing cell is NaN. Columns that are not read may contain text.
 ///
-/// An error names the line and the column of a cell that is not a number, a line whose number of cells
-/// differs from the first line's, or a missing column.
-pub fn read_table_rows(
-    path: &Path,
-    header: bool,
-    columns: Option<&[String]>,
-) -> Result<Rows, DataError> {
-    let file = File::open(path).map_err(|source| DataError::Io { path: path.into(), source })?;
-    let mut reader =
-        csv::ReaderBuilder::new().has_headers(header).trim(csv::Trim::All).from_reader(file);
-    let bad = {
-        let path = PathBuf::from(path);
-        move |error: csv::Error| DataError::File { path: path.clone(), reason: error.to_string() }
+/// An error names the line and the column of a cell that is not a number, a line whose number of cells differs from
+/// the first line's, a missing column, or two columns of one name.
+pub(crate) fn read_table_rows(path: &Path, options: &ReadOptions) -> Result<Rows, DataError> {
+    let io = |source| DataError::Io { path: path.into(), source };
+    let mut reader = BufReader::with_capacity(1 << 16, File::open(path).map_err(io)?);
+    let style = style(path, reader.fill_buf().map_err(io)?, options)?;
+    let mut lines = Lines::new(reader, style.delimiter);
+    let Some((first, number)) = lines.read().map_err(io)? else {
+        return Err(bad(path, "it is empty".to_owned()));
     };
-    let (count, names) = if header {
-        let names = reader.headers().map_err(&bad)?.clone();
-        let names: Vec<String> = names.iter().map(str::to_owned).collect();
-        if !names.is_empty() && names.iter().all(|name| name.parse::<f64>().is_ok()) {
-            let reason = "its first line has numbers and not names of columns: say so by `data.header = \
-                          false`, or --no-header";
-            return Err(DataError::File { path: path.into(), reason: reason.to_owned() });
-        }
-        (names.len(), Some(names))
-    } else {
-        let mut first = csv::StringRecord::new();
-        let position = reader.position().clone();
-        reader.read_record(&mut first).map_err(&bad)?;
-        let count = first.len();
-        reader.seek(position).map_err(&bad)?;
-        (count, None)
+    let header = Line { cells: cells(&first, style.delimiter), text: first };
+    let titles = texts(&header, number, path)?;
+    let names = (!options.no_header).then_some(&titles[..]);
+    let places = places(path, options.columns.as_deref(), names, titles.len())?;
+    let read = names.map(|names| places.iter().map(|&at| names[at].clone()).collect::<Vec<_>>());
+    let table = Table {
+        path: path.into(),
+        columns: titles.len(),
+        // The last column has no name and no cells if all lines end in a delimiter.
+        open_ended: titles.last().is_some_and(String::is_empty),
+        names: read.clone(),
+        places: places.clone(),
+        style,
+        missing: options.missing.clone(),
+        domain: options.domain.unwrap_or(Domain::Real),
     };
-    if count == 0 {
-        let reason = "it is empty".to_owned();
-        return Err(DataError::File { path: path.into(), reason });
-    }
-    let places = places(path, columns, names.as_deref(), count)?;
-    let names = names.map(|names| places.iter().map(|&at| names[at].clone()).collect::<Vec<_>>());
-    let (path, column_names, width) = (PathBuf::from(path), names.clone(), places.len());
-    let mut records = reader.into_records();
+    let mut waiting = options.no_header.then(|| (header.text.clone(), number));
+    let header = (!options.no_header).then_some(header.text);
+    let layout = Layout::Table(Arc::new(TableLayout { header, places: places.clone(), style }));
+    let format = Format {
+        event: vec![places.len()],
+        domain: table.domain,
+        element: Element::F64,
+        names: read,
+        layout,
+    };
     let mut failed = false;
     let rows = std::iter::from_fn(move || {
-        let record = records.next().filter(|_| !failed)?;
-        let row = record.map_err(&bad).and_then(|record| {
-            let cell = |(at, &place): (usize, &usize)| {
-                number(&record[place]).ok_or_else(|| DataError::Cell {
-                    path: path.clone(),
-                    line: record.position().map_or(0, csv::Position::line),
-                    column: match &column_names {
-                        Some(names) => names[at].clone(),
-                        None => (place + 1).to_string(),
-                    },
-                    cell: record[place].to_owned(),
-                })
-            };
-            places.iter().enumerate().map(cell).collect::<Result<Vec<f32>, _>>()
-        });
+        if failed {
+            return None;
+        }
+        let line = match waiting.take() {
+            Some(line) => Ok(Some(line)),
+            None => {
+                lines.read().map_err(|source| DataError::Io { path: table.path.clone(), source })
+            }
+        };
+        let row = line.and_then(|line| line.map(|(text, at)| table.row(text, at)).transpose());
         failed = row.is_err();
-        Some(row)
+        row.transpose()
     });
-    Ok(Rows { event: vec![width], names, bytes: false, count: None, rows: Box::new(rows) })
+    Ok(Rows { format, count: None, classes: None, rows: Box::new(rows) })
 }
 
-/// The positions of the requested columns.
+fn bad(path: &Path, reason: String) -> DataError {
+    DataError::File { path: path.into(), reason }
+}
+
+/// The marks of a table that begins like this.
+fn style(path: &Path, start: &[u8], options: &ReadOptions) -> Result<TableStyle, DataError> {
+    if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") || start.contains(&0) {
+        return Err(bad(path, "it is UTF-16 or no text at all: save it as UTF-8".to_owned()));
+    }
+    let delimiter = match options.delimiter {
+        Some(delimiter) if delimiter.is_ascii() && !"\r\n\"".contains(delimiter) => delimiter as u8,
+        Some(delimiter) => {
+            let reason =
+                format!("cells cannot be separated by {delimiter:?}: use a comma, for example");
+            return Err(bad(path, reason));
+        }
+        None if path.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("tsv")) => b'\t',
+        None => find_delimiter(&String::from_utf8_lossy(start), options.decimal),
+    };
+    Ok(TableStyle { delimiter, decimal: options.decimal })
+}
+
+/// The texts of the cells of a line.
+fn texts(line: &Line, number: u64, path: &Path) -> Result<Vec<String>, DataError> {
+    utf8(&line.text, number, path)?;
+    let text = |cell: &std::ops::Range<usize>| {
+        let cell = std::str::from_utf8(&line.text[cell.clone()]).unwrap_or_default();
+        cell_text(cell).into_owned()
+    };
+    Ok(line.cells.iter().map(text).collect())
+}
+
+fn utf8<'a>(line: &'a [u8], number: u64, path: &Path) -> Result<&'a str, DataError> {
+    std::str::from_utf8(line).map_err(|error| {
+        let byte = line[error.valid_up_to()];
+        let reason = format!("line {number} is not UTF-8 (byte {byte:#04x}): save it as UTF-8");
+        bad(path, reason)
+    })
+}
+
+/// The places of the columns that are read.
 fn places(
     path: &Path,
     wanted: Option<&[String]>,
     names: Option<&[String]>,
     count: usize,
 ) -> Result<Vec<usize>, DataError> {
-    let bad = |reason| DataError::File { path: path.into(), reason };
+    let bad = |reason| Err(bad(path, reason));
+    let once = |column: &String, names: &[String]| match names
+        .iter()
+        .filter(|name| *name == column)
+        .count()
+    {
+        1 => Ok(names.iter().position(|name| name == column).unwrap_or_default()),
+        0 => Err(format!("it has no column `{column}`, but {}", names.join(", "))),
+        _ => Err(format!("it has several columns `{column}`: give each a name of its own")),
+    };
     match (wanted, names) {
-        (None, _) => Ok((0..count).collect()),
-        (Some(_), None) => Err(bad("columns are chosen by name, but it has no names".to_owned())),
-        (Some([]), _) => Err(bad("one column at least must be chosen".to_owned())),
+        (None, None) => Ok((0..count).collect()),
+        (Some(_), None) => bad("columns are chosen by name, but it has no names".to_owned()),
+        (Some([]), _) => bad("one column at least must be chosen".to_owned()),
         (Some(wanted), _) if (1..wanted.len()).any(|at| wanted[..at].contains(&wanted[at])) => {
-            Err(bad("a column is chosen twice".to_owned()))
+            bad("a column is chosen twice".to_owned())
         }
-        (Some(wanted), Some(names)) => wanted
-            .iter()
-            .map(|column| {
-                names.iter().position(|name| name == column).ok_or_else(|| {
-                    bad(format!("it has no column `{column}`, but {}", names.join(", ")))
-                })
-            })
-            .collect(),
-    }
-}
-
-fn number(cell: &str) -> Option<f32> {
-    if MISSING.iter().any(|missing| cell.eq_ignore_ascii_case(missing)) {
-        return Some(f32::NAN);
-    }
-    cell.parse().ok().filter(|value: &f32| value.is_finite())
-}
-
-/// Writes rows to a CSV file one by one. The file is written under a temporary name and renamed when it is
-/// finished.
-#[derive(Debug)]
-pub struct TableWriter {
-    place: Beside,
-    writer: csv::Writer<BufWriter<File>>,
-}
-
-impl TableWriter {
-    /// Creates a file with these names, if any, in its first line.
-    pub fn create(path: &Path, names: Option<&[String]>) -> Result<Self, DataError> {
-        let (place, file) = Beside::create(path)?;
-        let mut writer = csv::Writer::from_writer(BufWriter::new(file));
-        if let Some(names) = names {
-            writer.write_record(names).map_err(|error| write_at(path)(error.into()))?;
+        (Some(wanted), Some(names)) => {
+            let found = wanted.iter().map(|column| once(column, names));
+            found.collect::<Result<_, _>>().or_else(bad)
         }
-        Ok(Self { place, writer })
-    }
-
-    /// Appends a row; NaN becomes an empty cell.
-    pub fn write(&mut self, row: &[f32]) -> Result<(), DataError> {
-        let cells = row.iter().map(|value| match value.is_nan() {
-            true => String::new(),
-            false => value.to_string(),
-        });
-        self.writer.write_record(cells).map_err(|error| write_at(self.place.path())(error.into()))
-    }
-
-    /// Moves the file to its final name.
-    pub fn finish(self) -> Result<(), DataError> {
-        let path = self.place.path().to_owned();
-        let failed = write_at(&path);
-        let mut inner = self.writer.into_inner().map_err(|error| failed(error.into_error()))?;
-        inner.flush().and_then(|()| self.place.finish()).map_err(failed)
+        (None, Some(names)) => {
+            // A column without a name is an index, or what follows the last delimiter.
+            let named = (0..count).filter(|&at| !names[at].is_empty());
+            let places: Vec<usize> = named.collect();
+            if places.iter().all(|&at| names[at].parse::<f64>().is_ok()) {
+                return bad(
+                    "its first line has numbers and not names of columns: say so by `data.header = false`, or \
+                     --no-header"
+                        .to_owned(),
+                );
+            }
+            let checked = places.into_iter().map(|at| once(&names[at], names));
+            checked.collect::<Result<_, _>>().or_else(bad)
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// What is known of a table before its rows are read.
+struct Table {
+    path: PathBuf,
+    columns: usize,
+    open_ended: bool,
+    names: Option<Vec<String>>,
+    places: Vec<usize>,
+    style: TableStyle,
+    missing: Vec<String>,
+    domain: Domain,
+}
 
-    fn read(text: &str, header: bool) -> Result<(Vec<usize>, Vec<Vec<f32>>), String> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("tafel ü.csv");
-        std::fs::write(&path, text).unwrap();
-        let rows = read_table_rows(&path, header, None).map_err(|error| error.to_string())?;
-        let event = rows.event.clone();
-        let rows: Result<Vec<_>, _> = rows.collect();
-        rows.map(|rows| (event, rows)).map_err(|error| error.to_string())
+impl Table {
+    fn row(&self, text: Vec<u8>, at: u64) -> Result<Row, DataError> {
+        let whole = utf8(&text, at, &self.path)?;
+        let cells = self.cells(whole, at)?;
+        let mut values = Vec::with_capacity(self.places.len());
+        for (column, &place) in self.places.iter().enumerate() {
+            let cell = cell_text(&whole[cells[place].clone()]);
+            let value = number(&cell, self.style.decimal, &self.missing);
+            values.push(value.ok_or_else(|| self.no_number(column, &cell, at))?);
+        }
+        let numbers = Numbers::from(&values[..]);
+        Ok(Row { numbers, domain: self.domain, extra: Extra::Line(Line { text, cells }) })
     }
 
-    #[test]
-    fn missing_cells_are_nan_however_they_are_spelt() {
-        let (event, rows) = read("a,b,c\n1, 2.5 ,-3e1\n,NA,NaN\nnull,?,4\n", true).unwrap();
-        assert_eq!((event, &rows[0][..]), (vec![3], &[1.0, 2.5, -30.0][..]));
-        assert!(rows[1].iter().all(|cell| cell.is_nan()));
-        assert!(rows[2][0].is_nan() && rows[2][1].is_nan() && rows[2][2] == 4.0);
-        assert_eq!(read("1,2\n3,4\n", false).unwrap().1, [[1.0, 2.0], [3.0, 4.0]]);
+    /// The cells of a line, one for each column.
+    fn cells(&self, line: &str, at: u64) -> Result<Vec<std::ops::Range<usize>>, DataError> {
+        let mut cells = cells(line.as_bytes(), self.style.delimiter);
+        let found = cells.len();
+        if found == self.columns + 1 && line[cells[self.columns].clone()].trim().is_empty() {
+            cells.pop(); // The line ends in a delimiter.
+        }
+        if self.open_ended && cells.len() + 1 == self.columns {
+            let end = cells.last().map_or(0, |cell| cell.end);
+            cells.push(end..end);
+        }
+        if cells.len() != self.columns {
+            let columns = self.columns;
+            let reason = format!("line {at} has {found} cells, but the first line has {columns}");
+            return Err(bad(&self.path, reason));
+        }
+        Ok(cells)
     }
 
-    #[test]
-    fn what_is_no_number_is_named_by_line_and_column() {
-        let error = read("age,size\n1,2\n3,tall\n", true).unwrap_err();
-        assert!(error.contains("tafel ü.csv, line 3: column `size` holds `tall`"), "{error}");
-        let error = read("1,x\n", false).unwrap_err();
-        assert!(error.contains("line 1: column `2` holds `x`"), "{error}");
-        assert!(read("a\ninf\n", true).unwrap_err().contains("holds `inf`"));
-        let ragged = read("a,b\n1,2\n3\n", true).unwrap_err();
-        assert!(
-            ragged.contains("tafel ü.csv cannot be used") && ragged.contains("line: 3"),
-            "{ragged}"
-        );
-        assert!(read("", true).unwrap_err().contains("it is empty"));
-        assert!(read("1,2\n3,4\n", true).unwrap_err().contains("numbers and not names"));
-    }
-
-    #[test]
-    fn columns_are_chosen_by_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.csv");
-        std::fs::write(&path, "kind,a,b\nduck,1,2\ngoose,3,\n").unwrap();
-        let read = |columns: &[&str], header| {
-            let columns: Vec<String> = columns.iter().map(|&name| name.to_owned()).collect();
-            read_table_rows(&path, header, Some(&columns)).map_err(|error| error.to_string())
-        };
-        let rows = read(&["b", "a"], true).unwrap();
-        assert_eq!(
-            (&rows.event[..], rows.names.as_ref().unwrap().join(" ")),
-            (&[2][..], "b a".into())
-        );
-        assert_eq!(rows.map(Result::unwrap).next().unwrap(), [2.0, 1.0]);
-        assert!(read(&["c"], true).unwrap_err().contains("no column `c`, but kind, a, b"));
-        assert!(read(&["a", "a"], true).unwrap_err().contains("chosen twice"));
-        assert!(read(&["a"], false).unwrap_err().contains("it has no names"));
-        let error = read(&["a", "kind"], true).unwrap().next().unwrap().unwrap_err().to_string();
-        assert!(error.contains("line 2: column `kind` holds `duck`"), "{error}");
-    }
-
-    #[test]
-    fn what_is_written_is_read_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.csv");
-        let names = ["a, b".to_owned(), "c".to_owned()];
-        let mut writer = TableWriter::create(&path, Some(&names)).unwrap();
-        writer.write(&[0.1, f32::NAN]).unwrap();
-        writer.finish().unwrap();
-        let rows = read_table_rows(&path, true, None).unwrap();
-        assert_eq!(rows.names.as_deref(), Some(&names[..]));
-        let row = rows.map(Result::unwrap).next().unwrap();
-        assert!(row[0] == 0.1 && row[1].is_nan());
+    fn no_number(&self, column: usize, cell: &str, line: u64) -> DataError {
+        DataError::Cell {
+            path: self.path.clone(),
+            line,
+            column: match &self.names {
+                Some(names) => names[column].clone(),
+                None => (self.places[column] + 1).to_string(),
+            },
+            cell: cell.to_owned(),
+        }
     }
 }

@@ -7,16 +7,17 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use dvae_data::{Dataset, NpyWriter, ReadOptions, read_idx, read_rows, write_picture};
+use dvae_data::{
+    Dataset, Domain, Element, Format, ReadOptions, RowWriter, read_idx, read_rows, write_picture,
+};
 use proptest::prelude::*;
 
 /// Whole files of each kind, by name.
 static WHOLE: LazyLock<Vec<(&'static str, Vec<u8>)>> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    let mut writer = NpyWriter::create(&at("a.npy"), &[2, 3], false).unwrap();
-    (0..4).for_each(|row| writer.write(&[row as f32; 6]).unwrap());
-    writer.finish().unwrap();
+    let array = Format::new(&[2, 3], Element::F32, Domain::Real);
+    write(&at("a.npy"), &array, (0..4).map(|row| vec![f64::from(row); 6]));
     let npy = std::fs::read(at("a.npy")).unwrap();
     for (name, method) in [
         ("stored.npz", zip::CompressionMethod::Stored),
@@ -30,13 +31,34 @@ static WHOLE: LazyLock<Vec<(&'static str, Vec<u8>)>> = LazyLock::new(|| {
     }
     write_picture(&at("a.png"), &[0.5; 12], &[3, 2, 2]).unwrap();
     write_picture(&at("a.jpg"), &[0.5; 64], &[1, 8, 8]).unwrap();
+    write_picture(&at("a.webp"), &[0.25; 12], &[3, 2, 2]).unwrap();
+    write_picture(&at("a.pgm"), &[0.5; 4], &[1, 2, 2]).unwrap();
+    let words = Format::new(&[1, 2, 3], Element::U16, Domain::Unit);
+    write(&at("a.tif"), &words, (0..2).map(|page| vec![f64::from(page) / 4.0; 6]));
     std::fs::write(at("a.csv"), "a,b\n1,2\n3,\n-4.5,6e2\n").unwrap();
     let idx = [&[0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 2][..], &[7; 8]].concat();
     std::fs::write(at("a.idx"), idx).unwrap();
-    ["a.npy", "stored.npz", "packed.npz", "a.png", "a.jpg", "a.csv", "a.idx"]
-        .map(|name| (name, std::fs::read(at(name)).unwrap()))
-        .into()
+    NAMES.map(|name| (name, std::fs::read(at(name)).unwrap())).into()
 });
+
+const NAMES: [&str; 10] = [
+    "a.npy",
+    "stored.npz",
+    "packed.npz",
+    "a.png",
+    "a.jpg",
+    "a.csv",
+    "a.idx",
+    "a.webp",
+    "a.pgm",
+    "a.tif",
+];
+
+fn write(path: &Path, format: &Format, rows: impl Iterator<Item = Vec<f64>>) {
+    let mut writer = RowWriter::create(path, format).unwrap();
+    rows.for_each(|row| writer.write(&format.row(&row)).unwrap());
+    writer.finish().unwrap();
+}
 
 /// Reads a file to its end; how many values it had, or what was said of it.
 fn read(path: &Path) -> Result<usize, String> {
@@ -44,12 +66,12 @@ fn read(path: &Path) -> Result<usize, String> {
         return read_idx(path).map(|idx| idx.values.len()).map_err(|error| error.to_string());
     }
     let rows = read_rows(path, &ReadOptions::default()).map_err(|error| error.to_string())?;
-    let width: usize = rows.event.iter().product();
+    let width: usize = rows.format.event.iter().product();
     let mut values = 0;
     for row in rows {
         let row = row.map_err(|error| error.to_string())?;
-        assert_eq!(row.len(), width, "a row of the shape that was announced");
-        values += row.len();
+        assert_eq!(row.values().len(), width, "a row of the shape that was announced");
+        values += width;
     }
     Ok(values)
 }
@@ -65,7 +87,7 @@ fn whole_files_are_read() {
     let folder = tempfile::tempdir().unwrap();
     let values: Vec<usize> =
         WHOLE.iter().map(|(name, bytes)| read(&written(&folder, name, bytes)).unwrap()).collect();
-    assert_eq!(values, [24, 24, 24, 12, 64, 6, 8]);
+    assert_eq!(values, [24, 24, 24, 12, 64, 6, 8, 12, 4, 12]);
 }
 
 #[test]
@@ -77,8 +99,9 @@ fn a_file_that_is_cut_anywhere_is_refused_or_shorter() {
             if let Ok(values) = read(&written(&folder, name, &whole[..length])) {
                 // A table may end after any line, and a picture's last bytes may say nothing.
                 assert!(values <= all, "{name} cut at {length}");
+                let is_whole_or_none = [".npy", ".idx", ".jpg", ".pgm"];
                 assert!(
-                    !name.ends_with(".npy") && !name.ends_with(".idx"),
+                    !is_whole_or_none.iter().any(|ending| name.ends_with(ending)),
                     "{name} cut at {length}"
                 );
             }
@@ -104,7 +127,7 @@ proptest! {
 
     #[test]
     fn changed_bytes_are_an_error_or_rows(
-        file in 0..7usize,
+        file in 0..NAMES.len(),
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
         cut in proptest::option::of(any::<prop::sample::Index>()),
     ) {
@@ -131,13 +154,14 @@ proptest! {
     #[test]
     fn any_header_of_an_array_is_an_error_or_rows(
         text in "[(){}'\\[\\],: a-z0-9<>|]{0,120}",
-        descr in "(<f4|<f8|\\|u1|>f4|<i8|\\|O|f4|<U9)",
+        descr in "(<f4|<f8|\\|u1|>f4|<i8|\\|O|f4|<U9|>i2|<f2|=u4)",
         shape in "\\(([0-9]{0,20}, ?){0,5}\\)",
+        order in "(False|True)",
         well in any::<bool>(),
         values in proptest::collection::vec(any::<u8>(), 0..64),
     ) {
         let header = match well {
-            true => format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}"),
+            true => format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}"),
             false => text,
         };
         let length = (header.len() as u16).to_le_bytes();

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use dvae::Experiment;
 use dvae::burn::tensor::TensorData;
-use dvae::data::{ReadOptions, Scaler, Scaling};
+use dvae::data::{ReadOptions, Row, RowWriter, Scaler, Scaling, read_rows};
 use dvae::prelude::*;
 use serde::Serialize;
 
 use crate::Error;
-use crate::files::{Inputs, Job, RowWriter, rows_of};
+use crate::files::{Inputs, Job, counted};
 use crate::output::Output;
 
 /// Corrupt files with a corruption process
@@ -66,7 +66,8 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     }
     let summary = Summary { files: jobs.len(), rows, out: args.out.clone() };
     out.write(&summary, || {
-        format!("Damaged {rows} rows of {} files to {}", jobs.len(), args.out.display())
+        let (rows, files) = (counted(rows, "row"), counted(jobs.len(), "file"));
+        format!("Damaged {rows} of {files} to {}", args.out.display())
     })
 }
 
@@ -74,7 +75,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
 fn scaler(experiment: &Experiment) -> Result<Option<Scaler>, Error> {
     match experiment.data.scaling {
         Scaling::None => Ok(None),
-        _ => Ok(experiment.data.load(None)?.0.scaler),
+        _ => Ok(experiment.load_data(None)?.0.scaler),
     }
 }
 
@@ -87,71 +88,71 @@ struct Damage {
 
 impl Damage {
     fn file(&self, job: &Job, first: u64, device: &Device) -> Result<usize, Error> {
-        let mut rows = rows_of(&job.input, &self.options)?;
-        let event = rows.event.clone();
+        let mut rows = read_rows(&job.input, &self.options)?;
+        let event = rows.format.event.clone();
         if let Some(scaler) = &self.scaler {
             scaler.check(event[0])?;
         }
-        let mut writer = RowWriter::create(&job.output, &event, rows.names.as_deref(), rows.bytes)?;
+        let mut writer = RowWriter::create(&job.output, &rows.format)?;
         let mut done = 0;
         loop {
-            let batch: Vec<Vec<f32>> = rows.by_ref().take(BATCH).collect::<Result<_, _>>()?;
+            let mut batch: Vec<Row> = rows.by_ref().take(BATCH).collect::<Result<_, _>>()?;
             if batch.is_empty() {
                 break;
             }
             let start = first + done as u64;
-            let ids: Vec<u64> = (start..start + batch.len() as u64).collect();
-            let draws = Key::new(self.seed).purpose(Purpose::EvaluationCorruption).rows(&ids);
             let n = batch.len();
-            let damaged = match event[..] {
-                [a] => self.rows(&batch, [n, a], draws, device)?,
-                [a, b] => self.rows(&batch, [n, a, b], draws, device)?,
-                [a, b, c] => self.rows(&batch, [n, a, b, c], draws, device)?,
+            let ids: Vec<u64> = (start..start + n as u64).collect();
+            let draws = Key::new(self.seed).purpose(Purpose::EvaluationCorruption).rows(&ids);
+            match event[..] {
+                [a] => self.rows(&mut batch, [n, a], draws, device)?,
+                [a, b] => self.rows(&mut batch, [n, a, b], draws, device)?,
+                [a, b, c] => self.rows(&mut batch, [n, a, b, c], draws, device)?,
                 _ => {
                     let input = job.input.display();
                     return Err(format!("{input}: rows of shape {event:?} are not damaged").into());
                 }
-            };
-            damaged.iter().try_for_each(|row| writer.write(row))?;
+            }
+            batch.iter().try_for_each(|row| writer.write(row))?;
             done += n;
         }
         writer.finish()?;
         Ok(done)
     }
 
-    /// Unobserved entries stay unobserved.
+    /// Damages rows. Entries that the process leaves as they are keep the bits that their file has; those that were not
+    /// observed stay unobserved.
     fn rows<const D: usize>(
         &self,
-        rows: &[Vec<f32>],
+        rows: &mut [Row],
         shape: [usize; D],
         mut draws: RowStreams,
         device: &Device,
-    ) -> Result<Vec<Vec<f32>>, Error> {
+    ) -> Result<(), Error> {
         let process = self.config.build::<D>()?;
         process.check(&shape[1..])?;
-        let mut values = vec![];
-        for row in rows {
-            let mut row = row.clone();
-            if let Some(scaler) = &self.scaler {
-                scaler.apply(&mut row);
-            }
-            values.extend(row.into_iter().map(|value| if value.is_nan() { 0.0 } else { value }));
-        }
-        let clean = Tensor::<D>::from_data(TensorData::new(values, shape), device);
+        let scaled = |row: &Row| match &self.scaler {
+            Some(scaler) => scaler.apply(&row.values()),
+            None => row.values().into_iter().map(|value| value as f32).collect(),
+        };
+        let clean: Vec<Vec<f32>> = rows.iter().map(scaled).collect();
+        let observed = |value: &f32| if value.is_nan() { 0.0 } else { *value };
+        let values: Vec<f32> = clean.iter().flatten().map(observed).collect();
+        let tensor = Tensor::<D>::from_data(TensorData::new(values, shape), device);
         // Cuts off the mask, if one is shown after the rows.
-        let damaged = process.corrupt(clean, &mut draws).input.narrow(1, 0, shape[1]);
+        let damaged = process.corrupt(tensor, &mut draws).input.narrow(1, 0, shape[1]);
         let values: Vec<f32> = damaged.into_data().iter().collect();
-        let mut damaged: Vec<Vec<f32>> =
-            values.chunks(shape[1..].iter().product()).map(<[f32]>::to_vec).collect();
-        for (damaged, row) in damaged.iter_mut().zip(rows) {
-            if let Some(scaler) = &self.scaler {
-                scaler.undo(damaged);
-            }
-            for (damaged, value) in damaged.iter_mut().zip(row).filter(|(_, value)| value.is_nan())
-            {
-                *damaged = *value;
-            }
+        let width = shape[1..].iter().product();
+        for ((row, clean), damaged) in rows.iter_mut().zip(&clean).zip(values.chunks(width)) {
+            let units = match &self.scaler {
+                Some(scaler) => scaler.undo(damaged),
+                None => damaged.iter().copied().map(f64::from).collect(),
+            };
+            row.replace(|at| {
+                let changed = !clean[at].is_nan() && damaged[at].to_bits() != clean[at].to_bits();
+                changed.then(|| units[at])
+            });
         }
-        Ok(damaged)
+        Ok(())
     }
 }

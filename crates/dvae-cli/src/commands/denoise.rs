@@ -1,14 +1,14 @@
 //! `dvae denoise`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use dvae::Pretrained;
-use dvae::data::ReadOptions;
+use dvae::data::{Format, ReadOptions, Row, RowWriter};
 use serde::Serialize;
 
 use super::ModelArgs;
 use crate::Error;
-use crate::files::{Inputs, Job, RowWriter, rows_for};
+use crate::files::{Inputs, Job, counted};
 use crate::output::Output;
 
 /// Denoise files with the model of a run
@@ -49,94 +49,110 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let model = args.run.load()?;
     let options = args.files.options(model.read_options())?;
     let jobs = args.files.jobs(&args.out, args.samples.is_some())?;
-    let mut rows = 0;
-    // An image is one row: the images of a batch go through the model together.
-    for batch in jobs.chunk_by(|a, b| one_row(&a.input) && one_row(&b.input)) {
-        for jobs in batch.chunks(args.batch_size as usize) {
-            rows += if one_row(&jobs[0].input) {
-                pictures(args, &model, &options, jobs, rows as u64)?
-            } else {
-                jobs.iter().try_fold(0, |sum, job| {
-                    Ok::<_, Error>(sum + file(args, &model, &options, job)?)
-                })?
-            };
-        }
+    let mut cleaning = Cleaning { args, model: &model, waiting: vec![], writers: vec![], done: 0 };
+    for job in &jobs {
+        cleaning.file(job, &options)?;
     }
+    let rows = cleaning.finish()?;
     let summary = Summary { files: jobs.len(), rows, out: args.out.clone() };
     out.write(&summary, || {
-        let (files, out) = (jobs.len(), args.out.display());
-        format!("Cleaned {rows} row{} of {files} file{} to {out}", plural(rows), plural(files))
+        let (rows, files) = (counted(rows, "row"), counted(jobs.len(), "file"));
+        format!("Cleaned {rows} of {files} to {}", args.out.display())
     })
 }
 
-fn plural(count: usize) -> &'static str {
-    if count == 1 { "" } else { "s" }
+/// Rows of one file or several, which go through the model in batches.
+struct Cleaning<'a> {
+    args: &'a Args,
+    model: &'a Pretrained,
+    /// Rows that wait for their batch, each with the place of its writers.
+    waiting: Vec<(Row, usize)>,
+    /// The files that are being written: the last is the one whose rows are being read.
+    writers: Vec<Writers>,
+    done: usize,
 }
 
-fn one_row(path: &Path) -> bool {
-    dvae::data::FileKind::by_name(path) == Some(dvae::data::FileKind::Picture)
+/// The outputs of a file.
+struct Writers {
+    /// The format of a result.
+    format: Format,
+    cleaned: RowWriter,
+    deviation: Option<(Format, RowWriter)>,
 }
 
-fn pictures(
-    args: &Args,
-    model: &Pretrained,
-    options: &ReadOptions,
-    jobs: &[Job],
-    first: u64,
-) -> Result<usize, Error> {
-    let mut inputs = vec![];
-    for job in jobs {
-        let mut rows = rows_for(model, &job.input, options)?;
-        inputs.extend(rows.next().transpose()?);
+impl Cleaning<'_> {
+    fn file(&mut self, job: &Job, options: &ReadOptions) -> Result<(), Error> {
+        let rows = self.model.open(&job.input, options)?;
+        self.writers.push(Writers::create(job, &rows.format)?);
+        for row in rows {
+            self.waiting.push((row?, self.writers.len() - 1));
+            if self.waiting.len() == self.args.batch_size as usize {
+                self.batch()?;
+            }
+        }
+        Ok(())
     }
-    let (cleaned, deviations) = clean(args, model, &inputs, first);
-    for (place, job) in jobs.iter().enumerate() {
-        dvae::data::write_picture(&job.output, &cleaned[place], model.event())?;
-        if let (Some(deviations), Some(path)) = (&deviations, &job.deviation) {
-            let mut writer = RowWriter::create(path, model.event(), None, false)?;
-            writer.write(&deviations[place])?;
-            writer.finish()?;
+
+    fn batch(&mut self) -> Result<(), Error> {
+        let waiting = std::mem::take(&mut self.waiting);
+        let rows: Vec<Vec<f64>> = waiting.iter().map(|(row, _)| row.values()).collect();
+        let (cleaned, deviations) = match self.args.samples {
+            Some(samples) => {
+                let first = self.done as u64;
+                let (mean, deviation) =
+                    self.model.denoise_by_samples(&rows, first, samples as usize);
+                (mean, Some(deviation))
+            }
+            None => (self.model.denoise(&rows), None),
+        };
+        for (at, (row, place)) in waiting.iter().enumerate() {
+            let deviation = deviations.as_ref().map(|deviations| &deviations[at][..]);
+            self.writers[*place].write(row, &cleaned[at], deviation)?;
         }
+        self.done += waiting.len();
+        // Only the last file has rows that are still to come.
+        let last = self.writers.pop();
+        self.writers.drain(..).try_for_each(Writers::finish)?;
+        self.writers.extend(last);
+        Ok(())
     }
-    Ok(jobs.len())
+
+    fn finish(mut self) -> Result<usize, Error> {
+        self.batch()?;
+        self.writers.into_iter().try_for_each(Writers::finish)?;
+        Ok(self.done)
+    }
 }
 
-/// Denoises the rows of an array or a table, batch by batch.
-fn file(args: &Args, model: &Pretrained, options: &ReadOptions, job: &Job) -> Result<usize, Error> {
-    let mut rows = rows_for(model, &job.input, options)?;
-    let (event, names) = (rows.event.clone(), rows.names.clone());
-    let mut writer = RowWriter::create(&job.output, &event, names.as_deref(), rows.bytes)?;
-    let mut spread = match &job.deviation {
-        Some(path) => Some(RowWriter::create(path, &event, names.as_deref(), false)?),
-        None => None,
-    };
-    let mut done = 0;
-    loop {
-        let batch: Vec<Vec<f32>> =
-            rows.by_ref().take(args.batch_size as usize).collect::<Result<_, _>>()?;
-        if batch.is_empty() {
-            break;
-        }
-        let (cleaned, deviations) = clean(args, model, &batch, done as u64);
-        cleaned.iter().try_for_each(|row| writer.write(row))?;
-        if let (Some(spread), Some(deviations)) = (&mut spread, deviations) {
-            deviations.iter().try_for_each(|row| spread.write(row))?;
-        }
-        done += batch.len();
+impl Writers {
+    fn create(job: &Job, input: &Format) -> Result<Self, Error> {
+        let format = input.of_results();
+        let cleaned = RowWriter::create(&job.output, &format)?;
+        let deviation = match &job.deviation {
+            Some(path) => {
+                let format = input.of_deviations();
+                Some((format.clone(), RowWriter::create(path, &format)?))
+            }
+            None => None,
+        };
+        Ok(Self { format, cleaned, deviation })
     }
-    writer.finish()?;
-    spread.map_or(Ok(()), RowWriter::finish)?;
-    Ok(done)
-}
 
-type Cleaned = (Vec<Vec<f32>>, Option<Vec<Vec<f32>>>);
-
-fn clean(args: &Args, model: &Pretrained, rows: &[Vec<f32>], first: u64) -> Cleaned {
-    match args.samples {
-        Some(samples) => {
-            let (mean, deviation) = model.denoise_by_samples(rows, first, samples as usize);
-            (mean, Some(deviation))
+    fn write(
+        &mut self,
+        row: &Row,
+        cleaned: &[f64],
+        deviation: Option<&[f64]>,
+    ) -> Result<(), Error> {
+        self.cleaned.write(&row.with_values(&self.format, cleaned))?;
+        if let (Some((format, writer)), Some(deviation)) = (&mut self.deviation, deviation) {
+            writer.write(&row.with_distances(format, deviation))?;
         }
-        None => (model.denoise(rows), None),
+        Ok(())
+    }
+
+    fn finish(self) -> Result<(), Error> {
+        self.cleaned.finish()?;
+        Ok(self.deviation.map_or(Ok(()), |(_, writer)| writer.finish())?)
     }
 }

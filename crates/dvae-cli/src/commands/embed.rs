@@ -1,12 +1,14 @@
 //! `dvae embed`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use dvae::Pretrained;
+use dvae::data::{Domain, Element, FileKind, Format, RowWriter};
 use serde::Serialize;
 
 use super::ModelArgs;
 use crate::Error;
-use crate::files::{Inputs, RowWriter, keep_inputs, rows_for};
+use crate::files::{Inputs, counted, keep_inputs};
 use crate::output::Output;
 
 /// Write the latents of files: the posterior's mean of each row
@@ -14,7 +16,9 @@ use crate::output::Output;
 #[command(after_help = "\
 Examples:
   dvae embed runs/run-001 x.npy -o z.npy
-  dvae embed runs/run-001 photos/ -o z.csv      one line a picture, by name")]
+  dvae embed runs/run-001 photos/ -o z.csv      one line a picture, with its file
+
+A table has the file of each row and its place there, from 0; an array has the latents alone, in the same order.")]
 pub(crate) struct Args {
     #[command(flatten)]
     run: ModelArgs,
@@ -37,36 +41,74 @@ const BATCH: usize = 64;
 
 pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let model = args.run.load()?;
-    let names = model.latent_names();
-    if dvae::data::FileKind::by_name(&args.out) == Some(dvae::data::FileKind::Picture) {
-        return Err(format!(
-            "{}: latents need a name that ends in .npy or .csv",
-            args.out.display()
-        )
-        .into());
-    }
     let options = args.files.options(model.read_options())?;
     let files = args.files.files()?;
     keep_inputs([&*args.out], files.iter().map(|file| &**file))?;
-    let mut writer = RowWriter::create(&args.out, &[model.latent()], Some(&names), false)?;
-    let (mut done, mut batch) = (0, vec![]);
+    let mut latents = Latents::create(&args.out, &model)?;
     for file in &files {
-        for row in rows_for(&model, file, &options)? {
-            batch.push(row?);
-            if batch.len() == BATCH {
-                model.embed(&batch).iter().try_for_each(|latent| writer.write(latent))?;
-                done += batch.len();
-                batch.clear();
-            }
+        for (place, row) in model.open(file, &options)?.enumerate() {
+            latents.push(row?.values(), [file.display().to_string(), place.to_string()])?;
         }
     }
-    if !batch.is_empty() {
-        model.embed(&batch).iter().try_for_each(|latent| writer.write(latent))?;
-        done += batch.len();
-    }
-    writer.finish()?;
-    let summary = Summary { rows: done, latents: model.latent(), out: args.out.clone() };
+    let rows = latents.finish()?;
+    let summary = Summary { rows, latents: model.latent(), out: args.out.clone() };
     out.write(&summary, || {
-        format!("{done} rows became {} latents each, in {}", model.latent(), args.out.display())
+        let (rows, latents) = (counted(rows, "row"), counted(model.latent(), "latent"));
+        format!("{latents} of {rows} are in {}", args.out.display())
     })
+}
+
+/// The file of latents, which are made in batches.
+struct Latents<'a> {
+    model: &'a Pretrained,
+    format: Format,
+    writer: RowWriter,
+    rows: Vec<Vec<f64>>,
+    /// The file and the place of each row.
+    labels: Vec<[String; 2]>,
+    done: usize,
+}
+
+impl<'a> Latents<'a> {
+    fn create(path: &Path, model: &'a Pretrained) -> Result<Self, Error> {
+        let element = match FileKind::by_name(path) {
+            Some(FileKind::Picture) => {
+                let path = path.display();
+                return Err(format!("{path}: latents need a name that ends in .npy or .csv").into());
+            }
+            Some(FileKind::Table) => Element::F64,
+            _ => Element::F32,
+        };
+        let format = Format::new(&[model.latent()], element, Domain::Real)
+            .named(Some(model.latent_names()))
+            .labeled(&["file", "row"]);
+        let writer = RowWriter::create(path, &format)?;
+        Ok(Self { model, format, writer, rows: vec![], labels: vec![], done: 0 })
+    }
+
+    fn push(&mut self, row: Vec<f64>, labels: [String; 2]) -> Result<(), Error> {
+        self.rows.push(row);
+        self.labels.push(labels);
+        if self.rows.len() == BATCH { self.batch() } else { Ok(()) }
+    }
+
+    fn batch(&mut self) -> Result<(), Error> {
+        if self.rows.is_empty() {
+            return Ok(());
+        }
+        let latents = self.model.embed(&self.rows);
+        for (latent, labels) in latents.iter().zip(self.labels.drain(..)) {
+            let latent: Vec<f64> = latent.iter().copied().map(f64::from).collect();
+            self.writer.write(&self.format.row(&latent).labeled(labels.into()))?;
+        }
+        self.done += self.rows.len();
+        self.rows.clear();
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<usize, Error> {
+        self.batch()?;
+        self.writer.finish()?;
+        Ok(self.done)
+    }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use dvae::Pretrained;
+use dvae::data::Domain;
 use dvae::eval::active_units;
 use dvae::prelude::*;
 use dvae::train::MeanElbo;
@@ -10,6 +11,7 @@ use serde::Serialize;
 
 use super::ModelArgs;
 use crate::Error;
+use crate::files::Reading;
 use crate::output::{Output, table};
 
 /// Evaluate the model of a run
@@ -30,6 +32,8 @@ pub(crate) struct Args {
     /// validation rows]
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    reading: Reading,
     /// A corruption, such as gaussian:0.3; may be given several times [default: that of training]
     #[arg(long, value_name = "CORRUPTION")]
     corruption: Vec<CorruptionConfig>,
@@ -76,8 +80,12 @@ struct Bounds {
 pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let model = args.run.load()?;
     let (all, rows_are) = match &args.data {
-        Some(path) => (model.read(path)?, "given"),
+        Some(path) => {
+            let options = args.reading.options(model.read_options(), std::slice::from_ref(path))?;
+            (model.read(path, &options)?, "given")
+        }
         None => {
+            args.reading.options(model.read_options(), &[])?;
             let held_out = model.held_out()?;
             (held_out.rows, held_out.set)
         }
@@ -88,7 +96,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
         given => given.to_vec(),
     };
     let measured = Measured { model: &model, rows: &rows, samples: args.samples };
-    let in_unit = rows.find(|_, value| !(0.0..=1.0).contains(&value)).is_none();
+    let in_unit = model.data().model_domain(&model.experiment().data) == Domain::Unit;
     let mut lines = vec![];
     for corruption in &corruptions {
         let ratios = if in_unit { Some(model.denoising(&rows, corruption)?) } else { None };

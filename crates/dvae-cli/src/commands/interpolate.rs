@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::ModelArgs;
 use crate::Error;
-use crate::files::{Inputs, keep_inputs, rows_for, write_rows};
+use crate::files::{Inputs, counted, keep_inputs, write_rows};
 use crate::output::Output;
 
 /// Interpolate from row to row in the latent space
@@ -49,9 +49,9 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     for input in &files {
         let wanted = if args.rows.is_empty() { &[0, 1][..] } else { &args.rows };
         let mut found = HashMap::new();
-        for (place, row) in rows_for(&model, input, &options)?.enumerate() {
+        for (place, row) in model.open(input, &options)?.enumerate() {
             if wanted.contains(&place) {
-                found.insert(place, row?);
+                found.insert(place, row?.values());
             }
             if wanted.iter().all(|place| found.contains_key(place)) {
                 break;
@@ -69,14 +69,14 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
         return Err("two rows at least are needed to go from one to the other".into());
     }
     let latents = model.embed(&ends);
-    let lines: Vec<(String, Vec<Vec<f32>>)> = latents
+    let lines: Vec<(String, Vec<Vec<f64>>)> = latents
         .windows(2)
         .map(|pair| (String::new(), model.decode(&between(&pair[0], &pair[1], args.steps))))
         .collect();
-    write_rows(&args.out, &lines, model.event())?;
+    write_rows(&args.out, &lines, &model)?;
     let rows = lines.iter().map(|(_, line)| line.len()).sum();
     let summary = Summary { rows, out: args.out.clone() };
-    out.write(&summary, || format!("{rows} rows are in {}", args.out.display()))
+    out.write(&summary, || format!("{} are in {}", counted(rows, "row"), args.out.display()))
 }
 
 fn between(from: &[f32], to: &[f32], steps: u32) -> Vec<Vec<f32>> {

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use dvae::data::FileKind;
+use dvae::data::{FileKind, RowWriter};
 use serde::Serialize;
 
 use super::ModelArgs;
 use crate::Error;
-use crate::files::{RowWriter, write_rows};
+use crate::files::{format_of, write_rows};
 use crate::output::Output;
 
 /// Draw rows from the model's prior
@@ -54,13 +54,14 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
         }
         // As close to a square as possible.
         let columns = n.isqrt() + usize::from(n.isqrt().pow(2) < n);
-        let rows: Vec<Vec<f32>> = model.sample(0..n as u64, args.seed).collect();
-        let lines: Vec<(String, Vec<Vec<f32>>)> =
+        let rows: Vec<Vec<f64>> = model.sample(0..n as u64, args.seed).collect();
+        let lines: Vec<(String, Vec<Vec<f64>>)> =
             rows.chunks(columns).map(|line| (String::new(), line.to_vec())).collect();
-        write_rows(&args.out, &lines, model.event())?;
+        write_rows(&args.out, &lines, &model)?;
     } else {
-        let mut writer = RowWriter::create(&args.out, model.event(), None, false)?;
-        model.sample(0..n as u64, args.seed).try_for_each(|row| writer.write(&row))?;
+        let format = format_of(&model, &args.out);
+        let mut writer = RowWriter::create(&args.out, &format)?;
+        model.sample(0..n as u64, args.seed).try_for_each(|row| writer.write(&format.row(&row)))?;
         writer.finish()?;
     }
     let summary = Summary { rows: args.n, out: args.out.clone() };

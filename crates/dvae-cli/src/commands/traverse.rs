@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::ModelArgs;
 use crate::Error;
-use crate::files::{keep_inputs, rows_for, write_rows};
+use crate::files::{Reading, keep_inputs, write_rows};
 use crate::output::Output;
 
 /// Change one latent at a time
@@ -23,6 +23,8 @@ pub(crate) struct Args {
     /// A file whose first row gives the other latents [default: all 0]
     #[arg(long, value_name = "INPUT")]
     input: Option<PathBuf>,
+    #[command(flatten)]
+    reading: Reading,
     /// The latents to change, from 0 [default: the eight that vary most over the test or validation rows]
     #[arg(long, value_name = "I,J,…", value_delimiter = ',')]
     latents: Vec<usize>,
@@ -49,12 +51,16 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
         return Err(format!("--range must be finite and above 0, but is {}", args.range).into());
     }
     let center = match &args.input {
-        None => vec![0.0; model.latent()],
+        None => {
+            args.reading.options(model.read_options(), &[])?;
+            vec![0.0; model.latent()]
+        }
         Some(path) => {
             keep_inputs([&*args.out], [&**path])?;
-            let mut rows = rows_for(&model, path, &model.read_options())?;
+            let options = args.reading.options(model.read_options(), std::slice::from_ref(path))?;
+            let mut rows = model.open(path, &options)?;
             let row = rows.next().transpose()?.ok_or("the input has no rows")?;
-            model.embed(&[row]).concat()
+            model.embed(&[row.values()]).concat()
         }
     };
     let latents = match &args.latents[..] {
@@ -84,8 +90,8 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
         let points: Vec<Vec<f32>> = (0..args.steps).map(at).collect();
         (names[latent].clone(), model.decode(&points))
     };
-    let lines: Vec<(String, Vec<Vec<f32>>)> = latents.iter().map(line).collect();
-    write_rows(&args.out, &lines, model.event())?;
+    let lines: Vec<(String, Vec<Vec<f64>>)> = latents.iter().map(line).collect();
+    write_rows(&args.out, &lines, &model)?;
     let summary = Summary { latents: latents.clone(), out: args.out.clone() };
     out.write(&summary, || {
         let latents: Vec<String> = latents.iter().map(usize::to_string).collect();

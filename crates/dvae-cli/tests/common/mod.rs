@@ -71,3 +71,22 @@ pub(crate) fn picture(path: &Path, height: usize, width: usize) {
     let values: Vec<f32> = (0..height * width).map(|at| (at % 7) as f32 / 7.0).collect();
     dvae::data::write_picture(path, &values, &[1, height, width]).unwrap();
 }
+
+/// Writes rows as an array of floats.
+pub(crate) fn array(path: &Path, event: &[usize], rows: usize, value: impl Fn(usize) -> f64) {
+    use dvae::data::{Domain, Element, Format, RowWriter};
+    let format = Format::new(event, Element::F32, Domain::Real);
+    let mut writer = RowWriter::create(path, &format).unwrap();
+    let width: usize = event.iter().product();
+    for row in 0..rows {
+        let row: Vec<f64> = (0..width).map(|at| value(row * width + at)).collect();
+        writer.write(&format.row(&row)).unwrap();
+    }
+    writer.finish().unwrap();
+}
+
+/// The shape of a row of a file, and its rows.
+pub(crate) fn rows(path: &Path) -> (Vec<usize>, Vec<Vec<f64>>) {
+    let rows = dvae::data::read_rows(path, &dvae::data::ReadOptions::default()).unwrap();
+    (rows.format.event.clone(), rows.map(|row| row.unwrap().values()).collect())
+}

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use dvae_data::{
-    Binarization, DataError, Dataset, FileKind, ReadOptions, Rows, Scaling, Sets, fashion_mnist,
-    read_idx_folder, read_rows,
+    Binarization, Channels, DataError, Dataset, Decimal, Domain, Element, FileKind, ReadOptions,
+    Rows, Scaling, Sets, fashion_mnist, read_idx_folder_of, read_rows,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,11 @@ pub struct DataConfig {
     /// The kind of data, with the keys of that kind.
     #[serde(flatten)]
     pub source: DataSource,
+    /// What the values are: `unit` (numbers in [0, 1]; the largest number of an integer type stands for 1), `counts`,
+    /// `integers` or `real`. Left out, pictures and bytes are `unit`, other integers `integers`, and floats and tables
+    /// `real`, or `unit` if the model's likelihood is for numbers in [0, 1].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domain: Option<Domain>,
     /// The shape of a row, if it differs from the file's: `[1, 28, 28]` turns rows of 784 into images.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shape: Option<Vec<usize>>,
@@ -59,6 +64,9 @@ pub enum DataSource {
     Idx {
         /// The folder.
         path: PathBuf,
+        /// What the names of the files begin with, such as `emnist-balanced`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        prefix: Option<String>,
     },
     /// A NumPy array, `.npy` or `.npz`: axis 0 indexes the rows.
     Npy {
@@ -70,8 +78,14 @@ pub enum DataSource {
         /// The array's name in an NPZ file; not needed if the file has only one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         key: Option<String>,
+        /// The name of the array of the rows to report on, in `test_path` or else in `path`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        test_key: Option<String>,
+        /// Where the array has its channels: `first` or `last`. Needed if the last axis of a row is 1, 3 or 4.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        channels: Option<Channels>,
     },
-    /// A table of numbers, `.csv`; a missing cell is not observed.
+    /// A table of numbers, `.csv` or `.tsv`; a missing cell is not observed.
     Csv {
         /// The file.
         path: PathBuf,
@@ -84,8 +98,17 @@ pub enum DataSource {
         /// The columns to learn, by name; all columns if left out.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         columns: Option<Vec<String>>,
+        /// What stands between cells, such as ";"; found if left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        delimiter: Option<char>,
+        /// The decimal separator: "." or ",".
+        #[serde(default)]
+        decimal: Decimal,
+        /// Texts of missing cells, in addition to an empty cell, NA, N/A, #N/A, <NA>, NaN, null, none and ?.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        missing: Vec<String>,
     },
-    /// A folder of images, PNG or JPEG.
+    /// A folder of images, searched with the folders in it: PNG, JPEG, TIFF, WebP, PNM.
     Images {
         /// The folder.
         path: PathBuf,
@@ -108,6 +131,7 @@ impl Default for DataConfig {
     fn default() -> Self {
         Self {
             source: DataSource::FashionMnist {},
+            domain: None,
             shape: None,
             rows: None,
             validation: 0.05,
@@ -126,8 +150,10 @@ pub(super) struct SourceRows {
     pub(super) test: Option<Dataset>,
     /// The column names of a table.
     pub(super) columns: Option<Vec<String>>,
-    /// Whether the values were stored as bytes.
-    pub(super) bytes: bool,
+    /// Columns without any value, which are left out.
+    pub(super) empty_columns: Vec<String>,
+    /// The type of the stored numbers.
+    pub(super) element: Element,
 }
 
 impl DataSource {
@@ -136,46 +162,114 @@ impl DataSource {
         let mut options = ReadOptions::default();
         match self {
             Self::FashionMnist {} | Self::Idx { .. } => {}
-            Self::Npy { key, .. } => options.key.clone_from(key),
-            Self::Csv { header, columns, .. } => {
+            Self::Npy { key, channels, .. } => {
+                options.key.clone_from(key);
+                options.channels = *channels;
+            }
+            Self::Csv { header, columns, delimiter, decimal, missing, .. } => {
                 options.no_header = !header;
                 options.columns.clone_from(columns);
+                options.delimiter = *delimiter;
+                options.decimal = *decimal;
+                options.missing.clone_from(missing);
             }
             Self::Images { image, .. } => options.image = *image,
         }
         options
     }
 
-    pub(super) fn read(&self) -> Result<SourceRows, ExperimentError> {
-        let own = |Sets { train, test }| SourceRows {
-            rows: train,
-            test: Some(test),
-            columns: None,
-            bytes: true,
-        };
-        let (path, test_path) = match self {
-            Self::FashionMnist {} => return Ok(own(fashion_mnist())),
-            Self::Idx { path } => return Ok(own(read_idx_folder(path)?)),
-            Self::Npy { path, test_path, .. }
-            | Self::Csv { path, test_path, .. }
-            | Self::Images { path, test_path, .. } => (path, test_path),
-        };
-        let rows = self.open(path)?;
-        let (columns, bytes) = (rows.names.clone(), rows.bytes);
-        let test = match test_path {
-            Some(test) => Some(self.open(test)?.into_dataset(test)?),
+    pub(super) fn read(&self, domain: Option<Domain>) -> Result<SourceRows, ExperimentError> {
+        match self {
+            Self::FashionMnist {} => own(fashion_mnist(), domain),
+            Self::Idx { path, prefix } => {
+                own(read_idx_folder_of(path, prefix.as_deref().unwrap_or(""))?, domain)
+            }
+            Self::Npy { path, test_path, key, test_key, .. } => {
+                let options = ReadOptions { domain, ..self.options() };
+                let test = test_key.as_ref().map(|_| test_path.as_ref().unwrap_or(path));
+                let test = test.or(test_path.as_ref());
+                let test_key = test_key.as_ref().or(key.as_ref()).cloned();
+                let of_test = ReadOptions { key: test_key, ..options.clone() };
+                self.files(path, &options, test.map(|test| (&**test, &of_test)))
+            }
+            Self::Csv { path, test_path, .. } | Self::Images { path, test_path, .. } => {
+                let options = ReadOptions { domain, ..self.options() };
+                self.files(path, &options, test_path.as_ref().map(|test| (&**test, &options)))
+            }
+        }
+    }
+
+    /// The rows of files of this kind.
+    fn files(
+        &self,
+        path: &Path,
+        options: &ReadOptions,
+        test: Option<(&Path, &ReadOptions)>,
+    ) -> Result<SourceRows, ExperimentError> {
+        let rows = self.open(path, options)?;
+        let (columns, element) = (rows.format.names.clone(), rows.format.element);
+        let rows = rows.into_dataset(path)?;
+        let (columns, empty_columns) = self.with_values(path, columns, &rows)?;
+        if !empty_columns.is_empty() {
+            let options = ReadOptions { columns, ..options.clone() };
+            let test = test.map(|(path, _)| (path, &options));
+            let rest = self.files(path, &options, test)?;
+            return Ok(SourceRows { empty_columns, ..rest });
+        }
+        let test = match test {
+            Some((path, options)) => Some(self.open(path, options)?.into_dataset(path)?),
             None => None,
         };
-        Ok(SourceRows { rows: rows.into_dataset(path)?, test, columns, bytes })
+        if let (Some(_), true) =
+            (&test, test.as_ref().map(Dataset::checksum) == Some(rows.checksum()))
+        {
+            let text = "the test rows are the training rows: name others by `data.test_path` or `data.test_key`, or \
+                        hold some out by `data.test`";
+            return Err(ExperimentError::Settings(text.to_owned()));
+        }
+        Ok(SourceRows { rows, test, columns, empty_columns, element })
+    }
+
+    /// The columns that have values, and those that have none.
+    #[allow(clippy::type_complexity)] // The names of both.
+    fn with_values(
+        &self,
+        path: &Path,
+        columns: Option<Vec<String>>,
+        rows: &Dataset,
+    ) -> Result<(Option<Vec<String>>, Vec<String>), ExperimentError> {
+        let Self::Csv { columns: chosen, .. } = self else { return Ok((columns, vec![])) };
+        let counts = rows.observed_counts();
+        let Some(first) = counts.iter().position(|&count| count == 0) else {
+            return Ok((columns, vec![]));
+        };
+        let bad = |name: String| {
+            let reason = format!("column {name} has no value: leave it out by `data.columns`");
+            Err(DataError::File { path: path.into(), reason }.into())
+        };
+        match columns {
+            Some(names) if chosen.is_some() => bad(format!("`{}`", names[first])),
+            None => bad((first + 1).to_string()),
+            Some(names) => {
+                let (full, empty): (Vec<_>, Vec<_>) =
+                    names.into_iter().zip(counts).partition(|&(_, count)| count > 0);
+                let names =
+                    |pairs: Vec<(String, u64)>| pairs.into_iter().map(|(name, _)| name).collect();
+                if full.is_empty() {
+                    return bad(format!("`{}`", empty[first].0));
+                }
+                Ok((Some(names(full)), names(empty)))
+            }
+        }
     }
 
     /// Opens a file, which must be of this kind.
-    fn open(&self, path: &Path) -> Result<Rows, ExperimentError> {
+    fn open(&self, path: &Path, options: &ReadOptions) -> Result<Rows, ExperimentError> {
         match (self, FileKind::of(path)?) {
             (Self::Npy { .. }, FileKind::Array)
             | (Self::Csv { .. }, FileKind::Table)
             | (Self::Images { .. }, FileKind::Folder | FileKind::Picture) => {
-                Ok(read_rows(path, &self.options())?)
+                Ok(read_rows(path, options)?)
             }
             _ => Err(DataError::Kind { path: path.into() }.into()),
         }
@@ -185,9 +279,8 @@ impl DataSource {
     fn has_test(&self) -> bool {
         match self {
             Self::FashionMnist {} | Self::Idx { .. } => true,
-            Self::Npy { test_path, .. }
-            | Self::Csv { test_path, .. }
-            | Self::Images { test_path, .. } => test_path.is_some(),
+            Self::Npy { test_path, test_key, .. } => test_path.is_some() || test_key.is_some(),
+            Self::Csv { test_path, .. } | Self::Images { test_path, .. } => test_path.is_some(),
         }
     }
 
@@ -200,7 +293,7 @@ impl DataSource {
         };
         match &mut self {
             Self::FashionMnist {} => {}
-            Self::Idx { path } => absolute(path),
+            Self::Idx { path, .. } => absolute(path),
             Self::Npy { path, test_path, .. }
             | Self::Csv { path, test_path, .. }
             | Self::Images { path, test_path, .. } => {
@@ -210,6 +303,13 @@ impl DataSource {
         }
         self
     }
+}
+
+/// The rows of a source that is stored as bytes, with test rows.
+fn own(Sets { train, test }: Sets, domain: Option<Domain>) -> Result<SourceRows, ExperimentError> {
+    let declared = |rows: Dataset| rows.declared(domain.unwrap_or(Domain::Unit));
+    let (rows, test) = (declared(train)?, Some(declared(test)?));
+    Ok(SourceRows { rows, test, columns: None, empty_columns: vec![], element: Element::U8 })
 }
 
 impl DataConfig {

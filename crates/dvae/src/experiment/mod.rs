@@ -2,6 +2,7 @@
 
 mod data;
 mod error;
+mod inference;
 mod layers;
 mod model;
 mod prepared;

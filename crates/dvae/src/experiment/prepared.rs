@@ -2,10 +2,14 @@
 
 use std::path::Path;
 
-use dvae_data::{DataError, Dataset, ReadOptions, Scaler, read_idx_folder};
+use dvae_data::{
+    DataError, Dataset, Domain, Element, ReadOptions, Rows, Scaler, read_idx_folder_of, read_rows,
+};
+use dvae_distributions::LikelihoodConfig;
 use dvae_random::{Key, Purpose};
 use serde::{Deserialize, Serialize};
 
+use super::units::is_for_unit;
 use super::{DataConfig, DataSource, Experiment, ExperimentError};
 
 /// The values determined by the data: fitted on the training rows and stored with a run and its weights. They
@@ -18,9 +22,14 @@ pub struct PreparedData {
     /// The column names of a table, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<String>>,
-    /// Whether the values were stored as bytes, and so lie in `[0, 1]`; `None` if the data was never read.
+    /// Columns of a table without any value: no model is trained on them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub empty_columns: Vec<String>,
+    /// What the values of the files are.
+    pub domain: Domain,
+    /// The type of the numbers in the files; `None` if the data was never read.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub bytes: Option<bool>,
+    pub element: Option<Element>,
     /// A checksum of the training rows: if the data has changed since, it would be split differently. `None`
     /// if the data was never read.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,7 +65,13 @@ impl PreparedData {
     /// The options for reading files for a model of this data: a table's columns are matched by name.
     pub(super) fn options(&self, config: &DataConfig) -> ReadOptions {
         let options = config.source.options();
-        ReadOptions { columns: options.columns.or_else(|| self.columns.clone()), ..options }
+        ReadOptions {
+            domain: config.domain,
+            columns: options.columns.or_else(|| self.columns.clone()),
+            model: Some(self.event.clone()),
+            image: None,
+            ..options
+        }
     }
 
     /// Loads the rows of another file, prepared as the experiment's own rows are.
@@ -64,14 +79,58 @@ impl PreparedData {
         &self,
         config: &DataConfig,
         path: &Path,
+        options: &ReadOptions,
     ) -> Result<Dataset, ExperimentError> {
-        let is_idx = matches!(config.source, DataSource::Idx { .. }) && path.is_dir();
-        let rows = match is_idx {
-            true => read_idx_folder(path)?.test,
-            false => Dataset::read(path, &self.options(config))?,
+        let rows = match &config.source {
+            DataSource::Idx { prefix, .. } if path.is_dir() => {
+                let sets = read_idx_folder_of(path, prefix.as_deref().unwrap_or(""))?;
+                sets.test.declared(self.domain)?
+            }
+            _ => self.open(path, options)?.into_dataset(path)?,
         };
         let key = Key::new(config.seed).purpose(Purpose::Data).branch(1);
         config.finished(config.shaped(rows)?, self.scaler.as_ref(), key)
+    }
+
+    /// Opens a file whose rows become those of a model of this data. An error names a file whose numbers are others
+    /// than those of the data.
+    pub(super) fn open(&self, path: &Path, options: &ReadOptions) -> Result<Rows, ExperimentError> {
+        let rows = read_rows(path, options)?;
+        let Some(own) = self.element else { return Ok(rows) };
+        let found = rows.format.element;
+        // Bytes and truth values say themselves which number stands for 1; so do pictures.
+        let says =
+            matches!(found, Element::Bool | Element::U8) || rows.format.domain == Domain::Unit;
+        let fits = match self.domain {
+            Domain::Unit => found == own || says || !found.is_whole(),
+            _ => found == own || !says,
+        };
+        if !fits {
+            let domain = self.domain;
+            let path = path.display();
+            return Err(ExperimentError::Settings(format!(
+                "{path} holds {found}, but the model was trained on {own} that are {domain}: convert it first, as with \
+                 x.astype(\"float32\")"
+            )));
+        }
+        Ok(rows)
+    }
+
+    /// What the values are that the model sees.
+    pub fn model_domain(&self, config: &DataConfig) -> Domain {
+        match (config.binarization, &self.scaler) {
+            (Some(_), _) => Domain::Unit,
+            (None, Some(_)) => Domain::Real,
+            (None, None) => self.domain,
+        }
+    }
+
+    /// Numbers of which nothing is declared lie in `[0, 1]` if the likelihood is for such numbers.
+    pub(super) fn resolve_domain(&mut self, config: &DataConfig, likelihood: &LikelihoodConfig) {
+        let undeclared = config.domain.is_none() && self.scaler.is_none();
+        if undeclared && self.domain == Domain::Real && is_for_unit(likelihood) {
+            self.domain = Domain::Unit;
+        }
     }
 
     /// The shift, in nats, from a bound per row on scaled values to a bound in the data's own units:
@@ -81,7 +140,7 @@ impl PreparedData {
         let scaler = self.scaler.as_ref()?;
         let counts = rows.observed_counts().into_iter().zip(&scaler.scale).enumerate();
         let logs = counts.filter(|(place, _)| is_density(*place));
-        let sum: f64 = logs.map(|(_, (n, &scale))| n as f64 * f64::from(scale).ln()).sum();
+        let sum: f64 = logs.map(|(_, (n, &scale))| n as f64 * scale.ln()).sum();
         Some(-sum / rows.len().max(1) as f64)
     }
 }
@@ -89,12 +148,13 @@ impl PreparedData {
 impl DataConfig {
     /// Reads, splits, scales and binarizes the rows. If the data was prepared before, the scaling of
     /// `earlier` is used, and data that has changed since is an error.
-    pub fn load(
+    pub(super) fn load(
         &self,
         earlier: Option<&PreparedData>,
     ) -> Result<(PreparedData, Splits), ExperimentError> {
         self.check()?;
-        let source = self.source.read()?;
+        let source = self.source.read(self.domain)?;
+        let domain = source.rows.domain();
         let (rows, test) = (source.rows, source.test);
         if let Some(test) = test.as_ref().filter(|test| test.event() != rows.event()) {
             let (train, test) = (rows.event().into(), test.event().into());
@@ -122,7 +182,9 @@ impl DataConfig {
         let prepared = PreparedData {
             event: train.event().into(),
             columns: source.columns,
-            bytes: Some(source.bytes),
+            empty_columns: source.empty_columns,
+            domain,
+            element: Some(source.element),
             checksum: Some(checksum),
             scaler,
         };
@@ -162,7 +224,7 @@ impl DataConfig {
     ) -> Result<Dataset, ExperimentError> {
         let rows = match scaler {
             Some(scaler) => rows.scaled(scaler)?,
-            None => rows,
+            None => rows.single()?,
         };
         Ok(match self.binarization {
             Some(how) => rows.binarized(how, key)?,

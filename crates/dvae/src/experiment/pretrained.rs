@@ -1,17 +1,16 @@
 //! A trained model, ready for use.
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use dvae_corruption::{Corruption, CorruptionConfig, ShowMask};
-use dvae_data::{Dataset, ReadOptions, Scaling};
-use dvae_distributions::{LatentShape, Latents, Likelihood};
+use dvae_data::{DataError, Dataset, Domain, FileKind, ReadOptions, Rows, Scaling, array_names};
+use dvae_distributions::LatentShape;
 use dvae_eval::{Denoising, denoising, latent_activity};
 use dvae_losses::Objective;
 use dvae_models::{AnyNetwork, Autoencoder, Vae};
-use dvae_random::{Key, Purpose, RowStreams};
+use dvae_random::Key;
 use dvae_train::{
     Evaluation, EvaluationContext, evaluate, import_state_dict, load_weights, read_config,
     save_weights,
@@ -53,17 +52,17 @@ pub struct HeldOut {
 /// A trained model with the configuration that made it. A run's folder, or one of its weight files, is enough
 /// to load it.
 ///
-/// Rows go in and come out in the units of the user's files: the experiment's scaling is applied and undone
-/// here. Binarization is not: a model of zeros and ones expects zeros and ones. A NaN in a row is an entry
+/// Rows go in and come out in the units of the user's files, in double precision: the experiment's scaling is applied
+/// and undone here. Values of pictures and bytes are numbers in `[0, 1]`. Binarization is not applied: a model of zeros and ones expects zeros and ones. A NaN in a row is an entry
 /// that was not observed: the model sees 0 there (and is told so, if its experiment shows it a mask), and the
 /// output fills it in.
 pub struct Pretrained {
-    experiment: Experiment,
-    data: PreparedData,
-    model: Autoencoder<AnyNetwork>,
-    rank: Rank,
-    shows_mask: bool,
-    device: Device,
+    pub(super) experiment: Experiment,
+    pub(super) data: PreparedData,
+    pub(super) model: Autoencoder<AnyNetwork>,
+    pub(super) rank: Rank,
+    pub(super) shows_mask: bool,
+    pub(super) device: Device,
 }
 
 impl Pretrained {
@@ -98,7 +97,9 @@ impl Pretrained {
             let prepared = experiment.prepare()?;
             (prepared.experiment, prepared.data)
         } else {
-            let data = PreparedData { event: event.clone(), ..PreparedData::default() };
+            let mut data = PreparedData { event: event.clone(), ..PreparedData::default() };
+            data.domain = experiment.data.domain.unwrap_or_default();
+            data.resolve_domain(&experiment.data, &experiment.model.likelihood);
             (experiment.clone(), data)
         };
         let device = experiment.device()?;
@@ -147,7 +148,7 @@ impl Pretrained {
     ///
     /// Data that has changed since training is an error.
     pub fn held_out(&self) -> Result<HeldOut, ExperimentError> {
-        let (_, rows) = self.experiment.data.load(Some(&self.data))?;
+        let (_, rows) = self.experiment.load_data(Some(&self.data))?;
         Ok(match rows.test {
             Some(rows) => HeldOut { rows, set: "test" },
             None => HeldOut { rows: rows.validation, set: "validation" },
@@ -197,109 +198,73 @@ impl Pretrained {
         self.model.num_params()
     }
 
-    /// Denoises rows: the mean of `p(x | z)` at the posterior's mean.
-    pub fn denoise(&self, rows: &[Vec<f32>]) -> Vec<Vec<f32>> {
-        let input = self.input(rows);
-        let cleaned = with_rank!(self.rank, D => flat(self.model.denoise(self.shaped::<D>(input))));
-        self.output(cleaned)
-    }
-
-    /// Denoises rows with `samples` draws of `z`: the mean and the standard deviation, over the draws, of the
-    /// mean of `p(x | z)`. The deviation is the posterior's uncertainty; it does not include the likelihood's
-    /// own spread. Row `i` draws from the stream of id `first + i` of the experiment's seed.
-    pub fn denoise_by_samples(
-        &self,
-        rows: &[Vec<f32>],
-        first: u64,
-        samples: usize,
-    ) -> (Vec<Vec<f32>>, Vec<Vec<f32>>) {
-        let input = self.input(rows);
-        let ids: Vec<u64> = (first..first + rows.len() as u64).collect();
-        let key = Key::new(self.experiment.train.seed).purpose(Purpose::Sampling);
-        let (mean, deviation) = with_rank!(self.rank, D => {
-            self.mean_and_deviation::<D>(input, &mut key.rows(&ids), samples)
+    /// Opens a file whose rows are to be denoised or embedded.
+    ///
+    /// A gray model sees color images in gray, and a color model sees gray images in color. An array may have its
+    /// channels last, axes of length 1, or flat rows. An error names a file with other rows, with numbers that are
+    /// not those of the model's data, or a row with a value that no training input could have.
+    pub fn open(&self, path: &Path, options: &ReadOptions) -> Result<Rows, ExperimentError> {
+        let mut options = ReadOptions { model: Some(self.data.event.clone()), ..options.clone() };
+        let is_own_key = options.key == self.read_options().key;
+        if is_own_key && array_names(path)?.len() < 2 {
+            options.key = None; // The only array may have any name.
+        }
+        let mut rows = self.data.open(path, &options)?;
+        match FileKind::of(path)? {
+            FileKind::Array => self.fits(path, &rows.format.event)?,
+            _ if rows.format.event == self.event() => {}
+            _ => return Err(self.unlike(path, &rows.format.event)),
+        }
+        let Some([low, high]) = self.reach() else { return Ok(rows) };
+        let (path, mut number) = (path.to_path_buf(), 0);
+        rows = rows.checked(move |row| {
+            number += 1;
+            let outside = row.values().into_iter().find(|value| *value < low || *value > high);
+            match outside {
+                None => Ok(()),
+                Some(value) => {
+                    let reason = format!(
+                        "row {} holds {value}, but the model is for numbers in [0, 1], and saw none outside \
+                         [{low}, {high}] in training",
+                        number - 1
+                    );
+                    Err(DataError::File { path: path.clone(), reason })
+                }
+            }
         });
-        let mut deviation = lines(deviation);
-        if let Some(scaler) = &self.data.scaler {
-            deviation.iter_mut().for_each(|row| scaler.undo_distance(row));
-        }
-        (self.output(mean), deviation)
+        Ok(rows)
     }
 
-    /// The mean and standard deviation, over draws of `z`, of the mean of `p(x | z)`, flat. Welford (1962),
-    /// "Note on a Method for Calculating Corrected Sums of Squares and Products".
-    fn mean_and_deviation<const D: usize>(
-        &self,
-        input: Tensor<2>,
-        draws: &mut RowStreams,
-        samples: usize,
-    ) -> (Tensor<2>, Tensor<2>) {
-        let prior = Vae::<D>::prior(&self.model);
-        let encoding = self.model.encode(self.shaped::<D>(input), &prior);
-        let mut draw = || flat(Vae::<D>::decode(&self.model, encoding.infer(draws).latents).mean());
-        let mut mean = draw();
-        let mut squares = mean.zeros_like();
-        for count in 2..=samples {
-            let rows = draw();
-            let distance = rows.clone() - mean.clone();
-            mean = mean + distance.clone() / count as f64;
-            squares = squares + distance * (rows - mean.clone());
-        }
-        let deviation = (squares / samples.saturating_sub(1).max(1) as f64).sqrt();
-        (mean, deviation)
-    }
-
-    /// The posterior's mean for each row, level by level.
-    pub fn embed(&self, rows: &[Vec<f32>]) -> Vec<Vec<f32>> {
-        let input = self.input(rows);
-        lines(with_rank!(self.rank, D => self.model.embed(self.shaped::<D>(input)).flat()))
-    }
-
-    /// The mean of `p(x | z)` for each latent.
-    pub fn decode(&self, latents: &[Vec<f32>]) -> Vec<Vec<f32>> {
-        let (chunks, levels) = (latents.chunks(ROWS_AT_ONCE), self.levels());
-        chunks
-            .flat_map(|latents| {
-                let values = latents.concat();
-                let shape = [latents.len(), values.len() / latents.len()];
-                let latents = Tensor::from_data(TensorData::new(values, shape), &self.device);
-                self.output(self.decoded(Latents::from_flat(latents, &levels)))
-            })
-            .collect()
-    }
-
-    /// Means of `p(x | z)` for latents drawn from the prior, computed lazily. A number and a seed always give
-    /// the same sample.
-    pub fn sample(&self, numbers: Range<u64>, seed: u64) -> impl Iterator<Item = Vec<f32>> {
-        let key = Key::new(seed).purpose(Purpose::Sampling);
-        let starts = numbers.clone().step_by(ROWS_AT_ONCE);
-        starts.flat_map(move |start| {
-            let ids: Vec<u64> = (start..numbers.end.min(start + ROWS_AT_ONCE as u64)).collect();
-            let draws = &mut key.rows(&ids);
-            let latents = with_rank!(self.rank, D => Vae::<D>::sample_prior(&self.model, draws));
-            self.output(self.decoded(latents))
-        })
+    /// The range of the encoder's inputs in training, if the data have a range.
+    fn reach(&self) -> Option<[f64; 2]> {
+        (self.data.model_domain(&self.experiment.data) == Domain::Unit).then_some([0.0, 1.0])
     }
 
     /// Reads the rows of a file, prepared as the experiment's test rows are, for [`Self::evaluate`].
-    pub fn read(&self, path: &Path) -> Result<Dataset, ExperimentError> {
-        let rows = self.data.load_other(&self.experiment.data, path)?;
+    pub fn read(&self, path: &Path, options: &ReadOptions) -> Result<Dataset, ExperimentError> {
+        let rows = self.data.load_other(&self.experiment.data, path, options)?;
         self.fits(path, rows.event())?;
         Ok(rows.reshaped(self.event())?)
     }
 
     /// Checks that rows of this shape fit the model. Axes of length 1 are ignored, and a flat row with the
-    /// same number of entries is accepted.
+    /// same number of entries is accepted; with `data.shape`, any row with as many.
     pub fn fits(&self, path: &Path, event: &[usize]) -> Result<(), ExperimentError> {
         let long = |shape: &[usize]| -> Vec<usize> {
             shape.iter().copied().filter(|&axis| axis != 1).collect()
         };
-        let flat = [self.event().iter().product::<usize>()];
-        if long(event) != long(self.event()) && event != flat {
-            let (found, expected) = (event.into(), self.event().into());
-            return Err(ExperimentError::Input { path: path.into(), found, expected });
+        let width = self.event().iter().product::<usize>();
+        let reshaped = self.experiment.data.shape.is_some();
+        let as_many = event.iter().try_fold(1usize, |n, &axis| n.checked_mul(axis)) == Some(width);
+        if long(event) == long(self.event()) || event == [width] || (reshaped && as_many) {
+            return Ok(());
         }
-        Ok(())
+        Err(self.unlike(path, event))
+    }
+
+    fn unlike(&self, path: &Path, event: &[usize]) -> ExperimentError {
+        let (found, expected) = (event.into(), self.event().into());
+        ExperimentError::Input { path: path.into(), found, expected }
     }
 
     /// The bound on rows corrupted by `corruption`, with noise from the experiment's seed.
@@ -354,65 +319,12 @@ impl Pretrained {
         }
         Ok(process)
     }
-
-    /// The mean of `p(x | z)`, flat.
-    fn decoded(&self, latents: Latents) -> Tensor<2> {
-        with_rank!(self.rank, D => flat(Vae::<D>::decode(&self.model, latents).mean()))
-    }
-
-    /// The encoder's input, in its own shape. A mask follows the rows on axis 1.
-    fn shaped<const D: usize>(&self, input: Tensor<2>) -> Tensor<D> {
-        let mut shape = [input.dims()[0]; D];
-        shape[1..].copy_from_slice(self.event());
-        if self.shows_mask {
-            shape[1] *= 2;
-        }
-        input.reshape(shape)
-    }
-
-    /// The encoder's input for rows: `[rows, width]`, or twice as wide with a mask of the unobserved entries.
-    fn input(&self, rows: &[Vec<f32>]) -> Tensor<2> {
-        let width: usize = self.event().iter().product();
-        let masked = self.shows_mask;
-        let mut values = Vec::with_capacity(rows.len() * width * if masked { 2 } else { 1 });
-        for row in rows {
-            assert_eq!(row.len(), width, "a row of the model's shape");
-            let mut row = row.clone();
-            if let Some(scaler) = &self.data.scaler {
-                scaler.apply(&mut row);
-            }
-            values.extend(row.iter().map(|value| if value.is_nan() { 0.0 } else { *value }));
-            if masked {
-                values.extend(row.iter().map(|value| f32::from(value.is_nan())));
-            }
-        }
-        let shape = [rows.len(), values.len() / rows.len().max(1)];
-        Tensor::from_data(TensorData::new(values, shape), &self.device)
-    }
-
-    fn output(&self, rows: Tensor<2>) -> Vec<Vec<f32>> {
-        let mut rows = lines(rows);
-        if let Some(scaler) = &self.data.scaler {
-            rows.iter_mut().for_each(|row| scaler.undo(row));
-        }
-        rows
-    }
 }
 
 impl std::fmt::Debug for Pretrained {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Pretrained").field("experiment", &self.experiment).finish_non_exhaustive()
     }
-}
-
-fn flat<const D: usize>(rows: Tensor<D>) -> Tensor<2> {
-    rows.flatten(1, D - 1)
-}
-
-fn lines(rows: Tensor<2>) -> Vec<Vec<f32>> {
-    let width = rows.dims()[1];
-    let values: Vec<f32> = rows.into_data().iter().collect();
-    values.chunks(width).map(<[f32]>::to_vec).collect()
 }
 
 fn weights_of(path: &Path, weights: Weights) -> Result<PathBuf, ExperimentError> {

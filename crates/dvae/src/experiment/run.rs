@@ -261,6 +261,17 @@ impl Experiment {
         self.prepare_as(None)
     }
 
+    /// Reads, splits, scales and binarizes the rows. If the data was prepared before, the scaling of `earlier` is
+    /// used, and data that has changed since is an error.
+    pub fn load_data(
+        &self,
+        earlier: Option<&PreparedData>,
+    ) -> Result<(PreparedData, Splits), ExperimentError> {
+        let (mut data, rows) = self.data.load(earlier)?;
+        data.resolve_domain(&self.data, &self.model.likelihood);
+        Ok((data, rows))
+    }
+
     /// [`Self::prepare`] with the values determined by the data `earlier`.
     pub(super) fn prepare_as(
         &self,
@@ -272,7 +283,7 @@ impl Experiment {
             let text = format!("`name` is that of a folder, and cannot be `{name}`");
             return Err(ExperimentError::Settings(text));
         }
-        let (data, rows) = self.data.load(earlier)?;
+        let (data, rows) = self.load_data(earlier)?;
         let mut experiment = self.clone();
         experiment.data.source = experiment.data.source.absolute();
         with_rank!(Rank::of(&data.event)?, D => {

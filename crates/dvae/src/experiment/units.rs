@@ -25,6 +25,16 @@ pub(super) fn is_density_at(likelihood: &LikelihoodConfig, place: usize) -> bool
     }
 }
 
+/// Whether a likelihood is for numbers in `[0, 1]` at all places.
+pub(super) fn is_for_unit(likelihood: &LikelihoodConfig) -> bool {
+    use LikelihoodConfig as L;
+    match likelihood {
+        L::Bernoulli {} | L::ContinuousBernoulli {} | L::DiscretizedLogistic { .. } => true,
+        L::Columns { groups } => groups.iter().all(|group| is_for_unit(&group.likelihood)),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,221 @@
+//! Images as rows.
+
+mod convert;
+mod decode;
+mod encode;
+mod jpeg;
+mod png;
+mod tiff;
+mod transparency;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::rows::{Extra, Layout};
+use crate::{DataError, Dataset, Domain, Element, Format, Numbers, ReadOptions, Row, Rows};
+
+pub use encode::write_picture;
+pub(crate) use encode::{PictureWriter, loses};
+pub(crate) use transparency::{over_white, under_white};
+
+/// A decoded image, upright: planes of 1 or 3 channels.
+#[derive(Clone, Debug)]
+pub(crate) struct Picture {
+    /// `[channels, height, width]`.
+    event: [usize; 3],
+    numbers: Numbers,
+    /// `[height, width]`, of the same type.
+    alpha: Option<Numbers>,
+    /// The ICC profile.
+    profile: Option<Arc<[u8]>>,
+}
+
+/// What is known of an image before it is decoded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Header {
+    event: [usize; 3],
+    element: Element,
+}
+
+/// Reads an image file as one row `[channels, height, width]`: 3 channels for color, 1 for gray, upright, and before
+/// white where it is transparent.
+///
+/// An error names a file that cannot be read or is not such an image.
+pub fn read_picture(path: &Path) -> Result<Dataset, DataError> {
+    picture_rows(vec![path.into()], &ReadOptions::default())?.into_dataset(path)
+}
+
+/// Decodes the bytes of an image file as [`read_picture`] does; an error says what is wrong with them.
+pub fn picture_row(bytes: &[u8]) -> Result<Dataset, String> {
+    let picture = decode::picture(bytes)?;
+    let (event, domain) = (picture.event, picture_domain(picture.numbers.element()));
+    Dataset::from_numbers(picture.into_row(domain).into_numbers(), &event, domain)
+        .map_err(|error| error.to_string())
+}
+
+/// Images of integers show their whole range; images of floats have any numbers.
+fn picture_domain(element: Element) -> Domain {
+    if element.is_whole() { Domain::Unit } else { Domain::Real }
+}
+
+impl Picture {
+    fn into_row(self, domain: Domain) -> Row {
+        let extra = Extra::Picture { alpha: self.alpha, profile: self.profile };
+        Row { numbers: self.numbers, domain, extra }
+    }
+}
+
+/// How images are brought to one shape.
+#[derive(Clone, Copy, Debug)]
+enum Wanted {
+    /// That of the first.
+    AsTheFirst([usize; 3]),
+    /// This shape: channels are converted, and sides resized.
+    Resized([usize; 3]),
+    /// This shape: channels are converted; an image with other sides is refused by its header.
+    Model([usize; 3]),
+}
+
+impl Wanted {
+    fn event(self) -> [usize; 3] {
+        match self {
+            Self::AsTheFirst(event) | Self::Resized(event) | Self::Model(event) => event,
+        }
+    }
+}
+
+/// Reads one row for each of these images, or several for one of several pages. They are converted to the shape
+/// `options.image` if it is given, or to the channels of `options.model`; otherwise all must have the shape of the
+/// first.
+///
+/// Nothing is decoded before it is wanted: an image that cannot be used is refused by its header.
+pub(crate) fn picture_rows(paths: Vec<PathBuf>, options: &ReadOptions) -> Result<Rows, DataError> {
+    let first = paths.first().ok_or_else(|| DataError::NoPicture { path: PathBuf::new() })?;
+    let bytes = read(first)?;
+    let header = decode::header(&bytes).map_err(failed(first))?;
+    let wanted = match (options.image, options.model.as_deref()) {
+        (Some(shape), _) if is_possible(shape) => Wanted::Resized(shape),
+        (Some(shape), _) => return Err(DataError::PictureShape { shape }),
+        (None, Some(&[channels @ (1 | 3), height, width])) => {
+            Wanted::Model([channels, height, width])
+        }
+        (None, _) => Wanted::AsTheFirst(header.event),
+    };
+    let element = header.element;
+    let domain = options.domain.unwrap_or(picture_domain(element));
+    let event = wanted.event().to_vec();
+    let format = Format { event, domain, element, names: None, layout: Layout::Picture };
+    let is_tiff = |path: &PathBuf| {
+        path.extension()
+            .is_some_and(|kind| kind.to_string_lossy().to_lowercase().starts_with("tif"))
+    };
+    let count = (!paths.iter().any(is_tiff)).then_some(paths.len());
+    check_header(first, header, wanted, element)?;
+    let reader = Reader { wanted, element, domain };
+    let (mut paths, mut first) = (paths.into_iter(), Some(bytes));
+    let mut pages: Option<Pages> = None;
+    let mut failed = false;
+    let rows = std::iter::from_fn(move || {
+        loop {
+            if failed {
+                return None;
+            }
+            if let Some(row) = pages.as_mut().and_then(|pages| pages.next_row(&reader)) {
+                failed = row.is_err();
+                return Some(row);
+            }
+            match Pages::open(paths.next()?, first.take(), &reader) {
+                Ok(opened) => pages = Some(opened),
+                Err(error) => {
+                    failed = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+    });
+    Ok(Rows { format, count, classes: None, rows: Box::new(rows) })
+}
+
+/// What every row becomes.
+struct Reader {
+    wanted: Wanted,
+    element: Element,
+    domain: Domain,
+}
+
+/// The images of a file.
+struct Pages {
+    path: PathBuf,
+    pages: Box<dyn Iterator<Item = Result<Picture, String>> + Send>,
+}
+
+impl Pages {
+    fn open(path: PathBuf, bytes: Option<Vec<u8>>, reader: &Reader) -> Result<Self, DataError> {
+        let bytes = bytes.map_or_else(|| read(&path), Ok)?;
+        let header = decode::header(&bytes).map_err(failed(&path))?;
+        check_header(&path, header, reader.wanted, reader.element)?;
+        let pages = decode::pages(bytes).map_err(failed(&path))?;
+        Ok(Self { path, pages })
+    }
+
+    fn next_row(&mut self, reader: &Reader) -> Option<Result<Row, DataError>> {
+        let page = self.pages.next()?;
+        Some(page.map_err(failed(&self.path)).and_then(|picture| {
+            let header = Header { event: picture.event, element: picture.numbers.element() };
+            check_header(&self.path, header, reader.wanted, reader.element)?;
+            let event = reader.wanted.event();
+            let picture = convert::to_channels(picture, event[0]);
+            Ok(convert::resized(picture, event).into_row(reader.domain))
+        }))
+    }
+}
+
+/// Refuses an image that cannot become what is wanted.
+fn check_header(
+    path: &Path,
+    header: Header,
+    wanted: Wanted,
+    element: Element,
+) -> Result<(), DataError> {
+    let unlike = |advice| DataError::Unlike {
+        path: path.into(),
+        found: header.event.into(),
+        expected: wanted.event().into(),
+        advice,
+    };
+    match wanted {
+        Wanted::AsTheFirst(event) if event != header.event => {
+            return Err(unlike("give a shape that all are brought to (`data.image`)"));
+        }
+        Wanted::Model([_, height, width]) if header.event[1..] != [height, width] => {
+            return Err(DataError::ForModel {
+                path: path.into(),
+                found: header.event.into(),
+                expected: wanted.event().into(),
+            });
+        }
+        _ => {}
+    }
+    if header.element != element {
+        let reason = format!(
+            "its numbers are {}, but those of the pictures before it are {element}: put pictures of one \
+             depth in a folder",
+            header.element
+        );
+        return Err(DataError::File { path: path.into(), reason });
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, DataError> {
+    std::fs::read(path).map_err(|source| DataError::Io { path: path.into(), source })
+}
+
+fn failed(path: &Path) -> impl Fn(String) -> DataError {
+    move |reason| DataError::Picture { path: path.into(), reason }
+}
+
+fn is_possible([channels, height, width]: [usize; 3]) -> bool {
+    let sides = [height, width].iter().all(|side| (1..=usize::from(u16::MAX)).contains(side));
+    matches!(channels, 1 | 3) && sides && channels * height * width <= 1 << 28
+}

@@ -1,0 +1,155 @@
+//! What a trained model makes of rows.
+
+use std::ops::Range;
+
+use burn::tensor::{Tensor, TensorData};
+use dvae_distributions::{Latents, Likelihood};
+use dvae_models::Vae;
+use dvae_random::{Key, Purpose, RowStreams};
+
+use super::Pretrained;
+use super::model::with_rank;
+use super::pretrained::ROWS_AT_ONCE;
+
+impl Pretrained {
+    /// Denoises rows: the mean of `p(x | z)` at the posterior's mean.
+    pub fn denoise(&self, rows: &[Vec<f64>]) -> Vec<Vec<f64>> {
+        let input = self.input(rows);
+        let cleaned = with_rank!(self.rank, D => flat(self.model.denoise(self.shaped::<D>(input))));
+        self.output(cleaned)
+    }
+
+    /// Denoises rows with `samples` draws of `z`: the mean and the standard deviation, over the draws, of the
+    /// mean of `p(x | z)`. The deviation is the posterior's uncertainty; it does not include the likelihood's
+    /// own spread. Row `i` draws from the stream of id `first + i` of the experiment's seed.
+    pub fn denoise_by_samples(
+        &self,
+        rows: &[Vec<f64>],
+        first: u64,
+        samples: usize,
+    ) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
+        let input = self.input(rows);
+        let ids: Vec<u64> = (first..first + rows.len() as u64).collect();
+        let key = Key::new(self.experiment.train.seed).purpose(Purpose::Sampling);
+        let (mean, deviation) = with_rank!(self.rank, D => {
+            self.mean_and_deviation::<D>(input, &mut key.rows(&ids), samples)
+        });
+        let deviation = lines(deviation).into_iter().map(|row| match &self.data.scaler {
+            Some(scaler) => scaler.undo_distance(&row),
+            None => doubles(&row),
+        });
+        (self.output(mean), deviation.collect())
+    }
+
+    /// The mean and standard deviation, over draws of `z`, of the mean of `p(x | z)`, flat. Welford (1962),
+    /// "Note on a Method for Calculating Corrected Sums of Squares and Products".
+    fn mean_and_deviation<const D: usize>(
+        &self,
+        input: Tensor<2>,
+        draws: &mut RowStreams,
+        samples: usize,
+    ) -> (Tensor<2>, Tensor<2>) {
+        let prior = Vae::<D>::prior(&self.model);
+        let encoding = self.model.encode(self.shaped::<D>(input), &prior);
+        let mut draw = || flat(Vae::<D>::decode(&self.model, encoding.infer(draws).latents).mean());
+        let mut mean = draw();
+        let mut squares = mean.zeros_like();
+        for count in 2..=samples {
+            let rows = draw();
+            let distance = rows.clone() - mean.clone();
+            mean = mean + distance.clone() / count as f64;
+            squares = squares + distance * (rows - mean.clone());
+        }
+        let deviation = (squares / samples.saturating_sub(1).max(1) as f64).sqrt();
+        (mean, deviation)
+    }
+
+    /// The posterior's mean for each row, level by level.
+    pub fn embed(&self, rows: &[Vec<f64>]) -> Vec<Vec<f32>> {
+        let input = self.input(rows);
+        lines(with_rank!(self.rank, D => self.model.embed(self.shaped::<D>(input)).flat()))
+    }
+
+    /// The mean of `p(x | z)` for each latent.
+    pub fn decode(&self, latents: &[Vec<f32>]) -> Vec<Vec<f64>> {
+        let (chunks, levels) = (latents.chunks(ROWS_AT_ONCE), self.levels());
+        chunks
+            .flat_map(|latents| {
+                let values = latents.concat();
+                let shape = [latents.len(), values.len() / latents.len()];
+                let latents = Tensor::from_data(TensorData::new(values, shape), &self.device);
+                self.output(self.decoded(Latents::from_flat(latents, &levels)))
+            })
+            .collect()
+    }
+
+    /// Means of `p(x | z)` for latents drawn from the prior, computed lazily. A number and a seed always give
+    /// the same sample.
+    pub fn sample(&self, numbers: Range<u64>, seed: u64) -> impl Iterator<Item = Vec<f64>> {
+        let key = Key::new(seed).purpose(Purpose::Sampling);
+        let starts = numbers.clone().step_by(ROWS_AT_ONCE);
+        starts.flat_map(move |start| {
+            let ids: Vec<u64> = (start..numbers.end.min(start + ROWS_AT_ONCE as u64)).collect();
+            let draws = &mut key.rows(&ids);
+            let latents = with_rank!(self.rank, D => Vae::<D>::sample_prior(&self.model, draws));
+            self.output(self.decoded(latents))
+        })
+    }
+
+    /// The mean of `p(x | z)`, flat.
+    fn decoded(&self, latents: Latents) -> Tensor<2> {
+        with_rank!(self.rank, D => flat(Vae::<D>::decode(&self.model, latents).mean()))
+    }
+
+    /// The encoder's input, in its own shape. A mask follows the rows on axis 1.
+    fn shaped<const D: usize>(&self, input: Tensor<2>) -> Tensor<D> {
+        let mut shape = [input.dims()[0]; D];
+        shape[1..].copy_from_slice(self.event());
+        if self.shows_mask {
+            shape[1] *= 2;
+        }
+        input.reshape(shape)
+    }
+
+    /// The encoder's input for rows: `[rows, width]`, or twice as wide with a mask of the unobserved entries.
+    fn input(&self, rows: &[Vec<f64>]) -> Tensor<2> {
+        let width: usize = self.event().iter().product();
+        let masked = self.shows_mask;
+        let mut values = Vec::with_capacity(rows.len() * width * if masked { 2 } else { 1 });
+        for row in rows {
+            assert_eq!(row.len(), width, "a row of the model's shape");
+            let row: Vec<f32> = match &self.data.scaler {
+                Some(scaler) => scaler.apply(row),
+                None => row.iter().map(|&value| value as f32).collect(),
+            };
+            values.extend(row.iter().map(|value| if value.is_nan() { 0.0 } else { *value }));
+            if masked {
+                values.extend(row.iter().map(|value| f32::from(value.is_nan())));
+            }
+        }
+        let shape = [rows.len(), values.len() / rows.len().max(1)];
+        Tensor::from_data(TensorData::new(values, shape), &self.device)
+    }
+
+    fn output(&self, rows: Tensor<2>) -> Vec<Vec<f64>> {
+        let undone = |row: Vec<f32>| match &self.data.scaler {
+            Some(scaler) => scaler.undo(&row),
+            None => doubles(&row),
+        };
+        lines(rows).into_iter().map(undone).collect()
+    }
+}
+
+fn flat<const D: usize>(rows: Tensor<D>) -> Tensor<2> {
+    rows.flatten(1, D - 1)
+}
+
+fn doubles(row: &[f32]) -> Vec<f64> {
+    row.iter().copied().map(f64::from).collect()
+}
+
+fn lines(rows: Tensor<2>) -> Vec<Vec<f32>> {
+    let width = rows.dims()[1];
+    let values: Vec<f32> = rows.into_data().iter().collect();
+    values.chunks(width).map(<[f32]>::to_vec).collect()
+}
