@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use dvae::Experiment;
 use dvae::burn::tensor::TensorData;
 use dvae::data::{ReadOptions, Scaler, Scaling};
 use dvae::prelude::*;
+use dvae::{Experiment, PreparedData};
 use serde::Serialize;
 
 use crate::Error;
@@ -21,7 +21,8 @@ Examples:
   dvae corrupt motion-blur@4+jpeg@3 photos/ -o damaged/
   dvae corrupt experiment.toml x.npy -o damaged.npy      the corruption of an experiment
 
-Values are damaged as they are, or in the scaling of the experiment. The same seed damages the same row of the same place in the same way.")]
+Values are damaged as they are, or in the scaling of the experiment. Noise on pictures and other bytes is
+clipped to [0, 1]; on real numbers it is not, and what is for numbers in [0, 1] is refused. The same seed damages the same row of the same place in the same way.")]
 pub(crate) struct Args {
     /// A corruption as text, or an experiment (.toml) whose corruption is used
     #[arg(value_name = "CONFIG")]
@@ -57,7 +58,12 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
         }
         None => (args.corruption.parse()?, None, ReadOptions::default()),
     };
-    let damage = Damage { config, scaler, options: args.files.options(options)?, seed: args.seed };
+    let domain = experiment.as_ref().map_or(Domain::Real, |experiment| {
+        let data = PreparedData { scaler: scaler.clone(), ..PreparedData::default() };
+        data.domain(&experiment.data, &experiment.model.likelihood)
+    });
+    let options = args.files.options(options)?;
+    let damage = Damage { config, domain, scaler, options, seed: args.seed };
     let jobs = args.files.jobs(&args.out, false)?;
     let device = Backend::first().ok_or("no back end is compiled in")?.device()?;
     let mut rows = 0;
@@ -80,6 +86,8 @@ fn scaler(experiment: &Experiment) -> Result<Option<Scaler>, Error> {
 
 struct Damage {
     config: CorruptionConfig,
+    /// The domain of values that were not stored as bytes.
+    domain: Domain,
     scaler: Option<Scaler>,
     options: ReadOptions,
     seed: u64,
@@ -93,6 +101,11 @@ impl Damage {
             scaler.check(event[0])?;
         }
         let mut writer = RowWriter::create(&job.output, &event, rows.names.as_deref(), rows.bytes)?;
+        // Scaled bytes are in [0, 1] no more.
+        let domain = match self.scaler {
+            None if rows.bytes => Domain::Unit,
+            _ => self.domain,
+        };
         let mut done = 0;
         loop {
             let batch: Vec<Vec<f32>> = rows.by_ref().take(BATCH).collect::<Result<_, _>>()?;
@@ -104,9 +117,9 @@ impl Damage {
             let draws = Key::new(self.seed).purpose(Purpose::EvaluationCorruption).rows(&ids);
             let n = batch.len();
             let damaged = match event[..] {
-                [a] => self.rows(&batch, [n, a], draws, device)?,
-                [a, b] => self.rows(&batch, [n, a, b], draws, device)?,
-                [a, b, c] => self.rows(&batch, [n, a, b, c], draws, device)?,
+                [a] => self.rows(&batch, domain, [n, a], draws, device)?,
+                [a, b] => self.rows(&batch, domain, [n, a, b], draws, device)?,
+                [a, b, c] => self.rows(&batch, domain, [n, a, b, c], draws, device)?,
                 _ => {
                     let input = job.input.display();
                     return Err(format!("{input}: rows of shape {event:?} are not damaged").into());
@@ -123,19 +136,24 @@ impl Damage {
     fn rows<const D: usize>(
         &self,
         rows: &[Vec<f32>],
+        domain: Domain,
         shape: [usize; D],
         mut draws: RowStreams,
         device: &Device,
     ) -> Result<Vec<Vec<f32>>, Error> {
-        let process = self.config.build::<D>()?;
+        let process = self.config.build::<D>(domain)?;
         process.check(&shape[1..])?;
         let mut values = vec![];
-        for row in rows {
+        for (row, id) in rows.iter().zip(draws.ids().to_vec()) {
             let mut row = row.clone();
             if let Some(scaler) = &self.scaler {
                 scaler.apply(&mut row);
             }
-            values.extend(row.into_iter().map(|value| if value.is_nan() { 0.0 } else { value }));
+            let observed = |value: f32| if value.is_nan() { 0.0 } else { value };
+            row.iter_mut().for_each(|value| *value = observed(*value));
+            let check = row.iter().try_for_each(|&value| process.check_value(value));
+            check.map_err(|error| format!("row {id}: {error}"))?;
+            values.extend(row);
         }
         let clean = Tensor::<D>::from_data(TensorData::new(values, shape), device);
         // Cuts off the mask, if one is shown after the rows.

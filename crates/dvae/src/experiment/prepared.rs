@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
+use dvae_corruption::Domain;
 use dvae_data::{DataError, Dataset, ReadOptions, Scaler, read_idx_folder};
+use dvae_distributions::LikelihoodConfig;
 use dvae_random::{Key, Purpose};
 use serde::{Deserialize, Serialize};
 
+use super::units::is_in_unit;
 use super::{DataConfig, DataSource, Experiment, ExperimentError};
 
 /// The values determined by the data: fitted on the training rows and stored with a run and its weights. They
@@ -53,6 +56,19 @@ pub struct Prepared {
 }
 
 impl PreparedData {
+    /// What the values are, as the model sees them: scaled and binarized as configured.
+    ///
+    /// Bytes, binarized values and values with a likelihood in `[0, 1]` are [`Domain::Unit`], unless they are
+    /// scaled.
+    pub fn domain(&self, config: &DataConfig, likelihood: &LikelihoodConfig) -> Domain {
+        let in_unit =
+            self.bytes == Some(true) || config.binarization.is_some() || is_in_unit(likelihood);
+        match self.scaler {
+            None if in_unit => Domain::Unit,
+            _ => Domain::Real,
+        }
+    }
+
     /// The options for reading files for a model of this data: a table's columns are matched by name.
     pub(super) fn options(&self, config: &DataConfig) -> ReadOptions {
         let options = config.source.options();
@@ -179,6 +195,27 @@ fn count(share: f64, rows: &Dataset) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use dvae_data::Binarization;
+
+    #[test]
+    fn scaled_values_are_real_and_others_are_what_file_or_likelihood_says() {
+        let plain = DataConfig::default();
+        let binary = DataConfig { binarization: Some(Binarization::Dynamic), ..plain.clone() };
+        let likelihood = |json: &str| serde_json::from_str::<LikelihoodConfig>(json).unwrap();
+        let normal = likelihood(r#"{"type": "normal", "scale": 0.1}"#);
+        let bernoulli = likelihood(r#"{"type": "bernoulli"}"#);
+        let data = |bytes| PreparedData { bytes, ..PreparedData::default() };
+        for bytes in [Some(false), None] {
+            assert_eq!(data(bytes).domain(&plain, &normal), Domain::Real);
+            assert_eq!(data(bytes).domain(&plain, &bernoulli), Domain::Unit);
+            assert_eq!(data(bytes).domain(&binary, &normal), Domain::Unit);
+        }
+        assert_eq!(data(Some(true)).domain(&plain, &normal), Domain::Unit);
+        let scaler = Some(Scaler { offset: vec![0.0], scale: vec![2.0] });
+        let scaled = PreparedData { scaler, ..data(Some(true)) };
+        assert_eq!(scaled.domain(&plain, &bernoulli), Domain::Real);
+    }
 
     // Two columns of scales 2 and 4, and three rows, one of which has a hole in the second column.
     #[test]

@@ -348,7 +348,7 @@ impl Pretrained {
         &self,
         corruption: &CorruptionConfig,
     ) -> Result<Box<dyn Corruption<D>>, ExperimentError> {
-        let process = corruption.build::<D>()?;
+        let process = corruption.build::<D>(self.experiment.domain(&self.data))?;
         if self.shows_mask && !process.shows_mask() {
             return Ok(Box::new(ShowMask::new(process)?));
         }

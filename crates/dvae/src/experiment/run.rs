@@ -290,7 +290,7 @@ fn trainer<const D: usize>(
     let device = experiment.device()?;
     let key = Key::new(experiment.train.seed).purpose(Purpose::Weights);
     let model = experiment.model_for(data)?.init(key, &device)?;
-    let corruption = experiment.corruption.build::<D>()?;
+    let corruption = experiment.corruption.build::<D>(experiment.domain(data))?;
     Ok(Trainer::new(model, corruption, experiment.train.clone(), &device)?)
 }
 
