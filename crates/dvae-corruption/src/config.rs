@@ -101,13 +101,23 @@ processes! {
             Impulse::new(*level)?.values(ends[0], ends[1])
         });
         /// [`Shot`].
-        Shot(level) from shot => any_rank(clipped(Shot::new(*level)?, ClipRange::Domain, domain, Shot::clipped));
+        Shot(level) from shot => any_rank(clipped(
+            Shot::new(*level)?,
+            ClipRange::Domain,
+            domain,
+            Shot::clipped,
+        ));
         /// [`Quantization`].
         Quantization(level) {
             /// The range that the result is clipped to, or "none"; that of the data's domain if left out.
             #[serde(default, skip_serializing_if = "ClipRange::is_default")]
             clip: ClipRange,
-        } from quantization => any_rank(clipped(Quantization::new(*level)?, *clip, domain, Quantization::clipped));
+        } from quantization => any_rank(clipped(
+            Quantization::new(*level)?,
+            *clip,
+            domain,
+            Quantization::clipped,
+        ));
         /// [`Clipping`].
         Clipping(level) {
             /// The range of the data before clipping; the domain's range if left out.
@@ -118,15 +128,32 @@ processes! {
             Clipping::new(*level)?.of_range(ends[0], ends[1])
         });
         /// [`Brightness`].
-        Brightness(level) from brightness => any_rank(clipped(Brightness::new(*level)?, ClipRange::Domain, domain, Brightness::clipped));
+        Brightness(level) from brightness => any_rank(clipped(
+            Brightness::new(*level)?,
+            ClipRange::Domain,
+            domain,
+            Brightness::clipped,
+        ));
         /// [`Gamma`].
-        Gamma(level) from gamma => any_rank(in_unit(domain, "a power law that keeps both ends", Gamma::new(*level)));
+        Gamma(level) from gamma => any_rank(in_unit(
+            domain,
+            "a power law that keeps both ends",
+            Gamma::new(*level),
+        ));
 
         // Images.
         /// [`Contrast`].
-        Contrast(level) from contrast => images(in_unit(domain, "what leaves them is clipped", Contrast::new(*level)));
+        Contrast(level) from contrast => images(in_unit(
+            domain,
+            "what leaves them is clipped",
+            Contrast::new(*level),
+        ));
         /// [`Saturation`].
-        Saturation(level) from saturation => images(in_unit(domain, "colors, of which what leaves them is clipped", Saturation::new(*level)));
+        Saturation(level) from saturation => images(in_unit(
+            domain,
+            "colors, of which what leaves them is clipped",
+            Saturation::new(*level),
+        ));
         /// [`GaussianBlur`].
         GaussianBlur(level) {
             /// The side of the kernel in pixels, odd; chosen to fit `σ` if left out.
@@ -143,9 +170,17 @@ processes! {
         /// [`Pixelate`].
         Pixelate(level) from pixelate => images(Pixelate::new(*level));
         /// [`Jpeg`].
-        Jpeg(level) from jpeg => images(in_unit(domain, "bytes, whose coefficients are rounded", Jpeg::new(*level)));
+        Jpeg(level) from jpeg => images(in_unit(
+            domain,
+            "bytes, whose coefficients are rounded",
+            Jpeg::new(*level),
+        ));
         /// [`Haze`].
-        Haze(level) from haze => images(in_unit(domain, "a veil toward the white of 1", Haze::new(*level)));
+        Haze(level) from haze => images(in_unit(
+            domain,
+            "a veil toward the white of 1",
+            Haze::new(*level),
+        ));
         /// [`Occlusion`].
         Occlusion(level) {
             /// The number of shapes that share the hidden area.
@@ -157,7 +192,10 @@ processes! {
             /// The value of the shapes.
             #[serde(default)]
             fill: f64,
-        } from occlusion => images(Occlusion::new(*level)?.count(*count)?.shape(*shape).fill(inside("fill", *fill, domain)?));
+        } from occlusion => images({
+            let fill = inside("fill", *fill, domain)?;
+            Occlusion::new(*level)?.count(*count)?.shape(*shape).fill(fill)
+        });
         /// [`DeadPixels`].
         DeadPixels(level) {
             /// The sensor's seed; all images of a sensor have the same defects.
@@ -179,11 +217,23 @@ processes! {
             DeadLines::new(*level).map(|process| process.sensor(*sensor)),
         ));
         /// [`Banding`].
-        Banding(level) from banding => images(in_unit(domain, "what leaves them is clipped", Banding::new(*level)));
+        Banding(level) from banding => images(in_unit(
+            domain,
+            "what leaves them is clipped",
+            Banding::new(*level),
+        ));
         /// [`Zigzag`].
-        Zigzag(level) from zigzag => images(in_unit(domain, "a line between the black of 0 and the white of 1", Zigzag::new(*level)));
+        Zigzag(level) from zigzag => images(in_unit(
+            domain,
+            "a line between the black of 0 and the white of 1",
+            Zigzag::new(*level),
+        ));
         /// [`Spatter`].
-        Spatter(level) from spatter => images(in_unit(domain, "drops of the white of 1", Spatter::new(*level)));
+        Spatter(level) from spatter => images(in_unit(
+            domain,
+            "drops of the white of 1",
+            Spatter::new(*level),
+        ));
         /// [`Rotation`].
         Rotation(level) from rotation => images(Rotation::new(*level));
         /// [`Shear`].

@@ -180,7 +180,8 @@ mod tests {
         assert_reach("process = 'dropout'\nlevel = { linear = [0, 1] }", [0.0, largest]);
     }
 
-    // Noise of half a unit, twice; what is clipped in the end, unless its level can be 0, forgets what was before.
+    // Noise of half a unit, twice. What is clipped in the end forgets what was before, unless its level can be
+    // 0.
     #[test]
     fn combinations_reach_as_far_as_their_parts() {
         let loose = "{ process = 'uniform', level = 0.5, clip = 'none' }";

@@ -187,7 +187,12 @@ fn noise_is_of_the_size_of_its_domain() {
         let clean = size(pictures_in(domain, &ids));
         for config in configs() {
             let Ok(process) = config.build::<4>(domain) else { continue };
-            let damaged = process.corrupt(pictures_in(domain, &ids), &mut draws(&ids, 0));
+            let rows = pictures_in(domain, &ids);
+            if values(rows.clone()).iter().any(|&value| process.check_value(value).is_err()) {
+                assert!(config.name() == "shot" && domain != Domain::Counts, "{config}");
+                continue;
+            }
+            let damaged = process.corrupt(rows, &mut draws(&ids, 0));
             let share = size(damaged.input.clone()) / clean;
             assert!(values(damaged.input).iter().all(|value| value.is_finite()));
             let allowed = if config.to_string().contains("masking") { 0.4 } else { 0.6 };
