@@ -54,7 +54,7 @@ fn run(args: &Args) -> Result<(), Error> {
     let key = Key::new(args.seed).purpose(Purpose::EvaluationCorruption);
     // The same row at every severity gets the same noise, at a higher level.
     let damaged = |config: &CorruptionConfig, severity| -> Result<Tensor<4>, Error> {
-        let process = config.build::<4>()?.at_level(Level::Severity(severity))?;
+        let process = config.build::<4>(Domain::Unit)?.at_level(Level::Severity(severity))?;
         Ok(process.corrupt(clean.clone(), &mut key.rows(&[0])).input)
     };
 

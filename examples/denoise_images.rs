@@ -76,7 +76,8 @@ fn compare<V: Vae<4>>(
 ) -> Result<(), Error> {
     let train = args.options.training();
     let plain = Trainer::new(init()?, Box::new(Clean), train.clone(), device)?;
-    let denoising = Trainer::new(init()?, args.corruption.build()?, train.clone(), device)?;
+    let denoising =
+        Trainer::new(init()?, args.corruption.build(Domain::Unit)?, train.clone(), device)?;
     let split = args.options.split(&sets.train)?;
     let (version, held_out) = (env!("CARGO_PKG_VERSION"), split.1.len());
     let resolved = toml::to_string(&Resolved { version, held_out, args, train: &train, model })?;

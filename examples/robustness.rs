@@ -29,7 +29,7 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<(), Error> {
     let (device, sets) = (args.options.device()?, args.options.sets()?);
-    let process = args.corruption.build::<4>()?;
+    let process = args.corruption.build::<4>(Domain::Unit)?;
     process.check(sets.train.event())?;
     let scale = process.strength().scale;
     let levels = [&[scale.null], &scale.severities[..]].concat();

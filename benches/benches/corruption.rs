@@ -45,7 +45,7 @@ fn corrupt(bencher: Bencher, name: &str, [channels, height, width]: [usize; 3]) 
     let shape = [BATCH, channels, height, width];
     let clean: Tensor<4> = draws(0).uniform(shape, &device);
     let config: CorruptionConfig = name.parse().expect("a process");
-    let process = config.build::<4>().expect("right parameters");
+    let process = config.build::<4>(Domain::Unit).expect("right parameters");
     let mut epoch = 0;
     bencher.bench_local(|| {
         epoch += 1;

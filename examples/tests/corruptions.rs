@@ -110,6 +110,6 @@ fn the_forms_that_the_page_names_are_understood() {
         };
         let mut table: toml::Table = config.parse().unwrap();
         let config: CorruptionConfig = table.remove("x").unwrap().try_into().unwrap();
-        config.build::<4>().unwrap_or_else(|error| panic!("{level}: {error}"));
+        config.build::<4>(Domain::Unit).unwrap_or_else(|error| panic!("{level}: {error}"));
     }
 }

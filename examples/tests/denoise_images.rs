@@ -65,7 +65,7 @@ fn the_run_folder_is_enough_to_build_the_model_again() {
     let train: TrainConfig = config["train"].clone().try_into().unwrap();
     assert_eq!(train.epochs, 1);
     let corruption = config["args"]["corruption"].clone();
-    corruption.try_into::<CorruptionConfig>().unwrap().build::<4>().unwrap();
+    corruption.try_into::<CorruptionConfig>().unwrap().build::<4>(Domain::Unit).unwrap();
     let model: AutoencoderConfig = config["model"].clone().try_into().unwrap();
     let device = "flex".parse::<Backend>().unwrap().device().unwrap();
     let model = model.init(Key::new(99), &device).unwrap();

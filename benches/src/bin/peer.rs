@@ -72,7 +72,7 @@ fn epoch<V: Vae<4>>(model: V, batch: usize, epochs: usize, device: &Device) -> f
         learning_rate: LearningRate::cosine(2e-3, 1e-4),
         ..TrainConfig::default()
     };
-    let corruption = "mixed".parse::<CorruptionConfig>().expect("a corruption").build();
+    let corruption = "mixed".parse::<CorruptionConfig>().expect("a corruption").build(Domain::Unit);
     let corruption = corruption.expect("a corruption in range");
     let (train, held_out) = fashion_mnist().train.split(250, Key::new(1)).expect("enough rows");
     let path = std::env::temp_dir().join(format!("dvae-peer-{}", std::process::id()));

@@ -2,14 +2,16 @@
 
 use std::any::Any;
 
+use dvae_checks::within;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantNames};
 
+use crate::clip::ClipRange;
 use crate::masking::Fill;
 use crate::occlusion::Shape;
 use crate::table::processes;
-use crate::{Clean, Corruption, CorruptionError, Level, Strength};
+use crate::{Clean, Corruption, CorruptionError, Domain, Level, Strength};
 
 processes! {
     /// The configuration of a corruption process.
@@ -17,50 +19,52 @@ processes! {
     /// ```toml
     /// process = "one-of"
     /// of = [
-    ///     { process = "gaussian", level = 0.3, clip = [0.0, 1.0] },
+    ///     { process = "gaussian", level = 0.3 },
     ///     { process = "motion-blur", level = { severity = 4 } },
     ///     { process = "sequence", of = [{ process = "jpeg" }, { process = "masking", level = "0.1..0.5" }] },
     /// ]
     /// ```
     ///
     /// The default level is severity 3. The meaning of a level is defined by the process's own `SCALE`;
-    /// [`CorruptionConfig::catalog`] lists them all.
+    /// [`CorruptionConfig::catalog`] lists them all. What depends on the data is asked of their [`Domain`] by
+    /// [`CorruptionConfig::build`]: noise on numbers in `[0, 1]` is clipped to that range, unless `clip` says
+    /// otherwise, and noise on others is not.
     ///
     /// As a string, for command lines: `gaussian`, `gaussian:0.3`, `gaussian:0.1..0.5` (uniform for each
     /// row), `gaussian@4` (a severity), several joined by `+` (one after the other); `mixed` is one of none
-    /// and [`CorruptionConfig::standard_three`]. In this form additive noise is clipped to `[0, 1]`.
+    /// and [`CorruptionConfig::standard_three`]. It is the same process as the table with this name and level.
     #[derive(
         Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, IntoStaticStr, VariantNames,
     )]
     #[serde(tag = "process", rename_all = "kebab-case", deny_unknown_fields)]
     #[strum(serialize_all = "kebab-case")]
     #[non_exhaustive]
-    processes {
+    processes(domain) {
         // Any rank.
         /// [`Gaussian`].
         Gaussian(level) {
-            /// The range that the result is clipped to.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
-            clip: Option<[f64; 2]>,
-        } from gaussian => any_rank(clipped(Gaussian::new(*level)?, *clip, Gaussian::clipped));
+            /// The range that the result is clipped to, or "none"; that of the data's domain if left out.
+            #[serde(default, skip_serializing_if = "ClipRange::is_default")]
+            clip: ClipRange,
+        } from gaussian => any_rank(clipped(Gaussian::new(*level)?, *clip, domain, Gaussian::clipped));
         /// [`Uniform`].
         Uniform(level) {
-            /// The range that the result is clipped to.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
-            clip: Option<[f64; 2]>,
-        } from uniform => any_rank(clipped(Uniform::new(*level)?, *clip, Uniform::clipped));
+            /// The range that the result is clipped to, or "none"; that of the data's domain if left out.
+            #[serde(default, skip_serializing_if = "ClipRange::is_default")]
+            clip: ClipRange,
+        } from uniform => any_rank(clipped(Uniform::new(*level)?, *clip, domain, Uniform::clipped));
         /// [`Laplace`].
         Laplace(level) {
-            /// The range that the result is clipped to.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
-            clip: Option<[f64; 2]>,
-        } from laplace => any_rank(clipped(Laplace::new(*level)?, *clip, Laplace::clipped));
+            /// The range that the result is clipped to, or "none"; that of the data's domain if left out.
+            #[serde(default, skip_serializing_if = "ClipRange::is_default")]
+            clip: ClipRange,
+        } from laplace => any_rank(clipped(Laplace::new(*level)?, *clip, domain, Laplace::clipped));
         /// [`Speckle`].
         Speckle(level) {
-            /// The range that the result is clipped to.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
-            clip: Option<[f64; 2]>,
-        } from speckle => any_rank(clipped(Speckle::new(*level)?, *clip, Speckle::clipped));
+            /// The range that the result is clipped to, or "none"; that of the data's domain if left out.
+            #[serde(default, skip_serializing_if = "ClipRange::is_default")]
+            clip: ClipRange,
+        } from speckle => any_rank(clipped(Speckle::new(*level)?, *clip, domain, Speckle::clipped));
         /// [`Masking`].
         Masking(level) {
             /// The value of erased entries; 0 if left out.
@@ -70,39 +74,86 @@ processes! {
         /// [`Dropout`].
         Dropout(level) from dropout => any_rank(Dropout::new(*level));
         /// [`SaltAndPepper`].
-        SaltAndPepper(level) from salt_and_pepper => any_rank(SaltAndPepper::new(*level));
+        SaltAndPepper(level) {
+            /// Pepper and salt; the ends of the domain's range if left out.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            values: Option<[f64; 2]>,
+        } from salt_and_pepper => any_rank({
+            let ends = ends("values", *values, domain)?;
+            SaltAndPepper::new(*level)?.values(ends[0], ends[1])
+        });
         /// [`SaltAndPepper::mostly_pepper`].
-        MostlyPepper(level) => any_rank(SaltAndPepper::new(*level).map(SaltAndPepper::mostly_pepper));
+        MostlyPepper(level) {
+            /// Pepper and salt; the ends of the domain's range if left out.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            values: Option<[f64; 2]>,
+        } => any_rank({
+            let ends = ends("values", *values, domain)?;
+            SaltAndPepper::new(*level)?.mostly_pepper().values(ends[0], ends[1])
+        });
         /// [`Impulse`].
         Impulse(level) {
-            /// The range of the values that entries are replaced by.
-            #[serde(default = "unit")]
-            values: [f64; 2],
-        } from impulse => any_rank(Impulse::new(*level)?.values(values[0], values[1]));
+            /// The range of the values that entries are replaced by; the domain's range if left out.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            values: Option<[f64; 2]>,
+        } from impulse => any_rank({
+            let ends = ends("values", *values, domain)?;
+            Impulse::new(*level)?.values(ends[0], ends[1])
+        });
         /// [`Shot`].
-        Shot(level) from shot => any_rank(Shot::new(*level));
+        Shot(level) from shot => any_rank(clipped(
+            Shot::new(*level)?,
+            ClipRange::Domain,
+            domain,
+            Shot::clipped,
+        ));
         /// [`Quantization`].
         Quantization(level) {
-            /// The range that the result is clipped to.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
-            clip: Option<[f64; 2]>,
-        } from quantization => any_rank(clipped(Quantization::new(*level)?, *clip, Quantization::clipped));
+            /// The range that the result is clipped to, or "none"; that of the data's domain if left out.
+            #[serde(default, skip_serializing_if = "ClipRange::is_default")]
+            clip: ClipRange,
+        } from quantization => any_rank(clipped(
+            Quantization::new(*level)?,
+            *clip,
+            domain,
+            Quantization::clipped,
+        ));
         /// [`Clipping`].
         Clipping(level) {
-            /// The range of the data before clipping.
-            #[serde(default = "unit")]
-            range: [f64; 2],
-        } from clipping => any_rank(Clipping::new(*level)?.of_range(range[0], range[1]));
+            /// The range of the data before clipping; the domain's range if left out.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            range: Option<[f64; 2]>,
+        } from clipping => any_rank({
+            let ends = ends("range", *range, domain)?;
+            Clipping::new(*level)?.of_range(ends[0], ends[1])
+        });
         /// [`Brightness`].
-        Brightness(level) from brightness => any_rank(Brightness::new(*level));
+        Brightness(level) from brightness => any_rank(clipped(
+            Brightness::new(*level)?,
+            ClipRange::Domain,
+            domain,
+            Brightness::clipped,
+        ));
         /// [`Gamma`].
-        Gamma(level) from gamma => any_rank(Gamma::new(*level));
+        Gamma(level) from gamma => any_rank(in_unit(
+            domain,
+            "a power law that keeps both ends",
+            Gamma::new(*level),
+        ));
 
         // Images.
         /// [`Contrast`].
-        Contrast(level) from contrast => images(Contrast::new(*level));
+        Contrast(level) from contrast => images(in_unit(
+            domain,
+            "what leaves them is clipped",
+            Contrast::new(*level),
+        ));
         /// [`Saturation`].
-        Saturation(level) from saturation => images(Saturation::new(*level));
+        Saturation(level) from saturation => images(in_unit(
+            domain,
+            "colors, of which what leaves them is clipped",
+            Saturation::new(*level),
+        ));
         /// [`GaussianBlur`].
         GaussianBlur(level) {
             /// The side of the kernel in pixels, odd; chosen to fit `σ` if left out.
@@ -119,9 +170,17 @@ processes! {
         /// [`Pixelate`].
         Pixelate(level) from pixelate => images(Pixelate::new(*level));
         /// [`Jpeg`].
-        Jpeg(level) from jpeg => images(Jpeg::new(*level));
+        Jpeg(level) from jpeg => images(in_unit(
+            domain,
+            "bytes, whose coefficients are rounded",
+            Jpeg::new(*level),
+        ));
         /// [`Haze`].
-        Haze(level) from haze => images(Haze::new(*level));
+        Haze(level) from haze => images(in_unit(
+            domain,
+            "a veil toward the white of 1",
+            Haze::new(*level),
+        ));
         /// [`Occlusion`].
         Occlusion(level) {
             /// The number of shapes that share the hidden area.
@@ -133,25 +192,48 @@ processes! {
             /// The value of the shapes.
             #[serde(default)]
             fill: f64,
-        } from occlusion => images(Occlusion::new(*level)?.count(*count)?.shape(*shape).fill(*fill));
+        } from occlusion => images({
+            let fill = inside("fill", *fill, domain)?;
+            Occlusion::new(*level)?.count(*count)?.shape(*shape).fill(fill)
+        });
         /// [`DeadPixels`].
         DeadPixels(level) {
             /// The sensor's seed; all images of a sensor have the same defects.
             #[serde(default)]
             sensor: u64,
-        } from dead_pixels => images(Ok(DeadPixels::new(*level)?.sensor(*sensor)));
+        } from dead_pixels => images(in_unit(
+            domain,
+            "defects are stuck at 0 or 1",
+            DeadPixels::new(*level).map(|process| process.sensor(*sensor)),
+        ));
         /// [`DeadLines`].
         DeadLines(level) {
             /// The sensor's seed; all images of a sensor have the same defects.
             #[serde(default)]
             sensor: u64,
-        } from dead_lines => images(Ok(DeadLines::new(*level)?.sensor(*sensor)));
+        } from dead_lines => images(in_unit(
+            domain,
+            "defects are stuck at 0 or 1",
+            DeadLines::new(*level).map(|process| process.sensor(*sensor)),
+        ));
         /// [`Banding`].
-        Banding(level) from banding => images(Banding::new(*level));
+        Banding(level) from banding => images(in_unit(
+            domain,
+            "what leaves them is clipped",
+            Banding::new(*level),
+        ));
         /// [`Zigzag`].
-        Zigzag(level) from zigzag => images(Zigzag::new(*level));
+        Zigzag(level) from zigzag => images(in_unit(
+            domain,
+            "a line between the black of 0 and the white of 1",
+            Zigzag::new(*level),
+        ));
         /// [`Spatter`].
-        Spatter(level) from spatter => images(Spatter::new(*level));
+        Spatter(level) from spatter => images(in_unit(
+            domain,
+            "drops of the white of 1",
+            Spatter::new(*level),
+        ));
         /// [`Rotation`].
         Rotation(level) from rotation => images(Rotation::new(*level));
         /// [`Shear`].
@@ -166,7 +248,7 @@ processes! {
         Sequence {
             /// The processes, in the order of application.
             of: Vec<CorruptionConfig>,
-        } from sequence => any_rank(Sequence::new(all(of)?));
+        } from sequence => any_rank(Sequence::new(all(of, domain)?));
         /// [`OneOf`].
         OneOf {
             /// The processes.
@@ -175,8 +257,8 @@ processes! {
             #[serde(default, skip_serializing_if = "Option::is_none")]
             weights: Option<Vec<f64>>,
         } from one_of => any_rank(match weights {
-            Some(weights) => OneOf::weighted(all(of)?, weights),
-            None => OneOf::new(all(of)?),
+            Some(weights) => OneOf::weighted(all(of, domain)?, weights),
+            None => OneOf::new(all(of, domain)?),
         });
         /// [`Sometimes`].
         Sometimes {
@@ -184,7 +266,7 @@ processes! {
             probability: f64,
             /// The process.
             of: Box<CorruptionConfig>,
-        } from sometimes => any_rank(Sometimes::new(*probability, of.build()?));
+        } from sometimes => any_rank(Sometimes::new(*probability, of.build(domain)?));
         /// [`Part`]; the ends of line and column ranges are exclusive.
         Part {
             /// The process.
@@ -198,17 +280,13 @@ processes! {
             /// The first column and the one after the last; all columns if left out.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             columns: Option<[usize; 2]>,
-        } from part => images(part(of, channels.as_deref(), [*lines, *columns]));
+        } from part => images(part(of.build(domain)?, channels.as_deref(), [*lines, *columns]));
         /// [`ShowMask`].
         ShowMask {
             /// The process.
             of: Box<CorruptionConfig>,
-        } from show_mask => any_rank(ShowMask::new(of.build()?));
+        } from show_mask => any_rank(ShowMask::new(of.build(domain)?));
     }
-}
-
-pub(crate) fn unit() -> [f64; 2] {
-    [0.0, 1.0]
 }
 
 fn one() -> usize {
@@ -216,13 +294,13 @@ fn one() -> usize {
 }
 
 impl CorruptionConfig {
-    /// The corruptions that the examples measure: Gaussian noise of σ = 0.3 clipped to `[0, 1]`, masking of
-    /// half the entries, and salt and pepper on a fifth of them.
+    /// The corruptions that the examples measure: Gaussian noise of σ = 0.3, masking of half the entries, and
+    /// salt and pepper on a fifth of them.
     pub fn standard_three() -> [Self; 3] {
         [
-            Self::Gaussian { level: 0.3.into(), clip: Some(unit()) },
+            Self::Gaussian { level: 0.3.into(), clip: ClipRange::Domain },
             Self::Masking { level: 0.5.into(), fill: None },
-            Self::SaltAndPepper { level: 0.2.into() },
+            Self::SaltAndPepper { level: 0.2.into(), values: None },
         ]
     }
 
@@ -231,15 +309,23 @@ impl CorruptionConfig {
         self.into()
     }
 
-    /// The level and its meaning; `None` if the parameters are out of range.
+    /// The level and its meaning, which do not depend on the data; `None` if the parameters are out of range.
     pub fn strength(&self) -> Option<Strength> {
-        Some(self.build::<4>().ok()?.strength())
+        // Every process is for one of these domains.
+        let domains = [Domain::Unit, Domain::Real];
+        let process = domains.into_iter().find_map(|domain| self.build::<4>(domain).ok())?;
+        Some(process.strength())
     }
 
-    /// Builds the process for tensors of rank `D`; an error names the process and the parameter that is out
-    /// of range.
-    pub fn build<const D: usize>(&self) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
-        self.built().map_err(|source| CorruptionError::In {
+    /// Builds the process for data of this domain, in tensors of rank `D`.
+    ///
+    /// An error names the process, and either the parameter that is out of range or why the process is not
+    /// for the domain.
+    pub fn build<const D: usize>(
+        &self,
+        domain: Domain,
+    ) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
+        self.built(domain).map_err(|source| CorruptionError::In {
             process: self.name(),
             source: Box::new(source),
         })
@@ -266,16 +352,17 @@ fn images<const D: usize, P: Corruption<4> + 'static>(
 
 fn all<const D: usize>(
     of: &[CorruptionConfig],
+    domain: Domain,
 ) -> Result<Vec<Box<dyn Corruption<D>>>, CorruptionError> {
-    of.iter().map(CorruptionConfig::build).collect()
+    of.iter().map(|config| config.build(domain)).collect()
 }
 
 fn part(
-    of: &CorruptionConfig,
+    process: Box<dyn Corruption<4>>,
     channels: Option<&[usize]>,
     [lines, columns]: [Option<[usize; 2]>; 2],
 ) -> Result<Part, CorruptionError> {
-    let part = Part::new(of.build()?)?;
+    let part = Part::new(process)?;
     let part = match channels {
         Some(channels) => part.channels(channels)?,
         None => part,
@@ -284,14 +371,44 @@ fn part(
     part.region(range(lines), range(columns))
 }
 
-/// Clips the process if a range is given.
+/// Clips the process as the file says; if it does not, to the domain's range.
 fn clipped<P>(
     process: P,
-    clip: Option<[f64; 2]>,
+    clip: ClipRange,
+    domain: Domain,
     to: fn(P, f64, f64) -> Result<P, CorruptionError>,
 ) -> Result<P, CorruptionError> {
-    match clip {
+    match clip.of(domain) {
         Some([low, high]) => to(process, low, high),
         None => Ok(process),
+    }
+}
+
+/// The two numbers given, or else the ends of the domain's range; an error if it has none.
+fn ends(
+    name: &'static str,
+    given: Option<[f64; 2]>,
+    domain: Domain,
+) -> Result<[f64; 2], CorruptionError> {
+    given.or(domain.range()).ok_or(CorruptionError::NoRange { name, domain })
+}
+
+/// A value within the domain's range, or any value if it has none.
+fn inside(name: &'static str, value: f64, domain: Domain) -> Result<f64, CorruptionError> {
+    match domain.range() {
+        Some([low, high]) => Ok(within(name, value, low..=high)?),
+        None => Ok(value),
+    }
+}
+
+/// A process that is only for numbers in `[0, 1]`; `why` says what it does there.
+fn in_unit<P>(
+    domain: Domain,
+    why: &'static str,
+    process: Result<P, CorruptionError>,
+) -> Result<P, CorruptionError> {
+    match domain {
+        Domain::Unit => process,
+        _ => process.and(Err(CorruptionError::UnitOnly { domain, why })),
     }
 }

@@ -4,13 +4,13 @@ use burn::tensor::Tensor;
 use dvae_random::RowStreams;
 
 use crate::convolution::{Kernel, Tap};
-use crate::rows::{clip, each_image};
+use crate::rows::{clip_to_image, each_image};
 use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Blur with a disc.
 ///
 /// ```text
-/// x̃ = clip(x ∗ k), to [0, 1],   k(d) ∝ 1 within the radius r, 1 − (d − r) up to r + 1
+/// x̃ = x ∗ k,   k(d) ∝ 1 within the radius r, 1 − (d − r) up to r + 1
 /// ```
 ///
 /// The radius is in pixels. Pixels within it have full weight; for those up to one pixel further the weight
@@ -52,7 +52,7 @@ impl Corruption<4> for Defocus {
     fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> CorruptedInput<4> {
         each_image(self.strength(), clean, draws, |image, out, radius, _| {
             disc(radius).convolve(image, out);
-            clip(out);
+            clip_to_image(image, out);
         })
     }
 

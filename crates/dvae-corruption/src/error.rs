@@ -2,7 +2,7 @@
 
 use dvae_checks::{Number, RangeError, within};
 
-use crate::Scale;
+use crate::{Domain, Scale};
 
 /// Why a corruption process could not be built, or does not fit the data.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -98,6 +98,37 @@ pub enum CorruptionError {
     Rank {
         /// The requested rank.
         rank: usize,
+    },
+    /// A process of numbers in `[0, 1]`, for data of another domain.
+    #[error(
+        "it is for numbers in [0, 1] ({why}), but the data are {domain}: declare `data.domain = \"unit\"` if \
+         they lie in [0, 1], or choose another corruption"
+    )]
+    UnitOnly {
+        /// The domain of the data.
+        domain: Domain,
+        /// What the process does in `[0, 1]`.
+        why: &'static str,
+    },
+    /// A parameter that must be given, because the domain of the data has no range.
+    #[error(
+        "`{name}` must be given, because {domain} have no range of their own: set {name} = [LOW, HIGH]"
+    )]
+    NoRange {
+        /// The parameter.
+        name: &'static str,
+        /// The domain of the data.
+        domain: Domain,
+    },
+    /// A value below 0, for a process that has no law there.
+    #[error(
+        "`{process}` is for values of at least 0, but one is {value}: choose another corruption"
+    )]
+    Negative {
+        /// The process.
+        process: &'static str,
+        /// The value.
+        value: f32,
     },
     /// Rows that a process does not support.
     #[error("`{name}` does not fit rows of shape {event:?}: {why}")]

@@ -6,13 +6,13 @@ use dvae_kernels::math::exp;
 use dvae_random::RowStreams;
 
 use crate::convolution::{Kernel, Tap};
-use crate::rows::{Image, clip, each_image};
+use crate::rows::{Image, clip_to_image, each_image};
 use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Blur by a Gaussian kernel.
 ///
 /// ```text
-/// x̃ = clip(x ∗ k), to [0, 1],   k(dy, dx) ∝ exp(−(dy² + dx²) / 2σ²),   |dy|, |dx| ≤ ⌈3σ⌉
+/// x̃ = x ∗ k,   k(dy, dx) ∝ exp(−(dy² + dx²) / 2σ²),   |dy|, |dx| ≤ ⌈3σ⌉
 /// ```
 ///
 /// `σ` is in pixels; the kernel sums to 1, and the border is extended by the nearest pixel. Only the level is
@@ -66,7 +66,7 @@ impl Corruption<4> for GaussianBlur {
     fn corrupt(&self, clean: Tensor<4>, draws: &mut RowStreams) -> CorruptedInput<4> {
         each_image(self.strength(), clean, draws, |image, out, sigma, _| {
             blur(image, sigma, self.reach, out);
-            clip(out);
+            clip_to_image(image, out);
         })
     }
 

@@ -155,6 +155,11 @@ impl Level {
         }
     }
 
+    /// Whether it is certain that no row has this level.
+    pub(crate) fn is_always_beside(self, level: f64) -> bool {
+        matches!(self, Self::Fixed(own) if own != level)
+    }
+
     /// The same kind of level with every value mapped by `f`, which must be monotonic.
     fn map(self, f: impl Fn(f64) -> f64) -> Self {
         let ascending = |ends: [f64; 2]| {

@@ -11,15 +11,15 @@
 //! | [`Speckle`]       | `x̃ᵢ = xᵢ (1 + σ εᵢ)`                                       | if clipped       |
 //! | [`Masking`]       | `x̃ᵢ = 0`, a value or a mean, with probability `ν`          | if the value does |
 //! | [`Dropout`]       | `x̃ᵢ = 0` with probability `ν`, else `xᵢ / (1 − ν)`         | no               |
-//! | [`SaltAndPepper`] | `x̃ᵢ` is 0 or 1 with probability `ν`                        | yes              |
+//! | [`SaltAndPepper`] | `x̃ᵢ` is 0 or 1, or one of two other values, with probability `ν` | if the values do |
 //! | [`Impulse`]       | `x̃ᵢ` is a random value in a range with probability `ν`     | if the range does |
-//! | [`Shot`]          | `x̃ᵢ = g nᵢ`, `nᵢ ~ Poisson(xᵢ / g)`                        | yes              |
+//! | [`Shot`]          | `x̃ᵢ = g nᵢ`, `nᵢ ~ Poisson(xᵢ / g)`                        | if clipped       |
 //! | [`Quantization`]  | `x̃ᵢ` is the nearest multiple of `δ`                        | if clipped       |
 //! | [`Clipping`]      | values too high or too low are cut off                    | yes              |
-//! | [`Brightness`]    | `x̃ᵢ = xᵢ + b`                                              | yes              |
+//! | [`Brightness`]    | `x̃ᵢ = xᵢ + b`                                              | if clipped       |
 //! | [`Gamma`]         | `x̃ᵢ = xᵢ^γ`                                                | yes              |
 //!
-//! Images `[batch, channels, height, width]` in `[0, 1]`, a range that all of these processes keep:
+//! Images `[batch, channels, height, width]`. In `[0, 1]` all of these processes keep that range:
 //!
 //! | Kind      | Processes                                                                      |
 //! |-----------|--------------------------------------------------------------------------------|
@@ -28,6 +28,11 @@
 //! | occlusion | [`Occlusion`], [`Zigzag`], [`Spatter`]                                         |
 //! | sensor    | [`DeadPixels`], [`DeadLines`], [`Banding`]                                     |
 //! | geometry  | [`Rotation`], [`Shear`], [`Zoom`], [`Translation`]: for evaluation only        |
+//!
+//! What the values of the data are is their [`Domain`], and a process that a [`CorruptionConfig`] names asks it:
+//! noise on numbers in `[0, 1]` is clipped to that range, and noise on real numbers is not. Blur without JPEG,
+//! geometry and [`Occlusion`] are for any domain; [`Gamma`] and the other image processes are for `[0, 1]`
+//! only, and are refused elsewhere.
 //!
 //! Combinations: [`Sequence`], [`OneOf`], [`Sometimes`], [`Part`] of an image, and [`ShowMask`] for the
 //! encoder.
@@ -93,6 +98,7 @@ mod part;
 mod pixelate;
 mod process;
 mod quantization;
+mod reach;
 mod rotation;
 mod rows;
 mod salt_and_pepper;
@@ -112,7 +118,9 @@ mod zigzag;
 mod zoom;
 
 pub use clean::Clean;
+pub use clip::ClipRange;
 pub use config::*;
+pub use dvae_checks::Domain;
 pub use error::CorruptionError;
 pub use level::{Level, Scale, Strength};
 pub use masking::Fill;

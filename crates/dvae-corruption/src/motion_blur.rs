@@ -5,13 +5,13 @@ use dvae_kernels::math::sin_cos_of_turn;
 use dvae_random::RowStreams;
 
 use crate::convolution::{Kernel, Tap};
-use crate::rows::{clip, each_image};
+use crate::rows::{clip_to_image, each_image};
 use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Blur along a line.
 ///
 /// ```text
-/// x̃(p) = clip(mean of x(p + t d)), to [0, 1],   −ℓ/2 ≤ t ≤ ℓ/2,   d = (sin θ, cos θ),   θ ~ U[0, π) for each row
+/// x̃(p) = mean of x(p + t d),   −ℓ/2 ≤ t ≤ ℓ/2,   d = (sin θ, cos θ),   θ ~ U[0, π) for each row
 /// ```
 ///
 /// The length `ℓ` is in pixels. The line is sampled four times per pixel, bilinearly; the border is extended
@@ -70,7 +70,7 @@ impl Corruption<4> for MotionBlur {
         each_image(self.strength(), clean, draws, |image, out, length, draws| {
             let [turn] = draws.uniforms();
             line(length, 0.5 * turn).convolve(image, out);
-            clip(out);
+            clip_to_image(image, out);
         })
     }
 

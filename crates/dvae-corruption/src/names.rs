@@ -7,11 +7,10 @@ use dvae_checks::Number;
 use serde::Deserialize;
 use serde::de::value::{Error as TextError, MapDeserializer};
 
-use crate::config::unit;
-use crate::{CorruptionConfig, CorruptionError, Level, Strength};
+use crate::{CorruptionConfig, CorruptionError, Domain, Level, Strength};
 
 impl CorruptionConfig {
-    /// Every process except `none` and combinations, at severity 3 and for data in `[0, 1]`.
+    /// Every process except `none` and combinations, at severity 3.
     pub fn all() -> Vec<Self> {
         let named = |name: &&str| simple(name, None).expect("a name of the table");
         Self::standing_alone().iter().map(named).collect()
@@ -29,7 +28,8 @@ impl CorruptionConfig {
             let [low, high] = scale.range.map(Number::show);
             let severities = scale.severities.map(|level| level.to_string()).join(" ");
             let range = format!("{low} to {high}");
-            let images = if config.build::<2>().is_ok() { "" } else { " (images only)" };
+            let images =
+                if config.build::<2>(Domain::Unit).is_ok() { "" } else { " (images only)" };
             table += &format!(
                 "{:16} {:11} {:>5} {range:>12}  {severities:29} {:17} {}{images}\n",
                 config.name(),
@@ -65,11 +65,7 @@ fn parts(text: &str) -> Vec<&str> {
 /// Parses a process whose only parameter is its level, like a file with these entries.
 fn simple(name: &str, level: Option<&str>) -> Result<CorruptionConfig, TextError> {
     let entries = [("process", name)].into_iter().chain(level.map(|level| ("level", level)));
-    let mut config = CorruptionConfig::deserialize(MapDeserializer::new(entries))?;
-    if let Some(clip) = config.parameter_mut("clip") {
-        *clip = Some(unit());
-    }
-    Ok(config)
+    CorruptionConfig::deserialize(MapDeserializer::new(entries))
 }
 
 impl FromStr for CorruptionConfig {
@@ -98,7 +94,8 @@ impl FromStr for CorruptionConfig {
             let known: Vec<_> = Self::all().iter().map(Self::name).collect();
             CorruptionError::UnknownProcess { text: text.to_owned(), known: known.join(", ") }
         })?;
-        config.build::<4>()?;
+        // Every process is for this domain.
+        config.build::<4>(Domain::Unit)?;
         Ok(config)
     }
 }

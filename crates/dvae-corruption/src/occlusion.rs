@@ -65,9 +65,9 @@ impl Occlusion {
         Self { shape, ..self }
     }
 
-    /// Uses another value instead of 0, in `[0, 1]`.
+    /// Uses another value instead of 0.
     pub fn fill(self, value: f64) -> Result<Self, CorruptionError> {
-        Ok(Self { fill: within("fill", value, 0.0..=1.0)? as f32, ..self })
+        Ok(Self { fill: within("fill", value, -Scale::LARGEST..=Scale::LARGEST)? as f32, ..self })
     }
 
     /// Shape `i`, if it has a pixel; `[line, column, vertical or horizontal]` on `[0, 1)`.

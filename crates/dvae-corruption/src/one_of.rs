@@ -112,4 +112,8 @@ impl<const D: usize, K: Basic + 'static> Corruption<D, K> for OneOf<D, K> {
     fn check(&self, event: &[usize]) -> Result<(), CorruptionError> {
         self.processes.iter().try_for_each(|process| process.check(event))
     }
+
+    fn check_value(&self, value: f32) -> Result<(), CorruptionError> {
+        self.processes.iter().try_for_each(|process| process.check_value(value))
+    }
 }

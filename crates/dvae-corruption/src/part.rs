@@ -134,4 +134,8 @@ impl Corruption<4> for Part {
         let channels = self.channels.as_ref().map_or(channels, Vec::len);
         self.process.check(&[channels, lines.len(), columns.len()])
     }
+
+    fn check_value(&self, value: f32) -> Result<(), CorruptionError> {
+        self.process.check_value(value)
+    }
 }

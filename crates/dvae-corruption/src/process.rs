@@ -70,6 +70,13 @@ pub trait Corruption<const D: usize, K: Basic = Float>: Debug + Send + Sync {
         let _ = event;
         Ok(())
     }
+
+    /// Checks that the process has a law for entries of this value; an error names the values that it has one
+    /// for. A combination asks every process that gets clean rows.
+    fn check_value(&self, value: f32) -> Result<(), CorruptionError> {
+        let _ = value;
+        Ok(())
+    }
 }
 
 impl<const D: usize, K: Basic, C: Corruption<D, K> + ?Sized> Corruption<D, K> for Box<C> {
@@ -99,5 +106,9 @@ impl<const D: usize, K: Basic, C: Corruption<D, K> + ?Sized> Corruption<D, K> fo
 
     fn check(&self, event: &[usize]) -> Result<(), CorruptionError> {
         (**self).check(event)
+    }
+
+    fn check_value(&self, value: f32) -> Result<(), CorruptionError> {
+        (**self).check_value(value)
     }
 }

@@ -126,6 +126,16 @@ pub(crate) fn clip(values: &mut [f32]) {
     }
 }
 
+/// Clips means of pixels to the range of the image, which rounding can leave; NaN stays NaN.
+pub(crate) fn clip_to_image(image: Image, means: &mut [f32]) {
+    let ends = (f32::INFINITY, f32::NEG_INFINITY);
+    let (low, high) = image.pixels.iter().fold(ends, |(l, h), &v| (l.min(v), h.max(v)));
+    // An image of NaN has no range.
+    if low <= high {
+        means.iter_mut().for_each(|value| *value = value.clamp(low, high));
+    }
+}
+
 /// Reads every pixel of `out` from another position of the image; `from` maps positions, `[y, x]` relative to
 /// the center, in pixels.
 pub(crate) fn warp(image: Image, out: &mut [f32], from: impl Fn([f32; 2]) -> [f32; 2]) {

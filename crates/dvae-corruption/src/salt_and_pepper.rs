@@ -5,24 +5,27 @@ use dvae_kernels::Scalar;
 use dvae_random::RowStreams;
 
 use crate::entries::{EntryProcess, Noise, each_entry};
+use crate::error::range;
 use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
-/// Salt-and-pepper noise on data in `[0, 1]`.
+/// Salt-and-pepper noise.
 ///
 /// ```text
-/// x̃ᵢ = (1 − mᵢ) xᵢ + mᵢ sᵢ,   mᵢ ~ Bernoulli(ν),   sᵢ ~ Bernoulli(½ or ν) independently
+/// x̃ᵢ = (1 − mᵢ) xᵢ + mᵢ (low + sᵢ (high − low)),   mᵢ ~ Bernoulli(ν),   sᵢ ~ Bernoulli(½ or ν) independently
 /// ```
 ///
 /// Both are derived from one uniform: salt where it is below `P(s = 1) ν`, pepper up to `ν`. By default salt
-/// and pepper are equally frequent, as in Vincent et al. (2010), "Stacked Denoising Autoencoders", section
+/// and pepper are equally frequent, and are 1 and 0, as in Vincent et al. (2010), "Stacked Denoising Autoencoders", section
 /// 3.3; see also [`mostly_pepper`](Self::mostly_pepper).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SaltAndPepper {
     level: Level,
     salt: SaltRate,
+    /// Pepper and salt.
+    values: [f32; 2],
 }
 
-/// How often a replacement is salt (1) rather than pepper (0).
+/// How often a replacement is salt (high) rather than pepper (low).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SaltRate {
     /// Half of the time.
@@ -43,7 +46,7 @@ impl SaltAndPepper {
 
     /// Replaces each entry with probability `rate`, in `[0, 1]`.
     pub fn new(rate: impl Into<Level>) -> Result<Self, CorruptionError> {
-        Ok(Self { level: Self::SCALE.resolve(rate)?, salt: SaltRate::Half })
+        Ok(Self { level: Self::SCALE.resolve(rate)?, salt: SaltRate::Half, values: [0.0, 1.0] })
     }
 
     /// Makes only a share `ν` of the replacements salt, so that pepper prevails at small rates, as in the
@@ -51,11 +54,17 @@ impl SaltAndPepper {
     pub fn mostly_pepper(self) -> Self {
         Self { salt: SaltRate::Level, ..self }
     }
+
+    /// Replaces entries by `low` (pepper) and `high` (salt) instead.
+    pub fn values(self, low: f64, high: f64) -> Result<Self, CorruptionError> {
+        Ok(Self { values: range("values", [low, high])?, ..self })
+    }
 }
 
 #[derive(Clone, Copy)]
 struct Replace {
     salt: SaltRate,
+    values: [f32; 2],
 }
 
 impl EntryProcess for Replace {
@@ -67,15 +76,17 @@ impl EntryProcess for Replace {
             SaltRate::Half => rate.clone() * 0.5,
             SaltRate::Level => rate.clone() * rate.clone(),
         };
-        let peppered = x.mask_fill(u.clone().lower(rate.clone()), 0.0);
-        (peppered.mask_fill(u.clone().lower(salted), 1.0), u.lower(rate))
+        let [low, high] = self.values.map(f64::from);
+        let peppered = x.mask_fill(u.clone().lower(rate.clone()), low);
+        (peppered.mask_fill(u.clone().lower(salted), high), u.lower(rate))
     }
 }
 
 impl<const D: usize> Corruption<D> for SaltAndPepper {
     /// `changed`: the replaced entries, including those that already had the new value.
     fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> CorruptedInput<D> {
-        each_entry(Replace { salt: self.salt }, Corruption::<D>::strength(self), clean, draws)
+        let Self { salt, values, .. } = *self;
+        each_entry(Replace { salt, values }, Corruption::<D>::strength(self), clean, draws)
     }
 
     fn strength(&self) -> Strength {
@@ -96,9 +107,12 @@ mod tests {
     #[test]
     fn replaces_what_is_drawn_by_salt_or_pepper() {
         let (clean, u) = ([0.3; 4], [0.05, 0.1, 0.2, 0.25]);
-        let by = |salt| by_hand(Replace { salt }, 0.25, &clean, &u);
+        let values = [0.0, 1.0];
+        let by = |salt| by_hand(Replace { salt, values }, 0.25, &clean, &u);
         assert_eq!(by(SaltRate::Half), [1.0, 1.0, 0.0, 0.3]);
         assert_eq!(by(SaltRate::Level), [1.0, 0.0, 0.0, 0.3]);
+        let other = Replace { salt: SaltRate::Half, values: [-5.0, 7.0] };
+        assert_eq!(by_hand(other, 0.25, &clean, &u), [7.0, 7.0, -5.0, 0.3]);
     }
 
     #[test]

@@ -73,4 +73,9 @@ impl<const D: usize, K: Basic + 'static> Corruption<D, K> for Sequence<D, K> {
     fn check(&self, event: &[usize]) -> Result<(), CorruptionError> {
         self.processes.iter().try_for_each(|process| process.check(event))
     }
+
+    fn check_value(&self, value: f32) -> Result<(), CorruptionError> {
+        // The others get what the first one made.
+        self.processes[0].check_value(value)
+    }
 }

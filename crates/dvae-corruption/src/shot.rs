@@ -1,21 +1,23 @@
-//! Shot noise: light counted photon by photon.
+//! Shot noise: light counted photon by photon, optionally clipped to a range.
 
 use burn::tensor::Tensor;
 use dvae_kernels::math::exp;
 use dvae_random::{RowStream, RowStreams};
 use pulp::{Arch, Simd, WithSimd};
 
-use crate::rows::{clip, each_row};
+use crate::clip::Clip;
+use crate::rows::each_row;
 use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
-/// Shot (Poisson) noise, for data in `[0, 1]`.
+/// Shot (Poisson) noise, for data of at least 0.
 ///
 /// ```text
-/// x̃ᵢ = clip(g nᵢ), to [0, 1],   nᵢ ~ Poisson(xᵢ / g) independently
+/// x̃ᵢ = clip(g nᵢ),   nᵢ ~ Poisson(xᵢ / g) independently
 /// ```
 ///
 /// The gain `g` is the brightness of one photon: the variance of an entry is `g xᵢ`. Hendrycks & Dietterich
-/// (2019), section 4.1, use `g` = 1/60 to 1/3 in their code. Values below 0 count as 0.
+/// (2019), section 4.1, use `g` = 1/60 to 1/3 in their code. There is no law for values below 0:
+/// [`Corruption::check_value`] rejects them, and they count as 0.
 ///
 /// Up to a mean of 16 photons the count is drawn by inversion, exactly up to the 24 bits of the uniform
 /// (Devroye 1986, "Non-Uniform Random Variate Generation", section X.3.3). Above that, it is rounded from a
@@ -24,13 +26,14 @@ use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength}
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shot {
     level: Level,
+    clip: Clip,
 }
 
 impl Shot {
     /// The meaning of the level.
     pub const SCALE: Scale = Scale {
         name: "gain",
-        meaning: "brightness of one photon, on the scale [0, 1]",
+        meaning: "brightness of one photon, in units of the data",
         range: [0.0, 1.0],
         null: 0.0,
         severities: [0.016, 0.04, 0.08, 0.16, 0.33],
@@ -38,7 +41,12 @@ impl Shot {
 
     /// Photons of brightness `gain`, in `[0, 1]`.
     pub fn new(gain: impl Into<Level>) -> Result<Self, CorruptionError> {
-        Ok(Self { level: Self::SCALE.resolve(gain)? })
+        Ok(Self { level: Self::SCALE.resolve(gain)?, clip: Clip::default() })
+    }
+
+    /// Clips the result to `[low, high]`.
+    pub fn clipped(self, low: f64, high: f64) -> Result<Self, CorruptionError> {
+        Ok(Self { clip: Clip::to(low, high)?, ..self })
     }
 }
 
@@ -66,11 +74,11 @@ fn count(
         }
     }
     for (out, clean) in out.iter_mut().zip(clean) {
-        if !clean.is_finite() {
+        // So many photons have no noise, and what is infinite or NaN stays so.
+        if !(clean / gain).is_finite() {
             *out = *clean;
         }
     }
-    clip(out);
 }
 
 /// Counts by inversion, in parallel lanes.
@@ -141,6 +149,7 @@ impl<const D: usize> Corruption<D> for Shot {
                 normals
             };
             count(clean, gain, &uniforms, normals, out);
+            self.clip.all(out);
         })
     }
 
@@ -149,7 +158,14 @@ impl<const D: usize> Corruption<D> for Shot {
     }
 
     fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
-        Ok(Box::new(Self { level: Self::SCALE.resolve(level)? }))
+        Ok(Box::new(Self { level: Self::SCALE.resolve(level)?, ..*self }))
+    }
+
+    fn check_value(&self, value: f32) -> Result<(), CorruptionError> {
+        if value < 0.0 && self.level != Level::Fixed(Self::SCALE.null) {
+            return Err(CorruptionError::Negative { process: "shot", value });
+        }
+        Ok(())
     }
 }
 
@@ -212,15 +228,37 @@ mod tests {
     }
 
     // 0.5 / 0.25 = 2 photons on average: below e⁻² there is none, at ½ there are 2. 20 photons of 0.05
-    // with ε = 1: 20 + √20 = 24.47, of which 24 are 1.2, clipped.
+    // with ε = 1: 20 + √20 = 24.47, of which 24 are 1.2.
     #[test]
-    fn counts_photons_and_clips() {
+    fn counts_photons() {
         let mut out = [0.0; 3];
         let none = || unreachable!("no mean is large");
         count(&[0.5, 0.5, -1.0], 0.25, &[0.1, 0.5, 0.5], none, &mut out);
         assert_eq!(out, [0.0, 0.5, 0.0]);
         count(&[1.0, 1.0, 0.0], 0.05, &[0.5; 3], || vec![1.0, -1.0, 0.0], &mut out);
-        assert_eq!(out[0], 1.0);
+        assert!((out[0] - 24.0 * 0.05).abs() < 1e-6, "{out:?}");
         assert!((out[1] - 16.0 * 0.05).abs() < 1e-6 && out[2] == 0.0, "{out:?}");
+        Clip::to(0.0, 1.0).unwrap().all(&mut out);
+        assert_eq!(out[0], 1.0);
+    }
+
+    // 10³⁰ / 10⁻²⁰ photons are more than a float can count.
+    #[test]
+    fn photons_beyond_counting_have_no_noise() {
+        let mut out = [0.0; 3];
+        let clean = [1e30, f32::INFINITY, f32::NAN];
+        count(&clean, 1e-20, &[0.5; 3], || vec![-1.0; 3], &mut out);
+        assert_eq!(out[..2], clean[..2]);
+        assert!(out[2].is_nan());
+    }
+
+    #[test]
+    fn refuses_values_below_zero() {
+        let check = |gain, value| Corruption::<1>::check_value(&Shot::new(gain).unwrap(), value);
+        assert!(check(0.1, 0.0).is_ok() && check(0.1, 60.0).is_ok());
+        let error = check(0.1, -2.0).unwrap_err().to_string();
+        assert!(error.contains("`shot`") && error.contains("-2"), "{error}");
+        // What changes nothing takes any value.
+        assert!(check(0.0, -2.0).is_ok());
     }
 }

@@ -63,4 +63,8 @@ impl<const D: usize> Corruption<D> for ShowMask<D> {
     fn check(&self, event: &[usize]) -> Result<(), CorruptionError> {
         self.process.check(event)
     }
+
+    fn check_value(&self, value: f32) -> Result<(), CorruptionError> {
+        self.process.check_value(value)
+    }
 }

@@ -47,4 +47,8 @@ impl<const D: usize, K: Basic + 'static> Corruption<D, K> for Sometimes<D, K> {
     fn check(&self, event: &[usize]) -> Result<(), CorruptionError> {
         self.mixture.check(event)
     }
+
+    fn check_value(&self, value: f32) -> Result<(), CorruptionError> {
+        self.mixture.check_value(value)
+    }
 }

@@ -3,16 +3,17 @@
 /// Generates everything that uses processes by name from one table: the enum [`CorruptionConfig`] with its
 /// serialized form and schema, the construction of each process, its parameters' names, and the re-exports.
 ///
+/// `processes(domain)` names the domain of the data that they are built for.
 /// A row is `Variant(level) { parameter: Type } from file => how it is built;`. The variant has a field
 /// `level` and the parameters, each with its own documentation and serde attributes; `from file` re-exports
 /// the type with the variant's name from the module `file`. A combination has the same form without a level.
-/// The expression can use references to `level` and the parameters.
+/// The expression can use `domain`, and references to `level` and the parameters.
 ///
 /// [`CorruptionConfig`]: crate::CorruptionConfig
 macro_rules! processes {
     (
         $(#[$config:meta])*
-        processes { $(
+        processes($domain:ident) { $(
             $(#[$meta:meta])*
             $process:ident($level:ident)
             $({ $( $(#[$field_meta:meta])* $field:ident: $type:ty ),+ $(,)? })?
@@ -47,7 +48,10 @@ macro_rules! processes {
         }
 
         impl CorruptionConfig {
-            fn built<const D: usize>(&self) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
+            fn built<const D: usize>(
+                &self,
+                $domain: Domain,
+            ) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
                 match self {
                     Self::None {} => any_rank(Ok(Clean)),
                     $( Self::$process { level: $level, $($($field),+)? } => $build, )*
@@ -62,18 +66,6 @@ macro_rules! processes {
                     $( Self::$process { .. } => &[$($(stringify!($field)),+)?], )*
                     $( Self::$combination { .. } => &[$(stringify!($part)),+], )*
                 }
-            }
-
-            /// The parameter with this name besides the level, if it has this type.
-            pub(crate) fn parameter_mut<T: 'static>(&mut self, name: &str) -> Option<&mut T> {
-                let parameters: Vec<(&str, &mut dyn Any)> = match self {
-                    $( Self::$process { level: _, $($($field),+)? } => {
-                        vec![$($((stringify!($field), $field)),+)?]
-                    } )*
-                    _ => vec![],
-                };
-                let (_, value) = parameters.into_iter().find(|(known, _)| *known == name)?;
-                value.downcast_mut()
             }
 
             /// The names of all processes except `none` and combinations.

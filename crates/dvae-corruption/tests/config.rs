@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // A test may panic.
 
-use dvae_corruption::{CorruptionConfig, Level};
+use dvae_corruption::{ClipRange, CorruptionConfig, Domain, Level};
 
 #[test]
 fn texts_name_processes_or_say_what_is_wrong() {
@@ -48,9 +48,11 @@ fn texts_name_processes_or_say_what_is_wrong() {
 
 const FILE: &str = r#"
 process = "one-of"
-weights = [3.0, 1.0, 1.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+weights = [3.0, 1.0, 1.0, 1.0, 1.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0]
 of = [
     { process = "gaussian", level = 0.3, clip = [0.0, 1.0] },
+    { process = "laplace", level = 0.3, clip = "none" },
+    { process = "impulse", values = [-1, 2] },
     { process = "motion-blur", level = { severity = 4 } },
     { process = "sequence", of = [{ process = "jpeg" }, { process = "masking", level = "0.1..0.5", fill = 1 }] },
     { process = "sometimes", probability = 0.25, of = { process = "occlusion", count = 3, shape = "stripes" } },
@@ -65,7 +67,7 @@ of = [
 #[test]
 fn files_come_back_as_they_were() {
     let config: CorruptionConfig = toml::from_str(FILE).unwrap();
-    config.build::<4>().unwrap();
+    config.build::<4>(Domain::Unit).unwrap();
     let shown = CorruptionConfig::ShowMask { of: Box::new(config.clone()) };
     for config in CorruptionConfig::all().into_iter().chain([config, shown]) {
         let json = serde_json::to_string(&config).unwrap();
@@ -93,7 +95,7 @@ fn every_level_has_its_form_in_a_file() {
     ] {
         let config: CorruptionConfig =
             toml::from_str(&format!("process = 'gaussian'\n{file}")).unwrap();
-        assert_eq!(config, CorruptionConfig::Gaussian { level: expected, clip: None });
+        assert_eq!(config, CorruptionConfig::Gaussian { level: expected, clip: ClipRange::Domain });
     }
 }
 
@@ -112,6 +114,9 @@ fn files_are_refused_with_what_is_wrong() {
         ),
         (r#"{"process": "masking", "fill": "zero"}"#, "`fill` must be a number"),
         (r#"{"process": "one-of"}"#, "missing field `of`"),
+        (r#"{"process": "gaussian", "clip": "unit"}"#, "`clip` must be \"none\", \"domain\""),
+        (r#"{"process": "speckle", "clip": [0, 1, 2]}"#, "or a range [LOW, HIGH]"),
+        (r#"{"process": "shot", "clip": "none"}"#, "unknown field `clip`"),
     ] {
         let error = serde_json::from_str::<CorruptionConfig>(file).unwrap_err().to_string();
         assert!(error.contains(needle), "{file}: {error}");
@@ -145,6 +150,10 @@ fn parameters_out_of_range_are_named() {
             r#"{"process": "jpeg", "level": {"severity": 9}}"#,
             "`severity` must be between 1 and 5, but is 9",
         ),
+        (
+            r#"{"process": "salt-and-pepper", "values": [1, 0]}"#,
+            "`values` must be two finite numbers, the lower first, but is [1, 0]",
+        ),
         (r#"{"process": "one-of", "of": []}"#, "`one-of` needs at least one process"),
         (r#"{"process": "sequence", "of": []}"#, "`sequence` needs at least one process"),
         (r#"{"process": "one-of", "of": [{"process": "jpeg"}], "weights": [0]}"#, "`weights`"),
@@ -156,15 +165,108 @@ fn parameters_out_of_range_are_named() {
         (r#"{"process": "part", "lines": [5, 5], "of": {"process": "jpeg"}}"#, "`lines`"),
     ] {
         let config: CorruptionConfig = serde_json::from_str(file).unwrap();
-        let error = config.build::<4>().unwrap_err().to_string();
+        let error = config.build::<4>(Domain::Unit).unwrap_err().to_string();
         assert!(error.contains(needle), "{file}: {error}");
     }
     let blur: CorruptionConfig = "gaussian-blur".parse().unwrap();
-    let error = blur.build::<2>().unwrap_err().to_string();
+    let error = blur.build::<2>(Domain::Unit).unwrap_err().to_string();
     assert_eq!(
         error,
         "gaussian-blur: it is for images [batch, channels, height, width], not for rank 2"
     );
+}
+
+/// The table with this name and level.
+fn table(name: &str, level: &str) -> CorruptionConfig {
+    toml::from_str(&format!("process = '{name}'\n{level}")).unwrap()
+}
+
+#[test]
+fn a_text_and_the_table_with_its_name_and_level_are_the_same_process() {
+    for config in CorruptionConfig::all() {
+        let name = config.name();
+        assert_eq!(name.parse::<CorruptionConfig>().unwrap(), table(name, ""), "{name}");
+        let severity: CorruptionConfig = format!("{name}@4").parse().unwrap();
+        assert_eq!(severity, table(name, "level = { severity = 4 }"), "{name}");
+        let level = config.strength().unwrap().scale.severities[1];
+        let fixed: CorruptionConfig = format!("{name}:{level}").parse().unwrap();
+        assert_eq!(fixed, table(name, &format!("level = {level}")), "{name}");
+    }
+    let joined: CorruptionConfig = "gaussian:0.3+gamma".parse().unwrap();
+    let of = vec![table("gaussian", "level = 0.3"), table("gamma", "")];
+    assert_eq!(joined, CorruptionConfig::Sequence { of });
+}
+
+#[test]
+fn a_process_for_the_unit_interval_says_so() {
+    const UNIT_ONLY: [&str; 10] = [
+        "gamma",
+        "contrast",
+        "saturation",
+        "jpeg",
+        "haze",
+        "dead-pixels",
+        "dead-lines",
+        "banding",
+        "zigzag",
+        "spatter",
+    ];
+    const NEED_A_RANGE: [(&str, &str); 4] = [
+        ("salt-and-pepper", "values"),
+        ("mostly-pepper", "values"),
+        ("impulse", "values"),
+        ("clipping", "range"),
+    ];
+    for domain in [Domain::Counts, Domain::Integers, Domain::Real] {
+        for config in CorruptionConfig::all() {
+            let name = config.name();
+            let parameter = NEED_A_RANGE.iter().find(|(process, _)| *process == name);
+            let error = config.build::<4>(domain).err().map(|error| error.to_string());
+            if UNIT_ONLY.contains(&name) {
+                let error = error.unwrap();
+                let begin = format!("{name}: it is for numbers in [0, 1] (");
+                assert!(error.starts_with(&begin), "{error}");
+                let end = format!("but the data are {domain}: declare `data.domain = \"unit\"`");
+                assert!(error.contains(&end), "{error}");
+            } else if let Some((_, parameter)) = parameter {
+                let error = error.unwrap();
+                let begin = format!("{name}: `{parameter}` must be given, because {domain} have");
+                assert!(error.starts_with(&begin), "{error}");
+                let given = table(name, &format!("{parameter} = [-4, 9]"));
+                assert!(given.build::<4>(domain).is_ok(), "{name}");
+            } else {
+                assert_eq!(error, None, "{name}");
+            }
+        }
+    }
+    let inside = table("occlusion", "fill = 2");
+    assert!(inside.build::<4>(Domain::Unit).is_err() && inside.build::<4>(Domain::Real).is_ok());
+    // The parameter out of range is named first.
+    let wrong = table("gamma", "level = 100").build::<4>(Domain::Real).unwrap_err();
+    assert!(wrong.to_string().contains("`gamma` must be between"), "{wrong}");
+}
+
+#[test]
+fn a_process_without_a_law_below_zero_says_so() {
+    let shot = "{ process = 'shot' }";
+    let gaussian = "{ process = 'gaussian' }";
+    for (toml, takes) in [
+        ("process = 'shot'".to_owned(), false),
+        ("process = 'shot'\nlevel = 0".to_owned(), true),
+        ("process = 'gaussian'".to_owned(), true),
+        (format!("process = 'sequence'\nof = [{shot}, {gaussian}]"), false),
+        // It gets what the first one made.
+        (format!("process = 'sequence'\nof = [{gaussian}, {shot}]"), true),
+        (format!("process = 'one-of'\nof = [{gaussian}, {shot}]"), false),
+        (format!("process = 'sometimes'\nprobability = 0.5\nof = {shot}"), false),
+        (format!("process = 'part'\nof = {shot}"), false),
+        (format!("process = 'show-mask'\nof = {shot}"), false),
+    ] {
+        let config: CorruptionConfig = toml::from_str(&toml).unwrap();
+        let process = config.build::<4>(Domain::Real).unwrap();
+        assert!(process.check_value(0.0).is_ok() && process.check_value(60.0).is_ok(), "{toml}");
+        assert_eq!(process.check_value(-1.0).is_ok(), takes, "{toml}");
+    }
 }
 
 #[test]
@@ -178,7 +280,11 @@ fn the_catalog_lists_every_process_with_its_level() {
         let line = catalog.lines().find(|line| line.starts_with(&format!("{} ", config.name())));
         let line = line.unwrap_or_else(|| panic!("{} is missing", config.name()));
         assert!(line.contains(scale.name) && line.contains(scale.meaning), "{line}");
-        assert_eq!(line.contains("images only"), config.build::<2>().is_err(), "{line}");
+        assert_eq!(
+            line.contains("images only"),
+            config.build::<2>(Domain::Unit).is_err(),
+            "{line}"
+        );
         // Its parameters are the fields of the variant.
         let toml = format!("process = '{}'\nno-such-parameter = 1", config.name());
         let error = toml::from_str::<CorruptionConfig>(&toml).unwrap_err().to_string();

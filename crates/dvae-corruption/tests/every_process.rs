@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used)] // A test may panic.
 
 use burn::tensor::{Bool, Device, Tensor};
-use dvae_corruption::{CorruptedInput, Corruption, CorruptionConfig, Fill, Level, Shape, Strength};
+use dvae_corruption::{
+    ClipRange, CorruptedInput, Corruption, CorruptionConfig, Domain, Fill, Level, Shape, Strength,
+};
 use dvae_random::{Key, Purpose, RowStreams};
 use proptest::prelude::*;
 
@@ -66,19 +68,41 @@ fn flags(tensor: Tensor<4, Bool>) -> Vec<bool> {
 }
 
 /// Every process, and some combinations.
-fn all() -> Vec<(String, Box<dyn Corruption<4>>)> {
+fn configs() -> Vec<CorruptionConfig> {
     let combined = [
         r#"{"process": "sequence", "of": [{"process": "gaussian-blur"}, {"process": "masking"}]}"#,
         r#"{"process": "one-of", "of": [{"process": "jpeg"}, {"process": "haze"}], "weights": [3, 1]}"#,
         r#"{"process": "sometimes", "probability": 0.5, "of": {"process": "zigzag"}}"#,
         r#"{"process": "part", "channels": [2, 0], "lines": [3, 9], "of": {"process": "impulse"}}"#,
-        r#"{"process": "gaussian", "level": {"uniform": [0.0, 0.5]}, "clip": [0, 1]}"#,
+        r#"{"process": "gaussian", "level": {"uniform": [0.0, 0.5]}}"#,
         r#"{"process": "spatter", "level": {"log-uniform": [0.01, 0.5]}}"#,
         r#"{"process": "rotation", "level": {"cosine": [0.0, 30.0]}}"#,
     ];
     let combined = combined.map(|text| serde_json::from_str::<CorruptionConfig>(text).unwrap());
-    let configs = CorruptionConfig::all().into_iter().chain(combined);
-    configs.map(|config| (config.name().to_owned(), config.build().unwrap())).collect()
+    CorruptionConfig::all().into_iter().chain(combined).collect()
+}
+
+/// [`configs`] for data in `[0, 1]`.
+fn all() -> Vec<(String, Box<dyn Corruption<4>>)> {
+    let built = |config: &CorruptionConfig| config.build(Domain::Unit).unwrap();
+    configs().iter().map(|config| (config.name().to_owned(), built(config))).collect()
+}
+
+const DOMAINS: [Domain; 4] = [Domain::Unit, Domain::Counts, Domain::Integers, Domain::Real];
+
+/// [`pictures`] with values of this domain.
+fn pictures_in(domain: Domain, ids: &[u64]) -> Tensor<4> {
+    let pictures = pictures(ids, SHAPE);
+    match domain {
+        Domain::Unit => pictures,
+        Domain::Counts => (pictures * 90.0).round(),
+        Domain::Integers => (pictures * 90.0 - 40.0).round(),
+        Domain::Real => pictures * 1234.5 - 600.0,
+    }
+}
+
+fn bits(tensor: Tensor<4>) -> Vec<u32> {
+    values(tensor).into_iter().map(f32::to_bits).collect()
 }
 
 #[test]
@@ -137,12 +161,77 @@ fn changed_is_where_the_input_differs_and_the_range_is_kept() {
 #[test]
 fn the_null_level_changes_nothing_on_any_row() {
     let ids = [1, 2, 3];
-    for (name, process) in all() {
-        let process = process.at_null().unwrap();
-        let CorruptedInput { input, changed } =
-            process.corrupt(pictures(&ids, SHAPE), &mut draws(&ids, 0));
-        assert_eq!(values(input), values(pictures(&ids, SHAPE)), "{name}");
-        assert!(!flags(changed).contains(&true), "{name}");
+    for domain in DOMAINS {
+        let mut built = 0;
+        for config in configs() {
+            let Ok(process) = config.build::<4>(domain) else { continue };
+            let process = process.at_null().unwrap();
+            let clean = pictures_in(domain, &ids);
+            let damaged = process.corrupt(clean.clone(), &mut draws(&ids, 0));
+            assert_eq!(bits(damaged.input), bits(clean), "{config} on {domain}");
+            assert!(!flags(damaged.changed).contains(&true), "{config} on {domain}");
+            built += 1;
+        }
+        // Most processes are for every domain.
+        assert!(built >= 20 && (domain != Domain::Unit || built == configs().len()), "{domain}");
+    }
+}
+
+// On other domains nothing is cut off at 0 or 1: each process leaves most values near their own size, so the
+// mean over all entries keeps its size too. Dropout and masking erase some of them.
+#[test]
+fn noise_is_of_the_size_of_its_domain() {
+    let ids = [1, 2, 3, 8];
+    for domain in [Domain::Counts, Domain::Integers, Domain::Real] {
+        let size = |tensor: Tensor<4>| tensor.abs().mean().into_scalar::<f32>();
+        let clean = size(pictures_in(domain, &ids));
+        for config in configs() {
+            let Ok(process) = config.build::<4>(domain) else { continue };
+            let rows = pictures_in(domain, &ids);
+            if values(rows.clone()).iter().any(|&value| process.check_value(value).is_err()) {
+                assert!(config.name() == "shot" && domain != Domain::Counts, "{config}");
+                continue;
+            }
+            let damaged = process.corrupt(rows, &mut draws(&ids, 0));
+            let share = size(damaged.input.clone()) / clean;
+            assert!(values(damaged.input).iter().all(|value| value.is_finite()));
+            let allowed = if config.to_string().contains("masking") { 0.4 } else { 0.6 };
+            assert!(share > allowed && share < 1.6, "{config} on {domain}: {share}");
+        }
+    }
+}
+
+// Far below the reach of normal noise at 6 σ, and exactly at that of others.
+#[test]
+fn corrupted_values_stay_within_reach() {
+    let loose = [
+        r#"{"process": "gaussian", "clip": "none"}"#,
+        r#"{"process": "uniform", "clip": "none", "level": "0.1..0.9"}"#,
+        r#"{"process": "laplace", "clip": "none", "level": {"log-uniform": [0.01, 2]}}"#,
+        r#"{"process": "speckle", "clip": [-0.5, 1.25]}"#,
+        r#"{"process": "speckle", "clip": "none", "level": 3}"#,
+        r#"{"process": "quantization", "clip": "none", "level": 0.7}"#,
+        r#"{"process": "masking", "fill": -2}"#,
+        r#"{"process": "salt-and-pepper", "values": [-1, 3]}"#,
+        r#"{"process": "mostly-pepper", "values": [-1, 3]}"#,
+        r#"{"process": "impulse", "values": [-1, 3]}"#,
+        r#"{"process": "clipping", "range": [-1, 3], "level": 0.9}"#,
+        r#"{"process": "dropout", "level": "0..1"}"#,
+        r#"{"process": "sequence", "of": [{"process": "dropout"}, {"process": "gaussian", "clip": "none"},
+            {"process": "speckle", "clip": "none"}, {"process": "sometimes", "probability": 0.5, "of":
+            {"process": "one-of", "of": [{"process": "uniform", "clip": "none"}, {"process": "jpeg"}]}}]}"#,
+    ];
+    let loose = loose.map(|text| serde_json::from_str::<CorruptionConfig>(text).unwrap());
+    let ids: Vec<u64> = (0..16).collect();
+    for config in configs().into_iter().chain(loose) {
+        let process = config.build::<4>(Domain::Unit).unwrap();
+        let input = process.corrupt(pictures(&ids, SHAPE), &mut draws(&ids, 0)).input;
+        let [low, high] = config.reach(Domain::Unit).unwrap();
+        let rounding = 1e-6 * low.abs().max(high.abs());
+        for value in values(input).into_iter().map(f64::from) {
+            let within = (low - rounding..=high + rounding).contains(&value);
+            assert!(within, "{config}: {value} is beyond [{low}, {high}]");
+        }
     }
 }
 
@@ -152,7 +241,7 @@ fn the_null_level_changes_nothing_on_any_row() {
 fn a_drawn_level_is_what_a_fixed_level_would_have_been() {
     let ids: Vec<u64> = (0..6).collect();
     for config in CorruptionConfig::all() {
-        let process = config.build::<4>().unwrap();
+        let process = config.build::<4>(Domain::Unit).unwrap();
         let scale = process.strength().scale;
         let (a, b) = (scale.null, scale.severities[4]);
         let range = Level::Uniform([a.min(b), a.max(b)]);
@@ -183,7 +272,7 @@ fn a_drawn_level_is_what_a_fixed_level_would_have_been() {
 fn severities_grow() {
     let ids: Vec<u64> = (0..24).collect();
     for config in CorruptionConfig::all() {
-        let process = config.build::<4>().unwrap();
+        let process = config.build::<4>(Domain::Unit).unwrap();
         // Wide enough for a line or two to be dead at the lowest rate.
         let shape = if config.name() == "dead-lines" { [3, 20, 200] } else { SHAPE };
         let error = |severity| {
@@ -223,7 +312,7 @@ fn plain_images_stay_in_the_range_and_plain_under_blur() {
 fn a_schedule_is_read_from_the_progress_of_training() {
     let ids = [4];
     let scheduled = CorruptionConfig::Masking { level: Level::Linear([0.0, 1.0]), fill: None };
-    let process = scheduled.build::<4>().unwrap();
+    let process = scheduled.build::<4>(Domain::Unit).unwrap();
     let share = |progress| {
         let mut draws = draws(&ids, 0).at_progress(progress);
         let changed = process.corrupt(pictures(&ids, SHAPE), &mut draws).changed;
@@ -266,7 +355,7 @@ proptest! {
         scale in prop_oneof![Just(1.0f32), Just(-3.0), Just(1e20), Just(f32::NAN), Just(f32::INFINITY)],
     ) {
         let config = &CorruptionConfig::all()[which];
-        let process = config.build::<4>().unwrap();
+        let process = config.build::<4>(Domain::Unit).unwrap();
         match process.at_level(level.into()) {
             Err(error) => {
                 let (plain, power) = (level.to_string(), format!("{level:e}"));
@@ -320,18 +409,26 @@ fn level() -> impl Strategy<Value = Level> {
 fn config() -> impl Strategy<Value = CorruptionConfig> {
     use CorruptionConfig as C;
     let range = || [-1.0..2.0f64, -1.0..2.0f64];
+    let clip = || {
+        prop_oneof![
+            Just(ClipRange::Domain),
+            Just(ClipRange::None),
+            range().prop_map(ClipRange::Range)
+        ]
+    };
     let alone = prop_oneof![
         (0..C::all().len()).prop_map(|i| C::all()[i].clone()),
-        (level(), prop::option::of(range())).prop_map(|(level, clip)| C::Gaussian { level, clip }),
-        (level(), prop::option::of(range())).prop_map(|(level, clip)| C::Laplace { level, clip }),
-        (level(), prop::option::of(range()))
-            .prop_map(|(level, clip)| C::Quantization { level, clip }),
+        (level(), clip()).prop_map(|(level, clip)| C::Gaussian { level, clip }),
+        (level(), clip()).prop_map(|(level, clip)| C::Laplace { level, clip }),
+        (level(), clip()).prop_map(|(level, clip)| C::Quantization { level, clip }),
         (level(), -1.0..2.0f64)
             .prop_map(|(level, f)| C::Masking { level, fill: Some(Fill::Constant(f)) }),
         (level(), prop::collection::vec(0.0..1.0f32, 0..9))
             .prop_map(|(level, f)| C::Masking { level, fill: Some(Fill::Features(f)) }),
-        (level(), range()).prop_map(|(level, values)| C::Impulse { level, values }),
-        (level(), range()).prop_map(|(level, range)| C::Clipping { level, range }),
+        (level(), prop::option::of(range()))
+            .prop_map(|(level, values)| C::Impulse { level, values }),
+        (level(), prop::option::of(range()))
+            .prop_map(|(level, range)| C::Clipping { level, range }),
         level().prop_map(|level| C::Shot { level }),
         level().prop_map(|level| C::Zoom { level }),
         (level(), prop::option::of(0..9usize))
@@ -379,11 +476,15 @@ proptest! {
         share in level(),
         shape in [1..4usize, 1..7usize, 1..7usize],
         progress in 0.0..1.0f64,
+        domain in prop::sample::select(DOMAINS.to_vec()),
     ) {
         let file = toml::to_string(&config).unwrap();
         prop_assert_eq!(&toml::from_str::<CorruptionConfig>(&file).unwrap(), &config);
         let _ = config.to_string(); // Whatever the parameters are.
-        let Ok(process) = config.build::<4>() else { return Ok(()) };
+        if let Some([low, high]) = config.reach(domain) {
+            prop_assert!(low <= 0.0 && high >= 1.0);
+        }
+        let Ok(process) = config.build::<4>(domain) else { return Ok(()) };
         let rebuilt = process.at_level(share);
         for process in [Ok(process), rebuilt].into_iter().flatten() {
             if process.check(&shape).is_err() {

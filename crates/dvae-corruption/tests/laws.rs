@@ -4,9 +4,9 @@
 
 use burn::tensor::{Bool, Device, Tensor};
 use dvae_corruption::{
-    Banding, Clean, CorruptedInput, Corruption, CorruptionConfig, DeadLines, DeadPixels, Level,
-    Masking, MotionBlur, Occlusion, OneOf, Part, Rotation, Sequence, Shear, Shot, ShowMask,
-    Sometimes, Translation, Zoom,
+    Banding, Clean, ClipRange, CorruptedInput, Corruption, CorruptionConfig, DeadLines, DeadPixels,
+    Domain, Level, Masking, MotionBlur, Occlusion, OneOf, Part, Rotation, Sequence, Shear, Shot,
+    ShowMask, Sometimes, Translation, Zoom,
 };
 use dvae_random::{Key, Purpose};
 
@@ -14,7 +14,7 @@ const ROWS: u64 = 64;
 const WIDTH: usize = 500;
 
 fn build(text: &str) -> Box<dyn Corruption<2>> {
-    text.parse::<CorruptionConfig>().unwrap().build().unwrap()
+    text.parse::<CorruptionConfig>().unwrap().build(Domain::Unit).unwrap()
 }
 
 fn corrupt_rows(process: &dyn Corruption<2>, clean: Tensor<2>, ids: &[u64]) -> CorruptedInput<2> {
@@ -48,8 +48,8 @@ const ENTRIES: f64 = (ROWS as usize * WIDTH) as f64;
 #[test]
 fn unclipped_gaussian_noise_has_mean_zero_and_variance_sigma_squared() {
     let ids: Vec<u64> = (0..ROWS).collect();
-    let config = CorruptionConfig::Gaussian { level: 0.3.into(), clip: None };
-    let noisy = corrupt_rows(&*config.build::<2>().unwrap(), gray(&ids), &ids);
+    let config = CorruptionConfig::Gaussian { level: 0.3.into(), clip: ClipRange::None };
+    let noisy = corrupt_rows(&*config.build::<2>(Domain::Unit).unwrap(), gray(&ids), &ids);
     let noise = noisy.input - gray(&ids);
     let mean = f64::from(noise.clone().mean().into_scalar::<f32>());
     let variance = f64::from(noise.square().mean().into_scalar::<f32>());
@@ -147,7 +147,7 @@ fn assert_law(name: &str, mut sample: Vec<f64>, cdf: impl Fn(f64) -> f64) {
 fn added(config: &CorruptionConfig) -> Vec<f64> {
     let ids: Vec<u64> = (0..ROWS).collect();
     let half = Tensor::<2>::full([ROWS as usize, WIDTH], 0.5, &Device::flex());
-    let out = corrupt_rows(&*config.build::<2>().unwrap(), half, &ids);
+    let out = corrupt_rows(&*config.build::<2>(Domain::Unit).unwrap(), half, &ids);
     let changed = out.changed.into_data();
     let values = out.input.into_data();
     let both = values.iter::<f64>().zip(changed.iter::<bool>());
@@ -166,18 +166,18 @@ fn normal_cdf(x: f64) -> f64 {
 #[test]
 fn additive_and_multiplicative_noise_follows_its_law() {
     let level = Level::Fixed(0.3);
-    let gaussian = CorruptionConfig::Gaussian { level, clip: None };
+    let gaussian = CorruptionConfig::Gaussian { level, clip: ClipRange::None };
     assert_law("Gaussian", added(&gaussian), |x| normal_cdf(x / 0.3));
-    let uniform = CorruptionConfig::Uniform { level, clip: None };
+    let uniform = CorruptionConfig::Uniform { level, clip: ClipRange::None };
     assert_law("uniform", added(&uniform), |x| ((x + 0.3) / 0.6).clamp(0.0, 1.0));
-    let laplace = CorruptionConfig::Laplace { level, clip: None };
+    let laplace = CorruptionConfig::Laplace { level, clip: ClipRange::None };
     assert_law("Laplace", added(&laplace), |x| {
         let tail = 0.5 * (-x.abs() / 0.3).exp();
         if x < 0.0 { tail } else { 1.0 - tail }
     });
-    let speckle = CorruptionConfig::Speckle { level, clip: None };
+    let speckle = CorruptionConfig::Speckle { level, clip: ClipRange::None };
     assert_law("speckle", added(&speckle), |x| normal_cdf(x / 0.15));
-    let impulse = CorruptionConfig::Impulse { level, values: [-1.0, 2.0] };
+    let impulse = CorruptionConfig::Impulse { level, values: Some([-1.0, 2.0]) };
     let values = added(&impulse);
     let share = values.len() as f64 / ENTRIES;
     assert!((share - 0.3).abs() < six_sigma(0.3, ENTRIES), "{share}");

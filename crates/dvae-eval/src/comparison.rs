@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use dvae_corruption::CorruptionConfig;
+use dvae_corruption::{CorruptionConfig, Domain};
 use dvae_data::Dataset;
 use dvae_models::Vae;
 use dvae_random::{Key, Purpose};
@@ -16,7 +16,7 @@ use crate::{Denoising, Grid, denoising};
 pub struct Comparison<'a, V> {
     /// The models.
     pub models: &'a [(&'a str, &'a V)],
-    /// The rows to measure on.
+    /// The rows to measure on: pictures in `[0, 1]`.
     pub rows: &'a Dataset,
     /// The corruptions to apply.
     pub corruptions: &'a [CorruptionConfig],
@@ -50,7 +50,7 @@ impl<V: Vae<4>> Comparison<'_, V> {
     pub fn measure(&self) -> Result<ComparisonTable, TrainError> {
         let mut entries = Vec::new();
         for corruption in self.corruptions {
-            let process = corruption.build::<4>()?;
+            let process = corruption.build::<4>(Domain::Unit)?;
             for (name, model) in self.models {
                 let metrics = denoising(*model, self.rows, &*process, &self.context)?;
                 let (corruption, model) = (corruption.to_string(), (*name).to_owned());
@@ -67,7 +67,7 @@ impl<V: Vae<4>> Comparison<'_, V> {
         let mut grid = Grid::new();
         for corruption in self.corruptions {
             let mut streams = BatchNoise::evaluation(self.context.key, rows.ids());
-            let process = corruption.build()?;
+            let process = corruption.build(Domain::Unit)?;
             let input = process.corrupt(clean.clone(), &mut streams.corruption).input;
             grid = grid
                 .heading(corruption.to_string())

@@ -47,6 +47,16 @@ pub enum TrainError {
         /// The values allowed.
         support: Support,
     },
+    /// A row with a value that the corruption has no law for.
+    #[error("row {row} of the {set} set: {source}")]
+    Value {
+        /// Which set.
+        set: &'static str,
+        /// The row's id.
+        row: u64,
+        /// The value, and those allowed.
+        source: CorruptionError,
+    },
     /// A corruption that could not be configured.
     #[error(transparent)]
     Corruption(#[from] CorruptionError),

@@ -10,8 +10,8 @@ use dvae_random::Key;
 
 use crate::{BatchNoise, TrainError};
 
-/// Checks that the model's posterior and prior fit the objective, and that the entries of the sets lie in the
-/// likelihood's support.
+/// Checks that the model's posterior and prior fit the objective, that the entries of the sets lie in the
+/// likelihood's support, and that the corruption takes them.
 ///
 /// The model is tried on one uncorrupted row. The values are checked once here, because a tensor function
 /// cannot return an error for a value.
@@ -36,6 +36,14 @@ pub(crate) fn check_fit<const D: usize, V: Vae<D>>(
     for &(set, rows) in sets {
         if let Some((row, place, value)) = rows.find(|at, v| !supports[at].contains(v)) {
             return Err(TrainError::Support { set, row, value, support: supports[place] });
+        }
+        let refused = rows.find(|_, value| corruption.check_value(value).is_err());
+        if let Some((row, _, value)) = refused {
+            corruption.check_value(value).map_err(|source| TrainError::Value {
+                set,
+                row,
+                source,
+            })?;
         }
     }
     Ok(())

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // A test may panic.
 
 use burn::tensor::Device;
-use dvae_corruption::Clean;
+use dvae_corruption::{Clean, Shot};
 use dvae_data::{Dataset, fashion_mnist};
 use dvae_distributions::LikelihoodConfig;
 use dvae_losses::{KlTerm, Objective, Schedule};
@@ -33,6 +33,29 @@ fn rows_that_the_likelihood_is_not_for_are_refused_before_anything_is_trained() 
     assert!(error.unwrap_err().contains("row 1 of the training set holds 3"));
     let error = train_on(LikelihoodConfig::ContinuousBernoulli {}, vec![0.0, 2.0, 3.0, 1.0]);
     assert!(error.unwrap_err().contains("numbers in [0, 1]"));
+}
+
+#[test]
+fn rows_that_the_corruption_is_not_for_are_refused_before_anything_is_trained() {
+    let device = Device::flex();
+    let rows = |second| Dataset::from_floats(vec![0.0, 20.0, second, 60.0], &[2]).unwrap();
+    let likelihood = LikelihoodConfig::Normal { scale: 1.0 };
+    let config =
+        AutoencoderConfig { likelihood, ..AutoencoderConfig::new(MlpConfig::new(&[4]), &[2], 2) };
+    let model = || config.clone().init(Key::new(1), &device).unwrap();
+    let shot = Shot::new(0.1).unwrap();
+    let fit = |train: &Dataset, validation: &Dataset| {
+        let trainer = Trainer::<2, _>::new(model(), shot, config_of_one(), &device).unwrap();
+        trainer.fit(train, validation).map(|_| ()).map_err(|error| error.to_string())
+    };
+    fit(&rows(3.0), &rows(3.0)).unwrap();
+    let error = fit(&rows(3.0), &rows(-3.0)).unwrap_err();
+    assert!(error.starts_with("row 1 of the validation set: `shot` is for values of"), "{error}");
+    assert!(error.contains("but one is -3"), "{error}");
+    let context = EvaluationContext { key: Key::new(1), batch_size: 2, device: &device };
+    let of = evaluate::<2, _>(&model(), &rows(-3.0), &shot, &Objective::default(), &context);
+    let error = of.unwrap_err().to_string();
+    assert!(error.starts_with("row 1 of the evaluation set: `shot`"), "{error}");
 }
 
 fn config_of_one() -> TrainConfig {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 use dvae_corruption::{
-    CorruptedInput, Corruption, CorruptionConfig, CorruptionError, Level, Strength,
+    CorruptedInput, Corruption, CorruptionConfig, CorruptionError, Domain, Level, Strength,
 };
 use dvae_data::{Dataset, fashion_mnist};
 use dvae_losses::{KlTerm, Schedule, WarmUp};
@@ -58,7 +58,7 @@ fn everything() -> TrainConfig {
 
 fn trainer(config: &TrainConfig) -> Trainer<4, Autoencoder<AnyNetwork>> {
     let process: Box<dyn Corruption<4>> =
-        "mixed".parse::<CorruptionConfig>().unwrap().build().unwrap();
+        "mixed".parse::<CorruptionConfig>().unwrap().build(Domain::Unit).unwrap();
     Trainer::new(model(), process, config.clone(), &Device::flex()).unwrap()
 }
 
@@ -201,7 +201,7 @@ fn a_wish_to_stop_at_any_time_is_answered_with_a_checkpoint() {
     for batches in [1, 4, 7, 16, 29, 33, 45] {
         let folder = tempfile::tempdir().unwrap();
         let interrupt = Interrupt::new();
-        let inner = "mixed".parse::<CorruptionConfig>().unwrap().build().unwrap();
+        let inner = "mixed".parse::<CorruptionConfig>().unwrap().build(Domain::Unit).unwrap();
         let left = AtomicUsize::new(batches);
         let process = AfterBatches { inner, left, interrupt: interrupt.clone() };
         let first =
@@ -296,9 +296,9 @@ fn early_stopping_that_could_never_happen_is_refused() {
             "warming up" => {
                 let json = r#"{"process": "sequence", "of": [
                     {"process": "masking", "level": {"linear": [0.0, 0.5]}}]}"#;
-                serde_json::from_str::<CorruptionConfig>(json).unwrap().build().unwrap()
+                serde_json::from_str::<CorruptionConfig>(json).unwrap().build(Domain::Unit).unwrap()
             }
-            _ => "masking".parse::<CorruptionConfig>().unwrap().build().unwrap(),
+            _ => "masking".parse::<CorruptionConfig>().unwrap().build(Domain::Unit).unwrap(),
         };
         Trainer::new(model(), process, config, &Device::flex()).map(|_| ()).unwrap_err().to_string()
     };

@@ -11,8 +11,8 @@ use std::sync::Mutex;
 
 use burn::tensor::{Device, Tensor};
 use dvae_corruption::{
-    Clean, CorruptedInput, Corruption, CorruptionConfig, CorruptionError, Level, Masking, ShowMask,
-    Strength,
+    Clean, CorruptedInput, Corruption, CorruptionConfig, CorruptionError, Domain, Level, Masking,
+    ShowMask, Strength,
 };
 use dvae_data::{Dataset, fashion_mnist};
 use dvae_losses::Objective;
@@ -32,7 +32,7 @@ fn model() -> Autoencoder<AnyNetwork> {
 }
 
 fn process(text: &str) -> Box<dyn Corruption<4>> {
-    text.parse::<CorruptionConfig>().unwrap().build().unwrap()
+    text.parse::<CorruptionConfig>().unwrap().build(Domain::Unit).unwrap()
 }
 
 fn config() -> TrainConfig {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::Device;
-use dvae_corruption::{Corruption, CorruptionConfig};
+use dvae_corruption::{Corruption, CorruptionConfig, Domain};
 use dvae_data::{Dataset, Order, fashion_mnist};
 use dvae_models::{AutoencoderConfig, ConvNetConfig, Vae};
 use dvae_random::{Key, Purpose};
@@ -35,7 +35,7 @@ struct Twin {
 
 impl Twin {
     fn process(&self) -> Box<dyn Corruption<4>> {
-        self.corruption.parse::<CorruptionConfig>().unwrap().build().unwrap()
+        self.corruption.parse::<CorruptionConfig>().unwrap().build(Domain::Unit).unwrap()
     }
 }
 

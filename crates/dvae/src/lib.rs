@@ -11,7 +11,7 @@
 //!
 //! | Module            | What is in it                                                     |
 //! |-------------------|-------------------------------------------------------------------|
-//! | [`checks`]        | the error of a parameter out of its range                         |
+//! | [`checks`]        | parameters out of their range, and domains of data                |
 //! | [`random`]        | keyed random streams, equal on every back end                     |
 //! | [`corruption`]    | processes `p(x̃ \| x)`                                              |
 //! | [`distributions`] | `q(z \| ·)`, `p(x \| z)`, `p(z)`                                    |
@@ -71,7 +71,7 @@ pub use experiment::{
 /// What most programs use.
 pub mod prelude {
     pub use crate::corruption::{
-        Clean, CorruptedInput, Corruption, CorruptionConfig, CorruptionError,
+        Clean, ClipRange, CorruptedInput, Corruption, CorruptionConfig, CorruptionError, Domain,
     };
     pub use crate::corruption::{Gaussian, Level, Masking, OneOf, SaltAndPepper, Scale};
     pub use crate::corruption::{Sequence, Sometimes, Strength};

@@ -73,7 +73,7 @@ fn compute<V: Vae<4>>(
     let before = collect(&model, None);
     let rows = fashion_mnist().test.take(ROWS);
     let clean = rows.gather::<4>(rows.ids(), device);
-    let process = corruption.build::<4>().unwrap();
+    let process = corruption.build::<4>(Domain::Unit).unwrap();
     let mut streams = BatchNoise::training(Key::new(5), 0, rows.ids());
     let training = model.clone().train();
     let elbo = denoising_elbo(&training, clean, &*process, &mut streams);
@@ -329,8 +329,8 @@ fn damage_is_the_same_everywhere() {
     let ranges = ["gaussian:0.1..0.5", "masking:0..1", "gamma:1..2", "laplace:0..0.3"];
     let ranges = ranges.map(|text| text.parse::<CorruptionConfig>().unwrap());
     for config in CorruptionConfig::all().into_iter().chain(ranges) {
-        let process = config.build::<4>().unwrap();
-        let whole_rows = config.build::<2>().is_err() || config.name() == "shot";
+        let process = config.build::<4>(Domain::Unit).unwrap();
+        let whole_rows = config.build::<2>(Domain::Unit).is_err() || config.name() == "shot";
         let mut reference = None;
         for (backend, device) in devices() {
             let (input, changed) = damage(&*process, &device);

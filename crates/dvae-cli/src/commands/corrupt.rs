@@ -21,7 +21,8 @@ Examples:
   dvae corrupt motion-blur@4+jpeg@3 photos/ -o damaged/
   dvae corrupt experiment.toml x.npy -o damaged.npy      the corruption of an experiment
 
-Values are damaged as they are, or in the scaling of the experiment. The same seed damages the same row of the same place in the same way.")]
+Values are damaged as they are, or in the scaling of the experiment. Noise on pictures and other bytes is
+clipped to [0, 1]; on real numbers it is not, and what is for numbers in [0, 1] is refused. The same seed damages the same row of the same place in the same way.")]
 pub(crate) struct Args {
     /// A corruption as text, or an experiment (.toml) whose corruption is used
     #[arg(value_name = "CONFIG")]
@@ -53,11 +54,15 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     };
     let (config, scaler, options) = match &experiment {
         Some(experiment) => {
-            (experiment.corruption.clone(), scaler(experiment)?, experiment.data.source.options())
+            let options = experiment.data.source.options();
+            let options = ReadOptions { domain: experiment.data.domain, ..options };
+            (experiment.corruption.clone(), scaler(experiment)?, options)
         }
         None => (args.corruption.parse()?, None, ReadOptions::default()),
     };
-    let damage = Damage { config, scaler, options: args.files.options(options)?, seed: args.seed };
+    let options = args.files.options(options)?;
+    let damage =
+        Damage { config, experiment: experiment.as_ref(), scaler, options, seed: args.seed };
     let jobs = args.files.jobs(&args.out, false)?;
     let device = Backend::first().ok_or("no back end is compiled in")?.device()?;
     let mut rows = 0;
@@ -79,14 +84,15 @@ fn scaler(experiment: &Experiment) -> Result<Option<Scaler>, Error> {
     }
 }
 
-struct Damage {
+struct Damage<'a> {
     config: CorruptionConfig,
+    experiment: Option<&'a Experiment>,
     scaler: Option<Scaler>,
     options: ReadOptions,
     seed: u64,
 }
 
-impl Damage {
+impl Damage<'_> {
     fn file(&self, job: &Job, first: u64, device: &Device) -> Result<usize, Error> {
         let mut rows = read_rows(&job.input, &self.options)?;
         let event = rows.format.event.clone();
@@ -94,6 +100,7 @@ impl Damage {
             scaler.check(event[0])?;
         }
         let mut writer = RowWriter::create(&job.output, &rows.format)?;
+        let domain = self.domain(rows.format.domain);
         let mut done = 0;
         loop {
             let mut batch: Vec<Row> = rows.by_ref().take(BATCH).collect::<Result<_, _>>()?;
@@ -105,9 +112,9 @@ impl Damage {
             let ids: Vec<u64> = (start..start + n as u64).collect();
             let draws = Key::new(self.seed).purpose(Purpose::EvaluationCorruption).rows(&ids);
             match event[..] {
-                [a] => self.rows(&mut batch, [n, a], draws, device)?,
-                [a, b] => self.rows(&mut batch, [n, a, b], draws, device)?,
-                [a, b, c] => self.rows(&mut batch, [n, a, b, c], draws, device)?,
+                [a] => self.rows(&mut batch, domain, [n, a], draws, device)?,
+                [a, b] => self.rows(&mut batch, domain, [n, a, b], draws, device)?,
+                [a, b, c] => self.rows(&mut batch, domain, [n, a, b, c], draws, device)?,
                 _ => {
                     let input = job.input.display();
                     return Err(format!("{input}: rows of shape {event:?} are not damaged").into());
@@ -120,16 +127,26 @@ impl Damage {
         Ok(done)
     }
 
+    /// What the values are that are damaged.
+    fn domain(&self, stored: Domain) -> Domain {
+        match (&self.scaler, self.experiment) {
+            (Some(_), _) => Domain::Real,
+            (None, Some(experiment)) => experiment.domain_of_files(stored),
+            (None, None) => stored,
+        }
+    }
+
     /// Damages rows. Entries that the process leaves as they are keep the bits that their file has; those that were not
     /// observed stay unobserved.
     fn rows<const D: usize>(
         &self,
         rows: &mut [Row],
+        domain: Domain,
         shape: [usize; D],
         mut draws: RowStreams,
         device: &Device,
     ) -> Result<(), Error> {
-        let process = self.config.build::<D>()?;
+        let process = self.config.build::<D>(domain)?;
         process.check(&shape[1..])?;
         let scaled = |row: &Row| match &self.scaler {
             Some(scaler) => scaler.apply(&row.values()),
@@ -137,6 +154,10 @@ impl Damage {
         };
         let clean: Vec<Vec<f32>> = rows.iter().map(scaled).collect();
         let observed = |value: &f32| if value.is_nan() { 0.0 } else { *value };
+        for (row, id) in clean.iter().zip(draws.ids()) {
+            let checked = row.iter().map(observed).try_for_each(|value| process.check_value(value));
+            checked.map_err(|error| format!("row {id}: {error}"))?;
+        }
         let values: Vec<f32> = clean.iter().flatten().map(observed).collect();
         let tensor = Tensor::<D>::from_data(TensorData::new(values, shape), device);
         // Cuts off the mask, if one is shown after the rows.

@@ -14,12 +14,14 @@ pub(super) const PREFIX: &str = "DVAE__";
 const NEAR: f64 = 0.7;
 /// The keys that select the kind of a table. When the kind changes, the old table's keys are dropped.
 const KINDS: [&str; 5] = ["process", "name", "type", "bound", "source"];
-/// The kinds in effect when no layer sets another; every other default is serde's.
+/// The kinds in effect when no layer sets another; every other default is serde's, but for [`FOR_TABLES`].
 const DEFAULTS: &str = r#"
 data = { source = "fashion-mnist" }
 model = { network = { type = "conv" }, likelihood = { type = "bernoulli" }, posterior = { type = "diagonal-normal" }, prior = { type = "standard-normal" } }
 train = { optimizer = { name = "adam" }, objective = { bound = "dvae", kl = { type = "weighted", beta = 1.0 } } }
 "#;
+/// The corruption of tables and arrays when no layer sets another: one for values of any size.
+const FOR_TABLES: &str = "masking:0.25";
 /// The largest list index that a single setting can create.
 const LONGEST_LIST: usize = 1000;
 
@@ -54,6 +56,7 @@ pub(super) fn read(
         layer.sort_by_key(|setting| !setting.says_kind());
         layer.iter().try_for_each(|setting| setting.apply(&mut merged))?;
     }
+    set_corruption(&mut merged);
     let value = to_toml(&merged);
     if let Some(wrong) = schema::wrong(&value) {
         return Err(refused(&merged, wrong, file));
@@ -65,6 +68,16 @@ pub(super) fn read(
         let reason = if path.is_empty() { message.into() } else { format!("`{path}`: {message}") };
         placed(&merged, path, reason, file)
     })
+}
+
+/// Sets the corruption of tables and arrays if no layer did. That of pictures is serde's default.
+fn set_corruption(merged: &mut Value) {
+    let source = at(merged, "data.source").map(|source| &source.kind);
+    let is_table =
+        matches!(source, Some(ValueKind::String(name)) if name == "csv" || name == "npy");
+    if let (true, ValueKind::Table(table)) = (is_table, &mut merged.kind) {
+        table.entry("corruption".to_owned()).or_insert_with(|| Value::new(None, FOR_TABLES));
+    }
 }
 
 /// Parses a value from TOML text; `place` is the source that an error names.
@@ -336,6 +349,8 @@ fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
 mod tests {
     use super::*;
 
+    use dvae_corruption::{CorruptionConfig, Domain};
+
     fn settings(settings: &[&str]) -> Result<Experiment, String> {
         let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
         read(None, [], &settings).map_err(|error| error.to_string())
@@ -393,6 +408,28 @@ mod tests {
         assert!(changed(&["corruption.of[1].level=0.1"]).is_ok());
         let error = changed(&["corruption.of[1000000000]=1"]).unwrap_err();
         assert!(error.contains("`1000000000` is not a place in a list"), "{error}");
+    }
+
+    #[test]
+    fn the_default_corruption_is_one_for_the_kind_of_data() {
+        let corruption = |data: &[&str]| settings(data).unwrap().corruption;
+        let mixed: CorruptionConfig = "mixed".parse().unwrap();
+        assert_eq!(corruption(&[]), mixed);
+        for pictures in ["idx", "images"] {
+            let data = format!("data={{ source = \"{pictures}\", path = \"p\" }}");
+            assert_eq!(corruption(&[&data]), mixed, "{pictures}");
+        }
+        for tables in ["csv", "npy"] {
+            let data = format!("data={{ source = \"{tables}\", path = \"p\" }}");
+            assert_eq!(corruption(&[&data]), "masking:0.25".parse().unwrap(), "{tables}");
+            assert_eq!(corruption(&[&data, "corruption=shot:0.1"]), "shot:0.1".parse().unwrap());
+            // It is for any domain.
+            for domain in [Domain::Unit, Domain::Counts, Domain::Integers, Domain::Real] {
+                assert!(corruption(&[&data]).build::<2>(domain).is_ok(), "{domain}");
+            }
+        }
+        let file = file("[data]\nsource = \"csv\"\npath = \"t.csv\"\n").unwrap();
+        assert_eq!(file.corruption, "masking:0.25".parse().unwrap());
     }
 
     #[test]

@@ -69,7 +69,8 @@ pub struct Experiment {
     /// The back end that the model runs on; the first one compiled in if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backend: Option<Backend>,
-    /// How the input is corrupted in training: a string as on the command line, or a table.
+    /// How the input is corrupted in training: a string as on the command line, or a table. Left out, it is
+    /// "mixed", or "masking:0.25" for tables and arrays (csv and npy).
     #[serde(deserialize_with = "text_or_table")]
     #[schemars(transform = or_text)]
     pub corruption: CorruptionConfig,

@@ -1,7 +1,10 @@
 //! The model of an experiment, for rows of the shape that its data has.
 
+use dvae_corruption::Domain;
+use dvae_data::Scaling;
 use dvae_models::AutoencoderConfig;
 
+use super::units::is_for_unit;
 use super::{Experiment, ExperimentError, PreparedData};
 
 /// The number of axes of a row. A batch tensor has one more, and that number is part of its type.
@@ -48,9 +51,24 @@ macro_rules! with_rank {
 pub(super) use with_rank;
 
 impl Experiment {
-    /// Whether the encoder is shown a mask. An error if the corruption does not apply to rows of this rank.
-    pub(super) fn shows_mask(&self, rank: Rank) -> Result<bool, ExperimentError> {
-        Ok(with_rank!(rank, D => self.corruption.build::<D>()?.shows_mask()))
+    /// The domain of the data, as the model sees them.
+    pub(super) fn domain(&self, data: &PreparedData) -> Domain {
+        data.model_domain(&self.data)
+    }
+
+    /// What values of files are: numbers of which nothing is declared lie in `[0, 1]` if the likelihood is for such
+    /// numbers, and they are not scaled.
+    pub fn domain_of_files(&self, stored: Domain) -> Domain {
+        let undeclared = self.data.domain.is_none() && self.data.scaling == Scaling::None;
+        let is_unit = undeclared && stored == Domain::Real && is_for_unit(&self.model.likelihood);
+        if is_unit { Domain::Unit } else { stored }
+    }
+
+    /// Whether the encoder is shown a mask. An error if the corruption does not apply to the data.
+    fn shows_mask(&self, data: &PreparedData) -> Result<bool, ExperimentError> {
+        let domain = self.domain(data);
+        let rank = Rank::of(&data.event)?;
+        Ok(with_rank!(rank, D => self.corruption.build::<D>(domain)?.shows_mask()))
     }
 
     /// The model for rows of the data's shape. An error if the configuration states a different shape.
@@ -65,7 +83,7 @@ impl Experiment {
                 model.event
             )));
         }
-        let mask_input = self.shows_mask(Rank::of(event)?)?;
+        let mask_input = self.shows_mask(data)?;
         if model.mask_input && !mask_input {
             let text = "`model.mask_input` is for a corruption that shows its mask: { process = \"show-mask\", \
                         of = { … } }";

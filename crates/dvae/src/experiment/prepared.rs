@@ -5,11 +5,9 @@ use std::path::Path;
 use dvae_data::{
     DataError, Dataset, Domain, Element, ReadOptions, Rows, Scaler, read_idx_folder_of, read_rows,
 };
-use dvae_distributions::LikelihoodConfig;
 use dvae_random::{Key, Purpose};
 use serde::{Deserialize, Serialize};
 
-use super::units::is_for_unit;
 use super::{DataConfig, DataSource, Experiment, ExperimentError};
 
 /// The values determined by the data: fitted on the training rows and stored with a run and its weights. They
@@ -116,20 +114,12 @@ impl PreparedData {
         Ok(rows)
     }
 
-    /// What the values are that the model sees.
+    /// What the values are that the model sees: scaled and binarized as configured.
     pub fn model_domain(&self, config: &DataConfig) -> Domain {
         match (config.binarization, &self.scaler) {
             (Some(_), _) => Domain::Unit,
             (None, Some(_)) => Domain::Real,
             (None, None) => self.domain,
-        }
-    }
-
-    /// Numbers of which nothing is declared lie in `[0, 1]` if the likelihood is for such numbers.
-    pub(super) fn resolve_domain(&mut self, config: &DataConfig, likelihood: &LikelihoodConfig) {
-        let undeclared = config.domain.is_none() && self.scaler.is_none();
-        if undeclared && self.domain == Domain::Real && is_for_unit(likelihood) {
-            self.domain = Domain::Unit;
         }
     }
 
@@ -241,6 +231,21 @@ fn count(share: f64, rows: &Dataset) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use dvae_data::Binarization;
+
+    #[test]
+    fn scaled_values_are_real_and_binarized_ones_are_in_the_unit_interval() {
+        let plain = DataConfig::default();
+        let binary = DataConfig { binarization: Some(Binarization::Dynamic), ..plain.clone() };
+        for domain in [Domain::Unit, Domain::Counts, Domain::Integers, Domain::Real] {
+            let data = PreparedData { domain, ..PreparedData::default() };
+            assert_eq!(data.model_domain(&plain), domain);
+            assert_eq!(data.model_domain(&binary), Domain::Unit);
+            let scaler = Some(Scaler { offset: vec![0.0], scale: vec![2.0] });
+            assert_eq!(PreparedData { scaler, ..data }.model_domain(&plain), Domain::Real);
+        }
+    }
 
     // Two columns of scales 2 and 4, and three rows, one of which has a hole in the second column.
     #[test]

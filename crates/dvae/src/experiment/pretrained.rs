@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use burn::module::Module;
 use burn::tensor::Device;
 use dvae_corruption::{Corruption, CorruptionConfig, ShowMask};
-use dvae_data::{DataError, Dataset, Domain, FileKind, ReadOptions, Rows, Scaling, array_names};
+use dvae_data::{DataError, Dataset, FileKind, ReadOptions, Rows, Scaling, array_names};
 use dvae_distributions::LatentShape;
 use dvae_eval::{Denoising, denoising, latent_activity};
 use dvae_losses::Objective;
@@ -98,8 +98,7 @@ impl Pretrained {
             (prepared.experiment, prepared.data)
         } else {
             let mut data = PreparedData { event: event.clone(), ..PreparedData::default() };
-            data.domain = experiment.data.domain.unwrap_or_default();
-            data.resolve_domain(&experiment.data, &experiment.model.likelihood);
+            data.domain = experiment.domain_of_files(experiment.data.domain.unwrap_or_default());
             (experiment.clone(), data)
         };
         let device = experiment.device()?;
@@ -237,7 +236,7 @@ impl Pretrained {
 
     /// The range of the encoder's inputs in training, if the data have a range.
     fn reach(&self) -> Option<[f64; 2]> {
-        (self.data.model_domain(&self.experiment.data) == Domain::Unit).then_some([0.0, 1.0])
+        self.experiment.corruption.reach(self.experiment.domain(&self.data))
     }
 
     /// Reads the rows of a file, prepared as the experiment's test rows are, for [`Self::evaluate`].
@@ -313,7 +312,7 @@ impl Pretrained {
         &self,
         corruption: &CorruptionConfig,
     ) -> Result<Box<dyn Corruption<D>>, ExperimentError> {
-        let process = corruption.build::<D>()?;
+        let process = corruption.build::<D>(self.experiment.domain(&self.data))?;
         if self.shows_mask && !process.shows_mask() {
             return Ok(Box::new(ShowMask::new(process)?));
         }

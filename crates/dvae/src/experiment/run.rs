@@ -268,7 +268,7 @@ impl Experiment {
         earlier: Option<&PreparedData>,
     ) -> Result<(PreparedData, Splits), ExperimentError> {
         let (mut data, rows) = self.data.load(earlier)?;
-        data.resolve_domain(&self.data, &self.model.likelihood);
+        data.domain = self.domain_of_files(data.domain);
         Ok((data, rows))
     }
 
@@ -301,7 +301,7 @@ fn trainer<const D: usize>(
     let device = experiment.device()?;
     let key = Key::new(experiment.train.seed).purpose(Purpose::Weights);
     let model = experiment.model_for(data)?.init(key, &device)?;
-    let corruption = experiment.corruption.build::<D>()?;
+    let corruption = experiment.corruption.build::<D>(experiment.domain(data))?;
     Ok(Trainer::new(model, corruption, experiment.train.clone(), &device)?)
 }
 

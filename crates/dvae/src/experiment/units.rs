@@ -1,4 +1,4 @@
-//! Which entries of a row have a density under a likelihood, and so have units.
+//! What a likelihood says about the entries of a row: whether they have units, and whether they lie in `[0, 1]`.
 
 use dvae_distributions::LikelihoodConfig;
 
@@ -49,5 +49,19 @@ mod tests {
             {"columns": 1, "likelihood": {"type": "categorical", "classes": 3}}]}"#);
         let found: Vec<bool> = (0..4).map(|place| is_density_at(&columns, place)).collect();
         assert_eq!(found, [true, true, false, false]);
+    }
+
+    #[test]
+    fn all_columns_must_be_in_the_unit_interval() {
+        let columns = |second: &str| {
+            let json = format!(
+                r#"{{"type": "columns", "groups": [
+                {{"columns": 2, "likelihood": {{"type": "bernoulli"}}}},
+                {{"columns": 1, "likelihood": {{"type": "{second}"}}}}]}}"#
+            );
+            serde_json::from_str::<LikelihoodConfig>(&json).unwrap()
+        };
+        assert!(is_for_unit(&columns("continuous-bernoulli")));
+        assert!(!is_for_unit(&columns("poisson")) && !is_for_unit(&columns("shared-normal")));
     }
 }
