@@ -2,6 +2,7 @@
 
 mod data;
 mod error;
+mod identity;
 mod layers;
 mod model;
 mod prepared;
