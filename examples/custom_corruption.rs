@@ -50,6 +50,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let model = trainer.fit(&train, &held_out)?.model;
     let context = EvaluationContext { key, batch_size: 64, device: &device };
     let metrics = denoising(&model, &sets.test, &*measured, &context)?;
-    println!("PSNR: {:.1} dB damaged, {:.1} dB denoised", metrics.psnr_input, metrics.psnr_output);
+    let damaged = metrics.psnr_input.unwrap_or(f64::INFINITY);
+    println!("PSNR: {damaged:.1} dB damaged, {:.1} dB denoised", metrics.psnr_output);
     Ok(())
 }

@@ -3,6 +3,7 @@
 mod commands;
 mod files;
 mod output;
+mod stop;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -29,7 +30,8 @@ Examples:
   dvae denoise runs/run-001 noisy.png -o clean.png
   dvae evaluate runs/run-001 --corruption gaussian:0.3
 
-Exit codes: 0 done, 1 the run failed on its own, 2 something that was given cannot be used.")]
+Exit codes: 0 done, 1 the run failed on its own, 2 something that was given cannot be used; a run that was
+stopped and can be resumed: 130 by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.")]
 struct Args {
     #[command(subcommand)]
     command: Command,
@@ -65,7 +67,7 @@ fn main() -> ExitCode {
     let Args { command, json } = Args::parse();
     let out = output::Output { json };
     let result = match &command {
-        Command::Train(args) => train::run(args, out),
+        Command::Train(args) => return exit(train::run(args, out)),
         Command::Denoise(args) => denoise::run(args, out),
         Command::Corrupt(args) => corrupt::run(args, out),
         Command::Sample(args) => sample::run(args, out),
@@ -81,8 +83,14 @@ fn main() -> ExitCode {
         Command::Import(args) => import::run(args, out),
         Command::Completions(args) => completions::run(args, &mut Args::command()),
     };
-    let Err(error) = result else {
-        return ExitCode::SUCCESS;
+    exit(result.map(|()| ExitCode::SUCCESS))
+}
+
+/// The exit code of a command; an error is printed.
+fn exit(result: Result<ExitCode, Error>) -> ExitCode {
+    let error = match result {
+        Ok(code) => return code,
+        Err(error) => error,
     };
     // A reader that closes the pipe is not a failure: dvae list | head -1.
     if error

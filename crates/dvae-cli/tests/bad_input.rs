@@ -314,5 +314,11 @@ fn columns_are_found_by_name_and_rows_are_not_taken_for_names() {
     fs::write(at("t.csv"), format!("a,b,c\n{}1,2,3\n", rows([0, 1, 2]))).unwrap();
     let error = refused(folder.path(), &["evaluate", "named"]);
     assert!(error.contains("the data has changed since the training"), "{error}");
+    assert!(error.contains("name the rows to evaluate on by `--data PATH`"), "{error}");
+    let error = refused(folder.path(), &["train", "--resume", "named"]);
+    assert!(error.contains("the checksum of the training rows was"), "{error}");
+    assert!(error.contains("`--set data.path=PATH`") && !error.contains("--data "), "{error}");
+    let log = fs::read_to_string(at("named/log.txt")).unwrap();
+    assert!(log.lines().last().unwrap().contains("Z  failed: the data has changed"), "{log}");
     ok(folder.path(), &["evaluate", "named", "--data", "t.csv"]);
 }

@@ -200,6 +200,13 @@ fn runs_are_evaluated_listed_and_compared() {
     let metrics = json(folder.path(), &[&arguments[..], &["--samples", "8"]].concat());
     let clean = &metrics["corruptions"][0]["clean"];
     assert!(clean["importance_weighted"].as_f64() > clean["elbo"].as_f64(), "{metrics}");
+    // Input that equals its target has no finite ratio; the output has one.
+    let none = ["evaluate", "run", "--corruption", "none"];
+    let line = &json(folder.path(), &none)["corruptions"][0];
+    assert!(line["psnr_input"].is_null() && line["psnr_output"].as_f64() > Some(0.0), "{line}");
+    let text = ok(folder.path(), &none);
+    let cells: Vec<&str> = text.lines().nth(4).unwrap().split_whitespace().collect();
+    assert_eq!((cells[0], cells[cells.len() - 2]), ("none", "-"), "{text}");
     let runs = json(folder.path(), &["list", "."]);
     assert_eq!(runs.as_array().unwrap().len(), 2);
     let text = ok(folder.path(), &["compare", "run", "other"]);

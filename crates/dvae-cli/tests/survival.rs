@@ -51,6 +51,11 @@ fn outcome(folder: &Path, run: &str) -> (u32, u32, Vec<serde_json::Value>) {
     (read("last.safetensors"), read("best.safetensors"), metrics.lines().map(report).collect())
 }
 
+fn signal(name: &str, process: &Child) {
+    let id = process.id().to_string();
+    assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+}
+
 #[test]
 fn a_run_killed_at_random_moments_comes_to_the_same_bits() {
     let folder = folder();
@@ -97,17 +102,89 @@ fn ctrl_c_saves_and_says_how_to_go_on_and_a_second_process_is_kept_out() {
     wait_for(&folder.path().join("run/checkpoints/step-00000007"));
     let error = refused(folder.path(), &["train", "--resume", "run"]);
     assert!(error.contains("run is in use by another process"), "{error}");
-    let kill = Command::new("kill").args(["-INT", &process.id().to_string()]).status().unwrap();
-    assert!(kill.success());
+    signal("-INT", &process);
     let output = process.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{output:?}");
+    // Not 0: `dvae train … && next` must not go on with half a model.
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
     assert_eq!(text, "Stopped. Go on with: dvae train --resume run\n");
     ok(folder.path(), &["train", "--resume", "run", "--quiet"]);
     assert_eq!(outcome(folder.path(), "run"), outcome(folder.path(), "straight"));
     // A run that is done stays as it is.
     ok(folder.path(), &["train", "--resume", "run", "--quiet"]);
     assert_eq!(outcome(folder.path(), "run"), outcome(folder.path(), "straight"));
+}
+
+// A scheduler ends a job, and a terminal is closed: its standard output is gone, too.
+#[test]
+fn a_run_that_is_terminated_or_hung_up_on_saves_and_its_exit_code_names_the_signal() {
+    let folder = folder();
+    assert!(start(folder.path(), "straight").wait().unwrap().success());
+    for (name, code) in [("-TERM", 143), ("-HUP", 129)] {
+        let run = &format!("run{name}");
+        let arguments = ["train", "small.toml", "--out", run, "--quiet", "--json"];
+        let mut command = dvae(folder.path());
+        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut process = command.spawn().unwrap();
+        wait_for(&folder.path().join(run).join("checkpoints/step-00000007"));
+        if name == "-HUP" {
+            drop(process.stdout.take());
+        }
+        signal(name, &process);
+        let output = process.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        if name == "-TERM" {
+            let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!(summary["end"], "interrupted");
+        }
+        ok(folder.path(), &["train", "--resume", run, "--quiet"]);
+        assert_eq!(outcome(folder.path(), run), outcome(folder.path(), "straight"));
+    }
+}
+
+#[test]
+fn a_run_that_was_started_to_survive_its_terminal_does() {
+    let folder = folder();
+    let ignored = "trap '' HUP; exec \"$0\" train small.toml --out run --quiet";
+    let mut process = Command::new("bash")
+        .args(["-c", ignored, env!("CARGO_BIN_EXE_dvae")])
+        .current_dir(folder.path())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_for(&folder.path().join("run/checkpoints/step-00000007"));
+    signal("-HUP", &process);
+    assert_eq!(process.wait().unwrap().code(), Some(0));
+}
+
+// What a job of a scheduler calls each time it is started.
+#[test]
+fn a_run_is_resumed_or_started() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    assert!(start(folder.path(), "straight").wait().unwrap().success());
+    let job = ["train", "small.toml", "--out", "run", "--resume-or-start", "--quiet"];
+    // A run that never came to its start leaves this.
+    fs::create_dir(at("run")).unwrap();
+    fs::write(at("run/.lock"), "").unwrap();
+    fs::write(at("run/data.toml"), "half").unwrap();
+    let mut process = dvae(folder.path()).args(job).stdout(Stdio::null()).spawn().unwrap();
+    wait_for(&at("run/checkpoints/step-00000007"));
+    signal("-TERM", &process);
+    assert_eq!(process.wait().unwrap().code(), Some(143));
+    let error = refused(folder.path(), &[&job[..], &["--set", "train.ema=0.9"]].concat());
+    assert!(error.contains("`train.ema` is 0.95 in the run run, and cannot become 0.9"), "{error}");
+    ok(folder.path(), &job);
+    assert_eq!(outcome(folder.path(), "run"), outcome(folder.path(), "straight"));
+    let again = ok(folder.path(), &job);
+    assert!(again.starts_with("Done: all epochs are done"), "{again}");
+    let without = ["train", "small.toml", "--resume-or-start"];
+    assert!(refused(folder.path(), &without).contains("--out"));
+    fs::create_dir(at("other")).unwrap();
+    fs::write(at("other/notes.txt"), "mine").unwrap();
+    let other = ["train", "small.toml", "--out", "other", "--resume-or-start"];
+    let error = refused(folder.path(), &other);
+    assert!(error.contains("other exists and is not empty"), "{error}");
 }
 
 // One thread computes, prepares and is interrupted: it must not wait for itself.
@@ -120,8 +197,8 @@ fn one_thread_is_enough_and_comes_to_the_same() {
     alone.env("RAYON_NUM_THREADS", "1").stdout(Stdio::null());
     let mut process = alone.args(arguments).spawn().unwrap();
     wait_for(&folder.path().join("run/checkpoints/step-00000007"));
-    let kill = Command::new("kill").args(["-INT", &process.id().to_string()]).status().unwrap();
-    assert!(kill.success() && process.wait().unwrap().success());
+    signal("-INT", &process);
+    assert_eq!(process.wait().unwrap().code(), Some(130));
     let mut rest = dvae(folder.path());
     rest.env("RAYON_NUM_THREADS", "1").args(["train", "--resume", "run", "--quiet"]);
     assert!(rest.output().unwrap().status.success());
@@ -131,6 +208,8 @@ fn one_thread_is_enough_and_comes_to_the_same() {
     fails.env("RAYON_NUM_THREADS", "1").args(["train", "small.toml", "--out", "fails", "--quiet"]);
     let output = fails.args(["--set", "train.learning_rate=1e30"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let log = fs::read_to_string(folder.path().join("fails/log.txt")).unwrap();
+    assert!(log.lines().last().unwrap().contains("Z  failed: the "), "{log}");
 }
 
 // A step of many batches takes seconds: the first signal is answered, the second is not waited for.
@@ -143,14 +222,14 @@ fn a_second_ctrl_c_ends_at_once() {
     command.args(["train", "small.toml", "--out", "run", "--quiet"]).args(long).args(more);
     let mut process = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     wait_for(&folder.path().join("run/log.txt"));
-    let id = process.id().to_string();
-    let interrupt = || {
-        Command::new("kill").args(["-INT", &id]).status().unwrap();
-    };
-    interrupt();
+    signal("-TERM", &process);
     let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap().contains("once more ends at once")));
-    interrupt();
+    // A scheduler that repeats itself does not cost the checkpoint; Ctrl-C is meant.
+    signal("-TERM", &process);
+    sleep(Duration::from_millis(300));
+    assert!(process.try_wait().unwrap().is_none());
+    signal("-INT", &process);
     assert_eq!(process.wait().unwrap().code(), Some(130));
 }
 
@@ -204,6 +283,8 @@ fn a_disk_that_is_full_is_named_and_the_state_before_it_is_untouched() {
     assert_eq!(output.status.code(), Some(2), "{error}");
     assert!(error.contains("cannot write") && error.contains("run/"), "{error}");
     assert_eq!(names(), before);
+    let log = fs::read_to_string(folder.path().join("run/log.txt")).unwrap();
+    assert!(log.contains("Z  failed: cannot write "), "{log}");
     ok(folder.path(), &["train", "--resume", "run", "--quiet"]);
     assert_eq!(outcome(folder.path(), "run"), outcome(folder.path(), "straight"));
 }

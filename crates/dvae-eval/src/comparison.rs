@@ -102,10 +102,11 @@ impl fmt::Display for ComparisonTable {
         let mut last = "";
         for Entry { corruption, model, metrics } in &self.entries {
             let name = if corruption == last { "" } else { corruption };
+            let input = metrics.psnr_input.map_or("-".to_owned(), |ratio| format!("{ratio:.1}"));
             writeln!(
                 f,
-                "{name:26}{model:15}{:>6.1} → {:>6.1}{:>12.1}{:>15.1}",
-                metrics.psnr_input, metrics.psnr_output, metrics.clean.elbo, metrics.corrupted.elbo
+                "{name:26}{model:15}{input:>6} → {:>6.1}{:>12.1}{:>15.1}",
+                metrics.psnr_output, metrics.clean.elbo, metrics.corrupted.elbo
             )?;
             last = corruption;
         }

@@ -15,10 +15,11 @@ use crate::psnr;
 /// out.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Denoising {
-    /// Peak signal-to-noise ratio of the corrupted rows, in decibels: over the rows that the corruption
-    /// changed, or over all if it changed none.
-    pub psnr_input: f64,
-    /// Peak signal-to-noise ratio of the same rows, denoised, in decibels.
+    /// Peak signal-to-noise ratio of the rows that the corruption changed, in decibels. `None` if it changed
+    /// none: a row that equals its original has no finite ratio.
+    pub psnr_input: Option<f64>,
+    /// Peak signal-to-noise ratio of the same rows, denoised, in decibels; of all rows if the corruption changed
+    /// none.
     pub psnr_output: f64,
     /// The share of the rows that the corruption left unchanged.
     pub left_clean: f64,
@@ -60,9 +61,10 @@ pub fn denoising<const D: usize, V: Vae<D>>(
         }
     }
     let left_clean = 1.0 - damaged.rows / all.rows;
-    let Sums { rows: n, input, output } = if damaged.rows > 0.0 { damaged } else { all };
+    let psnr_input = (damaged.rows > 0.0).then(|| damaged.input / damaged.rows);
+    let Sums { rows: n, output, .. } = if damaged.rows > 0.0 { damaged } else { all };
+    let psnr_output = output / n;
     let unobserved = dataset.len() - rows.len();
-    let (psnr_input, psnr_output) = (input / n, output / n);
     Ok(Denoising { psnr_input, psnr_output, left_clean, unobserved, clean, corrupted })
 }
 
@@ -130,10 +132,12 @@ mod tests {
         let all = || Masking::new(1.0).unwrap();
         let some = measured(&rows(0), &Sometimes::new(0.4, all()).unwrap());
         assert!(some.left_clean > 0.3 && some.left_clean < 0.9, "{some:?}");
-        assert!(some.psnr_input < 20.0, "{some:?}");
+        assert!(some.psnr_input.unwrap() < 20.0, "{some:?}");
         let none = measured(&rows(0), &Clean);
         assert_eq!(none.left_clean, 1.0);
-        assert!((none.psnr_input - 100.0).abs() < 1e-3, "{none:?}");
+        // No ratio of input that is right; the output still has one.
+        assert_eq!(none.psnr_input, None);
+        assert!(none.psnr_output > 0.0 && none.psnr_output < 50.0, "{none:?}");
         assert_eq!(measured(&rows(0), &all()).left_clean, 0.0);
     }
 }

@@ -83,7 +83,7 @@ mod tests {
     fn the_tables_have_a_row_for_each_training_level() {
         let elbo = MeanElbo { log_likelihood: -90.0, kl: 10.0, elbo: -100.0 };
         let metrics = Denoising {
-            psnr_input: 9.0,
+            psnr_input: Some(9.0),
             psnr_output: 17.25,
             left_clean: 0.0,
             unobserved: 0,

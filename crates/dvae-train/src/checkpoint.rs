@@ -8,13 +8,13 @@ use burn::module::Module;
 use burn::optim::ModuleOptimizer;
 use burn::store::ModuleRecord;
 use burn::tensor::Bytes;
-use dvae_data::Dataset;
 use serde::{Deserialize, Serialize};
 
+use crate::TrainError;
 use crate::early_stopping::Measured;
+use crate::identity::Identity;
 use crate::run_folder::write_atomically;
 use crate::terms::TermSums;
-use crate::{TrainConfig, TrainError};
 
 const MODEL: &str = "model.bpk";
 const AVERAGE: &str = "average.bpk";
@@ -46,62 +46,13 @@ pub(crate) struct State {
     pub(crate) gradient_norm: u64,
 }
 
-/// What a run must have in common with the run that made a checkpoint.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Identity {
-    /// The settings, as JSON: text compares exactly, where parsed floats may not.
-    train: String,
-    /// The process's `Debug` text; only for a run without a description.
-    corruption: String,
-    /// The caller's description of everything else, the corruption included: the resolved configuration of an
-    /// experiment.
-    description: String,
-    /// Checksums of the training rows, and of the held-out rows that the best bound was measured on.
-    data: [u32; 2],
-}
-
-impl Identity {
-    pub(crate) fn new(
-        train: &TrainConfig,
-        corruption: &dyn std::fmt::Debug,
-        description: &str,
-        sets: [&Dataset; 2],
-    ) -> Self {
-        let train = serde_json::to_string(train).expect("plain settings");
-        let corruption =
-            if description.is_empty() { format!("{corruption:?}") } else { String::new() };
-        let description = description.to_owned();
-        Self { train, corruption, description, data: sets.map(Dataset::checksum) }
-    }
-
-    /// The first difference: its name, the value here and the value there.
-    fn difference(&self, other: &Self) -> Option<(&'static str, String, String)> {
-        let data = |identity: &Self, set: usize| format!("{:08x}", identity.data[set]);
-        let line = |(here, there): (&str, &str)| {
-            let pair = here.lines().zip(there.lines()).find(|(here, there)| here != there);
-            let (here, there) = pair.unwrap_or((here, there));
-            (here.to_owned(), there.to_owned())
-        };
-        let (here, there) = line((&self.description, &other.description));
-        [
-            ("settings", self.train.clone(), other.train.clone()),
-            ("corruption", self.corruption.clone(), other.corruption.clone()),
-            ("configuration", here, there),
-            ("training rows of checksum", data(self, 0), data(other, 0)),
-            ("held-out rows of checksum", data(self, 1), data(other, 1)),
-        ]
-        .into_iter()
-        .find(|(_, here, there)| here != there)
-    }
-}
-
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Checksum {
     name: String,
     crc32: u32,
 }
 
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// The state to be saved.
 pub(crate) struct Snapshot<'a, M> {
@@ -186,16 +137,6 @@ pub(crate) struct Loaded<M> {
     pub(crate) optimizer: ModuleOptimizer,
     pub(crate) state: State,
     pub(crate) run: Identity,
-}
-
-/// Checks that this run made the checkpoint; an error names the difference.
-pub(crate) fn check(folder: &Path, saved: &Identity, run: &Identity) -> Result<(), TrainError> {
-    match saved.difference(run) {
-        Some((what, saved, here)) => {
-            Err(unusable(folder, format!("it was trained with {what} {saved}, not {here}")))
-        }
-        None => Ok(()),
-    }
 }
 
 /// Loads the newest intact checkpoint under `root` into `model` and `optimizer`, with its state.
@@ -337,17 +278,5 @@ mod tests {
         }
         let numbers: Vec<u64> = list(root.path()).unwrap().into_iter().map(|(n, _)| n).collect();
         assert_eq!(numbers, [99_999_999, 100_000_000]);
-    }
-
-    #[test]
-    fn any_learning_rate_is_the_same_after_a_manifest() {
-        for rate in [0.01 * 1.1, 1.0 / 3.0, f64::MIN_POSITIVE, 0.1 + 0.2] {
-            let learning_rate = crate::LearningRate::constant(rate);
-            let train = TrainConfig { learning_rate, ..TrainConfig::default() };
-            let rows = Dataset::from_bytes(vec![1, 2], &[1]).unwrap();
-            let run = Identity::new(&train, &"masking", "", [&rows, &rows]);
-            let text = serde_json::to_string(&run).unwrap();
-            assert_eq!(serde_json::from_str::<Identity>(&text).unwrap(), run);
-        }
     }
 }

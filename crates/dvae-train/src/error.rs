@@ -114,6 +114,48 @@ pub enum TrainError {
         /// Why.
         reason: String,
     },
+    /// A resume with another setting than the training so far.
+    #[error(
+        "`{key}` was {saved} in the training until the checkpoint {}, but is {now} now: a run goes on with the \
+         settings it began with",
+        path.display()
+    )]
+    ResumeSetting {
+        /// The checkpoint's folder.
+        path: PathBuf,
+        /// The key of the setting.
+        key: String,
+        /// The value of the training so far, or `not set`.
+        saved: String,
+        /// The value now, or `not set`.
+        now: String,
+    },
+    /// A resume with other rows than the training so far.
+    #[error(
+        "the {set} rows are not those of the training until the checkpoint {}: their checksum was {saved:08x}, \
+         but is {now:08x} now; a run goes on with the rows it began with",
+        path.display()
+    )]
+    ResumeRows {
+        /// The checkpoint's folder.
+        path: PathBuf,
+        /// Which set.
+        set: &'static str,
+        /// The checksum of the training so far.
+        saved: u32,
+        /// The checksum now.
+        now: u32,
+    },
+    /// A resume with a number of epochs that would not give what a training of that length gives.
+    #[error("`train.epochs` was {saved}, and cannot become {now}: {reason}")]
+    ResumeLength {
+        /// The number of epochs of the training so far.
+        saved: usize,
+        /// The number now.
+        now: usize,
+        /// Why not.
+        reason: String,
+    },
     /// A checkpoint that cannot be used.
     #[error("the checkpoint {} cannot be used: {reason}", path.display())]
     Checkpoint {

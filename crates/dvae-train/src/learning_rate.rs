@@ -109,6 +109,16 @@ impl LearningRate {
         }
     }
 
+    /// The key that makes the rate depend on the length of the training, if any: a share of all steps, or a
+    /// decay that ends with the last one.
+    pub(crate) fn of_whole_training(self) -> Option<&'static str> {
+        match self.decay {
+            _ if self.warm_up > 0.0 => Some("learning_rate.warm_up"),
+            Decay::Cosine { .. } => Some("learning_rate.decay"),
+            Decay::Constant | Decay::Step { .. } => None,
+        }
+    }
+
     pub(crate) fn check(self) -> Result<(), RangeError> {
         positive("learning_rate.rate", self.rate)?;
         within("learning_rate.warm_up", self.warm_up, 0.0..1.0)?;
@@ -205,6 +215,27 @@ mod tests {
         let late = LearningRate { warm_up: 1.0 / 3.0, ..rate };
         let rates: Vec<f64> = (2..6).map(|epoch| late.at(epoch * 3 + 2, 18, 3)).collect();
         assert_eq!(rates, [8.0, 8.0, 4.0, 4.0]);
+    }
+
+    // Whatever does not name a key is the same, step by step, in a training twice as long.
+    #[test]
+    fn a_rate_that_depends_on_the_length_of_the_training_is_named() {
+        let stairs = Decay::Step { factor: 0.5, epochs: 2 };
+        let constant = LearningRate::constant(2.0);
+        for (rate, key) in [
+            (constant, None),
+            (LearningRate { decay: stairs, ..constant }, None),
+            (
+                LearningRate { warm_up: 0.1, decay: stairs, ..constant },
+                Some("learning_rate.warm_up"),
+            ),
+            (LearningRate { warm_up: 0.1, ..constant }, Some("learning_rate.warm_up")),
+            (LearningRate::cosine(2.0, 1.0), Some("learning_rate.decay")),
+        ] {
+            assert_eq!(rate.of_whole_training(), key);
+            let rates = |steps| (0..20).map(|step| rate.at(step, steps, 4)).collect::<Vec<f64>>();
+            assert_eq!(rates(20) == rates(40), key.is_none(), "{rate:?}");
+        }
     }
 
     #[test]

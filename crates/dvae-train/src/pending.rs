@@ -23,7 +23,8 @@ pub(crate) struct PendingStep {
 /// The metrics of the steps that were read.
 #[derive(Debug, Default)]
 pub(crate) struct Read {
-    pub(crate) terms: TermSums,
+    /// The terms of each batch: added up one by one, sums do not depend on how often they are read.
+    pub(crate) terms: Vec<TermSums>,
     /// The largest gradient norm.
     pub(crate) gradient_norm: f64,
 }
@@ -63,7 +64,7 @@ pub(crate) fn read<M: Module>(
             if let Some((term, value)) = sums.non_finite() {
                 return Err(error(term.to_owned(), value, step, rows));
             }
-            read.terms.add(&sums);
+            read.terms.push(sums);
         }
         if !norm.is_finite() {
             return Err(error("norm of the gradient".to_owned(), norm, step, rows));

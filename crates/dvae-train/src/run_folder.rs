@@ -1,5 +1,6 @@
 //! The folder of a run.
 
+use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -109,6 +110,11 @@ impl RunFolder {
         self.path.join("checkpoints")
     }
 
+    /// Appends the reason why the run failed to its log, with the time, if it can be written at all.
+    pub fn log_failure(&self, error: &dyn fmt::Display) {
+        crate::text_log::log_failure(&self.log(), error);
+    }
+
     /// Writes a file of the run atomically: to a temporary file first, which is then renamed.
     pub fn write(&self, name: &str, contents: &[u8]) -> Result<(), TrainError> {
         write_atomically(&self.path.join(name), contents)
@@ -116,8 +122,9 @@ impl RunFolder {
 }
 
 /// Writes a temporary file beside `path` and renames it: the file is either the old one or the new one, never
-/// incomplete.
+/// incomplete. A link stays, and the file that it leads to is written.
 pub(crate) fn write_atomically(path: &Path, contents: &[u8]) -> Result<(), TrainError> {
+    let path = &followed(path);
     let mut beside = path.as_os_str().to_owned();
     beside.push(".tmp");
     let beside = PathBuf::from(beside);
@@ -131,9 +138,43 @@ pub(crate) fn write_atomically(path: &Path, contents: &[u8]) -> Result<(), Train
         })
 }
 
+/// The file that a path leads to by symbolic links, whether or not it exists.
+fn followed(path: &Path) -> PathBuf {
+    let mut path = path.to_path_buf();
+    // As many links as Linux follows; a longer chain, or a circle, fails when it is written.
+    for _ in 0..40 {
+        let Ok(link) = fs::read_link(&path) else { break };
+        path = path.parent().unwrap_or(Path::new("")).join(link);
+    }
+    path
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_and_its_target_is_written() {
+        use std::os::unix::fs::symlink;
+
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        fs::create_dir(at("elsewhere")).unwrap();
+        fs::write(at("elsewhere/old"), "old").unwrap();
+        symlink("elsewhere/old", at("first")).unwrap();
+        symlink(at("first"), at("second")).unwrap();
+        symlink("elsewhere/new", at("third")).unwrap();
+        write_atomically(&at("second"), b"written").unwrap();
+        write_atomically(&at("third"), b"made").unwrap();
+        let read = |name: &str| fs::read_to_string(at(name)).unwrap();
+        assert_eq!(
+            (read("elsewhere/old"), read("elsewhere/new")),
+            ("written".into(), "made".into())
+        );
+        assert!(["first", "second", "third"].iter().all(|name| at(name).is_symlink()));
+        assert_eq!(fs::read_dir(at("elsewhere")).unwrap().count(), 2);
+    }
 
     #[test]
     fn numbers_go_on_and_a_used_folder_is_refused() {

@@ -18,8 +18,9 @@ use dvae_losses::{KlTerm, Schedule, WarmUp};
 use dvae_models::{AnyNetwork, Autoencoder, AutoencoderConfig, MlpConfig};
 use dvae_random::{Key, Purpose, RowStreams};
 use dvae_train::{
-    EarlyStopping, End, Event, Every, Interrupt, LearningRate, Observer, OptimizerConfig, Report,
-    TrainConfig, TrainError, Trained, Trainer, load_checkpoint, load_weights, read_config,
+    Decay, EarlyStopping, End, Event, Every, Interrupt, LearningRate, Observer, OptimizerConfig,
+    Report, Settings, TextLog, TrainConfig, TrainError, Trained, Trainer, load_checkpoint,
+    load_weights, read_config,
 };
 use reports::Reports;
 
@@ -327,15 +328,117 @@ fn the_best_weights_are_those_of_the_best_measurement() {
 }
 
 #[test]
-fn a_resume_under_another_description_is_refused_with_the_line_that_differs() {
+fn a_resume_with_another_setting_is_refused_by_its_key() {
     let folder = tempfile::tempdir().unwrap();
-    let described = |text: &str| trainer(&TrainConfig::default()).description(text);
-    fit(described("a = 1\nactivation = \"relu\"").checkpoints(folder.path()).until(1), None);
+    let with = |activation: &str| {
+        let settings = serde_json::json!({ "model": { "latent": 4, "activation": activation } });
+        trainer(&TrainConfig::default()).settings(Settings::of(&settings))
+    };
+    fit(with("relu").checkpoints(folder.path()).until(1), None);
     let (train, validation) = rows();
-    let other = described("a = 1\nactivation = \"silu\"").resume(folder.path()).unwrap();
+    // A description is for the metadata of weights: it may have paths, and is not compared.
+    let same = with("relu").description("other").resume(folder.path()).unwrap();
+    same.check(&train, &validation).unwrap();
+    let other = with("silu").resume(folder.path()).unwrap();
     let error = other.fit(&train, &validation).unwrap_err().to_string();
-    let expected = "with configuration activation = \"relu\", not activation = \"silu\"";
-    assert!(error.contains(expected), "{error}");
+    assert!(error.starts_with("`model.activation` was \"relu\" in the training until"), "{error}");
+    assert!(error.contains("but is \"silu\" now"), "{error}");
+}
+
+/// All that has a state and no schedule over the whole training.
+fn unscheduled() -> TrainConfig {
+    let decay = Decay::Step { factor: 0.5, epochs: 2 };
+    TrainConfig {
+        learning_rate: LearningRate { decay, ..LearningRate::constant(5e-3) },
+        early_stopping: Some(EarlyStopping { patience: 50, improvement: 0.0 }),
+        validate: Every::Steps(4),
+        ..everything()
+    }
+}
+
+fn files(folder: &Path) -> [Vec<u8>; 2] {
+    ["best.safetensors", "last.safetensors"].map(|name| std::fs::read(folder.join(name)).unwrap())
+}
+
+// From a training that is done, and from one that was interrupted within an epoch; checkpoints at other steps.
+#[test]
+fn a_training_that_is_extended_is_one_that_was_longer_from_its_beginning() {
+    let longer = TrainConfig { epochs: 7, ..unscheduled() };
+    let straight = tempfile::tempdir().unwrap();
+    let (trained, expected) = fit(trainer(&longer).weights(straight.path()), None);
+    assert_eq!((trained.end, expected.len()), (End::Finished, 7));
+    for interrupted_after in [None, Some(5)] {
+        let folder = tempfile::tempdir().unwrap();
+        let first = trainer(&unscheduled()).checkpoints(folder.path()).weights(folder.path());
+        let (_, first) = fit(first, interrupted_after);
+        let rest = TrainConfig { checkpoint: Every::Steps(3), keep: 1, ..longer.clone() };
+        let rest = trainer(&rest).resume(folder.path()).unwrap().weights(folder.path());
+        let (extended, rest) = fit(rest, None);
+        assert_eq!([first, rest].concat(), expected);
+        assert_eq!(bits(&extended.model), bits(&trained.model));
+        assert!(files(folder.path()) == files(straight.path()), "{interrupted_after:?}");
+    }
+}
+
+#[test]
+fn a_training_is_not_extended_where_the_result_would_be_another() {
+    let (train, validation) = rows();
+    let refusal = |config: TrainConfig, process: &str, epochs: usize| {
+        let folder = tempfile::tempdir().unwrap();
+        let trainer = |config: TrainConfig| {
+            let process: Box<dyn Corruption<4>> = serde_json::from_str::<CorruptionConfig>(process)
+                .unwrap()
+                .build(Domain::Unit)
+                .unwrap();
+            Trainer::new(model(), process, config, &Device::flex()).unwrap()
+        };
+        trainer(config.clone()).checkpoints(folder.path()).fit(&train, &validation).unwrap();
+        let other = trainer(TrainConfig { epochs, ..config }).resume(folder.path()).unwrap();
+        other.check(&train, &validation).map_err(|error| error.to_string())
+    };
+    let masking = r#"{"process": "masking", "level": 0.5}"#;
+    let rising = r#"{"process": "masking", "level": {"linear": [0.0, 0.5]}}"#;
+    let short = TrainConfig { epochs: 1, ..TrainConfig::default() };
+    let rate = |learning_rate| TrainConfig { learning_rate, ..short.clone() };
+    let warm_up = LearningRate { warm_up: 0.1, ..LearningRate::default() };
+    let beta = Schedule::Linear(WarmUp { from: 0.0, to: 1.0, until: 0.5 });
+    let weighted = TrainConfig { objective: KlTerm::Weighted { beta }.into(), ..short.clone() };
+    let rarely = TrainConfig { validate: Every::Epochs(2), ..short.clone() };
+    let two = TrainConfig { epochs: 2, ..short.clone() };
+    for (config, process, epochs, reason) in [
+        (rate(LearningRate::cosine(1e-3, 1e-4)), masking, 3, "`train.learning_rate.decay` is a"),
+        (rate(warm_up), masking, 3, "`train.learning_rate.warm_up` is a schedule over all epochs"),
+        (weighted, masking, 3, "`train.objective.kl` is a schedule over all epochs"),
+        (short.clone(), rising, 3, "`corruption` is a schedule over all epochs"),
+        (rarely, masking, 3, "`train.validate` is not due after its last step"),
+        (two, masking, 1, "a resume may ask for more epochs, but not for fewer"),
+    ] {
+        let saved = config.epochs;
+        let error = refusal(config, process, epochs).unwrap_err();
+        let expected = format!("`train.epochs` was {saved}, and cannot become {epochs}: ");
+        assert!(error.starts_with(&expected) && error.contains(reason), "{error}");
+    }
+    assert_eq!(refusal(short, masking, 3), Ok(()));
+}
+
+// The killed session logged the measurement and the checkpoint of epoch 3, and the checkpoint was lost.
+#[test]
+fn a_log_has_each_measurement_once_after_a_resume() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, checkpoints) = (folder.path().join("log.txt"), folder.path().join("checkpoints"));
+    let config = TrainConfig { epochs: 4, batch_size: 50, ..TrainConfig::default() };
+    let (train, validation) = rows();
+    let until_3 = trainer(&config).checkpoints(&checkpoints).until(3).observe(TextLog::new(&log));
+    until_3.fit(&train, &validation).unwrap();
+    std::fs::remove_dir_all(checkpoints.join("step-00000006")).unwrap();
+    let rest = trainer(&config).resume(&checkpoints).unwrap().observe(TextLog::new(&log));
+    rest.fit(&train, &validation).unwrap();
+    let text = std::fs::read_to_string(&log).unwrap();
+    let epochs: Vec<&str> =
+        text.lines().filter_map(|line| line.split_once("s  epoch ")?.1.get(..1)).collect();
+    assert_eq!(epochs, ["1", "2", "3", "4"], "{text}");
+    assert_eq!(text.matches("saved ").count(), 4, "{text}");
+    assert!(text.contains("training starts at 2") && text.contains("after step 4 of 8"), "{text}");
 }
 
 fn damage(path: &Path, change: impl Fn(Vec<u8>) -> Vec<u8>) -> String {

@@ -245,14 +245,19 @@ fn a_checkpoint_of_another_model_or_configuration_is_refused_by_name() {
         let resumed = trainer.resume(folder.path()).unwrap();
         resumed.fit(train, &validation).unwrap_err().to_string()
     };
-    let longer = TrainConfig { epochs: 9, ..config() };
-    let longer = Trainer::new(model(), process("mixed"), longer, &Device::flex()).unwrap();
-    let error = refusal(longer, &train);
-    assert!(error.contains("\"epochs\":4") && error.contains("\"epochs\":9"), "{error}");
+    let other = TrainConfig { batch_size: 9, ..config() };
+    let other = Trainer::new(model(), process("mixed"), other, &Device::flex()).unwrap();
+    let error = refusal(other, &train);
+    assert!(error.starts_with("`train.batch_size` was "), "{error}");
+    assert!(error.contains("step-00000004, but is 9 now"), "{error}");
     let error = refusal(trainer("masking:0.25"), &train);
-    assert!(error.contains("with corruption OneOf") && error.contains("Fixed(0.25)"), "{error}");
+    assert!(error.starts_with("`corruption` was \"OneOf"), "{error}");
+    assert!(error.contains("Fixed(0.25)"), "{error}");
     let error = refusal(trainer("mixed"), &train.take(50));
-    assert!(error.contains("training rows of checksum"), "{error}");
+    assert!(error.starts_with("the training rows are not those of the training"), "{error}");
+    let resumed = trainer("mixed").resume(folder.path()).unwrap();
+    let error = resumed.fit(&train, &validation.take(9)).unwrap_err().to_string();
+    assert!(error.starts_with("the held-out rows are not those of the training"), "{error}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use dvae::prelude::*;
 use dvae::train::MeanElbo;
 use serde::Serialize;
 
-use super::ModelArgs;
+use super::{ModelArgs, held_out};
 use crate::Error;
 use crate::files::Reading;
 use crate::output::{Output, table};
@@ -60,8 +60,9 @@ struct Line {
     corruption: String,
     clean: Bounds,
     corrupted: Bounds,
-    /// In decibels; only for rows whose values lie in `[0, 1]`.
+    /// In decibels; only for rows whose values lie in `[0, 1]`, and only if the corruption changed some.
     psnr_input: Option<f64>,
+    /// In decibels; only for rows whose values lie in `[0, 1]`.
     psnr_output: Option<f64>,
     /// The share of the rows that the corruption left unchanged; the ratios are those of the other rows.
     left_clean: Option<f64>,
@@ -86,7 +87,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
         }
         None => {
             args.reading.options(model.read_options(), &[])?;
-            let held_out = model.held_out()?;
+            let held_out = held_out(&model, "name the rows to evaluate on by `--data PATH`")?;
             (held_out.rows, held_out.set)
         }
     };
@@ -104,7 +105,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
             corruption: corruption.to_string(),
             clean: measured.bounds(&CorruptionConfig::None {})?,
             corrupted: measured.bounds(corruption)?,
-            psnr_input: ratios.map(|ratios| ratios.psnr_input),
+            psnr_input: ratios.and_then(|ratios| ratios.psnr_input),
             psnr_output: ratios.map(|ratios| ratios.psnr_output),
             left_clean: ratios.map(|ratios| ratios.left_clean),
         });

@@ -18,7 +18,7 @@ pub(crate) mod traverse;
 use std::path::PathBuf;
 
 use dvae::prelude::*;
-use dvae::{Pretrained, Weights};
+use dvae::{HeldOut, Pretrained, Weights};
 use serde::Serialize;
 
 use crate::Error;
@@ -47,6 +47,11 @@ impl ModelArgs {
         };
         Ok(Pretrained::load(&self.path, weights, device.as_ref())?)
     }
+}
+
+/// The rows of the model's own data to evaluate it on. An error says what to do without them.
+pub(crate) fn held_out(model: &Pretrained, advice: &str) -> Result<HeldOut, Error> {
+    model.held_out().map_err(|error| format!("{error}; {advice}").into())
 }
 
 pub(crate) fn backends(out: Output) -> Result<(), Error> {

@@ -2,14 +2,16 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use dvae::prelude::*;
 use dvae::train::{End, Interrupt};
-use dvae::{Experiment, Run};
+use dvae::{Experiment, ExperimentError, Run};
 use serde::Serialize;
 
 use crate::Error;
 use crate::output::Output;
+use crate::stop::Stop;
 
 /// Train the model of an experiment, or resume an interrupted run
 #[derive(clap::Args)]
@@ -20,8 +22,13 @@ Examples:
   dvae train experiment.toml --set corruption=gaussian:0.3 --set train.epochs=5
   DVAE__TRAIN__EPOCHS=5 dvae train experiment.toml
   dvae train --resume runs/first                   after Ctrl-C, a crash or a power cut
+  dvae train --resume runs/first --set data.path=moved.csv
+  dvae train experiment.toml --out runs/first --resume-or-start     in the job of a scheduler
 
-Ctrl-C finishes the step and saves; a second one ends at once.
+Ctrl-C finishes the step and saves, with exit code 130; a second one ends at once. SIGTERM and SIGHUP do
+the same as the first, with 143 and 129.
+A resume accepts data in another place, more epochs (if no schedule depends on their number), another back
+end, and other train.checkpoint and train.keep.
 `dvae config` shows every key of an experiment.")]
 pub(crate) struct Args {
     /// The experiment, a TOML file [default: the one that `dvae config` prints]
@@ -30,8 +37,11 @@ pub(crate) struct Args {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
     /// Resume the run in this folder
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["experiment", "settings", "out"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["experiment", "out"])]
     resume: Option<PathBuf>,
+    /// Resume the run in the folder of --out, or start it if there is none
+    #[arg(long, requires = "out", conflicts_with = "resume")]
+    resume_or_start: bool,
     /// The back end to run on: flex, or another one that is compiled in
     #[arg(long, value_name = "NAME")]
     backend: Option<String>,
@@ -49,33 +59,23 @@ struct Summary {
     end: End,
 }
 
-pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
-    let backend = args.backend.as_deref().map(str::parse::<Backend>).transpose()?;
+pub(crate) fn run(args: &Args, out: Output) -> Result<ExitCode, Error> {
+    let mut run = opened(args)?;
     let interrupt = Interrupt::new();
-    let mut run = match &args.resume {
-        Some(path) => {
-            let mut run = Run::resume(path)?;
-            run.set_backend(backend);
-            run
-        }
-        None => {
-            let mut experiment = Experiment::load(args.experiment.as_deref(), &args.settings)?;
-            experiment.backend = backend.or(experiment.backend);
-            match &args.out {
-                Some(path) => Run::create_at(&experiment, path)?,
-                None => Run::create(&experiment, "runs")?,
-            }
-        }
-    };
-    listen(&interrupt)?;
+    let stop = Stop::listen(&interrupt)?;
+    for column in run.data().iter().flat_map(|data| &data.empty_columns) {
+        let text =
+            format!("warning: column `{column}` has no value: it is left out, and stays as it is");
+        let _ = writeln!(std::io::stderr(), "{text}");
+    }
     let mut observers: Vec<Box<dyn Observer>> = vec![];
     if !args.quiet {
         let _ = writeln!(std::io::stderr(), "The run is kept in {}", run.path().display());
         observers.push(Box::new(Progress::new("training")));
     }
-    let end = run.train(observers, &interrupt)?;
+    let end = run.train(observers, &interrupt).map_err(advised)?;
     let run = run.path().to_path_buf();
-    out.write(&Summary { run: run.clone(), end }, || {
+    let written = out.write(&Summary { run: run.clone(), end }, || {
         let run = run.display();
         match end {
             End::Interrupted => format!("Stopped. Go on with: dvae train --resume {run}"),
@@ -83,18 +83,42 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
                 format!("Done: {end}. Try: dvae evaluate {run}, dvae sample {run} -o samples.png")
             }
         }
+    });
+    match end {
+        // The terminal may be gone: that a run stopped is told by its exit code in any case.
+        End::Interrupted => Ok(ExitCode::from(stop.exit_code())),
+        End::Finished | End::StoppedEarly => written.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+/// The run to train: a new one, or one to resume.
+fn opened(args: &Args) -> Result<Run, Error> {
+    let backend = args.backend.as_deref().map(str::parse::<Backend>).transpose()?;
+    let mut settings = args.settings.clone();
+    settings.extend(backend.map(|backend| format!("backend={backend}")));
+    if let Some(path) = &args.resume {
+        return Ok(Run::resume_with(path, &settings)?);
+    }
+    let experiment = Experiment::load(args.experiment.as_deref(), &settings)?;
+    Ok(match &args.out {
+        Some(path) if args.resume_or_start && Run::exists(path) => {
+            Run::resume_as(path, &experiment)?
+        }
+        Some(path) => Run::create_at(&experiment, path)?,
+        None => Run::create(&experiment, "runs")?,
     })
 }
 
-/// Handles Ctrl-C: the first one asks the run to stop, the second one ends the process.
-fn listen(interrupt: &Interrupt) -> Result<(), Error> {
-    let interrupt = interrupt.clone();
-    ctrlc::set_handler(move || {
-        if interrupt.set() {
-            std::process::exit(130);
+/// Adds to an error of the data what to do about it.
+fn advised(error: ExperimentError) -> Error {
+    let advice = match error {
+        ExperimentError::Data(_) => {
+            "if the data has moved, name its place by `--set data.path=PATH`"
         }
-        let _ =
-            writeln!(std::io::stderr(), "\nFinishing the step and saving; once more ends at once.");
-    })?;
-    Ok(())
+        ExperimentError::Rows { .. } => {
+            "a run goes on with the rows it began with: name them by `--set data.path=PATH`, or start a new run"
+        }
+        _ => return error.into(),
+    };
+    format!("{error}; {advice}").into()
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::ModelArgs;
+use super::{ModelArgs, held_out};
 use crate::Error;
 use crate::files::{Reading, keep_inputs, write_rows};
 use crate::output::Output;
@@ -65,7 +65,8 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     };
     let latents = match &args.latents[..] {
         [] => {
-            let activity = model.activity(&model.held_out()?.rows)?.concat();
+            let rows = held_out(&model, "name the latents by `--latents I,J`")?.rows;
+            let activity = model.activity(&rows)?.concat();
             let mut order: Vec<usize> = (0..activity.len()).collect();
             order.sort_by(|&a, &b| activity[b].total_cmp(&activity[a]));
             order.truncate(8);

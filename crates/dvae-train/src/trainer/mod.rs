@@ -1,10 +1,13 @@
 //! The training loop.
 
 mod report;
+mod resume;
 mod step;
 
+pub use resume::{has_checkpoint, load_checkpoint};
+
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,10 +20,13 @@ use dvae_models::Vae;
 use dvae_random::Key;
 
 use crate::ahead::ahead;
-use crate::checkpoint::{Identity, State};
+use crate::checkpoint::State;
 use crate::fit::check_fit;
+use crate::identity::Identity;
 use crate::pending::{PendingStep, Read, read};
-use crate::{End, Event, Every, Interrupt, Observer, TrainConfig, TrainError, checkpoint};
+use crate::{
+    End, Event, Every, Interrupt, Observer, Settings, TrainConfig, TrainError, checkpoint,
+};
 
 /// Steps between two reads of the terms; each read waits for the device.
 const STEPS_PER_READ: usize = 10;
@@ -47,6 +53,7 @@ pub struct Trainer<const D: usize, V> {
     observers: Vec<Box<dyn Observer>>,
     config: TrainConfig,
     description: String,
+    settings: Option<Settings>,
     device: Device,
     state: State,
     last_epoch: usize,
@@ -121,6 +128,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
             corruption: Arc::new(corruption),
             observers: vec![],
             description: String::new(),
+            settings: None,
             device: device.clone(),
             state: State::default(),
             last_epoch: config.epochs,
@@ -133,10 +141,16 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         })
     }
 
-    /// Adds a description of the run, a model's configuration for example. It is kept in checkpoints, where a
-    /// resume must find the same one, and in the metadata of weights.
+    /// Adds a description of the run for the metadata of its weights, a model's configuration for example.
     pub fn description(mut self, text: impl Into<String>) -> Self {
         self.description = text.into();
+        self
+    }
+
+    /// Adds settings that a resume must find the same, besides those of the training: of the model and of the
+    /// corruption, for example. They are kept in checkpoints.
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = Some(settings);
         self
     }
 
@@ -166,26 +180,6 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
     pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
         self.interrupt = interrupt;
         self
-    }
-
-    /// Resumes from the newest intact checkpoint in this folder, and saves there.
-    ///
-    /// An error names a folder without a checkpoint, or a checkpoint whose weights do not fit the model.
-    /// [`Trainer::fit`] then refuses a checkpoint with different settings, corruption, description or
-    /// training rows. Without a description, the caller must make sure that the parts of the model's
-    /// configuration that have no weights (its non-linearity, its likelihood) are the same.
-    pub fn resume(self, folder: impl Into<PathBuf>) -> Result<Self, TrainError> {
-        let folder = folder.into();
-        let loaded = checkpoint::load(&folder, self.model.valid(), self.optimizer)?;
-        Ok(Self {
-            model: loaded.model.train(),
-            average: self.average.and(loaded.average),
-            optimizer: loaded.optimizer,
-            state: loaded.state,
-            resumed: Some((loaded.folder, loaded.run)),
-            checkpoints: Some(folder),
-            ..self
-        })
     }
 
     /// Ends this session after `epoch` of the configured epochs, to be resumed later.
@@ -235,10 +229,11 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         let sets = [("training", train), ("validation", validation)];
         check_fit(&model, objective, &*self.corruption, self.root(), &sets, &self.device)?;
         let sets = [train, validation];
-        let identity = Identity::new(&self.config, &self.corruption, &self.description, sets);
-        if let Some((folder, saved)) = &self.resumed {
-            checkpoint::check(folder, saved, &identity)?;
-        }
+        let settings = self.settings.as_ref();
+        let identity = Identity::new(&self.config, &self.corruption, settings, sets);
+        let batches = train.len().div_ceil(self.config.batch_size);
+        let per_epoch = batches.div_ceil(self.config.accumulate);
+        self.check_resumed(&identity, per_epoch)?;
         let own = self.resumed.as_ref().and_then(|(folder, _)| folder.parent());
         match &self.checkpoints {
             Some(path) if own != Some(path) && checkpoint::any(path)? => {
@@ -246,8 +241,6 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
             }
             _ => {}
         }
-        let batches = train.len().div_ceil(self.config.batch_size);
-        let per_epoch = batches.div_ceil(self.config.accumulate);
         let [steps, until] = [self.config.epochs, self.last_epoch].map(|epochs| epochs * per_epoch);
         let plan = Plan { per_epoch, steps, batches, rows: train.len(), until };
         Ok(Run { plan, identity, train, validation })
@@ -324,7 +317,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         if pending.len() == STEPS_PER_READ || epoch_ends || validate || save || ends {
             let Read { terms, gradient_norm } =
                 read(pending, &self.model, plan.per_epoch, &self.device)?;
-            self.state.terms.add(&terms);
+            terms.iter().for_each(|terms| self.state.terms.add(terms));
             let largest = f64::from_bits(self.state.gradient_norm).max(gradient_norm);
             self.state.gradient_norm = largest.to_bits();
             let so_far = self.state.terms.mean();
@@ -381,15 +374,4 @@ impl<const D: usize, V: fmt::Debug> fmt::Debug for Trainer<D, V> {
             .field("steps", &self.state.steps)
             .finish_non_exhaustive()
     }
-}
-
-/// Loads the weights of the newest intact checkpoint in `folder` into `model`: the averaged ones, if they are
-/// kept.
-pub fn load_checkpoint<M: burn::module::Module>(folder: &Path, model: M) -> Result<M, TrainError> {
-    checkpoint::load_weights(folder, model)
-}
-
-/// Whether `folder` contains a checkpoint for [`Trainer::resume`], intact or not.
-pub fn has_checkpoint(folder: &Path) -> Result<bool, TrainError> {
-    checkpoint::any(folder)
 }

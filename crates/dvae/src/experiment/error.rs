@@ -24,6 +24,34 @@ pub enum ExperimentError {
     /// Settings that contradict each other.
     #[error("{0}")]
     Settings(String),
+    /// A resume with a setting that would change the result.
+    #[error(
+        "`{key}` is {own} in the run {}, and cannot become {asked}: a run goes on with the settings it began with",
+        run.display()
+    )]
+    Resume {
+        /// The folder of the run.
+        run: PathBuf,
+        /// The key of the setting.
+        key: String,
+        /// Its value in the run, or `not set`.
+        own: String,
+        /// The value asked for, or `not set`.
+        asked: String,
+    },
+    /// Data that is not that of the training.
+    #[error(
+        "the data has changed since the training: the checksum of the {set} rows was {expected:08x}, but is {found} \
+         now"
+    )]
+    Rows {
+        /// Which set.
+        set: &'static str,
+        /// The checksum in the training.
+        expected: u32,
+        /// The checksum now, or that there are no such rows.
+        found: String,
+    },
     /// Input that does not fit the model.
     #[error("{} has rows of shape {found:?}, but the model is for rows of shape {expected:?}", path.display())]
     Input {

@@ -80,6 +80,11 @@ fn set_corruption(merged: &mut Value) {
     }
 }
 
+/// The environment variable that sets a key.
+pub(super) fn variable(key: &str) -> String {
+    format!("{PREFIX}{}", key.to_uppercase().replace('.', "__"))
+}
+
 /// Parses a value from TOML text; `place` is the source that an error names.
 pub(super) fn from_toml_text<T: serde::de::DeserializeOwned>(
     text: &str,

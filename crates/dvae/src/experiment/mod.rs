@@ -2,6 +2,7 @@
 
 mod data;
 mod error;
+mod identity;
 mod inference;
 mod layers;
 mod model;

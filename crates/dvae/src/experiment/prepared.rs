@@ -32,6 +32,9 @@ pub struct PreparedData {
     /// if the data was never read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checksum: Option<u32>,
+    /// A checksum of the test rows, if there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_checksum: Option<u32>,
     /// The scaling that was fitted on the training rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scaler: Option<Scaler>,
@@ -163,11 +166,10 @@ impl DataConfig {
         // Rows of another file may share ids with training rows, so a different key binarizes them.
         let test = test.map(|test| finish(test, key.branch(1))).transpose()?;
         let (train, validation) = (finish(train, key)?, finish(validation, key)?);
-        let checksum = train.checksum();
-        if earlier.and_then(|earlier| earlier.checksum).is_some_and(|earlier| earlier != checksum) {
-            let text = "the data has changed since the training: rows that were trained on may be among those \
-                        that are held out now; name the rows to use by --data";
-            return Err(ExperimentError::Settings(text.to_owned()));
+        let (checksum, test_checksum) = (train.checksum(), test.as_ref().map(Dataset::checksum));
+        if let Some(earlier) = earlier {
+            same_rows("training", earlier.checksum, Some(checksum))?;
+            same_rows("test", earlier.test_checksum, test_checksum)?;
         }
         let prepared = PreparedData {
             event: train.event().into(),
@@ -176,6 +178,7 @@ impl DataConfig {
             domain,
             element: Some(source.element),
             checksum: Some(checksum),
+            test_checksum,
             scaler,
         };
         Ok((prepared, Splits { train, validation, test }))
@@ -220,6 +223,22 @@ impl DataConfig {
             Some(how) => rows.binarized(how, key)?,
             None => rows,
         })
+    }
+}
+
+/// Checks rows against the checksum of the training, if it is known: of other data, rows that were trained on may
+/// be among those that are held out.
+fn same_rows(
+    set: &'static str,
+    expected: Option<u32>,
+    found: Option<u32>,
+) -> Result<(), ExperimentError> {
+    match expected {
+        Some(expected) if found != Some(expected) => {
+            let found = found.map_or("none".to_owned(), |found| format!("{found:08x}"));
+            Err(ExperimentError::Rows { set, expected, found })
+        }
+        _ => Ok(()),
     }
 }
 

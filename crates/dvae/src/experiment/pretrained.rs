@@ -16,8 +16,8 @@ use dvae_train::{
     save_weights,
 };
 
+use super::identity::{described, description};
 use super::model::{Rank, with_rank};
-use super::run::{described, description};
 use super::units::is_density_at;
 use super::{Experiment, ExperimentError, PreparedData};
 

@@ -13,6 +13,7 @@ use dvae_train::{
 };
 use serde::Serialize;
 
+use super::identity::{check_resumed, description, identity, placed};
 use super::model::{Rank, with_rank};
 use super::{Experiment, ExperimentError, Prepared, PreparedData, Pretrained, Splits, Weights};
 use crate::Backend;
@@ -44,6 +45,8 @@ pub struct Run {
     rows: Option<Splits>,
     /// The lock of the folder; only a writer holds it.
     writer: Option<RunFolder>,
+    /// Whether the experiment is another one than that in the folder, which it replaces when training resumes.
+    changed: bool,
 }
 
 /// The progress of a run, according to its files.
@@ -103,7 +106,14 @@ impl Run {
         // Written last: a folder that contains it is a run.
         folder.write(CONFIG, experiment.to_commented_toml()?.as_bytes())?;
         let path = folder.path().to_path_buf();
-        Ok(Self { path, experiment, data: Some(data), rows: Some(rows), writer: Some(folder) })
+        Ok(Self {
+            path,
+            experiment,
+            data: Some(data),
+            rows: Some(rows),
+            writer: Some(folder),
+            changed: false,
+        })
     }
 
     /// Opens the run in a folder for reading.
@@ -116,13 +126,49 @@ impl Run {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => return Err(unreadable(&file, &error)),
         };
-        Ok(Self { path, experiment, data, rows: None, writer: None })
+        Ok(Self { path, experiment, data, rows: None, writer: None, changed: false })
+    }
+
+    /// Whether there is a run in a folder.
+    pub fn exists(path: impl AsRef<Path>) -> bool {
+        path.as_ref().join(CONFIG).is_file()
     }
 
     /// Opens the run in a folder to continue its training.
     pub fn resume(path: impl AsRef<Path>) -> Result<Self, ExperimentError> {
         let folder = RunFolder::open(path.as_ref())?;
         Ok(Self { writer: Some(folder), ..Self::open(path)? })
+    }
+
+    /// Opens the run in a folder to continue its training with changes: those of the environment and of single
+    /// settings, as in [`Experiment::load`].
+    ///
+    /// What may change is what does not decide the result: the place of the data (the rows must be the same),
+    /// the back end, the name, and how often checkpoints are saved and kept. More epochs may be asked for, which
+    /// [`Run::train`] refuses if a schedule depends on their number. An error names any other key that changes.
+    /// The folder has the changed experiment once training goes on.
+    pub fn resume_with(
+        path: impl AsRef<Path>,
+        settings: &[String],
+    ) -> Result<Self, ExperimentError> {
+        let run = Self::resume(path)?;
+        let asked = Experiment::load(Some(&run.path.join(CONFIG)), settings)?;
+        run.becoming(asked).map_err(|error| placed(error, settings))
+    }
+
+    /// Opens the run in a folder to continue its training as this experiment, which may differ from its own as
+    /// in [`Run::resume_with`].
+    pub fn resume_as(
+        path: impl AsRef<Path>,
+        experiment: &Experiment,
+    ) -> Result<Self, ExperimentError> {
+        Self::resume(path)?.becoming(experiment.clone())
+    }
+
+    fn becoming(self, asked: Experiment) -> Result<Self, ExperimentError> {
+        check_resumed(&self.path, &self.experiment, &asked)?;
+        let changed = asked != self.experiment;
+        Ok(Self { experiment: asked, changed, ..self })
     }
 
     /// The runs in a folder, by name: each one that can be read, or the reason why not.
@@ -148,11 +194,6 @@ impl Run {
     /// The values determined by the data.
     pub fn data(&self) -> Option<&PreparedData> {
         self.data.as_ref()
-    }
-
-    /// Trains on a different back end than the experiment's.
-    pub fn set_backend(&mut self, backend: Option<Backend>) {
-        self.experiment.backend = backend.or(self.experiment.backend);
     }
 
     /// The run's measurements, in order.
@@ -201,34 +242,35 @@ impl Run {
     /// Trains, or continues training, until it ends or `interrupt` is set.
     ///
     /// Metrics, log and events are written to the folder; `observers` are notified as well. Afterwards the
-    /// folder has everything that a resume and [`Run::model`] need.
+    /// folder has everything that a resume and [`Run::model`] need. An error is also written to the log.
     pub fn train(
         &mut self,
-        mut observers: Vec<Box<dyn Observer>>,
+        observers: Vec<Box<dyn Observer>>,
         interrupt: &Interrupt,
     ) -> Result<End, ExperimentError> {
         let folder = match self.writer.take() {
             Some(folder) => folder,
             None => RunFolder::open(&self.path)?,
         };
-        let folder = &*self.writer.insert(folder);
-        let (experiment, data, rows) = match (&self.data, self.rows.take()) {
-            (Some(data), Some(rows)) => (self.experiment.clone(), data.clone(), rows),
-            (earlier, _) => {
-                let Prepared { experiment, data, rows } =
-                    self.experiment.prepare_as(earlier.as_ref())?;
-                (experiment, data, rows)
-            }
-        };
-        let own: [Box<dyn Observer>; 3] = [
-            Box::new(JsonLines::new(folder.metrics())),
-            Box::new(TextLog::new(folder.log())),
-            Box::new(TensorBoard::new(folder.events())),
-        ];
-        observers.splice(0..0, own);
+        let folder = self.writer.insert(folder).clone();
+        let end = self.train_in(&folder, observers, interrupt);
+        if let Err(error) = &end {
+            folder.log_failure(error);
+        }
+        end
+    }
+
+    fn train_in(
+        &mut self,
+        folder: &RunFolder,
+        observers: Vec<Box<dyn Observer>>,
+        interrupt: &Interrupt,
+    ) -> Result<End, ExperimentError> {
+        let Prepared { experiment, data, rows } = self.prepared()?;
         let end = with_rank!(Rank::of(&data.event)?, D => {
             let trainer = trainer::<D>(&experiment, &data)?
                 .description(description(&experiment, &data)?)
+                .settings(identity(&experiment, &data)?)
                 .weights(folder.path())
                 .interrupt(interrupt.clone());
             let checkpoints = folder.checkpoints();
@@ -237,13 +279,38 @@ impl Run {
                 true => trainer.resume(checkpoints)?,
                 false => trainer.checkpoints(checkpoints),
             };
-            let trainer = observers.into_iter().fold(trainer, Trainer::observe);
+            if self.changed {
+                trainer.check(&rows.train, &rows.validation)?;
+                folder.write(CONFIG, experiment.to_commented_toml()?.as_bytes())?;
+                self.changed = false;
+            }
+            let observers = own_observers(folder).into_iter().chain(observers);
+            let trainer = observers.fold(trainer, Trainer::observe);
             let Trained { end, .. } = trainer.fit(&rows.train, &rows.validation)?;
             end
         });
         self.data = Some(data);
         Ok(end)
     }
+
+    /// The experiment with its rows: those that were read when it was created, or read again.
+    fn prepared(&mut self) -> Result<Prepared, ExperimentError> {
+        match (&self.data, self.rows.take()) {
+            (Some(data), Some(rows)) => {
+                Ok(Prepared { experiment: self.experiment.clone(), data: data.clone(), rows })
+            }
+            (earlier, _) => self.experiment.prepare_as(earlier.as_ref()),
+        }
+    }
+}
+
+/// The observers that write to the run's folder.
+fn own_observers(folder: &RunFolder) -> Vec<Box<dyn Observer>> {
+    vec![
+        Box::new(JsonLines::new(folder.metrics())),
+        Box::new(TextLog::new(folder.log())),
+        Box::new(TensorBoard::new(folder.events())),
+    ]
 }
 
 impl Experiment {
@@ -309,39 +376,6 @@ fn to_toml(data: &PreparedData) -> Result<String, ExperimentError> {
     toml::to_string(data).map_err(|error| {
         ExperimentError::Settings(format!("what the data decided cannot be written: {error}"))
     })
-}
-
-/// The identity of a run, in its checkpoints and in the metadata of its weights: everything except where it
-/// runs.
-pub(super) fn description(
-    experiment: &Experiment,
-    data: &PreparedData,
-) -> Result<String, ExperimentError> {
-    #[derive(Serialize)]
-    struct Stored<'a> {
-        prepared: &'a PreparedData,
-    }
-    let experiment = Experiment { backend: None, ..experiment.clone() }.to_toml()?;
-    let prepared = toml::to_string(&Stored { prepared: data })
-        .map_err(|error| ExperimentError::Settings(error.to_string()))?;
-    Ok(format!("{experiment}\n{prepared}"))
-}
-
-/// Parses a [`description`]; `place` is the source that an error names.
-pub(super) fn described(
-    text: &str,
-    place: &str,
-) -> Result<(Experiment, PreparedData), ExperimentError> {
-    let failed = |reason: String| ExperimentError::Config { place: place.to_owned(), reason };
-    let mut table: toml::Table =
-        text.parse().map_err(|error: toml::de::Error| failed(error.to_string()))?;
-    let data = table.remove("prepared").ok_or_else(|| {
-        failed("it does not say what its data decided: the table `prepared` is missing".to_owned())
-    })?;
-    let data = data.try_into().map_err(|error: toml::de::Error| failed(error.to_string()))?;
-    let experiment =
-        table.try_into().map_err(|error: toml::de::Error| failed(error.to_string()))?;
-    Ok((experiment, data))
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> ExperimentError {
