@@ -7,7 +7,10 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((&kind, bytes)) = bytes.split_first() else { return };
-    let name = ["a.npy", "a.npz", "a.png", "a.jpg", "a.csv", "a.idx"][usize::from(kind) % 6];
+    const NAMES: [&str; 10] = [
+        "a.npy", "a.npz", "a.png", "a.jpg", "a.tif", "a.webp", "a.pgm", "a.csv", "a.tsv", "a.idx",
+    ];
+    let name = NAMES[usize::from(kind) % NAMES.len()];
     let folder = tempfile::tempdir().expect("a place for files");
     let path = folder.path().join(name);
     std::fs::write(&path, bytes).expect("a small file");

@@ -173,7 +173,8 @@ mod tests {
             ("train.batch_size=5", "`train.batch_size` is 128 in the run runs/x"),
             ("train.validate={ epochs = 2 }", "`train.validate.epochs` is 1 in the run runs/x"),
             ("model.network=mlp", "`model.network.type` is \"conv\" in the run runs/x"),
-            ("corruption=masking:0.5", "`corruption.process` is "),
+            ("corruption=masking:0.5", "`corruption.level` is 0.25 in the run runs/x"),
+            ("corruption=gaussian:0.5", "`corruption."),
             ("data.seed=3", "`data.seed` is 1 in the run runs/x"),
         ] {
             let error = checked(&[change]).unwrap_err();
