@@ -145,7 +145,7 @@ mod tests {
         let options =
             ReadOptions { columns: Some(vec!["b".into(), "a".into()]), ..ReadOptions::default() };
         let text = changed("a.csv", TABLE.as_bytes(), &options, |at| (at == 0).then_some(0.25));
-        assert_eq!(text, TABLE.replace("NA", "0.25").replace("-0", "0.25"));
+        assert_eq!(text, TABLE.replace("NA", "0.25").replace(",-0,", ",0.25,"));
         let comma = ReadOptions { decimal: Decimal::Comma, ..ReadOptions::default() };
         assert_eq!(changed("s.csv", b"x;y\n1,5;\n", &comma, |_| Some(0.5)), "x;y\n0,5;0,5\n");
         let own = ReadOptions { missing: vec!["-999".into()], ..ReadOptions::default() };
