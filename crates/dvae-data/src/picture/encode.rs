@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
-use image::codecs::pnm::{PnmEncoder, PnmSubtype, SampleEncoding};
 use image::codecs::webp::WebPEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 use tiff::encoder::TiffEncoder;
@@ -208,23 +207,37 @@ fn encoded(
     let written = match encoding {
         Encoding::Jpeg => write!(JpegEncoder::new_with_quality(&mut out, JPEG_QUALITY)),
         Encoding::WebP => write!(WebPEncoder::new_lossless(&mut out)),
-        Encoding::Pnm => write!(PnmEncoder::new(&mut out).with_subtype(subtype(color))),
+        Encoding::Pnm => return Ok(pnm(samples, width, height, color)),
         Encoding::Png | Encoding::Tiff => write!(PngEncoder::new(&mut out)),
     };
     written.map_err(|error| error.to_string())?;
     Ok(out.into_inner())
 }
 
-fn subtype(color: ExtendedColorType) -> PnmSubtype {
-    match color {
-        ExtendedColorType::L8 | ExtendedColorType::L16 => {
-            PnmSubtype::Graymap(SampleEncoding::Binary)
+/// A binary PGM or PPM file, or a PAM file if it is transparent; the encoder of `image` takes no 16 bits. Words are in
+/// big-endian order.
+fn pnm(samples: &Numbers, width: u32, height: u32, color: ExtendedColorType) -> Vec<u8> {
+    let most = samples.element().full_scale();
+    let channels = color.channel_count();
+    let mut file = match channels {
+        1 => format!("P5\n{width} {height}\n{most}\n"),
+        3 => format!("P6\n{width} {height}\n{most}\n"),
+        _ => {
+            let kind = if channels == 2 { "GRAYSCALE_ALPHA" } else { "RGB_ALPHA" };
+            format!(
+                "P7\nWIDTH {width}\nHEIGHT {height}\nDEPTH {channels}\nMAXVAL {most}\nTUPLTYPE {kind}\nENDHDR\n"
+            )
         }
-        ExtendedColorType::Rgb8 | ExtendedColorType::Rgb16 => {
-            PnmSubtype::Pixmap(SampleEncoding::Binary)
-        }
-        _ => PnmSubtype::ArbitraryMap,
     }
+    .into_bytes();
+    let size = samples.element().size();
+    for number in samples.as_bytes().chunks(size) {
+        match cfg!(target_endian = "little") {
+            true => file.extend(number.iter().rev()),
+            false => file.extend(number),
+        }
+    }
+    file
 }
 
 /// Writes a row `[channels, height, width]` in `[0, 1]`, of 1 or 3 channels, as an image file of 8 bits, in the
@@ -235,4 +248,79 @@ pub fn write_picture(path: &Path, row: &[f32], event: &[usize]) -> Result<(), Da
     let values: Vec<f64> = row.iter().copied().map(f64::from).collect();
     writer.write(&format.row(&values))?;
     writer.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ReadOptions, read_rows};
+
+    /// What is read of a file that a row of these values was written to.
+    fn written(name: &str, event: &[usize], element: Element, has_alpha: bool) -> (Row, Row) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        let format = Format::new(
+            event,
+            element,
+            if element.is_whole() { Domain::Unit } else { Domain::Real },
+        );
+        let width: usize = event.iter().product();
+        let values: Vec<f64> = (0..width).map(|at| (at * 5 % 17) as f64 / 17.0).collect();
+        let area = event[1] * event[2];
+        let alpha = Numbers::of_values(element, Domain::Unit, &values[..area]);
+        let extra = Extra::Picture { alpha: has_alpha.then_some(alpha), profile: None };
+        let row = Row { extra, ..format.row(&values) };
+        let mut writer = PictureWriter::create(&path, &format).unwrap();
+        writer.write(&row).unwrap();
+        writer.finish().unwrap();
+        let mut rows = read_rows(&path, &ReadOptions::default()).unwrap();
+        assert_eq!((&rows.format.event[..], rows.format.element), (event, element), "{name}");
+        (row, rows.next().unwrap().unwrap())
+    }
+
+    #[test]
+    fn every_format_gives_back_what_it_holds() {
+        let kinds: [(&str, &[Element], bool); 6] = [
+            ("a.png", &[Element::U8, Element::U16], true),
+            ("a.tif", &[Element::U8, Element::U16, Element::F32, Element::F64], true),
+            ("a.webp", &[Element::U8], true),
+            ("a.pgm", &[Element::U8, Element::U16], false),
+            ("a.ppm", &[Element::U8, Element::U16], false),
+            ("a.pam", &[Element::U8, Element::U16], true),
+        ];
+        for (name, elements, alpha) in kinds {
+            for (&element, channels) in elements.iter().flat_map(|e| [(e, 1), (e, 3)]) {
+                for has_alpha in [false, alpha] {
+                    // WebP has no gray: it is read as color.
+                    if name == "a.webp" && channels == 1 {
+                        continue;
+                    }
+                    let (row, read) = written(name, &[channels, 3, 5], element, has_alpha);
+                    assert_eq!(
+                        read.numbers, row.numbers,
+                        "{name} {element} {channels} {has_alpha}"
+                    );
+                    let (Extra::Picture { alpha, .. }, Extra::Picture { alpha: same, .. }) =
+                        (&row.extra, &read.extra)
+                    else {
+                        panic!("pictures");
+                    };
+                    assert_eq!(alpha, same, "{name} {element} {channels}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_format_does_not_hold_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = |name: &str, element, domain| {
+            let format = Format::new(&[1, 2, 2], element, domain);
+            PictureWriter::create(&folder.path().join(name), &format).unwrap_err().to_string()
+        };
+        assert!(refused("a.jpg", Element::U16, Domain::Unit).contains("holds 8 bits"));
+        assert!(refused("a.webp", Element::U16, Domain::Unit).contains("holds 8 bits"));
+        assert!(refused("a.png", Element::F32, Domain::Unit).contains("8 or 16 bits"));
+        assert!(refused("a.png", Element::U8, Domain::Real).contains("real numbers"));
+    }
 }
