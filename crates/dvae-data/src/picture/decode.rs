@@ -36,6 +36,10 @@ pub(super) fn picture(bytes: &[u8]) -> Result<Picture, String> {
     if format == ImageFormat::Jpeg {
         jpeg::check_complete(bytes)?;
     }
+    if decoder.total_bytes() > most_bytes(bytes, format) {
+        let (width, height) = decoder.dimensions();
+        return Err(format!("it claims {width} × {height} pixels, more than its length allows"));
+    }
     let how = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let profile = decoder.icc_profile().ok().flatten().map(Into::into);
     let decoded = DynamicImage::from_decoder(decoder).map_err(|error| error.to_string())?;
@@ -73,10 +77,16 @@ fn open(bytes: &[u8]) -> Result<Opened<'_>, String> {
     };
     // A header may claim any size, but an image cannot be larger than its file allows.
     let mut limits = Limits::default();
-    limits.max_alloc = Some(EXPANSION * bytes.len() as u64 + (1 << 20));
+    limits.max_alloc = Some(most_bytes(bytes, format));
     reader.limits(limits);
     let decoder = reader.into_decoder().map_err(|error| error.to_string())?;
     Ok(Opened { decoder: Box::new(decoder), format, gray_palette })
+}
+
+/// The largest size, in bytes, of a decoded image. WebP stores a large area of one color in a few bytes.
+fn most_bytes(bytes: &[u8], format: ImageFormat) -> u64 {
+    let any = if format == ImageFormat::WebP { 1 << 26 } else { 1 << 20 };
+    EXPANSION * bytes.len() as u64 + any
 }
 
 /// A PNM file may have any number of gray levels. Those that are neither of 8 nor of 16 bits would be changed.

@@ -21,6 +21,7 @@ pub(super) fn is_tiff(bytes: &[u8]) -> bool {
 }
 
 fn open<B: AsRef<[u8]>>(bytes: B) -> Result<Reader<B>, String> {
+    check_claims(bytes.as_ref())?;
     // A header may claim any size, but a page cannot be larger than the file allows.
     let most = EXPANSION as usize * bytes.as_ref().len() + (1 << 20);
     let mut limits = Limits::default();
@@ -28,6 +29,43 @@ fn open<B: AsRef<[u8]>>(bytes: B) -> Result<Reader<B>, String> {
     limits.intermediate_buffer_size = most.min(1 << 31);
     limits.ifd_value_size = bytes.as_ref().len().max(1 << 16);
     Ok(Decoder::new(Cursor::new(bytes)).map_err(text)?.with_limits(limits))
+}
+
+/// Checks that no tag of the pages claims more values than the file could hold: the library makes room for them before
+/// it reads them.
+///
+/// TIFF 6.0, section 2: a byte order, a mark, and the place of the first directory; a directory is a count of entries,
+/// entries of a tag, a type, a count and a place, and the place of the next directory. BigTIFF has longer numbers.
+fn check_claims(bytes: &[u8]) -> Result<(), String> {
+    let is_big = bytes.get(2) == Some(&43) || bytes.get(3) == Some(&43);
+    let number = |at: usize, length: usize| -> Option<u64> {
+        let digits = bytes.get(at..at.checked_add(length)?)?;
+        let join = |sum: u64, digit: &u8| sum << 8 | u64::from(*digit);
+        Some(match bytes[0] {
+            b'I' => digits.iter().rev().fold(0, join),
+            _ => digits.iter().fold(0, join),
+        })
+    };
+    // Lengths of a place, of a number of entries, and of an entry.
+    let (place, count, entry) = if is_big { (8, 8, 20) } else { (4, 2, 12) };
+    let mut at = number(if is_big { 8 } else { 4 }, place);
+    for _ in 0..=bytes.len() / entry {
+        let Some(directory) = at.and_then(|at| usize::try_from(at).ok()).filter(|&at| at > 0)
+        else {
+            break;
+        };
+        let Some(entries) = number(directory, count) else { break };
+        let first = directory + count;
+        for entry_at in (0..entries.min(bytes.len() as u64) as usize).map(|i| first + i * entry) {
+            let Some(values) = number(entry_at + 4, place) else { break };
+            if values > bytes.len() as u64 {
+                return Err(format!("a tag of it claims {values} values"));
+            }
+        }
+        let end = usize::try_from(entries).ok().and_then(|entries| entries.checked_mul(entry));
+        at = end.and_then(|end| number(first.checked_add(end)?, place));
+    }
+    Ok(())
 }
 
 fn text(error: tiff::TiffError) -> String {
