@@ -5,7 +5,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use dvae_data::{DataError, read_idx, read_idx_folder};
+use dvae_data::{DataError, read_idx, read_idx_folder, read_idx_folder_of};
 use flate2::{Compression, write::GzEncoder};
 use proptest::prelude::*;
 
@@ -50,6 +50,24 @@ fn a_folder_reads_plain_and_gzip_files_under_both_names_of_the_test_set() {
         assert_eq!(sets.train.labels(), Some(vec![7, 9]));
         assert_eq!(sets.test.labels(), None);
     }
+}
+
+#[test]
+fn names_with_a_dot_or_a_prefix_are_known() {
+    let one = || idx(&[1, 1, 3], &[0, 0, 0]);
+    let dotted = folder(&[
+        ("train-images.idx3-ubyte", two_images()),
+        ("train-labels.idx1-ubyte", idx(&[2], &[7, 9])),
+        ("t10k-images.idx3-ubyte", one()),
+    ]);
+    assert_eq!(read_idx_folder(dotted.path()).unwrap().train.labels(), Some(vec![7, 9]));
+    let prefixed = folder(&[
+        ("emnist-balanced-train-images-idx3-ubyte.gz", gzip(&two_images())),
+        ("emnist-balanced-test-images-idx3-ubyte", one()),
+    ]);
+    assert_eq!(read_idx_folder_of(prefixed.path(), "emnist-balanced").unwrap().train.len(), 2);
+    let error = read_idx_folder(prefixed.path()).unwrap_err().to_string();
+    assert!(error.contains("`data.prefix`"), "{error}");
 }
 
 #[test]

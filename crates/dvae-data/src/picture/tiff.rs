@@ -94,6 +94,8 @@ impl Page {
             ColorType::GrayA(bits) => (bits, 2, true),
             ColorType::RGB(bits) => (bits, 3, false),
             ColorType::RGBA(bits) => (bits, 4, true),
+            // Gray with a second sample, which is its transparency.
+            ColorType::Multiband { bit_depth, num_samples: 2 } => (bit_depth, 2, true),
             other => return Err(format!("its pixels are {other:?}, not gray or RGB")),
         };
         let number = |tag| decoder.find_tag_unsigned_vec::<u16>(tag).map_err(text);

@@ -87,8 +87,13 @@ impl PreparedData {
                 let sets = read_idx_folder_of(path, prefix.as_deref().unwrap_or(""))?;
                 sets.test.declared(self.domain)?
             }
-            _ => self.open(path, options)?.into_dataset(path)?,
+            source => {
+                let options = ReadOptions { image: source.options().image, ..options.clone() };
+                self.open(path, &options)?.into_dataset(path)?
+            }
         };
+        // What a model is evaluated on is clean.
+        let rows = if self.domain == Domain::Unit { rows.declared(Domain::Unit)? } else { rows };
         let key = Key::new(config.seed).purpose(Purpose::Data).branch(1);
         config.finished(config.shaped(rows)?, self.scaler.as_ref(), key)
     }
