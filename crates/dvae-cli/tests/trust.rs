@@ -158,6 +158,39 @@ fn a_column_without_any_value_is_named_and_stays_empty() {
 }
 
 #[test]
+fn the_bounds_of_rows_have_names_and_the_mean_that_is_printed() {
+    let folder = trained();
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir_all(at("in/deep")).unwrap();
+    picture(&at("in/a.png"), 28, 28);
+    picture(&at("in/deep/b.png"), 28, 28);
+    let arguments = [
+        "evaluate",
+        "run",
+        "--data",
+        "in",
+        "--corruption",
+        "gaussian:0.3",
+        "--per-row",
+        "r.csv",
+        "--json",
+    ];
+    let metrics: serde_json::Value = serde_json::from_str(&ok(folder.path(), &arguments)).unwrap();
+    let table = fs::read_to_string(at("r.csv")).unwrap();
+    let lines: Vec<Vec<&str>> =
+        table.lines().skip(1).map(|line| line.split(',').collect()).collect();
+    assert!(table.starts_with("file,row,clean,\"gaussian, sigma 0.3\"\n"), "{table}");
+    assert_eq!((lines[0][0], lines[1][0], lines[0][1]), ("in/a.png", "in/deep/b.png", "0"));
+    for (column, key) in [(2, "clean"), (3, "corrupted")] {
+        let mean = lines.iter().map(|line| line[column].parse::<f64>().unwrap()).sum::<f64>() / 2.0;
+        let printed = metrics["corruptions"][0][key]["elbo"].as_f64().unwrap();
+        assert!((mean - printed).abs() < 1e-3, "{key}: {mean} and {printed}");
+    }
+    ok(folder.path(), &["evaluate", "run", "--per-row", "own.csv", "--samples", "3"]);
+    assert!(fs::read_to_string(at("own.csv")).unwrap().lines().count() > 900);
+}
+
+#[test]
 fn outputs_are_where_and_what_they_are_asked_to_be() {
     let folder = trained();
     let at = |name: &str| folder.path().join(name);

@@ -14,7 +14,7 @@ use zip::CompressionMethod;
 
 use crate::npy_header::{Header, Order};
 use crate::rows::{Extra, Layout};
-use crate::{Channels, DataError, Domain, Format, Numbers, ReadOptions, Row, Rows};
+use crate::{Channels, DataError, Format, Numbers, ReadOptions, Row, Rows};
 
 /// Opens the rows of an NPY file, or of an array of an NPZ file: axis 0 of the array. NaN marks an unobserved entry.
 pub(crate) fn read_npy_rows(path: &Path, options: &ReadOptions) -> Result<Rows, DataError> {
@@ -150,18 +150,12 @@ fn rows(
         let bytes = bytes.map_err(|error| bad(&path, error.to_string()))?;
         row += 1;
         let numbers = stored.numbers(bytes);
-        if numbers.values(Domain::Real).iter().any(|value| value.is_infinite()) {
+        if numbers.has_infinite() {
             return Err(bad(&path, format!("row {} holds an infinite value", row - 1)));
         }
         Ok(Row { numbers, domain, extra: Extra::None })
     });
-    let mut failed = false;
-    let rows = rows.map_while(move |row: Result<Row, DataError>| {
-        let ended = failed;
-        failed |= row.is_err();
-        (!ended).then_some(row)
-    });
-    Ok(Rows { format, count: Some(count), classes: None, rows: Box::new(rows) })
+    Ok(Rows::new(format, Some(count), rows))
 }
 
 /// The bytes of a row; an error if the header contradicts the length of the file.
@@ -290,7 +284,7 @@ impl Stored {
 }
 
 fn read_exactly(reader: &mut impl Read, bytes: usize) -> io::Result<Vec<u8>> {
-    let mut row = Vec::new();
+    let mut row = Vec::with_capacity(bytes.min(1 << 16));
     reader.take(bytes as u64).read_to_end(&mut row)?;
     if row.len() != bytes {
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it ends within a row"));
@@ -301,7 +295,7 @@ fn read_exactly(reader: &mut impl Read, bytes: usize) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::read_rows;
+    use crate::{Domain, read_rows};
 
     const MAGIC: &[u8] = crate::npy_header::MAGIC;
 

@@ -267,6 +267,14 @@ impl Numbers {
         })
     }
 
+    /// Whether a number is infinite.
+    pub(crate) fn has_infinite(&self) -> bool {
+        !self.element.is_whole()
+            && with_element!(self.element, T => {
+                self.bytes.as_chunks().0.iter().any(|&bytes| T::of(bytes).double().is_infinite())
+            })
+    }
+
     /// Replaces a number by the nearest one of its type to a value of the domain.
     ///
     /// # Panics
@@ -285,11 +293,16 @@ impl Numbers {
     ///
     /// If there is no number at a place.
     pub(crate) fn at(&self, places: impl Iterator<Item = usize>) -> Self {
-        let size = self.element.size();
-        let mut bytes = Vec::with_capacity(places.size_hint().0 * size);
-        for place in places {
-            bytes.extend_from_slice(&self.bytes[place * size..(place + 1) * size]);
+        fn gathered<const N: usize>(bytes: &[u8], places: impl Iterator<Item = usize>) -> Vec<u8> {
+            let numbers = bytes.as_chunks::<N>().0;
+            places.map(|place| numbers[place]).collect::<Vec<_>>().into_flattened()
         }
+        let bytes = match self.element.size() {
+            1 => gathered::<1>(&self.bytes, places),
+            2 => gathered::<2>(&self.bytes, places),
+            4 => gathered::<4>(&self.bytes, places),
+            _ => gathered::<8>(&self.bytes, places),
+        };
         Self { element: self.element, bytes }
     }
 

@@ -313,19 +313,29 @@ pub fn read_rows(path: &Path, options: &ReadOptions) -> Result<Rows, DataError> 
 }
 
 impl Rows {
+    /// Rows of this format; nothing is read after an error.
+    pub(crate) fn new(
+        format: Format,
+        count: Option<usize>,
+        mut rows: impl Iterator<Item = Result<Row, DataError>> + Send + 'static,
+    ) -> Self {
+        let mut failed = false;
+        let rows = std::iter::from_fn(move || {
+            let row = if failed { None } else { rows.next() };
+            failed = matches!(row, Some(Err(_)));
+            row
+        });
+        Self { format, count, classes: None, rows: Box::new(rows.fuse()) }
+    }
+
     /// The same rows, each of which is checked when it is read.
     pub fn checked(
         self,
         mut check: impl FnMut(&Row) -> Result<(), DataError> + Send + 'static,
     ) -> Self {
-        let mut failed = false;
-        let rows = self.rows.map_while(move |row| {
-            let row = row.and_then(|row| check(&row).map(|()| row));
-            let ended = failed;
-            failed |= row.is_err();
-            (!ended).then_some(row)
-        });
-        Self { rows: Box::new(rows), ..self }
+        let Self { format, count, classes, rows } = self;
+        let rows = rows.map(move |row| row.and_then(|row| check(&row).map(|()| row)));
+        Self { classes, ..Self::new(format, count, rows) }
     }
 
     /// Reads all rows into memory, as the file stores them: see [`Dataset::from_numbers`]. Rows of a folder of folders

@@ -47,22 +47,16 @@ pub(crate) fn read_table_rows(path: &Path, options: &ReadOptions) -> Result<Rows
         names: read,
         layout,
     };
-    let mut failed = false;
     let rows = std::iter::from_fn(move || {
-        if failed {
-            return None;
-        }
         let line = match waiting.take() {
             Some(line) => Ok(Some(line)),
             None => {
                 lines.read().map_err(|source| DataError::Io { path: table.path.clone(), source })
             }
         };
-        let row = line.and_then(|line| line.map(|(text, at)| table.row(text, at)).transpose());
-        failed = row.is_err();
-        row.transpose()
+        line.and_then(|line| line.map(|(text, at)| table.row(text, at)).transpose()).transpose()
     });
-    Ok(Rows { format, count: None, classes: None, rows: Box::new(rows) })
+    Ok(Rows::new(format, None, rows))
 }
 
 fn bad(path: &Path, reason: String) -> DataError {

@@ -128,7 +128,7 @@ pub(crate) fn cells(line: &[u8], delimiter: u8) -> Vec<Range<usize>> {
     let end = line.len() - line.iter().rev().take_while(|b| matches!(b, b'\r' | b'\n')).count();
     let start = mark(line);
     let start = start + leading_blank(&line[start..end.max(start)]).len();
-    let (mut cells, mut from, mut place) = (vec![], start, Place::Start);
+    let (mut cells, mut from, mut place) = (Vec::with_capacity(end / 4), start, Place::Start);
     for (at, &byte) in line.iter().enumerate().take(end).skip(start) {
         if byte == delimiter && place != Place::Quoted {
             cells.push(from..at);
@@ -163,17 +163,20 @@ pub(crate) fn quoted(text: &str, delimiter: u8) -> Cow<'_, str> {
 
 /// The number that a cell holds: NaN if it is missing, `None` if it is no finite number.
 pub(crate) fn number(cell: &str, decimal: Decimal, missing: &[String]) -> Option<f64> {
-    if missing.iter().any(|missing| missing == cell)
-        || MISSING.iter().any(|missing| cell.eq_ignore_ascii_case(missing))
-    {
-        return Some(f64::NAN);
-    }
     let number = match decimal {
-        Decimal::Point => cell.parse(),
-        Decimal::Comma if cell.contains('.') => return None,
-        Decimal::Comma => cell.replace(',', ".").parse(),
+        Decimal::Point => cell.parse().ok(),
+        Decimal::Comma if cell.contains('.') => None,
+        Decimal::Comma => cell.replace(',', ".").parse().ok(),
     };
-    number.ok().filter(|value: &f64| value.is_finite())
+    let number = number.filter(|value: &f64| value.is_finite());
+    let is_missing = match number {
+        Some(_) => missing.iter().any(|missing| missing == cell),
+        None => {
+            let usual = MISSING.iter().any(|missing| cell.eq_ignore_ascii_case(missing));
+            usual || missing.iter().any(|missing| missing == cell)
+        }
+    };
+    if is_missing { Some(f64::NAN) } else { number }
 }
 
 /// A number as a cell: the shortest text that is read as the same number, of single precision where that holds it.

@@ -48,6 +48,15 @@ impl Values {
         }
     }
 
+    /// The place of the first float that is `wrong`; integers never are.
+    pub(crate) fn find(&self, wrong: impl Fn(f64) -> bool) -> Option<usize> {
+        match self {
+            Self::Bytes(_) | Self::Words(_) => None,
+            Self::Singles(values) => values.iter().position(|&value| wrong(f64::from(value))),
+            Self::Doubles(values) => values.iter().position(|&value| wrong(value)),
+        }
+    }
+
     /// An entry as batches hold it; in double precision if it is yet to be scaled.
     pub(crate) fn get(&self, at: usize) -> f64 {
         match self {

@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use dvae_corruption::Corruption;
 use dvae_data::{Dataset, Order};
-use dvae_losses::Objective;
+use dvae_losses::{BoundTerms, Objective};
 use dvae_models::Vae;
 use dvae_random::Key;
 use serde::{Deserialize, Serialize};
@@ -64,14 +64,43 @@ pub fn evaluate<const D: usize, V: Vae<D>>(
     objective: &Objective,
     context: &EvaluationContext,
 ) -> Result<Evaluation, TrainError> {
+    check(model, dataset, corruption, objective, context)?;
+    measure(model, dataset, corruption, objective, context)
+}
+
+/// The bound of each row, in nats, with the row's id, in stored order; rows without an observed entry are left out.
+/// The mean over rows is [`Evaluation::bound`], with the same noise and the same errors.
+pub fn row_bounds<const D: usize, V: Vae<D>>(
+    model: &V,
+    dataset: &Dataset,
+    corruption: &dyn Corruption<D>,
+    objective: &Objective,
+    context: &EvaluationContext,
+) -> Result<Vec<(u64, f64)>, TrainError> {
+    check(model, dataset, corruption, objective, context)?;
+    let rows = dataset.with_observed_entries();
+    let mut bounds = Vec::with_capacity(rows.len());
+    score(model, &rows, corruption, objective, context, |ids, terms| {
+        let of_batch = objective.bound_of(&terms).into_data().iter::<f64>().collect::<Vec<_>>();
+        bounds.extend(ids.iter().copied().zip(of_batch));
+    })?;
+    Ok(bounds)
+}
+
+fn check<const D: usize, V: Vae<D>>(
+    model: &V,
+    dataset: &Dataset,
+    corruption: &dyn Corruption<D>,
+    objective: &Objective,
+    context: &EvaluationContext,
+) -> Result<(), TrainError> {
     if dataset.with_observed_entries().is_empty() {
         return Err(TrainError::Empty { set: "evaluation" });
     }
     corruption.check(dataset.event())?;
     objective.check()?;
     let EvaluationContext { key, device, .. } = *context;
-    check_fit(model, objective, corruption, key, &[("evaluation", dataset)], device)?;
-    measure(model, dataset, corruption, objective, context)
+    check_fit(model, objective, corruption, key, &[("evaluation", dataset)], device)
 }
 
 /// [`evaluate`] without the checks.
@@ -82,21 +111,35 @@ pub(crate) fn measure<const D: usize, V: Vae<D>>(
     objective: &Objective,
     context: &EvaluationContext,
 ) -> Result<Evaluation, TrainError> {
-    let EvaluationContext { key, batch_size, device } = *context;
     let rows = dataset.with_observed_entries();
     let mut sums = TermSums::default();
-    for batch in rows.batches::<D>(batch_size, Order::Stored, device)? {
-        let mut noise = BatchNoise::evaluation(key, &batch.ids);
-        let (draws, corruptions) = (&mut noise.corruption, objective.corruptions());
-        let batch =
-            CorruptedBatch::new(batch.clean, batch.observed, corruption, corruptions, draws);
-        let terms = batch.score(model, objective, &mut noise.latent);
+    score(model, &rows, corruption, objective, context, |_, terms| {
         let terms = PendingTerms::new(&terms, objective.bound_of(&terms).mean());
         for terms in PendingTerms::read(&mut vec![terms]) {
             sums.add(&terms);
         }
-    }
+    })?;
     let (mean, kl_per_latent) = (sums.mean(), sums.kl_per_latent());
     let unobserved = dataset.len() - rows.len();
     Ok(Evaluation { mean, bound: sums.objective(), kl_per_latent, unobserved })
+}
+
+/// Scores all rows, batch by batch; `each` gets the ids of a batch and its terms.
+fn score<const D: usize, V: Vae<D>>(
+    model: &V,
+    rows: &Dataset,
+    corruption: &dyn Corruption<D>,
+    objective: &Objective,
+    context: &EvaluationContext,
+    mut each: impl FnMut(&[u64], Vec<BoundTerms>),
+) -> Result<(), TrainError> {
+    let EvaluationContext { key, batch_size, device } = *context;
+    for batch in rows.batches::<D>(batch_size, Order::Stored, device)? {
+        let mut noise = BatchNoise::evaluation(key, &batch.ids);
+        let (draws, corruptions) = (&mut noise.corruption, objective.corruptions());
+        let corrupted =
+            CorruptedBatch::new(batch.clean, batch.observed, corruption, corruptions, draws);
+        each(&batch.ids, corrupted.score(model, objective, &mut noise.latent));
+    }
+    Ok(())
 }

@@ -74,7 +74,7 @@ mod weights;
 pub use config::{Every, TrainConfig};
 pub use early_stopping::EarlyStopping;
 pub use error::TrainError;
-pub use evaluate::{Evaluation, EvaluationContext, evaluate};
+pub use evaluate::{Evaluation, EvaluationContext, evaluate, row_bounds};
 pub use identity::{Difference, Settings};
 pub use interrupt::Interrupt;
 pub use json_lines::JsonLines;

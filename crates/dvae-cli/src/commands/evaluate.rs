@@ -1,9 +1,9 @@
 //! `dvae evaluate`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use dvae::Pretrained;
-use dvae::data::Domain;
+use dvae::data::{Domain, Element, FileKind, Format, RowWriter, pictures_in};
 use dvae::eval::active_units;
 use dvae::prelude::*;
 use dvae::train::MeanElbo;
@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{ModelArgs, held_out};
 use crate::Error;
-use crate::files::Reading;
+use crate::files::{Reading, keep_inputs};
 use crate::output::{Output, table};
 
 /// Evaluate the model of a run
@@ -21,6 +21,7 @@ Examples:
   dvae evaluate runs/run-001                              on its test rows, damaged as in training
   dvae evaluate runs/run-001 --corruption gaussian:0.3 --corruption masking:0.5
   dvae evaluate runs/run-001 --data other.csv --samples 100 --json
+  dvae evaluate runs/run-001 --data photos/ --per-row rows.csv
 
 Metrics on clean and on corrupted input stand apart. Bounds are means over rows, in nats: the ELBO, and
 with --samples the importance-weighted bound of so many draws, which is nearer to log p(x).
@@ -40,6 +41,10 @@ pub(crate) struct Args {
     /// Draws of the latent for an importance-weighted bound
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     samples: Option<u32>,
+    /// Also write the bound of each row: a table (.csv) with the file and the place of each row, and a column for clean
+    /// input and for each corruption
+    #[arg(long, value_name = "OUT")]
+    per_row: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -110,6 +115,9 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
             left_clean: ratios.map(|ratios| ratios.left_clean),
         });
     }
+    if let Some(path) = &args.per_row {
+        per_row(args, path, &measured, &corruptions)?;
+    }
     let activity = model.activity(&rows)?;
     let active_by_level = activity.iter().map(|level| active_units(level)).collect::<Vec<_>>();
     let metrics = Metrics {
@@ -124,6 +132,74 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     out.write(&metrics, || describe(&metrics))
 }
 
+/// Writes the bound of each row.
+fn per_row(
+    args: &Args,
+    path: &Path,
+    measured: &Measured,
+    corruptions: &[CorruptionConfig],
+) -> Result<(), Error> {
+    if FileKind::by_name(path) != Some(FileKind::Table) {
+        return Err(format!("{}: a name that ends in .csv is needed", path.display()).into());
+    }
+    keep_inputs([path], args.data.as_deref())?;
+    let all = [&[CorruptionConfig::None {}], corruptions].concat();
+    let bounds: Vec<Vec<(u64, f64)>> =
+        all.iter().map(|corruption| measured.of_rows(corruption)).collect::<Result<_, _>>()?;
+    let names = all.iter().map(|corruption| match corruption {
+        CorruptionConfig::None {} => "clean".to_owned(),
+        other => other.to_string(),
+    });
+    let format = Format::new(&[all.len()], Element::F64, Domain::Real)
+        .named(Some(names.collect()))
+        .labeled(&["file", "row"]);
+    let files = Files::of(args.data.as_deref())?;
+    let mut writer = RowWriter::create(path, &format)?;
+    for (place, &(id, _)) in bounds[0].iter().enumerate() {
+        let values: Vec<f64> = bounds.iter().map(|bounds| bounds[place].1).collect();
+        writer.write(&format.row(&values).labeled(files.labels(id)))?;
+    }
+    Ok(writer.finish()?)
+}
+
+/// Where rows come from.
+enum Files {
+    /// The model's own data.
+    Own,
+    One(PathBuf),
+    /// A folder, with a row for each picture; a file of several pages has more.
+    Folder(PathBuf, Vec<PathBuf>),
+}
+
+impl Files {
+    fn of(data: Option<&Path>) -> Result<Self, Error> {
+        Ok(match data {
+            None => Self::Own,
+            Some(path) if path.is_dir() => {
+                let pictures = pictures_in(path).unwrap_or_default(); // It may be one of IDX files.
+                let has_pages = pictures.iter().any(|picture| {
+                    let kind = picture.extension().unwrap_or_default();
+                    kind.eq_ignore_ascii_case("tif") || kind.eq_ignore_ascii_case("tiff")
+                });
+                Self::Folder(path.into(), if has_pages { vec![] } else { pictures })
+            }
+            Some(path) => Self::One(path.into()),
+        })
+    }
+
+    /// The file of a row, and its place there.
+    fn labels(&self, id: u64) -> Vec<String> {
+        match self {
+            Self::Own => vec![String::new(), id.to_string()],
+            Self::One(path) => vec![path.display().to_string(), id.to_string()],
+            Self::Folder(folder, pictures) => match pictures.get(id as usize) {
+                Some(picture) => vec![picture.display().to_string(), "0".to_owned()],
+                None => vec![folder.display().to_string(), id.to_string()],
+            },
+        }
+    }
+}
+
 /// A measurement and the rows it was made on.
 struct Measured<'a> {
     model: &'a Pretrained,
@@ -132,6 +208,13 @@ struct Measured<'a> {
 }
 
 impl Measured<'_> {
+    /// The tightest bound that was asked for, of each row.
+    fn of_rows(&self, corruption: &CorruptionConfig) -> Result<Vec<(u64, f64)>, Error> {
+        let draws = self.samples.map(|draws| Objective::diwae(1, draws as usize));
+        let objective = draws.unwrap_or_default();
+        Ok(self.model.row_bounds(self.rows, corruption, &objective)?)
+    }
+
     fn bounds(&self, corruption: &CorruptionConfig) -> Result<Bounds, Error> {
         let plain = self.model.evaluate(self.rows, corruption, &Objective::default())?;
         let importance_weighted = match self.samples {

@@ -114,26 +114,18 @@ pub(crate) fn picture_rows(paths: Vec<PathBuf>, options: &ReadOptions) -> Result
     let reader = Reader { wanted, element, domain };
     let (mut paths, mut first) = (paths.into_iter(), Some(bytes));
     let mut pages: Option<Pages> = None;
-    let mut failed = false;
     let rows = std::iter::from_fn(move || {
         loop {
-            if failed {
-                return None;
-            }
             if let Some(row) = pages.as_mut().and_then(|pages| pages.next_row(&reader)) {
-                failed = row.is_err();
                 return Some(row);
             }
             match Pages::open(paths.next()?, first.take(), &reader) {
                 Ok(opened) => pages = Some(opened),
-                Err(error) => {
-                    failed = true;
-                    return Some(Err(error));
-                }
+                Err(error) => return Some(Err(error)),
             }
         }
     });
-    Ok(Rows { format, count, classes: None, rows: Box::new(rows) })
+    Ok(Rows::new(format, count, rows))
 }
 
 /// What every row becomes.

@@ -104,7 +104,7 @@ pub enum DataSource {
         /// The decimal separator: "." or ",".
         #[serde(default)]
         decimal: Decimal,
-        /// Texts of missing cells, in addition to an empty cell, NA, N/A, #N/A, <NA>, NaN, null, none and ?.
+        /// Texts of missing cells, in addition to an empty cell, `NA`, `N/A`, `#N/A`, `<NA>`, `NaN`, `null`, `none` and `?`.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         missing: Vec<String>,
     },

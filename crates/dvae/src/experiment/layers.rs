@@ -5,13 +5,12 @@ use std::path::Path;
 use config::{File, FileFormat, Map, Source, Value, ValueKind};
 use serde::Deserialize;
 
-use super::schema::{self, Wrong};
+use super::layer_errors::{at, placed, refused};
+use super::schema;
 use super::{Experiment, ExperimentError};
 
 /// The prefix of environment variables.
 pub(super) const PREFIX: &str = "DVAE__";
-/// The smallest similarity at which a known name is suggested for an unknown one.
-const NEAR: f64 = 0.7;
 /// The keys that select the kind of a table. When the kind changes, the old table's keys are dropped.
 const KINDS: [&str; 5] = ["process", "name", "type", "bound", "source"];
 /// The kinds in effect when no layer sets another; every other default is serde's, but for [`FOR_TABLES`].
@@ -281,73 +280,6 @@ fn to_toml(value: &Value) -> toml::Value {
             table.iter().map(|(key, value)| (key.clone(), to_toml(value))).collect(),
         ),
     }
-}
-
-/// An error that names the source of the value at a path.
-fn placed(merged: &Value, path: &str, reason: String, file: Option<&Path>) -> ExperimentError {
-    let origin = at(merged, path).and_then(origin).map(str::to_owned);
-    let file = file.map(|path| path.display().to_string());
-    let place = origin.or(file).unwrap_or_else(|| "the configuration".to_owned());
-    ExperimentError::Config { place, reason }
-}
-
-/// The error for a wrong key or name, with the nearest known one.
-fn refused(merged: &Value, wrong: Wrong, file: Option<&Path>) -> ExperimentError {
-    let hint = |name: &str, known: &[String]| {
-        let near = nearest(name, known).map(|near| format!(": did you mean `{near}`?"));
-        let list = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        format!("{} (known: {list})", near.unwrap_or_default())
-    };
-    match wrong {
-        Wrong::Key { path, belongs, .. } if !belongs.is_empty() => {
-            let kinds = belongs.iter().map(|kind| format!("`{kind}`")).collect::<Vec<_>>();
-            let reason = format!("`{path}` is for {}: leave it out", kinds.join(" or "));
-            placed(merged, &path, reason, file)
-        }
-        Wrong::Key { path, known, .. } => {
-            let name = path.rsplit('.').next().unwrap_or(&path);
-            let reason = format!("unknown key `{path}`{}", hint(name, &known));
-            placed(merged, &path, reason, file)
-        }
-        Wrong::Name { path, name, known } => {
-            let reason = format!("`{path}` cannot be `{name}`{}", hint(&name, &known));
-            placed(merged, &path, reason, file)
-        }
-        Wrong::Missing { path } => {
-            let parent = path.rsplit_once('.').map_or("", |(parent, _)| parent);
-            placed(merged, parent, format!("`{path}` is missing"), file)
-        }
-    }
-}
-
-fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a String> {
-    let distance = |other: &str| strsim::jaro_winkler(&name.to_lowercase(), other);
-    let best = known.iter().max_by(|a, b| distance(a).total_cmp(&distance(b)))?;
-    (distance(best) >= NEAR).then_some(best)
-}
-
-/// The source of a value. A table created by a setting on the way to its key has that setting as its source.
-fn origin(value: &Value) -> Option<&str> {
-    value.origin().or_else(|| match &value.kind {
-        ValueKind::Table(table) => table.values().find_map(origin),
-        ValueKind::Array(values) => values.iter().find_map(origin),
-        _ => None,
-    })
-}
-
-/// The value at a path such as `corruption.of[1].level`.
-fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
-    let mut value = value;
-    for part in path.split(['.', '[']).filter(|part| !part.is_empty()) {
-        value = match &value.kind {
-            ValueKind::Table(table) => table.get(part)?,
-            ValueKind::Array(values) => {
-                values.get(part.trim_end_matches(']').parse::<usize>().ok()?)?
-            }
-            _ => return None,
-        };
-    }
-    Some(value)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod data;
 mod error;
 mod identity;
 mod inference;
+mod layer_errors;
 mod layers;
 mod model;
 mod prepared;

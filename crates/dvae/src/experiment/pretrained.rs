@@ -13,7 +13,7 @@ use dvae_models::{AnyNetwork, Autoencoder, Vae};
 use dvae_random::Key;
 use dvae_train::{
     Evaluation, EvaluationContext, evaluate, import_state_dict, load_weights, read_config,
-    save_weights,
+    row_bounds, save_weights,
 };
 
 use super::identity::{described, description};
@@ -273,12 +273,24 @@ impl Pretrained {
         corruption: &CorruptionConfig,
         objective: &Objective,
     ) -> Result<Evaluation, ExperimentError> {
-        // All draws of a batch are kept until its bound is known.
-        let draws = objective.latents().saturating_mul(objective.corruptions());
-        let batch = (ROWS_AT_ONCE * 16 / draws.max(1)).clamp(1, ROWS_AT_ONCE);
+        let batch = rows_at_once(objective);
         with_rank!(self.rank, D => {
             let process = self.process::<D>(corruption)?;
             Ok(evaluate(&self.model, rows, &*process, objective, &self.context(batch))?)
+        })
+    }
+
+    /// The bound of each row, in nats, with its id: [`row_bounds`], with the noise of [`Self::evaluate`].
+    pub fn row_bounds(
+        &self,
+        rows: &Dataset,
+        corruption: &CorruptionConfig,
+        objective: &Objective,
+    ) -> Result<Vec<(u64, f64)>, ExperimentError> {
+        let batch = rows_at_once(objective);
+        with_rank!(self.rank, D => {
+            let process = self.process::<D>(corruption)?;
+            Ok(row_bounds(&self.model, rows, &*process, objective, &self.context(batch))?)
         })
     }
 
@@ -324,6 +336,12 @@ impl std::fmt::Debug for Pretrained {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Pretrained").field("experiment", &self.experiment).finish_non_exhaustive()
     }
+}
+
+/// Rows in a batch: all draws of a batch are kept until its bound is known.
+fn rows_at_once(objective: &Objective) -> usize {
+    let draws = objective.latents().saturating_mul(objective.corruptions());
+    (ROWS_AT_ONCE * 16 / draws.max(1)).clamp(1, ROWS_AT_ONCE)
 }
 
 fn weights_of(path: &Path, weights: Weights) -> Result<PathBuf, ExperimentError> {

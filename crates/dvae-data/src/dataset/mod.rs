@@ -1,5 +1,7 @@
 //! In-memory sets of rows.
 
+mod stored;
+
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -9,7 +11,7 @@ use rayon::prelude::*;
 
 use crate::scaling::Statistics;
 use crate::values::Values;
-use crate::{DataError, Domain, Numbers};
+use crate::{DataError, Domain};
 
 /// Rows of equal shape in one contiguous buffer, and a view of some of them.
 ///
@@ -53,8 +55,7 @@ impl Dataset {
 
     /// Creates a set from finite floats, with rows of shape `event`.
     pub fn from_floats(values: Vec<f32>, event: &[usize]) -> Result<Self, DataError> {
-        let rows = Self::new(Values::Singles(values), event, Domain::Real)?;
-        rows.checked(f64::is_finite)
+        Self::new(Values::Singles(values), event, Domain::Real)?.finite()
     }
 
     /// Creates a set from floats in which NaN marks unobserved entries; all others must be finite.
@@ -63,28 +64,7 @@ impl Dataset {
     /// it is a bound on `log p(observed entries)`.
     pub fn from_incomplete(values: Vec<f32>, event: &[usize]) -> Result<Self, DataError> {
         let rows = Self::new(Values::Singles(values), event, Domain::Real)?;
-        Self { is_incomplete: true, ..rows }.checked(|value| !value.is_infinite())
-    }
-
-    /// Creates a set from the numbers of a file, with rows of shape `event`; NaN marks unobserved entries. An error
-    /// names a number that is not in the domain.
-    ///
-    /// Numbers that single precision does not hold stay as they are until they are [`scaled`](Self::scaled), or
-    /// taken in [`single`](Self::single) precision.
-    pub fn from_numbers(
-        numbers: Numbers,
-        event: &[usize],
-        domain: Domain,
-    ) -> Result<Self, DataError> {
-        let is_declared = domain != numbers.element().domain();
-        let rows = Self::new(Values::of(numbers, domain), event, domain)?;
-        let is_incomplete = rows.values.has_nan();
-        let rows = Self { is_incomplete, ..rows }.checked(|value| !value.is_infinite())?;
-        match rows.find(|_, value| is_declared && domain != Domain::Real && !domain.contains(value))
-        {
-            Some((row, _, value)) => Err(DataError::OutsideDomain { row, value, domain }),
-            None => Ok(rows),
-        }
+        Self { is_incomplete: true, ..rows }.finite()
     }
 
     fn new(values: Values, event: &[usize], domain: Domain) -> Result<Self, DataError> {
@@ -93,64 +73,21 @@ impl Dataset {
         Ok(Self { values, domain, is_incomplete: false, labels: None, event, ids, drawn: None })
     }
 
-    /// An error names a row with an entry that is not `right`.
-    fn checked(self, right: impl Fn(f64) -> bool) -> Result<Self, DataError> {
-        let width = self.width();
-        let wrong = (0..self.values.len()).find(|&at| !right(self.values.get(at)));
-        match wrong {
+    /// An error names a row with an entry that is infinite, or NaN where all entries are observed.
+    fn finite(self) -> Result<Self, DataError> {
+        let is_wrong = |value: f64| value.is_infinite() || (value.is_nan() && !self.is_incomplete);
+        match self.values.find(is_wrong) {
             Some(at) => {
-                Err(DataError::NonFinite { row: at / width, value: self.values.get(at) as f32 })
+                let (row, value) = (at / self.width(), self.values.get(at) as f32);
+                Err(DataError::NonFinite { row, value })
             }
             None => Ok(self),
-        }
-    }
-
-    /// The same numbers as values of another domain: bytes that are counts are not divided by 255. An error names one
-    /// that is not in the domain.
-    pub fn declared(self, domain: Domain) -> Result<Self, DataError> {
-        let rows = match &*self.values {
-            _ if domain == self.domain => return Ok(self),
-            Values::Bytes(bytes) if domain != Domain::Unit => {
-                let values =
-                    Arc::new(Values::Singles(bytes.iter().copied().map(f32::from).collect()));
-                Self { values, domain, ..self }
-            }
-            Values::Words(words) if domain != Domain::Unit => {
-                let values =
-                    Arc::new(Values::Singles(words.iter().copied().map(f32::from).collect()));
-                Self { values, domain, ..self }
-            }
-            _ => Self { domain, ..self },
-        };
-        match rows.find(|_, value| !domain.contains(value)) {
-            Some((row, _, value)) => Err(DataError::OutsideDomain { row, value, domain }),
-            None => Ok(rows),
         }
     }
 
     /// What the values are.
     pub fn domain(&self) -> Domain {
         self.domain
-    }
-
-    /// The rows in single precision, as batches hold them. An error names an entry that would become another number
-    /// by that: a whole number of more than 24 bits, or one whose differences from the others would be lost.
-    pub fn single(self) -> Result<Self, DataError> {
-        let Values::Doubles(doubles) = &*self.values else { return Ok(self) };
-        let statistics = self.statistics();
-        let (width, places) = (self.width(), self.event[0]);
-        for (at, &value) in doubles.iter().enumerate().filter(|(_, value)| !value.is_nan()) {
-            let place = at % width / (width / places);
-            let loss = (f64::from(value as f32) - value).abs();
-            let spread = statistics[place].high - statistics[place].low;
-            // A difference of two values is lost by much less than it is, or not at all.
-            let is_lost = loss > 1e-5 * spread && spread > 0.0;
-            if loss > 0.0 && (value.fract() == 0.0 || is_lost) {
-                return Err(DataError::Precision { row: at / width, place, value });
-            }
-        }
-        let singles = doubles.iter().map(|&value| value as f32).collect();
-        Ok(Self { values: Arc::new(Values::Singles(singles)), ..self })
     }
 
     /// The rows with their entries as probabilities: batches hold draws of 0 and 1, which are new in each

@@ -1,0 +1,131 @@
+//! Data sets of numbers as files store them: their domain and their precision.
+
+use std::sync::Arc;
+
+use crate::values::Values;
+use crate::{DataError, Dataset, Domain, Numbers};
+
+impl Dataset {
+    /// Creates a set from the numbers of a file, with rows of shape `event`; NaN marks unobserved entries. An error
+    /// names a number that is not in the domain.
+    ///
+    /// Numbers that single precision does not hold stay as they are until they are [`scaled`](Self::scaled), or
+    /// taken in [`single`](Self::single) precision.
+    pub fn from_numbers(
+        numbers: Numbers,
+        event: &[usize],
+        domain: Domain,
+    ) -> Result<Self, DataError> {
+        let is_declared = domain != numbers.element().domain();
+        let rows = Self::new(Values::of(numbers, domain), event, domain)?;
+        let is_incomplete = rows.values.has_nan();
+        let rows = Self { is_incomplete, ..rows }.finite()?;
+        if is_declared && domain != Domain::Real {
+            rows.check_domain()?;
+        }
+        Ok(rows)
+    }
+
+    fn check_domain(&self) -> Result<(), DataError> {
+        let domain = self.domain;
+        match self.find(|_, value| !domain.contains(value)) {
+            Some((row, _, value)) => Err(DataError::OutsideDomain { row, value, domain }),
+            None => Ok(()),
+        }
+    }
+
+    /// The same numbers as values of another domain: bytes that are counts are not divided by 255. An error names one
+    /// that is not in the domain.
+    pub fn declared(self, domain: Domain) -> Result<Self, DataError> {
+        let rows = match &*self.values {
+            _ if domain == self.domain => return Ok(self),
+            Values::Bytes(bytes) if domain != Domain::Unit => {
+                let values =
+                    Arc::new(Values::Singles(bytes.iter().copied().map(f32::from).collect()));
+                Self { values, domain, ..self }
+            }
+            Values::Words(words) if domain != Domain::Unit => {
+                let values =
+                    Arc::new(Values::Singles(words.iter().copied().map(f32::from).collect()));
+                Self { values, domain, ..self }
+            }
+            _ => Self { domain, ..self },
+        };
+        rows.check_domain().map(|()| rows)
+    }
+
+    /// The rows in single precision, as batches hold them. An error names an entry that would become another number
+    /// by that: a whole number of more than 24 bits, or one whose differences from the others would be lost.
+    pub fn single(self) -> Result<Self, DataError> {
+        let Values::Doubles(doubles) = &*self.values else { return Ok(self) };
+        let (width, places) = (self.width(), self.event()[0]);
+        let spreads = spreads(doubles, width, places);
+        for (row, entries) in doubles.chunks(width).enumerate() {
+            let placed = entries.chunks(width / places).zip(&spreads).enumerate();
+            for (place, (entries, spread)) in placed {
+                if let Some(&value) = entries.iter().find(|&&value| is_lost(value, *spread)) {
+                    return Err(DataError::Precision { row, place, value });
+                }
+            }
+        }
+        let singles = doubles.iter().map(|&value| value as f32).collect();
+        Ok(Self { values: Arc::new(Values::Singles(singles)), ..self })
+    }
+}
+
+/// The distance from the smallest to the largest observed entry at each place on the first axis of a row.
+fn spreads(values: &[f64], width: usize, places: usize) -> Vec<f64> {
+    let mut ends = vec![(f64::INFINITY, f64::NEG_INFINITY); places];
+    for row in values.chunks(width) {
+        for ((low, high), entries) in ends.iter_mut().zip(row.chunks(width / places)) {
+            for &value in entries {
+                (*low, *high) = (low.min(value), high.max(value)); // NaN is neither.
+            }
+        }
+    }
+    ends.into_iter().map(|(low, high)| (high - low).max(0.0)).collect()
+}
+
+/// Whether single precision changes a whole number, or loses what tells a value from others that are so far spread.
+fn is_lost(value: f64, spread: f64) -> bool {
+    let loss = (f64::from(value as f32) - value).abs();
+    // Whole numbers of 24 bits are held. Beyond 53 bits every number is whole, and few are meant to be.
+    let size = value.abs();
+    let is_integer = size > 16_777_216.0 && size < 2f64.powi(53) && value.fract() == 0.0;
+    loss > 0.0 && (is_integer || (spread > 0.0 && loss > 1e-5 * spread))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Element;
+
+    fn of(values: &[f64], domain: Domain) -> Result<Dataset, DataError> {
+        Dataset::from_numbers(Numbers::from(values), &[1], domain)
+    }
+
+    #[test]
+    fn what_is_declared_is_checked() {
+        let error = of(&[0.5, 1.5], Domain::Unit).unwrap_err().to_string();
+        assert_eq!(error, "row 1 holds 1.5, but the data are declared to be numbers in [0, 1]");
+        assert!(of(&[2.0, -1.0], Domain::Counts).is_err() && of(&[0.5], Domain::Integers).is_err());
+        let bytes = Dataset::from_bytes(vec![7, 255], &[1]).unwrap();
+        let counts = bytes.declared(Domain::Counts).unwrap();
+        assert_eq!((counts.mean(), counts.domain()), (vec![131.0], Domain::Counts));
+    }
+
+    #[test]
+    fn single_precision_changes_no_whole_number_and_loses_no_difference() {
+        for values in [&[0.1, 0.2][..], &[16_777_216.0, 3.0], &[1e30, -1e30], &[0.1, f64::NAN]] {
+            of(values, Domain::Real).unwrap().single().unwrap();
+        }
+        for values in
+            [&[16_777_217.0, 0.0][..], &[1_700_000_000.5, 1_700_000_000.75], &[1e300, 0.0]]
+        {
+            assert!(of(values, Domain::Real).unwrap().single().is_err(), "{values:?}");
+        }
+        let words = Numbers::of_values(Element::U16, Domain::Integers, &[65535.0]);
+        let words = Dataset::from_numbers(words, &[1], Domain::Unit).unwrap().single().unwrap();
+        assert_eq!(words.mean(), [1.0]);
+    }
+}
