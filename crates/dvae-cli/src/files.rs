@@ -4,13 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use dvae::Pretrained;
 use dvae::data::{
     Channels, Decimal, Domain, Element, FileKind, Format, ReadOptions, RowWriter, pictures_in,
     write_file,
 };
 use dvae::eval::Grid;
 use dvae::prelude::*;
+use dvae::{Experiment, Pretrained};
 
 use crate::Error;
 
@@ -87,6 +87,7 @@ impl Reading {
             }
         };
         Ok(ReadOptions {
+            is_key_of_model: self.key.is_none() && base.is_key_of_model,
             key: self.key.clone().or(base.key),
             channels,
             no_header: self.no_header || base.no_header,
@@ -209,14 +210,44 @@ pub(crate) fn keep_inputs<'a>(
     Ok(())
 }
 
+/// An error if an output is one of the files of an experiment's data, or in their folder.
+pub(crate) fn keep_data<'a>(
+    outputs: impl IntoIterator<Item = &'a Path>,
+    experiment: &Experiment,
+) -> Result<(), Error> {
+    let paths = experiment.data.source.paths();
+    let data: Vec<PathBuf> =
+        paths.into_iter().filter_map(|path| path.canonicalize().ok()).collect();
+    for output in outputs {
+        let is_data = |output: PathBuf| data.iter().any(|data| output.starts_with(data));
+        if output.canonicalize().is_ok_and(is_data) {
+            let output = output.display();
+            return Err(format!(
+                "{output} belongs to the data of the experiment: choose another -o"
+            )
+            .into());
+        }
+    }
+    Ok(())
+}
+
+/// The outputs of jobs.
+pub(crate) fn outputs(jobs: &[Job]) -> impl Iterator<Item = &Path> {
+    jobs.iter().flat_map(|job| std::iter::once(&*job.output).chain(job.deviation.as_deref()))
+}
+
 /// An error if an output has another type than its input.
 fn check_output(input: &Path, output: &Path) -> Result<(), Error> {
     let (from, to) = (FileKind::by_name(input), FileKind::by_name(output));
     let archive = output.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("npz"));
-    if from != to || archive {
+    let kind = |path: &Path| path.extension().unwrap_or_default().to_ascii_lowercase();
+    // A line of a table is written as it stands, with its delimiters.
+    let other_table = from == Some(FileKind::Table) && kind(input) != kind(output);
+    if from != to || archive || other_table {
+        let table = format!(".{}", kind(input).to_string_lossy());
         let ending = match from {
             Some(FileKind::Array) => ".npy",
-            Some(FileKind::Table) => ".csv",
+            Some(FileKind::Table) => &table,
             _ => ".png or .tif",
         };
         let (input, output) = (input.display(), output.display());
@@ -228,23 +259,23 @@ fn check_output(input: &Path, output: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// The format of a file of rows that a model makes of itself: of bytes or words in pictures, of floats elsewhere. Columns
-/// have the names of the model's table, or `x0`, `x1`, ….
+/// The format of a file of rows that a model makes of itself: floats, in the model's own marks if it is a table, and
+/// grids of 8 bits if it is a picture. Columns have the names of the model's table, or `x0`, `x1`, ….
 pub(crate) fn format_of(model: &Pretrained, path: &Path) -> Format {
     let data = model.data();
     let own = data.element.unwrap_or(Element::F32);
     let element = match FileKind::by_name(path) {
-        Some(FileKind::Picture) if data.domain == Domain::Unit && own.is_whole() => own,
-        Some(FileKind::Picture) if data.domain == Domain::Unit => Element::U8,
         Some(FileKind::Table) => Element::F64,
         _ if own.fits_single() => Element::F32,
         _ => Element::F64,
     };
+    let options = model.read_options();
     let width: usize = model.event().iter().product();
-    let has_header = !model.read_options().no_header;
+    let has_header = !options.no_header;
     let numbered = || (0..width).map(|at| format!("x{at}")).collect();
     let names = has_header.then(|| data.columns.clone().unwrap_or_else(numbered));
-    Format::new(model.event(), element, data.domain).named(names)
+    let format = Format::new(model.event(), element, data.domain).named(names);
+    format.marked(options.delimiter, options.decimal)
 }
 
 /// Draws rows of images as a picture, `columns` in a line; an error if they are not images.

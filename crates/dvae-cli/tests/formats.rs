@@ -76,7 +76,8 @@ fn training(folder: &Path, file: &str, out: &str) -> Vec<String> {
     };
     let mut settings: Vec<String> = QUICK.iter().map(|&setting| setting.to_owned()).collect();
     settings.extend([format!("data.source={source}"), format!("data.path={path}")]);
-    if !(is_picture || ["u1.npy", "bool.npy", "last.npy"].contains(&file)) || file == "float.tif" {
+    let in_unit = is_picture || ["u1.npy", "bool.npy", "binary.npy", "last.npy"].contains(&file);
+    if !in_unit || ["float.tif", "signed.tif"].contains(&file) {
         settings.extend(NUMBERS.map(str::to_owned));
     }
     if file == "comma.csv" {
@@ -94,9 +95,9 @@ fn picture(file: &str) -> bool {
 /// The run whose model is for a file.
 fn model(file: &str) -> &'static str {
     match file {
-        "float.tif" => "of-float.tif",
+        "float.tif" | "signed.tif" => "of-float.tif",
         "last.npy" => "of-last",
-        "u1.npy" | "bool.npy" => "of-gray8.png",
+        "u1.npy" | "bool.npy" | "binary.npy" => "of-gray8.png",
         file if picture(file) => "of-gray8.png",
         file if file.contains(".npy") || file.contains(".npz") => "of-f8.npy",
         _ => "of-plain.csv",

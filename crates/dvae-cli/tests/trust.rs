@@ -59,6 +59,26 @@ fn a_model_of_standardized_words_makes_no_pictures_and_takes_none() {
         let error = refused(folder.path(), arguments);
         assert!(error.contains(expected), "{arguments:?}: {error}");
     }
+    // A picture of as many bits says which number stands for 1; these numbers do not.
+    let words = Format::new(&[1, 8, 8], Element::U16, Domain::Unit);
+    let mut writer = RowWriter::create(&at("w.png"), &words).unwrap();
+    writer.write(&words.row(&[0.5; 64])).unwrap();
+    writer.finish().unwrap();
+    let error = refused(folder.path(), &["denoise", "run", "w.png", "-o", "o.png"]);
+    assert!(error.contains("w.png holds integers of 16 bits"), "{error}");
+    // Nor the other way round, where a scaling hides the range.
+    fs::create_dir(at("pics")).unwrap();
+    for copy in 0..4 {
+        fs::copy(at("w.png"), at(&format!("pics/{copy}.png"))).unwrap();
+    }
+    let pictures =
+        [&settings[2..], &["data.source=images", "data.path=pics", "corruption=masking:0.2"]];
+    assert!(train(folder.path(), "pictures", &pictures.concat()).status.success());
+    array(&at("gray.npy"), &[1, 8, 8], 2, |at| (at % 256) as f64);
+    for file in ["x.npy", "gray.npy"] {
+        let error = refused(folder.path(), &["embed", "pictures", file, "-o", "z.csv"]);
+        assert!(error.contains(file) && error.contains("[0, 1]"), "{error}");
+    }
     ok(folder.path(), &["denoise", "run", "x.npy", "-o", "o.npy"]);
     let cleaned = rows(&at("o.npy")).1.concat();
     assert!(cleaned.iter().all(|value| (19_000.0..24_000.0).contains(value)));
@@ -215,4 +235,110 @@ fn outputs_are_where_and_what_they_are_asked_to_be() {
     // A JPEG file is warned of.
     let output = run(folder.path(), &["corrupt", "masking:0.5", "in/a.png", "-o", "m.jpg"]);
     assert!(String::from_utf8_lossy(&output.stderr).contains("warning: JPEG"), "{output:?}");
+}
+
+/// Settings of a table that is scaled.
+const SCALED: [&str; 4] = [
+    "data.source=csv",
+    "data.path=t.csv",
+    "data.scaling=standard",
+    "model.likelihood={ type = \"normal\", scale = 0.5 }",
+];
+
+#[test]
+fn columns_are_those_of_their_names_in_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let table = |turned: bool, from: usize| -> String {
+        let row = |row: usize| match turned {
+            false => format!("{},{}\n", row, 1000 * row),
+            true => format!("{},{}\n", 1000 * row, row),
+        };
+        let head = if turned { "y,x\n" } else { "x,y\n" };
+        head.to_owned() + &(from..from + 40).map(row).collect::<String>()
+    };
+    fs::write(at("t.csv"), table(false, 0)).unwrap();
+    fs::write(at("test.csv"), table(true, 3)).unwrap();
+    let settings = [&SCALED[..], &["data.test_path=test.csv", "corruption=gaussian:0.1"]].concat();
+    assert!(train(folder.path(), "run", &settings).status.success());
+    let metrics: serde_json::Value =
+        serde_json::from_str(&ok(folder.path(), &["evaluate", "run", "--json"])).unwrap();
+    assert!(metrics["corruptions"][0]["clean"]["elbo"].as_f64().unwrap() > -100.0, "{metrics}");
+    // The noise of y is that of y's scale, wherever y stands.
+    fs::copy(at("run/config.toml"), at("e.toml")).unwrap();
+    ok(folder.path(), &["corrupt", "e.toml", "test.csv", "-o", "noisy.csv"]);
+    let noisy = fs::read_to_string(at("noisy.csv")).unwrap();
+    for (row, line) in noisy.lines().skip(1).enumerate() {
+        let x: f64 = line.split(',').nth(1).unwrap().parse().unwrap();
+        assert!((x - (row + 3) as f64).abs() < 10.0, "{line}");
+    }
+    // Data that a model was trained on are kept, by every command.
+    let before = fs::read(at("t.csv")).unwrap();
+    for arguments in [
+        &["sample", "run", "-n", "3", "-o", "t.csv"][..],
+        &["evaluate", "run", "--per-row", "t.csv"],
+        &["traverse", "run", "--latents", "0", "-o", "t.csv"],
+        &["denoise", "run", "noisy.csv", "-o", "t.csv"],
+        &["embed", "run", "noisy.csv", "-o", "test.csv"],
+        &["corrupt", "e.toml", "noisy.csv", "-o", "t.csv"],
+    ] {
+        let error = refused(folder.path(), arguments);
+        assert!(error.contains("belongs to the data of the experiment"), "{arguments:?}: {error}");
+    }
+    assert_eq!(fs::read(at("t.csv")).unwrap(), before);
+    // Columns are chosen for a corruption without an experiment.
+    fs::write(at("dated.csv"), "day,x\n2020-01-01,1\n").unwrap();
+    assert!(
+        refused(folder.path(), &["corrupt", "gaussian:1", "dated.csv", "-o", "d.csv"])
+            .contains("`day`")
+    );
+    ok(folder.path(), &["corrupt", "gaussian:1", "dated.csv", "-o", "d.csv", "--columns", "x"]);
+    assert!(fs::read_to_string(at("d.csv")).unwrap().starts_with("day,x\n2020-01-01,"));
+}
+
+#[test]
+fn large_numbers_are_not_damaged_in_digits_that_single_precision_lacks() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let rows: String = (0..40).map(|row| format!("{},{row}\n", 1_700_000_000 + row)).collect();
+    fs::write(at("t.csv"), format!("time,x\n{rows}")).unwrap();
+    let error = refused(folder.path(), &["corrupt", "gaussian:100", "t.csv", "-o", "o.csv"]);
+    assert!(error.contains("row 1 holds 1700000001"), "{error}");
+    ok(folder.path(), &["corrupt", "gaussian:0", "t.csv", "-o", "same.csv"]);
+    assert_eq!(fs::read(at("same.csv")).unwrap(), fs::read(at("t.csv")).unwrap());
+    // With a scaling every time has noise of its own.
+    let text = "corruption = \"gaussian:0.01\"\n[data]\nsource = \"csv\"\npath = \"t.csv\"\nscaling = \"standard\"\n";
+    fs::write(at("e.toml"), text).unwrap();
+    ok(folder.path(), &["corrupt", "e.toml", "t.csv", "-o", "noisy.csv"]);
+    let noisy = fs::read_to_string(at("noisy.csv")).unwrap();
+    let gaps = noisy.lines().skip(1).enumerate().map(|(row, line)| {
+        let time: f64 = line.split(',').next().unwrap().parse().unwrap();
+        time - (1_700_000_000 + row) as f64
+    });
+    let gaps: Vec<f64> = gaps.collect();
+    assert!(gaps.iter().all(|gap| *gap != 0.0 && gap.abs() < 1.0), "{gaps:?}");
+}
+
+#[test]
+fn shapes_keys_and_marks_of_the_training_hold_in_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    // A shape that the file does not have, in a table with decimal commas.
+    let rows: String = (0..40).map(|row| format!("{row},5;{};3;{}\n", 2 * row, row % 3)).collect();
+    fs::write(at("t.csv"), format!("a;b;c;d\n{rows}")).unwrap();
+    let settings = [&SCALED[..], &["data.decimal=\",\"", "data.shape=[1, 2, 2]"]].concat();
+    assert!(train(folder.path(), "run", &settings).status.success());
+    ok(folder.path(), &["denoise", "run", "t.csv", "-o", "o.csv"]);
+    ok(folder.path(), &["evaluate", "run", "--data", "t.csv"]);
+    ok(folder.path(), &["sample", "run", "-n", "5", "-o", "s.csv"]);
+    ok(folder.path(), &["denoise", "run", "s.csv", "-o", "again.csv"]);
+    let error = refused(folder.path(), &["denoise", "run", "t.csv", "-o", "o.tsv"]);
+    assert!(error.contains("needs a name that ends in .csv"), "{error}");
+    // Without names, a line may not end before the others.
+    fs::write(at("bare.csv"), "1,2,\n3,4\n").unwrap();
+    let error = refused(
+        folder.path(),
+        &["corrupt", "gaussian:0", "bare.csv", "-o", "b.csv", "--no-header"],
+    );
+    assert!(error.contains("line 2 has 2 cells"), "{error}");
 }

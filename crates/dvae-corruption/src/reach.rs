@@ -28,6 +28,21 @@ impl CorruptionConfig {
         Some(union(clean, self.reach_from(clean, domain)?))
     }
 
+    /// Whether values of at least 0 stay so, whatever their size: they are erased, counted anew or scaled.
+    pub fn is_never_negative(&self) -> bool {
+        match self {
+            Self::None {} | Self::Masking { fill: None, .. } | Self::Dropout { .. } => true,
+            Self::Shot { .. } => true,
+            Self::Sequence { of } | Self::OneOf { of, .. } => {
+                of.iter().all(Self::is_never_negative)
+            }
+            Self::Sometimes { of, .. } | Self::Part { of, .. } | Self::ShowMask { of } => {
+                of.is_never_negative()
+            }
+            _ => false,
+        }
+    }
+
     /// The interval that values from `range` stay in when they are corrupted.
     fn reach_from(&self, range: [f64; 2], domain: Domain) -> Option<[f64; 2]> {
         match self {
@@ -165,6 +180,13 @@ mod tests {
         ] {
             assert_reach(toml, expected);
         }
+    }
+
+    #[test]
+    fn what_erases_and_counts_makes_no_value_negative() {
+        let never = |text: &str| text.parse::<CorruptionConfig>().unwrap().is_never_negative();
+        assert!(never("none") && never("masking:0.5+shot:0.1") && never("dropout"));
+        assert!(!never("gaussian") && !never("masking+gaussian") && !never("mixed"));
     }
 
     #[test]

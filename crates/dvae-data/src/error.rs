@@ -143,6 +143,17 @@ pub enum DataError {
         /// The number.
         value: f64,
     },
+    /// An integer of more digits than double precision has.
+    #[error(
+        "row {row} holds {value}, an integer of more than 53 bits that double precision would change: subtract what is \
+         common to all rows first"
+    )]
+    Digits {
+        /// The row, from 0.
+        row: usize,
+        /// The integer.
+        value: i128,
+    },
     /// A value that is not in the domain that was declared.
     #[error("row {row} holds {value}, but the data are declared to be {domain}")]
     OutsideDomain {

@@ -14,23 +14,17 @@ use zip::CompressionMethod;
 
 use crate::npy_header::{Header, Order};
 use crate::rows::{Extra, Layout};
-use crate::{Channels, DataError, Format, Numbers, ReadOptions, Row, Rows};
+use crate::{Channels, DataError, Domain, Element, Format, Numbers, ReadOptions, Row, Rows};
 
 /// Opens the rows of an NPY file, or of an array of an NPZ file: axis 0 of the array. NaN marks an unobserved entry.
 pub(crate) fn read_npy_rows(path: &Path, options: &ReadOptions) -> Result<Rows, DataError> {
-    let key = options.key.as_deref();
-    match (is_archive(path), key) {
-        (true, key) => {
-            let (reader, length) = open_array(path, key)?;
-            rows(reader, length, path, options)
-        }
-        (false, None) => {
-            let file = File::open(path).map_err(io_at(path))?;
-            let length = file.metadata().map_err(io_at(path))?.len();
-            rows(BufReader::new(file), length, path, options)
-        }
-        (false, Some(_)) => Err(bad(path, "only an NPZ file has arrays by name")),
+    if is_archive(path) {
+        let (reader, length) = open_array(path, options.key.as_deref())?;
+        return rows(reader, length, path, options);
     }
+    let file = File::open(path).map_err(io_at(path))?;
+    let length = file.metadata().map_err(io_at(path))?.len();
+    rows(BufReader::new(file), length, path, options)
 }
 
 fn is_archive(path: &Path) -> bool {
@@ -146,6 +140,9 @@ fn rows(
         }
     };
     let (path, mut row) = (PathBuf::from(path), 0);
+    // Of bytes of which 255 stands for 1, all rows have to be seen.
+    let is_scaled = format.element == Element::U8 && domain == Domain::Unit;
+    let mut largest = 0;
     let rows = rows.map(move |bytes| {
         let bytes = bytes.map_err(|error| bad(&path, error.to_string()))?;
         row += 1;
@@ -153,10 +150,19 @@ fn rows(
         if numbers.has_infinite() {
             return Err(bad(&path, format!("row {} holds an infinite value", row - 1)));
         }
+        if is_scaled {
+            largest = numbers.as_bytes().iter().fold(largest, |most, &byte| most.max(byte));
+        }
+        if is_scaled && row == count && largest == 1 {
+            return Err(bad(&path, BINARY));
+        }
         Ok(Row { numbers, domain, extra: Extra::None })
     });
     Ok(Rows::new(format, Some(count), rows))
 }
+
+const BINARY: &str = "its bytes are 0 and 1, which would be read as 0 and 1/255: save it as bool or float32, or declare \
+                      `data.domain = \"counts\"`";
 
 /// The bytes of a row; an error if the header contradicts the length of the file.
 fn row_bytes(header: &Header, event: &[usize], count: usize, length: u64) -> Result<usize, String> {
@@ -295,7 +301,7 @@ fn read_exactly(reader: &mut impl Read, bytes: usize) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Domain, read_rows};
+    use crate::read_rows;
 
     const MAGIC: &[u8] = crate::npy_header::MAGIC;
 

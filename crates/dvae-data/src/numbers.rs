@@ -267,6 +267,22 @@ impl Numbers {
         })
     }
 
+    /// The place of the first integer that double precision does not hold, and the integer.
+    pub(crate) fn first_beyond_double(&self) -> Option<(usize, i128)> {
+        let numbers = self.bytes.as_chunks().0.iter();
+        let integer = |bytes: &[u8; 8]| match self.element {
+            Element::U64 => i128::from(u64::from_ne_bytes(*bytes)),
+            _ => i128::from(i64::from_ne_bytes(*bytes)),
+        };
+        match self.element {
+            Element::U64 | Element::I64 => {
+                let mut placed = numbers.map(integer).enumerate();
+                placed.find(|&(_, integer)| integer as f64 as i128 != integer)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether a number is infinite.
     pub(crate) fn has_infinite(&self) -> bool {
         !self.element.is_whole()

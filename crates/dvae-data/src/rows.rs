@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::kind::classes;
-use crate::picture::{over_white, picture_rows, under_white};
+use crate::picture::{over_white, picture_domain, picture_rows, under_white};
 use crate::{
     DataError, Dataset, Domain, Element, FileKind, Numbers, pictures_in, read_npy_rows,
     read_table_rows,
@@ -30,8 +30,12 @@ pub(crate) enum Layout {
     Picture,
     Array(Channels),
     Table(Arc<TableLayout>),
-    /// A table that comes from no file, with names of the texts before the numbers of a row.
-    Labeled(Vec<String>),
+    /// What comes from no file: for a table, names of the texts before the numbers of a row, and its marks.
+    New {
+        labels: Vec<String>,
+        delimiter: Option<u8>,
+        decimal: Decimal,
+    },
 }
 
 /// Where an array has the channels of a row.
@@ -97,7 +101,7 @@ pub enum Decimal {
 impl Format {
     /// Rows of this shape that come from no file.
     pub fn new(event: &[usize], element: Element, domain: Domain) -> Self {
-        let layout = Layout::Array(Channels::First);
+        let layout = Layout::New { labels: vec![], delimiter: None, decimal: Decimal::Point };
         Self { event: event.into(), domain, element, names: None, layout }
     }
 
@@ -106,10 +110,23 @@ impl Format {
         Self { names, ..self }
     }
 
-    /// The same with texts before the numbers of a row, if it is written as a table; these are their names.
-    pub fn labeled(self, names: &[&str]) -> Self {
-        let names = names.iter().map(|&name| name.to_owned()).collect();
-        Self { layout: Layout::Labeled(names), ..self }
+    /// The same with texts before the numbers of a row, if it is written as a table; these are their names. A format of a
+    /// file is returned as it is.
+    pub fn labeled(mut self, names: &[&str]) -> Self {
+        if let Layout::New { labels, .. } = &mut self.layout {
+            *labels = names.iter().map(|&name| name.to_owned()).collect();
+        }
+        self
+    }
+
+    /// The same with these marks, if it is written as a table; without a delimiter the name of the file tells. A format
+    /// of a file is returned as it is.
+    pub fn marked(mut self, between: Option<char>, point: Decimal) -> Self {
+        if let Layout::New { delimiter, decimal, .. } = &mut self.layout {
+            let ascii = between.filter(char::is_ascii).map(|mark| mark as u8);
+            (*delimiter, *decimal) = (ascii, point);
+        }
+        self
     }
 
     /// The format of a model's results for rows of this format: see [`Element::of_results`].
@@ -121,6 +138,13 @@ impl Format {
     pub fn of_deviations(&self) -> Self {
         let element = if self.element == Element::F64 { Element::F64 } else { Element::F32 };
         Self { element, domain: Domain::Real, ..self.clone() }
+    }
+
+    /// Whether the file says itself which number stands for 1: bytes, truth values and pictures of integers do.
+    pub fn says_unit(&self) -> bool {
+        let is_picture =
+            matches!(self.layout, Layout::Picture) && picture_domain(self.element) == Domain::Unit;
+        is_picture || self.element.domain() == Domain::Unit
     }
 
     /// A row of these values.
@@ -278,6 +302,8 @@ pub struct ReadOptions {
     pub domain: Option<Domain>,
     /// The array's name in an NPZ file; not needed if the file has only one.
     pub key: Option<String>,
+    /// Whether the key is that of a model's own data: another file with one array may call it otherwise.
+    pub is_key_of_model: bool,
     /// Where an array has its channels. Without it, an array that looks as if it had them last is refused.
     pub channels: Option<Channels>,
     /// Whether a table lacks a first line of column names.
@@ -344,27 +370,16 @@ impl Rows {
     /// Missing entries are allowed: see [`Dataset::from_incomplete`].
     pub fn into_dataset(self, path: &Path) -> Result<Dataset, DataError> {
         let (format, classes) = (self.format.clone(), self.classes.clone());
-        let bad =
-            |reason: &str| Err(DataError::File { path: path.into(), reason: reason.to_owned() });
         let mut numbers = Numbers::new(format.element, vec![]);
         for row in self {
             numbers.extend(&row?.into_numbers());
         }
         if numbers.is_empty() {
-            return bad("it holds no rows");
+            let reason = "it holds no rows".to_owned();
+            return Err(DataError::File { path: path.into(), reason });
         }
-        let is_array = matches!(format.layout, Layout::Array(_));
-        if is_array
-            && format.element == Element::U8
-            && format.domain == Domain::Unit
-            && numbers.as_bytes().iter().all(|&value| value <= 1)
-        {
-            return bad(
-                "its bytes are 0 and 1, which would be read as 0 and 1/255: save it as bool or float32, or \
-                 declare `data.domain = \"counts\"`",
-            );
-        }
-        let rows = Dataset::from_numbers(numbers, &format.event, format.domain)?;
+        let rows = Dataset::from_numbers(numbers, &format.event, format.domain)
+            .map_err(|error| DataError::File { path: path.into(), reason: error.to_string() })?;
         Ok(match classes.filter(|classes| classes.len() == rows.len()) {
             Some(classes) => rows.labeled(classes),
             None => rows,

@@ -30,7 +30,7 @@ pub(crate) fn read_table_rows(path: &Path, options: &ReadOptions) -> Result<Rows
         path: path.into(),
         columns: titles.len(),
         // The last column has no name and no cells if all lines end in a delimiter.
-        open_ended: titles.last().is_some_and(String::is_empty),
+        open_ended: !options.no_header && titles.last().is_some_and(String::is_empty),
         names: read.clone(),
         places: places.clone(),
         style,

@@ -170,7 +170,9 @@ pub(crate) fn number(cell: &str, decimal: Decimal, missing: &[String]) -> Option
     };
     let number = number.filter(|value: &f64| value.is_finite());
     let is_missing = match number {
-        Some(_) => missing.iter().any(|missing| missing == cell),
+        Some(number) => {
+            missing.iter().any(|missing| missing == cell || missing.parse() == Ok(number))
+        }
         None => {
             let usual = MISSING.iter().any(|missing| cell.eq_ignore_ascii_case(missing));
             usual || missing.iter().any(|missing| missing == cell)
@@ -267,6 +269,7 @@ mod tests {
         for cell in ["", "NA", "n/a", "#N/A", "<NA>", "NaN", "null", "?", "-999"] {
             assert!(number(cell).unwrap().is_nan(), "{cell}");
         }
+        assert!(number("-999.0").unwrap().is_nan());
         for cell in ["inf", "missing", "1,5", "x", "1e999"] {
             assert_eq!(number(cell), None, "{cell}");
         }

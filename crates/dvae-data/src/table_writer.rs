@@ -27,15 +27,23 @@ impl TableWriter {
     pub(crate) fn create(path: &Path, format: &Format) -> Result<Self, DataError> {
         let (place, file) = Beside::create(path)?;
         let is_tabs = path.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("tsv"));
-        let delimiter = if is_tabs { b'\t' } else { b',' };
-        let mut style = TableStyle { delimiter, decimal: Decimal::Point };
-        let mut layout = None;
-        let mut labels: &[String] = &[];
-        match &format.layout {
-            Layout::Table(table) => (style, layout) = (table.style, Some(table.clone())),
-            Layout::Labeled(names) => labels = names,
-            _ => {}
-        }
+        let by_name = |decimal| match (is_tabs, decimal) {
+            (true, _) => b'\t',
+            (false, Decimal::Point) => b',',
+            (false, Decimal::Comma) => b';',
+        };
+        let (style, layout, labels) = match &format.layout {
+            Layout::Table(table) => (table.style, Some(table.clone()), &[][..]),
+            Layout::New { labels, delimiter, decimal } => {
+                let delimiter = delimiter.unwrap_or_else(|| by_name(*decimal));
+                (TableStyle { delimiter, decimal: *decimal }, None, &labels[..])
+            }
+            _ => (
+                TableStyle { delimiter: by_name(Decimal::Point), decimal: Decimal::Point },
+                None,
+                &[][..],
+            ),
+        };
         let mut writer = Self { place, file: BufWriter::new(file), layout, style };
         let header = writer.layout.as_ref().map(|table| table.header.clone());
         let written = match (header, &format.names) {

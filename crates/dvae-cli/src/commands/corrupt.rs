@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use dvae::Experiment;
 use dvae::burn::tensor::TensorData;
-use dvae::data::{ReadOptions, Row, RowWriter, Scaler, Scaling, read_rows};
+use dvae::data::{ReadOptions, Row, RowWriter, Scaler, Scaling, array_names, read_rows};
 use dvae::prelude::*;
+use dvae::{Experiment, PreparedData};
 use serde::Serialize;
 
 use crate::Error;
-use crate::files::{Inputs, Job, counted};
+use crate::files::{Inputs, Job, counted, keep_data, outputs};
 use crate::output::Output;
 
 /// Corrupt files with a corruption process
@@ -32,6 +32,9 @@ pub(crate) struct Args {
     /// The output file, or a folder for several
     #[arg(long, short, value_name = "OUT")]
     out: PathBuf,
+    /// The columns of tables to damage, by name; others pass through [default: all]
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    columns: Vec<String>,
     /// The seed of all randomness
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -52,18 +55,34 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
         true => Some(Experiment::load(Some(Path::new(&args.corruption)), &[])?),
         false => None,
     };
-    let (config, scaler, options) = match &experiment {
+    let (config, data, options) = match &experiment {
         Some(experiment) => {
+            let data = data_of(experiment)?;
             let options = experiment.data.source.options();
-            let options = ReadOptions { domain: experiment.data.domain, ..options };
-            (experiment.corruption.clone(), scaler(experiment)?, options)
+            let columns = data.as_ref().and_then(|data| data.columns.clone()).or(options.columns);
+            let is_key_of_model = options.key.is_some();
+            let domain = experiment.data.domain;
+            let options = ReadOptions { domain, columns, is_key_of_model, ..options };
+            (experiment.corruption.clone(), data, options)
         }
         None => (args.corruption.parse()?, None, ReadOptions::default()),
     };
-    let options = args.files.options(options)?;
+    let mut options = args.files.options(options)?;
+    if !args.columns.is_empty() {
+        if data.is_some() {
+            return Err(
+                "the columns are those of the experiment's data: leave --columns out".into()
+            );
+        }
+        options.columns = Some(args.columns.clone());
+    }
+    let scaler = data.and_then(|data| data.scaler);
     let damage =
         Damage { config, experiment: experiment.as_ref(), scaler, options, seed: args.seed };
     let jobs = args.files.jobs(&args.out, false)?;
+    if let Some(experiment) = &experiment {
+        keep_data(outputs(&jobs), experiment)?;
+    }
     let device = Backend::first().ok_or("no back end is compiled in")?.device()?;
     let mut rows = 0;
     for job in &jobs {
@@ -76,11 +95,12 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     })
 }
 
-/// The scaling under which the experiment corrupts its rows, fitted on its training rows.
-fn scaler(experiment: &Experiment) -> Result<Option<Scaler>, Error> {
+/// What the data of an experiment decided, if the rows that are damaged depend on it: the scaling that was fitted on the
+/// training rows.
+fn data_of(experiment: &Experiment) -> Result<Option<PreparedData>, Error> {
     match experiment.data.scaling {
         Scaling::None => Ok(None),
-        _ => Ok(experiment.load_data(None)?.0.scaler),
+        _ => Ok(Some(experiment.load_data(None)?.0)),
     }
 }
 
@@ -94,8 +114,12 @@ struct Damage<'a> {
 
 impl Damage<'_> {
     fn file(&self, job: &Job, first: u64, device: &Device) -> Result<usize, Error> {
-        let mut rows = read_rows(&job.input, &self.options)?;
-        let event = rows.format.event.clone();
+        let mut options = self.options.clone();
+        if options.is_key_of_model && array_names(&job.input)?.len() < 2 {
+            options.key = None; // The only array may have any name.
+        }
+        let mut rows = read_rows(&job.input, &options)?;
+        let event = self.event(&rows.format.event);
         if let Some(scaler) = &self.scaler {
             scaler.check(event[0])?;
         }
@@ -127,6 +151,13 @@ impl Damage<'_> {
         Ok(done)
     }
 
+    /// The shape of rows of this shape when they are damaged.
+    fn event(&self, stored: &[usize]) -> Vec<usize> {
+        let shape = self.experiment.and_then(|experiment| experiment.data.shape.clone());
+        let width = |shape: &[usize]| shape.iter().product::<usize>();
+        shape.filter(|shape| width(shape) == width(stored)).unwrap_or_else(|| stored.to_vec())
+    }
+
     /// What the values are that are damaged.
     fn domain(&self, stored: Domain) -> Domain {
         match (&self.scaler, self.experiment) {
@@ -154,6 +185,18 @@ impl Damage<'_> {
         };
         let clean: Vec<Vec<f32>> = rows.iter().map(scaled).collect();
         let observed = |value: &f32| if value.is_nan() { 0.0 } else { *value };
+        let Strength { level, scale } = process.strength();
+        let is_null = level == Level::Fixed(scale.null);
+        for (row, id) in rows.iter().zip(draws.ids()).filter(|_| self.scaler.is_none() && !is_null)
+        {
+            if let Some(value) = row.values().into_iter().find(|&value| is_lost(value)) {
+                return Err(format!(
+                    "row {id} holds {value}, whose digits single precision cannot damage: use an experiment with \
+                     data.scaling, or --columns without it"
+                )
+                .into());
+            }
+        }
         for (row, id) in clean.iter().zip(draws.ids()) {
             let checked = row.iter().map(observed).try_for_each(|value| process.check_value(value));
             checked.map_err(|error| format!("row {id}: {error}"))?;
@@ -176,4 +219,9 @@ impl Damage<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether single precision, in which rows are damaged, has another number than this large one.
+fn is_lost(value: f64) -> bool {
+    value.abs() > 16_777_216.0 && f64::from(value as f32) != value
 }

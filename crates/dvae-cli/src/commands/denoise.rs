@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::ModelArgs;
 use crate::Error;
-use crate::files::{Inputs, Job, counted};
+use crate::files::{Inputs, Job, counted, keep_data, outputs};
 use crate::output::Output;
 
 /// Denoise files with the model of a run
@@ -49,6 +49,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let model = args.run.load()?;
     let options = args.files.options(model.read_options())?;
     let jobs = args.files.jobs(&args.out, args.samples.is_some())?;
+    keep_data(outputs(&jobs), model.experiment())?;
     let mut cleaning = Cleaning { args, model: &model, waiting: vec![], writers: vec![], done: 0 };
     for job in &jobs {
         cleaning.file(job, &options)?;

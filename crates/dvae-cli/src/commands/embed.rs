@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::ModelArgs;
 use crate::Error;
-use crate::files::{Inputs, counted, keep_inputs};
+use crate::files::{Inputs, counted, keep_data, keep_inputs};
 use crate::output::Output;
 
 /// Write the latents of files: the posterior's mean of each row
@@ -44,6 +44,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let options = args.files.options(model.read_options())?;
     let files = args.files.files()?;
     keep_inputs([&*args.out], files.iter().map(|file| &**file))?;
+    keep_data([&*args.out], model.experiment())?;
     let mut latents = Latents::create(&args.out, &model)?;
     for file in &files {
         for (place, row) in model.open(file, &options)?.enumerate() {

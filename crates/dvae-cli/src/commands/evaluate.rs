@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{ModelArgs, held_out};
 use crate::Error;
-use crate::files::{Reading, keep_inputs};
+use crate::files::{Reading, keep_data, keep_inputs};
 use crate::output::{Output, table};
 
 /// Evaluate the model of a run
@@ -143,6 +143,7 @@ fn per_row(
         return Err(format!("{}: a name that ends in .csv is needed", path.display()).into());
     }
     keep_inputs([path], args.data.as_deref())?;
+    keep_data([path], measured.model.experiment())?;
     let all = [&[CorruptionConfig::None {}], corruptions].concat();
     let bounds: Vec<Vec<(u64, f64)>> =
         all.iter().map(|corruption| measured.of_rows(corruption)).collect::<Result<_, _>>()?;

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::ModelArgs;
 use crate::Error;
-use crate::files::{Inputs, counted, keep_inputs, write_rows};
+use crate::files::{Inputs, counted, keep_data, keep_inputs, write_rows};
 use crate::output::Output;
 
 /// Interpolate from row to row in the latent space
@@ -45,6 +45,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let options = args.files.options(model.read_options())?;
     let files = args.files.files()?;
     keep_inputs([&*args.out], files.iter().map(|file| &**file))?;
+    keep_data([&*args.out], model.experiment())?;
     let mut ends = vec![];
     for input in &files {
         let wanted = if args.rows.is_empty() { &[0, 1][..] } else { &args.rows };

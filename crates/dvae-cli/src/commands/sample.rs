@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::ModelArgs;
 use crate::Error;
-use crate::files::{format_of, write_rows};
+use crate::files::{format_of, keep_data, write_rows};
 use crate::output::Output;
 
 /// Draw rows from the model's prior
@@ -43,6 +43,7 @@ const MOST_IN_A_PICTURE: usize = 10_000;
 
 pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let model = args.run.load()?;
+    keep_data([&*args.out], model.experiment())?;
     let n = args.n as usize;
     if FileKind::by_name(&args.out) == Some(FileKind::Picture) {
         if n > MOST_IN_A_PICTURE {

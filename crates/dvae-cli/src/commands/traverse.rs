@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{ModelArgs, held_out};
 use crate::Error;
-use crate::files::{Reading, keep_inputs, write_rows};
+use crate::files::{Reading, keep_data, keep_inputs, write_rows};
 use crate::output::Output;
 
 /// Change one latent at a time
@@ -50,6 +50,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     if !(args.range > 0.0 && args.range.is_finite()) {
         return Err(format!("--range must be finite and above 0, but is {}", args.range).into());
     }
+    keep_data([&*args.out], model.experiment())?;
     let center = match &args.input {
         None => {
             args.reading.options(model.read_options(), &[])?;

@@ -7,7 +7,7 @@ use crate::{DataError, Dataset, Domain, Numbers};
 
 impl Dataset {
     /// Creates a set from the numbers of a file, with rows of shape `event`; NaN marks unobserved entries. An error
-    /// names a number that is not in the domain.
+    /// names a number that is not in the domain, or an integer that double precision does not hold.
     ///
     /// Numbers that single precision does not hold stay as they are until they are [`scaled`](Self::scaled), or
     /// taken in [`single`](Self::single) precision.
@@ -17,6 +17,10 @@ impl Dataset {
         domain: Domain,
     ) -> Result<Self, DataError> {
         let is_declared = domain != numbers.element().domain();
+        if let Some((at, value)) = numbers.first_beyond_double() {
+            let row = at / event.iter().product::<usize>().max(1);
+            return Err(DataError::Digits { row, value });
+        }
         let rows = Self::new(Values::of(numbers, domain), event, domain)?;
         let is_incomplete = rows.values.has_nan();
         let rows = Self { is_incomplete, ..rows }.finite()?;
@@ -92,7 +96,8 @@ fn is_lost(value: f64, spread: f64) -> bool {
     // Whole numbers of 24 bits are held. Beyond 53 bits every number is whole, and few are meant to be.
     let size = value.abs();
     let is_integer = size > 16_777_216.0 && size < 2f64.powi(53) && value.fract() == 0.0;
-    loss > 0.0 && (is_integer || (spread > 0.0 && loss > 1e-5 * spread))
+    let is_held = (value as f32).is_finite();
+    !is_held || loss > 0.0 && (is_integer || (spread > 0.0 && loss > 1e-5 * spread))
 }
 
 #[cfg(test)]

@@ -80,6 +80,9 @@ fn open(bytes: &[u8]) -> Result<Opened<'_>, String> {
     limits.max_alloc = Some(most_bytes(bytes, format));
     reader.limits(limits);
     let decoder = reader.into_decoder().map_err(|error| error.to_string())?;
+    if decoder.dimensions().0 == 0 || decoder.dimensions().1 == 0 {
+        return Err("it has no pixels".to_owned());
+    }
     Ok(Opened { decoder: Box::new(decoder), format, gray_palette })
 }
 

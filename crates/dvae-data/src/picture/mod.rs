@@ -53,9 +53,12 @@ pub fn picture_row(bytes: &[u8]) -> Result<Dataset, String> {
         .map_err(|error| error.to_string())
 }
 
-/// Images of integers show their whole range; images of floats have any numbers.
-fn picture_domain(element: Element) -> Domain {
-    if element.is_whole() { Domain::Unit } else { Domain::Real }
+/// Images of 8 and 16 bits show their whole range; others have any numbers.
+pub(crate) fn picture_domain(element: Element) -> Domain {
+    match element {
+        Element::U8 | Element::U16 => Domain::Unit,
+        other => other.domain(),
+    }
 }
 
 impl Picture {
@@ -155,6 +158,15 @@ impl Pages {
         Some(page.map_err(failed(&self.path)).and_then(|picture| {
             let header = Header { event: picture.event, element: picture.numbers.element() };
             check_header(&self.path, header, reader.wanted, reader.element)?;
+            if picture.alpha.is_some() && reader.domain != Domain::Unit {
+                let domain = reader.domain;
+                return Err(failed(&self.path)(format!(
+                    "it is transparent, but its values are {domain}"
+                )));
+            }
+            if picture.numbers.has_infinite() {
+                return Err(failed(&self.path)("it holds an infinite value".to_owned()));
+            }
             let event = reader.wanted.event();
             let picture = convert::to_channels(picture, event[0]);
             Ok(convert::resized(picture, event).into_row(reader.domain))

@@ -72,6 +72,9 @@ fn text(error: tiff::TiffError) -> String {
     error.to_string()
 }
 
+/// The tag value of transparency that colors are not multiplied by: TIFF 6.0, section 18.
+const UNASSOCIATED: u16 = 2;
+
 /// What the current page says of itself.
 struct Page {
     /// `[height, width]`, as stored.
@@ -105,6 +108,15 @@ impl Page {
             && number(Tag::PlanarConfiguration)?.is_some_and(|all| all.first() == Some(&2))
         {
             return Err("its channels are stored apart: save it with interleaved pixels".to_owned());
+        }
+        match number(Tag::ExtraSamples)?.as_deref() {
+            Some([UNASSOCIATED]) if has_alpha => {}
+            _ if !has_alpha => {}
+            Some([1]) => {
+                return Err("its colors are multiplied by its transparency: save it without that"
+                    .to_owned());
+            }
+            _ => return Err("it does not say that its last channel is transparency".to_owned()),
         }
         let orientation = number(Tag::Orientation)?.and_then(|all| all.first().copied());
         let how = orientation.and_then(|exif| Orientation::from_exif(u8::try_from(exif).ok()?));

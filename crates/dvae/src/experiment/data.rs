@@ -217,7 +217,12 @@ impl DataSource {
             return Ok(SourceRows { empty_columns, ..rest });
         }
         let test = match test {
-            Some((path, options)) => Some(self.open(path, options)?.into_dataset(path)?),
+            Some((path, options)) => {
+                // Columns are matched by name.
+                let columns = columns.clone().or(options.columns.clone());
+                let options = ReadOptions { columns, ..options.clone() };
+                Some(self.open(path, &options)?.into_dataset(path)?)
+            }
             None => None,
         };
         if let (Some(_), true) =
@@ -259,6 +264,19 @@ impl DataSource {
                     return bad(format!("`{}`", empty[first].0));
                 }
                 Ok((Some(names(full)), names(empty)))
+            }
+        }
+    }
+
+    /// The files and folders of the data.
+    pub fn paths(&self) -> Vec<&Path> {
+        match self {
+            Self::FashionMnist {} => vec![],
+            Self::Idx { path, .. } => vec![path],
+            Self::Npy { path, test_path, .. }
+            | Self::Csv { path, test_path, .. }
+            | Self::Images { path, test_path, .. } => {
+                std::iter::once(&**path).chain(test_path.as_deref()).collect()
             }
         }
     }

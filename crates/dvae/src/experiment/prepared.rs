@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use dvae_data::{
-    DataError, Dataset, Domain, Element, ReadOptions, Rows, Scaler, read_idx_folder_of, read_rows,
+    DataError, Dataset, Domain, Element, ReadOptions, Rows, Scaler, array_names,
+    read_idx_folder_of, read_rows,
 };
 use dvae_random::{Key, Purpose};
 use serde::{Deserialize, Serialize};
@@ -70,17 +71,20 @@ impl PreparedData {
             domain: config.domain,
             columns: options.columns.or_else(|| self.columns.clone()),
             model: Some(self.event.clone()),
+            is_key_of_model: options.key.is_some(),
             image: None,
             ..options
         }
     }
 
-    /// Loads the rows of another file, prepared as the experiment's own rows are.
+    /// Loads the clean rows of another file, in the shape of the model's rows, scaled and binarized like them. `fits`
+    /// checks the shape of the file's rows.
     pub(super) fn load_other(
         &self,
         config: &DataConfig,
         path: &Path,
         options: &ReadOptions,
+        fits: impl Fn(&[usize]) -> Result<(), ExperimentError>,
     ) -> Result<Dataset, ExperimentError> {
         let rows = match &config.source {
             DataSource::Idx { prefix, .. } if path.is_dir() => {
@@ -92,24 +96,28 @@ impl PreparedData {
                 self.open(path, &options)?.into_dataset(path)?
             }
         };
+        fits(rows.event())?;
+        let rows = rows.reshaped(&self.event)?;
         // What a model is evaluated on is clean.
         let rows = if self.domain == Domain::Unit { rows.declared(Domain::Unit)? } else { rows };
         let key = Key::new(config.seed).purpose(Purpose::Data).branch(1);
-        config.finished(config.shaped(rows)?, self.scaler.as_ref(), key)
+        config.finished(rows, self.scaler.as_ref(), key)
     }
 
     /// Opens a file whose rows become those of a model of this data. An error names a file whose numbers are others
     /// than those of the data.
     pub(super) fn open(&self, path: &Path, options: &ReadOptions) -> Result<Rows, ExperimentError> {
-        let rows = read_rows(path, options)?;
+        let mut options = options.clone();
+        if options.is_key_of_model && array_names(path)?.len() < 2 {
+            options.key = None; // The only array may have any name.
+        }
+        let rows = read_rows(path, &options)?;
         let Some(own) = self.element else { return Ok(rows) };
-        let found = rows.format.element;
-        // Bytes and truth values say themselves which number stands for 1; so do pictures.
-        let says =
-            matches!(found, Element::Bool | Element::U8) || rows.format.domain == Domain::Unit;
+        let (found, domain) = (rows.format.element, rows.format.domain);
         let fits = match self.domain {
-            Domain::Unit => found == own || says || !found.is_whole(),
-            _ => found == own || !says,
+            Domain::Unit => domain == Domain::Unit || !found.is_whole(),
+            // A file that says itself which number stands for 1 means something else.
+            _ => !rows.format.says_unit() || (found == own && domain == self.domain),
         };
         if !fits {
             let domain = self.domain;
@@ -157,6 +165,11 @@ impl DataConfig {
         if let Some(test) = test.as_ref().filter(|test| test.event() != rows.event()) {
             let (train, test) = (rows.event().into(), test.event().into());
             return Err(DataError::Mismatch { train, test }.into());
+        }
+        if let Some(other) = test.as_ref().map(Dataset::domain).filter(|other| *other != domain) {
+            return Err(ExperimentError::Settings(format!(
+                "the training rows are {domain}, but the test rows are {other}: say what both are by `data.domain`"
+            )));
         }
         let limit = self.rows.unwrap_or(usize::MAX);
         let (rows, test) =

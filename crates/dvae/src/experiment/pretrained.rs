@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use burn::module::Module;
 use burn::tensor::Device;
 use dvae_corruption::{Corruption, CorruptionConfig, ShowMask};
-use dvae_data::{DataError, Dataset, FileKind, ReadOptions, Rows, Scaling, array_names};
+use dvae_data::{DataError, Dataset, Domain, ReadOptions, Rows, Scaling};
 use dvae_distributions::LatentShape;
 use dvae_eval::{Denoising, denoising, latent_activity};
 use dvae_losses::Objective;
@@ -203,28 +203,22 @@ impl Pretrained {
     /// channels last, axes of length 1, or flat rows. An error names a file with other rows, with numbers that are
     /// not those of the model's data, or a row with a value that no training input could have.
     pub fn open(&self, path: &Path, options: &ReadOptions) -> Result<Rows, ExperimentError> {
-        let mut options = ReadOptions { model: Some(self.data.event.clone()), ..options.clone() };
-        let is_own_key = options.key == self.read_options().key;
-        if is_own_key && array_names(path)?.len() < 2 {
-            options.key = None; // The only array may have any name.
-        }
+        let options = ReadOptions { model: Some(self.data.event.clone()), ..options.clone() };
         let mut rows = self.data.open(path, &options)?;
-        match FileKind::of(path)? {
-            FileKind::Array => self.fits(path, &rows.format.event)?,
-            _ if rows.format.event == self.event() => {}
-            _ => return Err(self.unlike(path, &rows.format.event)),
-        }
+        self.fits(path, &rows.format.event)?;
         let Some([low, high]) = self.reach() else { return Ok(rows) };
-        let (path, mut number) = (path.to_path_buf(), 0);
+        let (path, mut number, domain) = (path.to_path_buf(), 0, self.data.domain);
         rows = rows.checked(move |row| {
             number += 1;
-            let outside = row.values().into_iter().find(|value| *value < low || *value > high);
+            // In single precision, as the model sees them.
+            let outside = |value: &f64| !(low as f32..=high as f32).contains(&(*value as f32));
+            let outside = row.values().into_iter().find(|value| !value.is_nan() && outside(value));
             match outside {
                 None => Ok(()),
                 Some(value) => {
                     let reason = format!(
-                        "row {} holds {value}, but the model is for numbers in [0, 1], and saw none outside \
-                         [{low}, {high}] in training",
+                        "row {} holds {value}, but the model is for {domain}, and saw none outside [{low}, {high}] in \
+                         training",
                         number - 1
                     );
                     Err(DataError::File { path: path.clone(), reason })
@@ -234,16 +228,23 @@ impl Pretrained {
         Ok(rows)
     }
 
-    /// The range of the encoder's inputs in training, if the data have a range.
+    /// The range of the encoder's inputs in training, in the units of the files, if the data have a range.
     fn reach(&self) -> Option<[f64; 2]> {
-        self.experiment.corruption.reach(self.experiment.domain(&self.data))
+        let (data, corruption) = (&self.data, &self.experiment.corruption);
+        match data.domain {
+            // Scaled values have none: not farther from [0, 1] than it is wide.
+            Domain::Unit if data.scaler.is_some() => Some([-1.0, 2.0]),
+            Domain::Counts if data.scaler.is_none() && corruption.is_never_negative() => {
+                Some([0.0, f64::from(f32::MAX)])
+            }
+            _ => corruption.reach(self.experiment.domain(data)),
+        }
     }
 
     /// Reads the rows of a file, prepared as the experiment's test rows are, for [`Self::evaluate`].
     pub fn read(&self, path: &Path, options: &ReadOptions) -> Result<Dataset, ExperimentError> {
-        let rows = self.data.load_other(&self.experiment.data, path, options)?;
-        self.fits(path, rows.event())?;
-        Ok(rows.reshaped(self.event())?)
+        let fits = |event: &[usize]| self.fits(path, event);
+        self.data.load_other(&self.experiment.data, path, options, fits)
     }
 
     /// Checks that rows of this shape fit the model. Axes of length 1 are ignored, and a flat row with the
