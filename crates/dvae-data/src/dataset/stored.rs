@@ -96,8 +96,8 @@ fn is_lost(value: f64, spread: f64) -> bool {
     // Whole numbers of 24 bits are held. Beyond 53 bits every number is whole, and few are meant to be.
     let size = value.abs();
     let is_integer = size > 16_777_216.0 && size < 2f64.powi(53) && value.fract() == 0.0;
-    let is_held = (value as f32).is_finite();
-    !is_held || loss > 0.0 && (is_integer || (spread > 0.0 && loss > 1e-5 * spread))
+    let overflows = (value as f32).is_infinite();
+    overflows || loss > 0.0 && (is_integer || (spread > 0.0 && loss > 1e-5 * spread))
 }
 
 #[cfg(test)]
