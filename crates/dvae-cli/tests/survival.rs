@@ -123,8 +123,11 @@ fn a_run_that_is_terminated_or_hung_up_on_saves_and_its_exit_code_names_the_sign
     for (name, code) in [("-TERM", 143), ("-HUP", 129)] {
         let run = &format!("run{name}");
         let arguments = ["train", "small.toml", "--out", run, "--quiet", "--json"];
-        let mut command = dvae(folder.path());
-        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null());
+        // The tests themselves may have been started to survive their terminal.
+        let mut command = Command::new("env");
+        command.arg("--default-signal=HUP").arg(env!("CARGO_BIN_EXE_dvae"));
+        command.current_dir(folder.path()).args(arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = command.spawn().unwrap();
         wait_for(&folder.path().join(run).join("checkpoints/step-00000007"));
         if name == "-HUP" {
