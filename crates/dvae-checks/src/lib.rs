@@ -1,4 +1,4 @@
-//! Range checks of parameters and domains of data, with one wording for all errors.
+//! Range checks of parameters, domains of data, and what stands in messages, with one wording for all errors.
 //!
 //! Every check takes the parameter's name as a user writes it, and returns the value or a [`RangeError`] that
 //! says which values are allowed. NaN and infinity are never allowed.
@@ -18,8 +18,10 @@
 //! - Checks cover single numbers only: each crate has its own errors for combinations of settings.
 
 mod domain;
+mod text;
 
 pub use domain::Domain;
+pub use text::{contained, listed, shown, shown_path, silence_contained_panics};
 
 use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::ops::RangeBounds;

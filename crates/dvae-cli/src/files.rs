@@ -1,18 +1,22 @@
 //! The user's input and output files.
 
 use std::collections::{HashMap, HashSet};
-use std::io::Write;
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use dvae::data::{
-    Channels, Decimal, Domain, Element, FileKind, Format, ReadOptions, RowWriter, pictures_in,
-    write_file,
+    Channels, DataError, Decimal, Domain, Element, FileKind, Format, Pictures, ReadOptions,
+    RowWriter, pictures_in, write_file,
 };
 use dvae::eval::Grid;
 use dvae::prelude::*;
-use dvae::{Experiment, Pretrained};
+use dvae::{Experiment, ExperimentError, Pretrained};
+use tempfile::TempDir;
 
 use crate::Error;
+use crate::output::{report, warn};
+use crate::stop::remove_at_end;
 
 /// How files are read.
 #[derive(clap::Args)]
@@ -37,11 +41,22 @@ pub(crate) struct Reading {
 /// Input files and the options for reading them.
 #[derive(clap::Args)]
 pub(crate) struct Inputs {
-    /// Pictures (PNG, JPEG, TIFF, WebP, PNM), folders of pictures, arrays (NPY, NPZ) or tables (CSV, TSV)
+    /// Pictures (PNG, JPEG, TIFF, WebP, PNM), folders of pictures, arrays (NPY, NPZ) or tables (CSV, TSV); - is standard
+    /// input
     #[arg(required = true, value_name = "INPUT")]
-    pub(crate) inputs: Vec<PathBuf>,
+    inputs: Vec<PathBuf>,
+    /// What standard input is: png, csv, npy, …
+    #[arg(long, value_name = "ENDING")]
+    format: Option<String>,
     #[command(flatten)]
-    pub(crate) reading: Reading,
+    reading: Reading,
+}
+
+/// Input files that are there to be read.
+pub(crate) struct InputFiles<'a> {
+    inputs: Vec<PathBuf>,
+    reading: &'a Reading,
+    stdin: Option<StandardInput>,
 }
 
 /// One input file and its outputs.
@@ -100,6 +115,66 @@ impl Reading {
 }
 
 impl Inputs {
+    /// The files, standard input among them.
+    pub(crate) fn open(&self) -> Result<InputFiles<'_>, Error> {
+        let is_stdin = |path: &PathBuf| path.as_os_str() == "-";
+        let stdin = match (self.inputs.iter().filter(|path| is_stdin(path)).count(), &self.format) {
+            (0, None) => None,
+            (0, Some(_)) => {
+                return Err("--format is for standard input, which is named by -".into());
+            }
+            (1, Some(format)) => Some(StandardInput::open(format)?),
+            (1, None) => return Err("standard input needs a --format, such as csv or png".into()),
+            _ => return Err("standard input can be read once".into()),
+        };
+        let mut inputs = self.inputs.clone();
+        if let Some(stdin) = &stdin {
+            inputs
+                .iter_mut()
+                .filter(|path| is_stdin(path))
+                .for_each(|path| *path = stdin.path.clone());
+        }
+        Ok(InputFiles { inputs, reading: &self.reading, stdin })
+    }
+}
+
+/// Standard input under a name that says what it is.
+struct StandardInput {
+    path: PathBuf,
+    folder: TempDir,
+}
+
+impl StandardInput {
+    fn open(format: &str) -> Result<Self, Error> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join(format!("standard-input.{format}"));
+        if FileKind::by_name(&path).is_none() {
+            return Err(
+                format!("--format is one of png, jpg, tif, csv, npy, …, but is {format}").into()
+            );
+        }
+        // An archive has its index at its end.
+        if cfg!(unix) && !format.eq_ignore_ascii_case("npz") {
+            link_to_stdin(&path)?;
+        } else {
+            std::io::copy(&mut std::io::stdin().lock(), &mut File::create_new(&path)?)?;
+        }
+        remove_at_end(folder.path());
+        Ok(Self { path, folder })
+    }
+}
+
+#[cfg(unix)]
+fn link_to_stdin(path: &Path) -> std::io::Result<()> {
+    std::os::unix::fs::symlink("/dev/stdin", path)
+}
+
+#[cfg(not(unix))]
+fn link_to_stdin(_path: &Path) -> std::io::Result<()> {
+    unreachable!("it is copied")
+}
+
+impl InputFiles<'_> {
     /// The options for reading the files: see [`Reading::options`].
     pub(crate) fn options(&self, base: ReadOptions) -> Result<ReadOptions, Error> {
         self.reading.options(base, &self.inputs)
@@ -115,7 +190,9 @@ impl Inputs {
                         file.strip_prefix(input).map_or_else(|_| file.clone(), Path::to_path_buf);
                     (file, name)
                 };
-                files.extend(pictures_in(input)?.into_iter().map(within));
+                let Pictures { files: pictures, omissions } = pictures_in(input)?;
+                omissions.iter().for_each(warn);
+                files.extend(pictures.into_iter().map(within));
             } else {
                 let name =
                     input.file_name().ok_or_else(|| format!("{} has no name", input.display()))?;
@@ -123,6 +200,14 @@ impl Inputs {
             }
         }
         Ok(files)
+    }
+
+    /// The name of a file for people.
+    pub(crate) fn label(&self, file: &Path) -> String {
+        match &self.stdin {
+            Some(stdin) if file.starts_with(stdin.folder.path()) => "standard input".to_owned(),
+            _ => file.display().to_string(),
+        }
     }
 
     /// All files, including those in folders.
@@ -173,11 +258,58 @@ impl Inputs {
             jobs.iter().map(|job| &*job.input),
         )?;
         if jobs.iter().any(|job| RowWriter::loses(&job.output)) {
-            let text = "warning: JPEG files hold values that are near those asked for; PNG and TIFF files hold the same";
-            let _ = writeln!(std::io::stderr(), "{text}");
+            warn(
+                &"JPEG files hold values that are near those asked for; PNG and TIFF files hold the same",
+            );
         }
         Ok(jobs)
     }
+}
+
+/// The files of several that cannot be used.
+pub(crate) struct Failures {
+    /// Whether the first one ends the command.
+    is_strict: bool,
+    files: usize,
+    failed: Vec<String>,
+}
+
+impl Failures {
+    pub(crate) fn new(is_strict: bool, jobs: &[Job]) -> Self {
+        Self { is_strict, files: jobs.len(), failed: vec![] }
+    }
+
+    /// Notes and prints why a file cannot be used. It is an error if the command cannot go on with the others.
+    pub(crate) fn add(&mut self, job: &Job, error: Error) -> Result<(), Error> {
+        if self.is_strict || self.files == 1 || is_of_output(&*error) {
+            return Err(error);
+        }
+        report(&*error);
+        self.failed.push(job.input.to_string_lossy().into_owned());
+        if self.failed.len() == self.files {
+            return Err(format!("none of {} files can be used", self.files).into());
+        }
+        Ok(())
+    }
+
+    /// The files that failed.
+    pub(crate) fn into_names(self) -> Vec<String> {
+        self.failed
+    }
+}
+
+fn is_of_output(error: &(dyn std::error::Error + 'static)) -> bool {
+    let data = error.downcast_ref::<DataError>();
+    let inner = error.downcast_ref::<ExperimentError>().and_then(|error| match error {
+        ExperimentError::Data(error) => Some(error),
+        _ => None,
+    });
+    matches!(data.or(inner), Some(DataError::Write { .. }))
+}
+
+/// The exit code of a command that has done all but these files.
+pub(crate) fn exit_code(failed: &[String]) -> ExitCode {
+    ExitCode::from(u8::from(!failed.is_empty()))
 }
 
 /// `clean.png` → `clean-deviation.npy`; for a table `clean-deviation.csv`.

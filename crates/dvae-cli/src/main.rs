@@ -5,11 +5,11 @@ mod files;
 mod output;
 mod stop;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use dvae::ExperimentError;
+use dvae::data::DataError;
 
 use commands::{
     compare, completions, config, corrupt, denoise, embed, evaluate, import, info, interpolate,
@@ -30,8 +30,9 @@ Examples:
   dvae denoise runs/run-001 noisy.png -o clean.png
   dvae evaluate runs/run-001 --corruption gaussian:0.3
 
-Exit codes: 0 done, 1 the run failed on its own, 2 something that was given cannot be used; a run that was
-stopped and can be resumed: 130 by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.")]
+Exit codes: 0 done, 1 the run failed on its own or some of several files could not be used, 2 something that was
+given cannot be used; stopped: 130 by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP. A training that was stopped can be
+resumed.")]
 struct Args {
     #[command(subcommand)]
     command: Command,
@@ -60,16 +61,39 @@ enum Command {
     Completions(completions::Args),
 }
 
+impl Command {
+    /// Whether it writes files of the user. A training handles signals itself.
+    fn writes_files(&self) -> bool {
+        matches!(
+            self,
+            Self::Denoise(_)
+                | Self::Corrupt(_)
+                | Self::Sample(_)
+                | Self::Embed(_)
+                | Self::Interpolate(_)
+                | Self::Traverse(_)
+                | Self::Evaluate(_)
+                | Self::Import(_)
+        )
+    }
+}
+
 /// An error of any kind.
 type Error = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
+    dvae::checks::silence_contained_panics();
     let Args { command, json } = Args::parse();
     let out = output::Output { json };
+    if command.writes_files()
+        && let Err(error) = stop::clean_up()
+    {
+        return exit(Err(error));
+    }
     let result = match &command {
         Command::Train(args) => return exit(train::run(args, out)),
-        Command::Denoise(args) => denoise::run(args, out),
-        Command::Corrupt(args) => corrupt::run(args, out),
+        Command::Denoise(args) => return exit(denoise::run(args, out)),
+        Command::Corrupt(args) => return exit(corrupt::run(args, out)),
         Command::Sample(args) => sample::run(args, out),
         Command::Embed(args) => embed::run(args, out),
         Command::Interpolate(args) => interpolate::run(args, out),
@@ -99,10 +123,8 @@ fn exit(result: Result<ExitCode, Error>) -> ExitCode {
     {
         return ExitCode::SUCCESS;
     }
-    // Standard error may be closed.
-    let _ = writeln!(std::io::stderr(), "error: {error}");
-    match error.downcast_ref() {
-        Some(error) if ExperimentError::is_failure_of_run(error) => ExitCode::from(1),
-        _ => ExitCode::from(2),
-    }
+    output::report(&error);
+    let is_failure = error.downcast_ref().is_some_and(ExperimentError::is_failure_of_run)
+        || error.downcast_ref().is_some_and(DataError::is_full_disk);
+    ExitCode::from(if is_failure { 1 } else { 2 })
 }

@@ -1,6 +1,9 @@
 //! Output of commands on standard output.
 
+use std::fmt;
 use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
 
 use serde::Serialize;
 
@@ -26,6 +29,51 @@ impl Output {
         std::io::stdout().write_all(text.as_bytes())?;
         Ok(())
     }
+}
+
+impl Output {
+    /// [`Self::write`], and the exit code of the command. That some files failed is told by it even if nobody reads on.
+    pub(crate) fn write_and(
+        self,
+        code: ExitCode,
+        value: &impl Serialize,
+        text: impl FnOnce() -> String,
+    ) -> Result<ExitCode, Error> {
+        match self.write(value, text) {
+            Err(error) if code == ExitCode::SUCCESS => Err(error),
+            _ => Ok(code),
+        }
+    }
+}
+
+/// A path as a text, which it need not be.
+pub(crate) fn path<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
+}
+
+/// Prints an error of a part of a command.
+pub(crate) fn report(error: &dyn fmt::Display) {
+    say("error", error);
+}
+
+/// Prints a warning.
+pub(crate) fn warn(text: &impl fmt::Display) {
+    say("warning", text);
+}
+
+/// Standard error may be closed.
+fn say(what: &str, text: &dyn fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "{what}: {}", plain(&text.to_string()));
+}
+
+/// A message for the terminal: control characters of names and cells are escaped, so that they do not steer it.
+fn plain(text: &str) -> String {
+    let escaped = |letter: char| match letter {
+        '\n' => "\n".to_owned(),
+        letter if letter.is_control() => letter.escape_default().to_string(),
+        letter => letter.to_string(),
+    };
+    text.chars().map(escaped).collect()
 }
 
 /// Formats a table; columns of numbers are right-aligned.

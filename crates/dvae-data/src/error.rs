@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use dvae_checks::{Number, shown, shown_path};
+
 use crate::Domain;
 
 /// Why data could not be read or batched.
@@ -9,7 +11,7 @@ use crate::Domain;
 #[non_exhaustive]
 pub enum DataError {
     /// A file or folder that could not be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {source}", shown_path(path))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -19,7 +21,8 @@ pub enum DataError {
     /// A file that does not start like an IDX file of bytes.
     #[error(
         "{} is no IDX file of unsigned bytes: it starts with {found:02x?}, not with [00, 00, 08, \
-         number of axes]", path.display()
+         number of axes]",
+        shown_path(path)
     )]
     Magic {
         /// The file.
@@ -28,7 +31,7 @@ pub enum DataError {
         found: Vec<u8>,
     },
     /// A file whose length contradicts its header.
-    #[error("{} should have {expected} bytes after its {part} but has {found}", path.display())]
+    #[error("{} should have {expected} bytes after its {part} but has {found}", shown_path(path))]
     Length {
         /// The file.
         path: PathBuf,
@@ -36,11 +39,11 @@ pub enum DataError {
         part: &'static str,
         /// The number of bytes implied.
         expected: u128,
-        /// The number of bytes that follow.
-        found: usize,
+        /// The number of bytes that follow, or that it is larger.
+        found: String,
     },
     /// A file that is not a readable image.
-    #[error("{} is no picture that can be read: {reason}", path.display())]
+    #[error("{} is no picture that can be read: {reason}", shown_path(path))]
     Picture {
         /// The file.
         path: PathBuf,
@@ -56,7 +59,7 @@ pub enum DataError {
         shape: [usize; 3],
     },
     /// A file that could not be written.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}: {source}", shown_path(path))]
     Write {
         /// The file.
         path: PathBuf,
@@ -67,7 +70,7 @@ pub enum DataError {
     #[error(
         "{} holds no {set} images: expected a file such as {file}-images-idx3-ubyte, plain or .gz (`data.prefix` is for \
          names that begin otherwise)",
-        path.display()
+        shown_path(path)
     )]
     Missing {
         /// The folder.
@@ -80,7 +83,8 @@ pub enum DataError {
     /// An array whose number of axes is not that of images.
     #[error(
         "{} must have 3 axes (count, height, width) or 4 (count, channels, height, width), all \
-         above 0, but has {shape:?}", path.display()
+         above 0, but has {shape:?}",
+        shown_path(path)
     )]
     Shape {
         /// The file.
@@ -89,7 +93,7 @@ pub enum DataError {
         shape: Vec<usize>,
     },
     /// A number of labels that differs from the number of images.
-    #[error("{} holds {labels} labels for {images} images", path.display())]
+    #[error("{} holds {labels} labels for {images} images", shown_path(path))]
     Labels {
         /// The file of the labels.
         path: PathBuf,
@@ -123,17 +127,20 @@ pub enum DataError {
         rows: usize,
     },
     /// A value that is infinite or NaN.
-    #[error("row {row} holds {value}: values must be finite")]
+    #[error("row {row} holds {} at place {place}: values must be finite", f64::from(*value).show())]
     NonFinite {
         /// The row, from 0.
         row: usize,
+        /// The place on the first axis of the row, from 0: a column of a table.
+        place: usize,
         /// The value.
         value: f32,
     },
     /// A number that single precision does not hold.
     #[error(
-        "row {row} holds {value} at place {place}, which single precision would change: use `data.scaling`, which \
-         takes away what is common to all rows first, or leave it out"
+        "row {row} holds {} at place {place}, which single precision would change: use `data.scaling`, which \
+         takes away what is common to all rows first, or leave it out",
+        value.show()
     )]
     Precision {
         /// The row, from 0.
@@ -197,7 +204,7 @@ pub enum DataError {
         to: Vec<usize>,
     },
     /// A file whose contents cannot be used.
-    #[error("{} cannot be used: {reason}", path.display())]
+    #[error("{} cannot be used: {reason}", shown_path(path))]
     File {
         /// The file.
         path: PathBuf,
@@ -206,10 +213,12 @@ pub enum DataError {
     },
     /// A cell of a table that is not a number.
     #[error(
-        "{}, line {line}: column `{column}` holds `{cell}`, which is no number (an empty cell, NA, NaN or \
+        "{}, line {line}: column `{}` holds `{}`, which is no number (an empty cell, NA, NaN or \
          null is a missing one; other words by `data.missing`, a decimal comma by `data.decimal`, and columns of text \
          are left out by `data.columns` or --columns)",
-        path.display()
+        shown_path(path),
+        shown(column),
+        shown(cell)
     )]
     Cell {
         /// The file.
@@ -222,7 +231,10 @@ pub enum DataError {
         cell: String,
     },
     /// A row whose shape differs from that of the rows before it.
-    #[error("{} is of shape {found:?}, but the rows before it are of shape {expected:?}: {advice}", path.display())]
+    #[error(
+        "{} is of shape {found:?}, but the rows before it are of shape {expected:?}: {advice}",
+        shown_path(path)
+    )]
     Unlike {
         /// The file.
         path: PathBuf,
@@ -234,7 +246,10 @@ pub enum DataError {
         advice: &'static str,
     },
     /// A picture whose sides are not those of a model.
-    #[error("{} has rows of shape {found:?}, but the model is for rows of shape {expected:?}", path.display())]
+    #[error(
+        "{} has rows of shape {found:?}, but the model is for rows of shape {expected:?}",
+        shown_path(path)
+    )]
     ForModel {
         /// The file.
         path: PathBuf,
@@ -247,14 +262,17 @@ pub enum DataError {
     #[error(
         "{} is of no kind that is known: a picture (.png, .jpg, .tif, .webp, .pgm, .ppm), an array (.npy, .npz), a \
          table (.csv, .tsv), or a folder of pictures",
-        path.display()
+        shown_path(path)
     )]
     Kind {
         /// The file.
         path: PathBuf,
     },
     /// A folder without any images.
-    #[error("the folder {} holds no picture (.png, .jpg, .tif, .webp, .pgm, .ppm)", path.display())]
+    #[error(
+        "the folder {} holds no picture (.png, .jpg, .tif, .webp, .pgm, .ppm)",
+        shown_path(path)
+    )]
     NoPicture {
         /// The folder.
         path: PathBuf,
@@ -262,4 +280,18 @@ pub enum DataError {
     /// A batch of no rows.
     #[error("`batch_size` must be at least 1, but is 0")]
     BatchSize,
+}
+
+impl DataError {
+    /// Whether there is no more room on a disk, or for its user.
+    pub fn is_full_disk(&self) -> bool {
+        matches!(self, Self::Write { source, .. } if is_full_disk(source))
+    }
+}
+
+/// Whether there is no more room on a disk, or for its user.
+pub fn is_full_disk(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }

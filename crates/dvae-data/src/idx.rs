@@ -4,11 +4,14 @@
 //! (`08`, unsigned byte), the number of axes, each axis as a big-endian `u32`, then the values,
 //! the last axis fastest.
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::MultiGzDecoder;
 
+use crate::budget::Budget;
+use crate::npy::bad;
 use crate::{DataError, Dataset, Sets};
 
 /// The contents of an IDX file of unsigned bytes.
@@ -20,35 +23,53 @@ pub struct Idx {
     pub values: Vec<u8>,
 }
 
-/// Reads an IDX file, plain or gzip (detected by its first bytes, not by its name).
+/// Reads an IDX file, plain or gzip (detected by its first bytes, not by its name). No more is read than the header says.
 pub fn read_idx(path: &Path) -> Result<Idx, DataError> {
     let io = |source| DataError::Io { path: path.into(), source };
-    let mut bytes = std::fs::read(path).map_err(io)?;
-    if bytes.starts_with(&[0x1f, 0x8b]) {
-        let mut plain = Vec::new();
-        MultiGzDecoder::new(&bytes[..]).read_to_end(&mut plain).map_err(io)?;
-        bytes = plain;
+    let file = File::open(path).map_err(io)?;
+    let budget = Budget::of(&file.metadata().map_err(io)?);
+    let mut reader = BufReader::new(file);
+    let is_gzip = reader.fill_buf().map_err(io)?.starts_with(&[0x1f, 0x8b]);
+    match is_gzip {
+        true => parse(MultiGzDecoder::new(reader), path, budget),
+        false => parse(reader, path, budget),
     }
-    parse(bytes, path)
 }
 
-fn parse(mut bytes: Vec<u8>, path: &Path) -> Result<Idx, DataError> {
-    let Some([0, 0, 0x08, axes]) = bytes.first_chunk().copied() else {
-        let found = bytes[..bytes.len().min(4)].into();
-        return Err(DataError::Magic { path: path.into(), found });
+fn parse(mut reader: impl Read, path: &Path, budget: Budget) -> Result<Idx, DataError> {
+    let mut read = |bytes: u64| -> Result<Vec<u8>, DataError> {
+        let mut part = vec![];
+        let read = reader.by_ref().take(bytes).read_to_end(&mut part);
+        read.map_err(|source| DataError::Io { path: path.into(), source }).map(|_| part)
     };
-    let header = 4 + 4 * usize::from(axes);
-    let length =
-        |part, expected, found| DataError::Length { path: path.into(), part, expected, found };
-    if bytes.len() < header {
-        return Err(length("first four", header as u128 - 4, bytes.len() - 4));
+    let first = read(4)?;
+    let &[0, 0, 0x08, axes] = &first[..] else {
+        return Err(DataError::Magic { path: path.into(), found: first });
+    };
+    let length = |part, expected: u128, found: usize| {
+        let found = if found as u128 > expected { "more".to_owned() } else { found.to_string() };
+        DataError::Length { path: path.into(), part, expected, found }
+    };
+    let header = 4 * u64::from(axes);
+    let words = read(header)?;
+    if words.len() as u64 != header {
+        return Err(length("first four", header.into(), words.len()));
     }
     let axis = |word: &[u8]| word.iter().fold(0usize, |n, &byte| n << 8 | usize::from(byte));
-    let shape: Vec<usize> = bytes[4..header].chunks(4).map(axis).collect();
-    let values = bytes.split_off(header);
+    let shape: Vec<usize> = words.chunks(4).map(axis).collect();
     // Saturation keeps an absurd header from being taken for a small one.
     let expected = shape.iter().fold(1u128, |n, &axis| n.saturating_mul(axis as u128));
-    if expected != values.len() as u128 {
+    let all = u64::try_from(expected).ok().filter(|&all| all <= budget.bytes());
+    let all = all.ok_or_else(|| {
+        let most = budget.bytes();
+        let reason = format!(
+            "its header says {shape:?}: at most {most} bytes are read of a file of its length"
+        );
+        bad(path, reason)
+    })?;
+    // One byte more, which must not be there, also makes gzip verify its checksum.
+    let values = read(all + 1)?;
+    if values.len() as u64 != all {
         return Err(length("header", expected, values.len()));
     }
     Ok(Idx { shape, values })

@@ -1,6 +1,11 @@
 //! Kinds of files, and the files of a folder.
 
+use std::collections::HashSet;
+use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
+
+use dvae_checks::shown_path;
 
 use crate::DataError;
 
@@ -44,39 +49,100 @@ impl FileKind {
     }
 }
 
+/// The images of a folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pictures {
+    /// The files.
+    pub files: Vec<PathBuf>,
+    /// What lies there and cannot be a picture or a folder of pictures.
+    pub omissions: Vec<Omission>,
+}
+
+/// An entry of a folder that is left out, for a warning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Omission {
+    /// The entry.
+    pub path: PathBuf,
+    /// What it is.
+    pub reason: &'static str,
+}
+
+impl fmt::Display for Omission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is left out: {}", shown_path(&self.path), self.reason)
+    }
+}
+
 /// The image files of a folder and of the folders in it, in the order of their names; an error if there are none.
-/// Hidden files and folders, whose names begin with a dot, are left out.
-pub fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let mut pictures = vec![];
-    collect(folder, 0, &mut pictures)?;
-    if pictures.is_empty() {
-        return Err(DataError::NoPicture { path: folder.into() });
+/// Hidden files and folders, whose names begin with a dot, and files with other endings are left out, and so is what
+/// is listed as omissions: pipes and devices, links to nothing, and folders that hold themselves.
+pub fn pictures_in(folder: &Path) -> Result<Pictures, DataError> {
+    let mut pictures = Pictures::default();
+    pictures.collect(folder, &mut vec![], &mut HashSet::new())?;
+    if pictures.files.is_empty() {
+        return Err(match pictures.omissions.first() {
+            None => DataError::NoPicture { path: folder.into() },
+            Some(omission) => {
+                let reason = format!("it holds no picture: {omission}");
+                DataError::File { path: folder.into(), reason }
+            }
+        });
     }
     Ok(pictures)
 }
 
-/// Folders within folders that are searched: links may form a circle.
+/// Folders within folders that are searched.
 const DEEPEST: usize = 32;
 
-fn collect(folder: &Path, depth: usize, pictures: &mut Vec<PathBuf>) -> Result<(), DataError> {
-    let io = |source| DataError::Io { path: folder.into(), source };
-    let entries = std::fs::read_dir(folder).map_err(io)?.collect::<Result<Vec<_>, _>>();
-    let mut entries = entries.map_err(io)?;
-    entries.sort_by_key(std::fs::DirEntry::file_name);
-    for entry in entries {
-        if entry.file_name().as_encoded_bytes().starts_with(b".") {
-            continue;
+impl Pictures {
+    /// Adds those of a folder that lies in the folders `above`, if it is none of those that were searched.
+    fn collect(
+        &mut self,
+        folder: &Path,
+        above: &mut Vec<PathBuf>,
+        searched: &mut HashSet<PathBuf>,
+    ) -> Result<(), DataError> {
+        let io = |source| DataError::Io { path: folder.into(), source };
+        let own = folder.canonicalize().map_err(io)?;
+        if above.contains(&own) {
+            self.omit(folder, "a folder that holds itself");
+            return Ok(());
         }
-        let path = entry.path();
-        if path.is_dir() {
-            if depth < DEEPEST {
-                collect(&path, depth + 1, pictures)?;
+        if !searched.insert(own.clone()) {
+            self.omit(folder, "the same folder as one before");
+            return Ok(());
+        }
+        if above.len() > DEEPEST {
+            self.omit(folder, "more than 32 folders lie around it");
+            return Ok(());
+        }
+        let entries = fs::read_dir(folder).map_err(io)?.collect::<Result<Vec<_>, _>>();
+        let mut entries = entries.map_err(io)?;
+        entries.sort_by_key(fs::DirEntry::file_name);
+        above.push(own);
+        for entry in entries {
+            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                continue;
             }
-        } else if FileKind::by_name(&path) == Some(FileKind::Picture) && path.is_file() {
-            pictures.push(path);
+            let path = entry.path();
+            match fs::metadata(&path) {
+                Err(_) if path.is_symlink() => self.omit(&path, "a link that leads nowhere"),
+                Err(source) => return Err(DataError::Io { path, source }),
+                Ok(is) if is.is_dir() => self.collect(&path, above, searched)?,
+                Ok(is) if !is.is_file() => self.omit(&path, "a pipe or a device"),
+                Ok(_) if FileKind::by_name(&path) == Some(FileKind::Picture) => {
+                    self.files.push(path);
+                }
+                Ok(_) => {}
+            }
         }
+        above.pop();
+        Ok(())
     }
-    Ok(())
+
+    fn omit(&mut self, path: &Path, reason: &'static str) {
+        self.omissions.push(Omission { path: path.into(), reason });
+    }
 }
 
 /// The class of each picture, if all lie in folders of the folder: the number, in order of names, of the folder
@@ -108,13 +174,40 @@ mod tests {
         std::fs::create_dir_all(at("a")).unwrap();
         let files = ["b/deep/2.PNG", "b/1.tif", "a/x.webp", ".git/y.png", "._z.png", "t.txt"];
         files.iter().for_each(|name| std::fs::write(at(name), "").unwrap());
-        let found = pictures_in(folder.path()).unwrap();
+        let found = pictures_in(folder.path()).unwrap().files;
         assert_eq!(found, [at("a/x.webp"), at("b/1.tif"), at("b/deep/2.PNG")]);
         assert_eq!(classes(folder.path(), &found), Some(vec![0, 1, 1]));
         std::fs::write(at("z.png"), "").unwrap();
-        let found = pictures_in(folder.path()).unwrap();
+        let found = pictures_in(folder.path()).unwrap().files;
         assert_eq!((found.len(), classes(folder.path(), &found)), (4, None));
         let error = pictures_in(&at(".git/none")).unwrap_err().to_string();
         assert!(error.contains("cannot read"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_file_is_named() {
+        use std::os::unix::fs::symlink;
+
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir(at("in")).unwrap();
+        std::fs::write(at("in/1.png"), "").unwrap();
+        symlink("..", at("in/loop")).unwrap();
+        symlink("nowhere", at("gone.png")).unwrap();
+        symlink("/dev/zero", at("zero.png")).unwrap();
+        symlink("in", at("same")).unwrap();
+        symlink("in/1.png", at("same.png")).unwrap();
+        let found = pictures_in(folder.path()).unwrap();
+        assert_eq!(found.files, [at("in/1.png"), at("same.png")]);
+        let omissions: Vec<_> =
+            found.omissions.iter().map(|s| (s.path.clone(), s.reason)).collect();
+        let expected = [
+            (at("gone.png"), "a link that leads nowhere"),
+            (at("in/loop"), "a folder that holds itself"),
+            (at("same"), "the same folder as one before"),
+            (at("zero.png"), "a pipe or a device"),
+        ];
+        assert_eq!(omissions, expected);
     }
 }

@@ -34,6 +34,7 @@
 mod batch;
 mod beside;
 mod binarize;
+mod budget;
 mod dataset;
 mod error;
 mod fashion;
@@ -53,14 +54,14 @@ mod values;
 mod writer;
 
 pub use batch::{Batch, Order};
-pub use beside::write_file;
+pub use beside::{remove_unfinished_files, sync_folder, write_file};
 pub use binarize::Binarization;
 pub use dataset::{Dataset, Sets};
 pub use dvae_checks::Domain;
-pub use error::DataError;
+pub use error::{DataError, is_full_disk};
 pub use fashion::fashion_mnist;
 pub use idx::{Idx, read_idx, read_idx_folder, read_idx_folder_of};
-pub use kind::{FileKind, pictures_in};
+pub use kind::{FileKind, Omission, Pictures, pictures_in};
 pub use npy::array_names;
 pub use numbers::{Element, Numbers};
 pub use picture::{picture_row, read_picture, write_picture};

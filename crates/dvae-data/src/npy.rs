@@ -10,21 +10,25 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use dvae_checks::listed;
 use zip::CompressionMethod;
 
+use crate::budget::Budget;
 use crate::npy_header::{Header, Order};
 use crate::rows::{Extra, Layout};
 use crate::{Channels, DataError, Domain, Element, Format, Numbers, ReadOptions, Row, Rows};
 
 /// Opens the rows of an NPY file, or of an array of an NPZ file: axis 0 of the array. NaN marks an unobserved entry.
 pub(crate) fn read_npy_rows(path: &Path, options: &ReadOptions) -> Result<Rows, DataError> {
-    if is_archive(path) {
-        let (reader, length) = open_array(path, options.key.as_deref())?;
-        return rows(reader, length, path, options);
-    }
     let file = File::open(path).map_err(io_at(path))?;
-    let length = file.metadata().map_err(io_at(path))?.len();
-    rows(BufReader::new(file), length, path, options)
+    let metadata = file.metadata().map_err(io_at(path))?;
+    let budget = Budget::of(&metadata);
+    if is_archive(path) {
+        let (reader, length) = open_array(path, file, options.key.as_deref())?;
+        return rows(reader, Some(length), budget, path, options);
+    }
+    let length = metadata.is_file().then_some(metadata.len());
+    rows(BufReader::new(file), length, budget, path, options)
 }
 
 fn is_archive(path: &Path) -> bool {
@@ -57,21 +61,22 @@ pub(crate) fn bad(path: &Path, reason: impl Into<String>) -> DataError {
 /// An array of an archive: its reader, and its claimed length.
 fn open_array(
     path: &Path,
+    file: File,
     key: Option<&str>,
 ) -> Result<(impl Read + Send + 'static, u64), DataError> {
-    let file = File::open(path).map_err(io_at(path))?;
     let zip_error = |error: zip::result::ZipError| bad(path, error.to_string());
-    let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(zip_error)?;
+    let again = file.try_clone().map_err(io_at(path))?;
+    let mut archive = zip::ZipArchive::new(BufReader::new(again)).map_err(zip_error)?;
     let names = names(&archive);
     let wanted = match (key, &names[..]) {
         (Some(key), names) if names.iter().any(|name| name == key) => key,
         (None, [only]) => only,
         (Some(key), _) => {
-            return Err(bad(path, format!("it has no array `{key}`, but {}", names.join(", "))));
+            return Err(bad(path, format!("it has no array `{key}`, but {}", listed(&names))));
         }
         (None, []) => return Err(bad(path, "it has no array")),
         (None, several) => {
-            let several = several.join(", ");
+            let several = listed(several);
             return Err(bad(
                 path,
                 format!("it has several arrays: choose one by `key`: {several}"),
@@ -83,7 +88,8 @@ fn open_array(
     let (method, start) = (entry.compression(), entry.data_start());
     drop(entry);
     let start = start.ok_or_else(|| bad(path, "it does not say where its data begin"))?;
-    let mut file = File::open(path).map_err(io_at(path))?;
+    drop(archive);
+    let mut file = file;
     file.seek(SeekFrom::Start(start)).map_err(io_at(path))?;
     let stored = BufReader::new(file.take(compressed));
     let reader: Box<dyn Read + Send> = match method {
@@ -112,9 +118,11 @@ impl<R: Read> Read for Checked<R> {
     }
 }
 
+/// The rows of an array of this length, if it is known.
 fn rows(
     mut reader: impl Read + Send + 'static,
-    length: u64,
+    length: Option<u64>,
+    budget: Budget,
     path: &Path,
     options: &ReadOptions,
 ) -> Result<Rows, DataError> {
@@ -123,6 +131,10 @@ fn rows(
         header.shape.split_first().ok_or_else(|| bad(path, "it holds one number, not rows"))?;
     let event = if event.is_empty() { vec![1] } else { event.to_vec() };
     let bytes = row_bytes(&header, &event, count, length).map_err(|reason| bad(path, reason))?;
+    // An array in Fortran's order is read at once.
+    let at_once = if header.order == Order::Fortran { count.max(1) } else { 1 };
+    let numbers = (bytes / header.element.size()) as u128 * at_once as u128;
+    budget.check_numbers(numbers).map_err(|reason| bad(path, reason))?;
     let channels = channels(&event, options).map_err(|reason| bad(path, reason))?;
     let domain = options.domain.unwrap_or(header.element.domain());
     let stored = Stored { header, bytes, channels, event, count };
@@ -135,9 +147,7 @@ fn rows(
     };
     let rows: Box<dyn Iterator<Item = io::Result<Vec<u8>>> + Send> = match stored.header.order {
         Order::C => Box::new(stored.rows(reader)),
-        Order::Fortran => {
-            Box::new(stored.turned(reader).map_err(|error| bad(path, error.to_string()))?)
-        }
+        Order::Fortran => Box::new(stored.turned(reader)),
     };
     let (path, mut row) = (PathBuf::from(path), 0);
     // Of bytes of which 255 stands for 1, all rows have to be seen.
@@ -165,14 +175,19 @@ const BINARY: &str = "its bytes are 0 and 1, which would be read as 0 and 1/255:
                       `data.domain = \"counts\"`";
 
 /// The bytes of a row; an error if the header contradicts the length of the file.
-fn row_bytes(header: &Header, event: &[usize], count: usize, length: u64) -> Result<usize, String> {
+fn row_bytes(
+    header: &Header,
+    event: &[usize],
+    count: usize,
+    length: Option<u64>,
+) -> Result<usize, String> {
     let width = event.iter().try_fold(1usize, |n, &axis| n.checked_mul(axis));
     let bytes = width.and_then(|width| width.checked_mul(header.element.size()));
     let total = bytes.and_then(|bytes| bytes.checked_mul(count)).map(|bytes| bytes as u64);
     let expected = total.and_then(|total| total.checked_add(header.length));
     match bytes {
         Some(0) => Err(format!("rows of shape {event:?} are empty")),
-        Some(bytes) if expected == Some(length) => Ok(bytes),
+        Some(bytes) if expected.is_some() && (length.is_none() || length == expected) => Ok(bytes),
         _ => Err(format!(
             "its header says {:?} of {}, which is not its length",
             header.shape, header.descr
@@ -239,14 +254,13 @@ impl Stored {
         })
     }
 
-    /// The same of an array in Fortran's order, in which axis 0 is the fastest: all of it has to be read.
-    fn turned<R: Read>(
+    /// The same of an array in Fortran's order, in which axis 0 is the fastest: all of it is read for the first row.
+    fn turned<R: Read + Send + 'static>(
         &self,
         mut reader: R,
-    ) -> io::Result<impl Iterator<Item = io::Result<Vec<u8>>> + Send + use<R>> {
-        let all = read_exactly(&mut reader, self.bytes * self.count)?;
-        let _ = reader.read(&mut [0])?; // At the end, which verifies the checksum.
+    ) -> impl Iterator<Item = io::Result<Vec<u8>>> + Send + use<R> {
         let (size, count, bytes) = (self.header.element.size(), self.count, self.bytes);
+        let mut all: Option<Vec<u8>> = None;
         // Strides, in numbers, of the axes of a row.
         let mut stride = count;
         let strides: Vec<usize> = self
@@ -258,7 +272,15 @@ impl Stored {
             })
             .collect();
         let event = self.event.clone();
-        Ok((0..count).map(move |row| {
+        (0..count).map(move |row| {
+            let all = match &mut all {
+                Some(all) => all,
+                none => {
+                    let read = read_exactly(&mut reader, bytes * count)?;
+                    let _ = reader.read(&mut [0])?; // At the end, which verifies the checksum.
+                    none.insert(read)
+                }
+            };
             let mut turned = Vec::with_capacity(bytes);
             for at in 0..bytes / size {
                 let (mut rest, mut place) = (at, row);
@@ -269,7 +291,7 @@ impl Stored {
                 turned.extend_from_slice(&all[place * size..(place + 1) * size]);
             }
             Ok(turned)
-        }))
+        })
     }
 
     /// The numbers of a row, channels first.

@@ -2,6 +2,8 @@
 
 use std::io::Read;
 
+use dvae_checks::shown;
+
 use crate::Element;
 
 pub(crate) const MAGIC: &[u8] = b"\x93NUMPY";
@@ -56,7 +58,8 @@ impl Header {
         let order = if is_c { Order::C } else { Order::Fortran };
         let Some((element, big_endian)) = element(descr) else {
             return Err(format!(
-                "its values are of type {descr}: save x.astype(\"float32\") instead"
+                "its values are of type {}: save x.astype(\"float32\") instead",
+                shown(descr)
             ));
         };
         let length = (8 + size_bytes + size) as u64;

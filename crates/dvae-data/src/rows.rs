@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::budget::Budget;
 use crate::kind::classes;
 use crate::picture::{over_white, picture_domain, picture_rows, under_white};
 use crate::{
-    DataError, Dataset, Domain, Element, FileKind, Numbers, pictures_in, read_npy_rows,
-    read_table_rows,
+    DataError, Dataset, Domain, Element, FileKind, Numbers, Omission, Pictures, pictures_in,
+    read_npy_rows, read_table_rows,
 };
 
 /// What the rows of a file are, and how the file stores them: enough to write such rows again.
@@ -275,6 +276,8 @@ pub struct Rows {
     pub format: Format,
     /// The number of rows, if it is known before they are read.
     pub count: Option<usize>,
+    /// What lies in a folder and is no picture: [`pictures_in`].
+    pub omissions: Vec<Omission>,
     /// The class of each row of a folder of folders.
     pub(crate) classes: Option<Vec<u8>>,
     pub(crate) rows: Box<dyn Iterator<Item = Result<Row, DataError>> + Send>,
@@ -329,9 +332,9 @@ pub fn read_rows(path: &Path, options: &ReadOptions) -> Result<Rows, DataError> 
     match FileKind::of(path)? {
         FileKind::Picture => picture_rows(vec![path.into()], options),
         FileKind::Folder => {
-            let pictures = pictures_in(path)?;
-            let classes = classes(path, &pictures);
-            Ok(Rows { classes, ..picture_rows(pictures, options)? })
+            let Pictures { files, omissions } = pictures_in(path)?;
+            let classes = classes(path, &files);
+            Ok(Rows { classes, omissions, ..picture_rows(files, options)? })
         }
         FileKind::Array => read_npy_rows(path, options),
         FileKind::Table => read_table_rows(path, options),
@@ -351,7 +354,7 @@ impl Rows {
             failed = matches!(row, Some(Err(_)));
             row
         });
-        Self { format, count, classes: None, rows: Box::new(rows.fuse()) }
+        Self { format, count, omissions: vec![], classes: None, rows: Box::new(rows.fuse()) }
     }
 
     /// The same rows, each of which is checked when it is read.
@@ -359,9 +362,9 @@ impl Rows {
         self,
         mut check: impl FnMut(&Row) -> Result<(), DataError> + Send + 'static,
     ) -> Self {
-        let Self { format, count, classes, rows } = self;
+        let Self { format, count, omissions, classes, rows } = self;
         let rows = rows.map(move |row| row.and_then(|row| check(&row).map(|()| row)));
-        Self { classes, ..Self::new(format, count, rows) }
+        Self { classes, omissions, ..Self::new(format, count, rows) }
     }
 
     /// Reads all rows into memory, as the file stores them: see [`Dataset::from_numbers`]. Rows of a folder of folders
@@ -371,8 +374,11 @@ impl Rows {
     pub fn into_dataset(self, path: &Path) -> Result<Dataset, DataError> {
         let (format, classes) = (self.format.clone(), self.classes.clone());
         let mut numbers = Numbers::new(format.element, vec![]);
+        let bad = |reason| DataError::File { path: path.into(), reason };
+        let budget = Budget::of_all(path);
         for row in self {
             numbers.extend(&row?.into_numbers());
+            budget.check_numbers(numbers.len() as u128).map_err(bad)?;
         }
         if numbers.is_empty() {
             let reason = "it holds no rows".to_owned();

@@ -46,6 +46,12 @@ impl Scaler {
         Some(Self { offset, scale })
     }
 
+    /// The first place whose entries spread too far for double precision.
+    pub fn overflow(&self) -> Option<usize> {
+        let mut places = self.offset.iter().zip(&self.scale);
+        places.position(|(offset, scale)| !offset.is_finite() || !scale.is_finite())
+    }
+
     /// Checks that there is one finite offset, and one finite scale above 0, for each of `places` places.
     pub fn check(&self, places: usize) -> Result<(), DataError> {
         let offsets = self.offset.iter().all(|offset| offset.is_finite());

@@ -1,9 +1,12 @@
 //! Tables of numbers: CSV and its kin.
 
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use dvae_checks::{listed, shown};
 
 use crate::rows::{Extra, Layout, Line, TableLayout, TableStyle};
 use crate::table_text::{Lines, cell_text, cells, find_delimiter, number};
@@ -107,20 +110,23 @@ fn places(
     count: usize,
 ) -> Result<Vec<usize>, DataError> {
     let bad = |reason| Err(bad(path, reason));
-    let once = |column: &String, names: &[String]| match names
-        .iter()
-        .filter(|name| *name == column)
-        .count()
-    {
-        1 => Ok(names.iter().position(|name| name == column).unwrap_or_default()),
-        0 => Err(format!("it has no column `{column}`, but {}", names.join(", "))),
-        _ => Err(format!("it has several columns `{column}`: give each a name of its own")),
+    let mut known: HashMap<&str, (usize, usize)> = HashMap::new();
+    for (at, name) in names.unwrap_or_default().iter().enumerate() {
+        known.entry(name).and_modify(|(_, count)| *count += 1).or_insert((at, 1));
+    }
+    let once = |column: &String, names: &[String]| match known.get(&**column) {
+        Some((at, 1)) => Ok(*at),
+        None => Err(format!("it has no column `{}`, but {}", shown(column), listed(names))),
+        _ => {
+            Err(format!("it has several columns `{}`: give each a name of its own", shown(column)))
+        }
     };
+    let mut chosen = HashSet::new();
     match (wanted, names) {
         (None, None) => Ok((0..count).collect()),
         (Some(_), None) => bad("columns are chosen by name, but it has no names".to_owned()),
         (Some([]), _) => bad("one column at least must be chosen".to_owned()),
-        (Some(wanted), _) if (1..wanted.len()).any(|at| wanted[..at].contains(&wanted[at])) => {
+        (Some(wanted), _) if !wanted.iter().all(|column| chosen.insert(column)) => {
             bad("a column is chosen twice".to_owned())
         }
         (Some(wanted), Some(names)) => {

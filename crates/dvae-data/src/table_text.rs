@@ -13,6 +13,9 @@ use crate::Decimal;
 /// The texts of a missing cell, in any case.
 const MISSING: [&str; 9] = ["", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "?"];
 
+/// The longest line, in bytes: each cell takes up to fifteen times its length in memory.
+const LONGEST: usize = 64 << 20;
+
 /// Where a reader stands in a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
@@ -55,7 +58,9 @@ impl<R: BufRead> Lines<R> {
     /// The next line with its ending, and its number from 1; `None` at the end.
     pub(crate) fn read(&mut self) -> io::Result<Option<(Vec<u8>, u64)>> {
         let (mut line, start) = (vec![], self.next);
-        while is_blank(&line) {
+        let mut from = 0;
+        while is_blank(&line[from..]) {
+            from = line.len();
             if !self.append(&mut line)? {
                 return Ok(None);
             }
@@ -86,6 +91,10 @@ impl<R: BufRead> Lines<R> {
             // A line ending within quotes counts as a line too.
             self.next += endings(&buffer[..taken]);
             let is_return = end.is_some() && buffer[taken - 1] == b'\r';
+            if line.len() + taken > LONGEST {
+                let text = format!("line {} is longer than 64 MiB", self.next);
+                return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+            }
             line.extend_from_slice(&buffer[..taken]);
             self.reader.consume(taken);
             if is_return && self.reader.fill_buf()?.first() == Some(&b'\n') {

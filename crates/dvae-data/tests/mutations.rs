@@ -4,10 +4,15 @@
 
 #![allow(clippy::unwrap_used)] // A test may panic.
 
+mod common;
+
+use std::io::{Cursor, Write};
 use std::path::Path;
 
+use common::mutated;
 use dvae_data::{Domain, Element, Format, ReadOptions, RowWriter, read_idx, read_rows};
-use dvae_random::Key;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
@@ -30,6 +35,13 @@ fn wholes(folder: &Path) -> Vec<Whole> {
         (name, std::fs::read(path).unwrap())
     };
     let idx = [&[0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 2][..], &[7; 8]].concat();
+    let mut zipped = zip::ZipWriter::new(Cursor::new(vec![]));
+    let deflated = zip::write::SimpleFileOptions::default();
+    zipped.start_file("x.npy", deflated).unwrap();
+    zipped.write_all(&written("a.npy", &[2, 3], Element::F32, Domain::Real, 50).1).unwrap();
+    let zipped = zipped.finish().unwrap().into_inner();
+    let mut gzip = GzEncoder::new(vec![], Compression::best());
+    gzip.write_all(&idx).unwrap();
     let table = "\u{feff}a;\"b\";c;\r\n1;\"x;\"\"y\";-4,5e2;\r\n\r\n;NA;3;\r\n";
     vec![
         written("a.npy", &[2, 3], Element::F64, Domain::Real, 4),
@@ -41,32 +53,10 @@ fn wholes(folder: &Path) -> Vec<Whole> {
         written("a.pgm", &[1, 3, 4], Element::U16, Domain::Unit, 1),
         written("a.csv", &[3], Element::F64, Domain::Real, 4),
         ("b.csv", table.as_bytes().to_vec()),
-        ("a.idx", idx),
+        ("a.idx", idx.clone()),
+        ("b.idx", gzip.finish().unwrap()),
+        ("a.npz", zipped),
     ]
-}
-
-/// Changes, cuts, repeats or exchanges some bytes, as the random numbers say.
-fn mutated(whole: &[u8], other: &[u8], random: &[f32]) -> Vec<u8> {
-    let below =
-        |at: usize, end: usize| ((random[at] * end as f32) as usize).min(end.saturating_sub(1));
-    let mut bytes = whole.to_vec();
-    for change in 0..1 + below(0, 6) {
-        let at = 2 + 3 * change;
-        let place = below(at, bytes.len());
-        let byte = below(at + 1, 256) as u8;
-        match below(at + 2, 8) {
-            0 => bytes.truncate(place),
-            1 => bytes.insert(place.min(bytes.len()), byte),
-            2 if !bytes.is_empty() => bytes[place] = [0, 0xff, 0x80, 0x7f][usize::from(byte) % 4],
-            3 if !bytes.is_empty() => bytes[place] ^= 1 << (byte % 8),
-            4 => bytes
-                .splice(place..place, other[..other.len().min(usize::from(byte))].to_vec())
-                .for_each(drop),
-            _ if !bytes.is_empty() => bytes[place] = byte,
-            _ => {}
-        }
-    }
-    bytes
 }
 
 fn read(path: &Path) {
@@ -95,11 +85,10 @@ fn changed_files_are_an_error_or_rows_and_take_no_more_memory_than_they_may() {
     let wholes = wholes(folder.path());
     let (mut worst, mut read_whole) = (0, 0);
     for number in 0..count {
-        let random = Key::new(1).rows(&[number]).uniform_host(24);
         let which = number as usize % wholes.len();
         let (name, whole) = &wholes[which];
-        let other = &wholes[(which + 1 + number as usize / 10 % 7) % wholes.len()].1;
-        let bytes = mutated(whole, other, &random);
+        let other = &wholes[(which + 1 + number as usize / wholes.len() % 7) % wholes.len()].1;
+        let bytes = mutated(whole, other, number);
         let path = folder.path().join(name);
         std::fs::write(&path, &bytes).unwrap();
         let before = MEMORY.current_usage();

@@ -9,7 +9,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::autoencoder::LevelHeads;
-use crate::error::sizes;
+use crate::error::{row, sizes};
 use crate::networks::{Bundled, InputOutput, saturating_product};
 use crate::{
     AnyNetwork, Autoencoder, ConvNetConfig, Distributions, Initializer, Level, MlpConfig,
@@ -91,6 +91,18 @@ impl AutoencoderConfig {
         self.network.build(self, &mut Initializer::new(key, device))
     }
 
+    /// Builds the model if it has at most so many weights, as those that are to be loaded from a file do; otherwise it is
+    /// an error, before there is memory for them.
+    pub fn init_within(
+        &self,
+        most: usize,
+        device: &Device,
+    ) -> Result<Autoencoder<AnyNetwork>, ModelError> {
+        let init = &mut Initializer::new(Key::new(0), device).within(most);
+        let model = self.network.build(self, init)?;
+        if init.has_room() { Ok(model) } else { Err(ModelError::Room { room: most }) }
+    }
+
     /// Builds the model with a network of this configuration.
     pub(crate) fn build<C: Bundled>(
         &self,
@@ -98,7 +110,13 @@ impl AutoencoderConfig {
         init: &mut Initializer,
     ) -> Result<Autoencoder<AnyNetwork>, ModelError> {
         sizes("event", if self.event.is_empty() { &[0] } else { &self.event })?;
+        row("event", saturating_product(&self.event))?;
         self.likelihood.check(self.event[0])?;
+        row(
+            "likelihood",
+            saturating_product(&self.event)
+                .saturating_mul(self.likelihood.outputs(self.event[0]) / self.event[0]),
+        )?;
         sizes("latent", &[self.latent])?;
         let with_first = |first: usize| [&[first], &self.event[1..]].concat();
         let io = InputOutput {

@@ -6,7 +6,7 @@ use dvae_distributions::LatentShape;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{sizes, weights};
+use crate::error::{depth, row, sizes, weights};
 use crate::layers::{Conv2d, ConvTranspose2d, Linear};
 use crate::networks::{Bundled, InputOutput, same_rank, saturating_product};
 use crate::{Activation, Features, Initializer, Level, ModelError, Network};
@@ -83,6 +83,12 @@ impl Stages {
         self.sides.iter().rev().skip(1).copied()
     }
 
+    /// Checks what stages of these channels make of a row.
+    pub(crate) fn check(&self, channels: &[usize]) -> Result<(), ModelError> {
+        let wide = |(stage, &channels): (usize, &usize)| self.area(stage).saturating_mul(channels);
+        channels.iter().enumerate().map(wide).try_for_each(|numbers| row("channels", numbers))
+    }
+
     pub(crate) fn features(&self) -> usize {
         saturating_product(&self.deepest())
     }
@@ -94,13 +100,16 @@ impl Bundled for ConvNetConfig {
 
     fn check(&self, io: &InputOutput) -> Result<usize, ModelError> {
         let [inputs, height, width] = io.image()?;
-        sizes("channels", if self.channels.is_empty() { &[0] } else { &self.channels })?;
+        depth("channels", self.channels.len())?;
+        sizes("channels", &self.channels)?;
         // A kernel has at most 4 × 4 weights for each pair of channels.
         let wide = [&[inputs], &self.channels[..]].concat();
         let per_tap: Vec<usize> = wide.iter().map(|channels| channels.saturating_mul(4)).collect();
         weights(&per_tap)?;
         weights(&[io.output[0].saturating_mul(16), self.channels[0]])?;
-        Ok(Stages::new([height, width], &self.channels).features())
+        let stages = Stages::new([height, width], &self.channels);
+        stages.check(&self.channels)?;
+        Ok(stages.features())
     }
 
     fn encoder(&self, io: &InputOutput, init: &mut Initializer) -> Vec<Conv2d> {

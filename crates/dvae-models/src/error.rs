@@ -18,6 +18,28 @@ pub enum ModelError {
         /// The outputs of the layer.
         outputs: usize,
     },
+    /// More parts in a row than a model can have.
+    #[error("`{name}` asks for {parts} parts in a row: at most {DEEPEST} make a model")]
+    Deep {
+        /// The setting.
+        name: &'static str,
+        /// The number of layers, blocks or flows.
+        parts: usize,
+    },
+    /// More weights than there is room for.
+    #[error("the configuration asks for more than {room} weights, and there can be no more")]
+    Room {
+        /// The largest number of weights.
+        room: usize,
+    },
+    /// A row, or what a layer makes of it, that is too large.
+    #[error("`{name}` makes {numbers} numbers of a row: at most {LARGEST_ROW} can be made")]
+    Row {
+        /// The setting.
+        name: &'static str,
+        /// The numbers, in a row or in a layer's output for it.
+        numbers: usize,
+    },
     /// A row shape that is not an image.
     #[error("rows of this network are images, [channels, height, width], but `event` is {shape:?}")]
     Image {
@@ -44,12 +66,27 @@ pub enum ModelError {
 
 /// The largest allowed size.
 const LARGEST: usize = 1 << 24;
+/// The most numbers in a row, or in a layer's output for it: 512 MiB.
+const LARGEST_ROW: usize = 1 << 27;
+/// The largest number of layers, blocks or flows in a row.
+const DEEPEST: usize = 1024;
 /// The largest number of weights in one layer: 4 GiB.
 const HEAVIEST: usize = 1 << 30;
 
 /// Checks that all of `sizes` are in range; an error contains `name`.
 pub(crate) fn sizes(name: &'static str, sizes: &[usize]) -> Result<(), RangeError> {
     sizes.iter().try_for_each(|&size| within(name, size, 1..=LARGEST).map(|_| ()))
+}
+
+/// Checks the number of numbers in a row or in a layer's output for it; an error contains `name`.
+pub(crate) fn row(name: &'static str, numbers: usize) -> Result<(), ModelError> {
+    if numbers > LARGEST_ROW { Err(ModelError::Row { name, numbers }) } else { Ok(()) }
+}
+
+/// Checks that there is a part, and that there are not too many; an error contains `name`.
+pub(crate) fn depth(name: &'static str, parts: usize) -> Result<(), ModelError> {
+    sizes(name, &[parts])?;
+    if parts > DEEPEST { Err(ModelError::Deep { name, parts }) } else { Ok(()) }
 }
 
 /// Checks that fully connected layers of these widths do not have too many weights.

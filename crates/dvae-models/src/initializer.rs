@@ -28,12 +28,32 @@ pub struct Initializer<'a> {
     key: Key,
     device: &'a Device,
     next: u64,
+    /// How many weights are still allowed.
+    room: Option<usize>,
 }
 
 impl<'a> Initializer<'a> {
     /// Draws weights from the streams of `key` and places them on this device.
     pub fn new(key: Key, device: &'a Device) -> Self {
-        Self { key, device, next: 0 }
+        Self { key, device, next: 0, room: Some(usize::MAX) }
+    }
+
+    /// The same for at most so many weights. Once they are used up, weights are empty, and [`Self::has_room`] is `false`.
+    pub fn within(self, most: usize) -> Self {
+        Self { room: Some(most), ..self }
+    }
+
+    /// Whether no more weights were asked for than are allowed.
+    pub fn has_room(&self) -> bool {
+        self.room.is_some()
+    }
+
+    /// The shape, or an empty one if there is no room for it.
+    fn fitting<const D: usize>(&mut self, shape: [usize; D]) -> [usize; D] {
+        let numbers = shape.iter().try_fold(1usize, |n, &axis| n.checked_mul(axis));
+        let left = |room: usize| room.checked_sub(numbers?);
+        self.room = self.room.and_then(left);
+        if self.room.is_some() { shape } else { [0; D] }
     }
 
     /// The device of the weights.
@@ -90,11 +110,11 @@ impl<'a> Initializer<'a> {
     /// A group normalization for `channels` channels of `area` pixels, with at most `groups` groups: as many
     /// as divide the number of channels and leave at least eight numbers in each group, or else one. A
     /// normalized group of two numbers would tell little more than which one is larger.
-    pub fn group_norm(&self, channels: usize, groups: usize, area: usize) -> GroupNorm {
+    pub fn group_norm(&mut self, channels: usize, groups: usize, area: usize) -> GroupNorm {
         let possible = |&n: &usize| channels.is_multiple_of(n) && channels / n * area >= 8;
         let groups = (2..=groups.min(channels)).rev().find(possible).unwrap_or(1);
         let groups = (channels * area > 1).then_some(groups);
-        let scale = Param::from_tensor(Tensor::ones([channels], self.device));
+        let scale = Param::from_tensor(Tensor::ones(self.fitting([channels]), self.device));
         GroupNorm { scale, shift: self.zeros(channels), groups }
     }
 
@@ -129,6 +149,7 @@ impl<'a> Initializer<'a> {
         [low, high]: [f32; 2],
     ) -> Param<Tensor<D>> {
         let (middle, half) = ((high + low) / 2.0, (high - low) / 2.0);
+        let shape = self.fitting(shape);
         let mut draws = self.key.rows(&[self.next]);
         self.next += 1;
         let weights: Vec<f32> = draws
@@ -140,8 +161,21 @@ impl<'a> Initializer<'a> {
     }
 
     /// A bias of zeros.
-    pub fn zeros(&self, n: usize) -> Param<Tensor<1>> {
-        Param::from_tensor(Tensor::zeros([n], self.device))
+    pub fn zeros(&mut self, n: usize) -> Param<Tensor<1>> {
+        Param::from_tensor(Tensor::zeros(self.fitting([n]), self.device))
+    }
+
+    /// Numbers that are no weights: those at each row and column.
+    pub(crate) fn constant(
+        &self,
+        [rows, columns]: [usize; 2],
+        entry: impl Fn(usize, usize) -> f32,
+    ) -> Tensor<2> {
+        // A constant is not larger than a weight of the model.
+        let shape = if self.has_room() { [rows, columns] } else { [0, columns] };
+        let values: Vec<f32> =
+            (0..shape[0] * columns).map(|i| entry(i / columns, i % columns)).collect();
+        Tensor::from_data(TensorData::new(values, shape), self.device)
     }
 }
 
@@ -181,6 +215,16 @@ mod tests {
             [Some(1), Some(1), Some(4)]
         );
         assert_eq!(groups(1, 8, 1), None);
+    }
+
+    #[test]
+    fn weights_beyond_the_room_are_not_drawn() {
+        let device = Device::flex();
+        let mut init = Initializer::new(Key::new(1), &device).within(30);
+        let linear = init.linear(5, 5, Activation::Identity);
+        assert!(init.has_room() && linear.weight.dims() == [5, 5]);
+        let huge = init.linear(1 << 40, 2, Activation::Identity);
+        assert!(!init.has_room() && huge.weight.dims() == [0, 0] && huge.bias.dims() == [0]);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Masked autoregressive networks.
 
 use burn::module::{Module, Param};
+use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
-use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::Initializer;
 
@@ -36,7 +36,6 @@ impl Made {
         let degree = |unit: usize| unit % latent;
         let sees = |from: usize, unit: usize| from < degree(unit);
         let is_seen = |unit: usize, by: usize| by >= degree(unit);
-        let device = init.device().clone();
         Self {
             hidden: init.xavier_uniform([latent, hidden], latent, hidden),
             hidden_bias: init.zeros(hidden),
@@ -44,8 +43,9 @@ impl Made {
             mean_bias: init.zeros(latent),
             gate: init.small_weight([hidden, latent]),
             gate_bias: init.zeros(latent),
-            into_hidden: mask([latent, hidden], sees, &device),
-            out_of_hidden: mask([hidden, latent], is_seen, &device),
+            into_hidden: init.constant([latent, hidden], |i, k| f32::from(u8::from(sees(i, k)))),
+            out_of_hidden: init
+                .constant([hidden, latent], |k, i| f32::from(u8::from(is_seen(k, i)))),
         }
     }
 
@@ -61,16 +61,10 @@ impl Made {
     }
 }
 
-fn mask(shape: [usize; 2], open: impl Fn(usize, usize) -> bool, device: &Device) -> Tensor<2> {
-    let [rows, columns] = shape;
-    let entry = |i: usize| f32::from(u8::from(open(i / columns, i % columns)));
-    let values: Vec<f32> = (0..rows * columns).map(entry).collect();
-    Tensor::from_data(TensorData::new(values, shape), device)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::tensor::{Device, TensorData};
     use dvae_random::Key;
 
     // Changing latent j changes the outputs of the latents after it, and no others.

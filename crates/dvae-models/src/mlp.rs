@@ -6,7 +6,7 @@ use dvae_distributions::LatentShape;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{sizes, weights};
+use crate::error::{depth, sizes, weights};
 use crate::layers::Linear;
 use crate::networks::{Bundled, InputOutput, saturating_product};
 use crate::{Activation, Features, Initializer, Level, ModelError, Network};
@@ -56,6 +56,9 @@ impl Bundled for MlpConfig {
     type Network = Mlp;
 
     fn check(&self, io: &InputOutput) -> Result<usize, ModelError> {
+        if !self.hidden.is_empty() {
+            depth("hidden", self.hidden.len())?;
+        }
         sizes("hidden", &self.hidden)?;
         let (inputs, outputs) = (saturating_product(&io.input), saturating_product(&io.output));
         weights(&[&[inputs], &self.hidden[..]].concat())?;

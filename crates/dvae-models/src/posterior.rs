@@ -10,7 +10,7 @@ use dvae_distributions::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{sizes, weights};
+use crate::error::{depth, sizes, weights};
 use crate::flows::InverseAutoregressive;
 use crate::layers::Linear;
 use crate::{Activation, Features, Initializer, Level, ModelError};
@@ -59,11 +59,11 @@ impl PosteriorConfig {
         }
         match self {
             Self::Planar { flows } => {
-                sizes("posterior.flows", &[flows])?;
+                depth("posterior.flows", flows)?;
                 weights(&[features, flows.saturating_mul(2 * latent + 1)])
             }
             Self::InverseAutoregressive { flows, hidden } => {
-                sizes("posterior.flows", &[flows])?;
+                depth("posterior.flows", flows)?;
                 sizes("posterior.hidden", &[hidden])?;
                 weights(&[features.max(latent), hidden.saturating_mul(flows)])
             }

@@ -6,7 +6,7 @@ use dvae_distributions::{DiagonalNormal, FlowPrior, LatentShape, MixtureNormal, 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{sizes, weights};
+use crate::error::{depth, sizes, weights};
 use crate::flows::RealNvp;
 use crate::posterior::NormalHead;
 use crate::{Features, Initializer, Level, ModelError, PosteriorConfig};
@@ -76,7 +76,7 @@ impl PriorConfig {
                 }
             }
             Self::RealNvp { couplings, hidden } => {
-                sizes("prior.couplings", &[couplings])?;
+                depth("prior.couplings", couplings)?;
                 sizes("prior.hidden", &[hidden])?;
                 weights(&[latent, hidden.saturating_mul(couplings)])?;
                 if latent < 2 { Err(ModelError::Couplings) } else { Ok(()) }

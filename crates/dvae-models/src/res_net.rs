@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::conv_net::{Stages, crop};
-use crate::error::{sizes, weights};
+use crate::error::{depth, sizes, weights};
 use crate::layers::{Conv2d, GroupNorm, Linear};
 use crate::networks::{Bundled, InputOutput, same_rank};
 use crate::{Activation, Features, Initializer, Level, ModelError, Network};
@@ -73,8 +73,10 @@ impl Bundled for ResNetConfig {
 
     fn check(&self, io: &InputOutput) -> Result<usize, ModelError> {
         let [inputs, height, width] = io.image()?;
-        sizes("channels", if self.channels.is_empty() { &[0] } else { &self.channels })?;
-        sizes("blocks", &[self.blocks])?;
+        depth("channels", self.channels.len())?;
+        depth("blocks", self.blocks)?;
+        depth("blocks", self.channels.len().saturating_mul(self.blocks))?;
+        sizes("channels", &self.channels)?;
         sizes("groups", &[self.groups])?;
         // A kernel has 3 × 3 weights for each pair of channels.
         let wide = [&[inputs], &self.channels[..]].concat();
@@ -83,7 +85,9 @@ impl Bundled for ResNetConfig {
             weights(&[pair[1].saturating_mul(9), pair[1]])?;
         }
         weights(&[io.output[0].saturating_mul(9), self.channels[0]])?;
-        Ok(Stages::new([height, width], &self.channels).features())
+        let stages = Stages::new([height, width], &self.channels);
+        stages.check(&self.channels)?;
+        Ok(stages.features())
     }
 
     fn encoder(&self, io: &InputOutput, init: &mut Initializer) -> Encoder {

@@ -1,19 +1,21 @@
 //! Checkpoints: written to a temporary folder, renamed when complete, used only if their checksums match.
 
-use std::fs;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
 use burn::store::ModuleRecord;
 use burn::tensor::Bytes;
+use dvae_checks::contained;
+use dvae_data::sync_folder;
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
 use crate::early_stopping::Measured;
 use crate::identity::Identity;
-use crate::run_folder::write_atomically;
+use crate::run_folder::read_file;
 use crate::terms::TermSums;
 
 const MODEL: &str = "model.bpk";
@@ -73,7 +75,9 @@ pub(crate) fn save<M: Module>(
     let target = root.join(format!("step-{:08}", snapshot.state.steps));
     let beside = root.join(format!("step-{:08}.tmp", snapshot.state.steps));
     remove(&beside)?;
-    fs::create_dir_all(&beside).map_err(TrainError::io("make the folder", &beside))?;
+    fs::create_dir_all(root).map_err(TrainError::io("make the folder", root))?;
+    // Nothing may be there: what lies in this folder was written by this process.
+    fs::create_dir(&beside).map_err(TrainError::io("make the folder", &beside))?;
     if let Err(error) = write(&beside, &target, snapshot) {
         // An unfinished checkpoint is removed, so that it does not take up space on a full disk.
         let _ = fs::remove_dir_all(&beside);
@@ -83,7 +87,7 @@ pub(crate) fn save<M: Module>(
     remove(&target)?;
     fs::rename(&beside, &target).map_err(TrainError::io("write", &target))?;
     // The new checkpoint is durable before an old one is removed.
-    sync_folder(root)?;
+    sync_folder(root).map_err(TrainError::io("write", root))?;
     // Checkpoints of later steps were unusable; half-written ones were left by processes that died.
     let later = |number: u64| number > snapshot.state.steps as u64;
     let (stale, own): (Vec<_>, Vec<_>) =
@@ -108,25 +112,33 @@ fn write<M: Module>(
     target: &Path,
     snapshot: &Snapshot<M>,
 ) -> Result<(), TrainError> {
-    let failed = |error: burn::store::RecordError| {
-        TrainError::io("write", target)(std::io::Error::other(error.to_string()))
+    let io = |error: io::Error| TrainError::io("write", target)(error);
+    let mut files = vec![];
+    let mut add = |name: &str, bytes: Result<Bytes, burn::store::RecordError>| {
+        let bytes = bytes.map_err(|error| unusable(target, error))?;
+        files.push(Checksum { name: name.into(), crc32: crc32fast::hash(&bytes) });
+        write_new(&folder.join(name), &bytes).map_err(io)
     };
-    let mut names = vec![MODEL, OPTIMIZER];
-    snapshot.model.valid().into_record().save(folder.join(MODEL)).map_err(failed)?;
-    snapshot.optimizer.save(folder.join(OPTIMIZER)).map_err(failed)?;
+    add(MODEL, snapshot.model.valid().into_record().into_bytes())?;
+    add(OPTIMIZER, snapshot.optimizer.into_bytes())?;
     if let Some(average) = snapshot.average {
-        average.clone().into_record().save(folder.join(AVERAGE)).map_err(failed)?;
-        names.push(AVERAGE);
+        add(AVERAGE, average.clone().into_record().into_bytes())?;
     }
-    let files = names.into_iter().map(|name| checksum(folder, name)).collect::<Result<_, _>>()?;
     let (state, run) = (snapshot.state.clone(), snapshot.run.clone());
     let version = env!("CARGO_PKG_VERSION").to_owned();
     let manifest = Manifest { format: FORMAT, version, state, run, files };
     let manifest = serde_json::to_vec_pretty(&manifest).map_err(|error| unusable(target, error))?;
     let seal = format!("{:08x}", crc32fast::hash(&manifest));
-    write_atomically(&folder.join(SEAL), seal.as_bytes())?;
-    write_atomically(&folder.join(MANIFEST), &manifest)?;
-    sync_folder(folder)
+    write_new(&folder.join(SEAL), seal.as_bytes()).map_err(io)?;
+    write_new(&folder.join(MANIFEST), &manifest).map_err(io)?;
+    sync_folder(folder).map_err(io)
+}
+
+/// Writes a file that does not exist, and waits until it is on the disk.
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create_new(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 /// The contents of a checkpoint.
@@ -151,9 +163,11 @@ pub(crate) fn load<M: Module>(
     let model = load_model(&folder, MODEL, model)?;
     let bytes = read(&folder, OPTIMIZER)?;
     // Burn loads to its own default device first, and panics if there is none.
-    let optimizer = catch_unwind(AssertUnwindSafe(|| optimizer.from_bytes(bytes)))
-        .map_err(|_| {
-            unusable(&folder, "Burn's default device does not work; try BURN_DEVICE=flex")
+    let optimizer = contained(|| optimizer.from_bytes(bytes))
+        .map_err(|panic| {
+            let reason =
+                format!("its optimizer cannot be read ({panic}): try BURN_DEVICE=flex, in case that Burn's default device does not work");
+            unusable(&folder, reason)
         })?
         .map_err(|error| unusable(&folder, error))?;
     let Manifest { state, run, .. } = manifest;
@@ -176,21 +190,24 @@ pub(crate) fn load_weights<M: Module>(root: &Path, model: M) -> Result<M, TrainE
 }
 
 fn load_model<M: Module>(folder: &Path, name: &str, model: M) -> Result<M, TrainError> {
-    ModuleRecord::from_bytes(read(folder, name)?)
-        .and_then(|record| model.try_load_record(record))
-        .map_err(|error| unusable(folder, format!("its weights do not fit this model: {error}")))
+    let bytes = read(folder, name)?;
+    let unfit =
+        |reason: String| unusable(folder, format!("its weights do not fit this model: {reason}"));
+    // Weights of another element type make Burn panic.
+    contained(|| ModuleRecord::from_bytes(bytes).and_then(|record| model.try_load_record(record)))
+        .map_err(unfit)?
+        .map_err(|error| unfit(error.to_string()))
 }
 
 /// Reads a whole file at once. Burn would read it lazily, and the checkpoint may have been removed by then.
 fn read(folder: &Path, name: &str) -> Result<Bytes, TrainError> {
-    let path = folder.join(name);
-    fs::read(&path).map(Bytes::from_bytes_vec).map_err(TrainError::io("read", &path))
+    read_file(&folder.join(name)).map(Bytes::from_bytes_vec)
 }
 
 fn newest_intact(root: &Path) -> Result<(PathBuf, Manifest), TrainError> {
     let mut newest_error = None;
-    for (_, folder) in list(root)?.into_iter().rev() {
-        match intact(&folder) {
+    for (steps, folder) in list(root)?.into_iter().rev() {
+        match intact(&folder, steps) {
             Ok(manifest) => return Ok((folder, manifest)),
             Err(error) => newest_error = newest_error.or(Some(error)),
         }
@@ -198,10 +215,9 @@ fn newest_intact(root: &Path) -> Result<(PathBuf, Manifest), TrainError> {
     Err(newest_error.unwrap_or_else(|| unusable(root, "the folder holds no checkpoint")))
 }
 
-/// The manifest, if every file matches it.
-fn intact(folder: &Path) -> Result<Manifest, TrainError> {
-    let path = folder.join(MANIFEST);
-    let text = fs::read(&path).map_err(TrainError::io("read", &path))?;
+/// The manifest of the folder of so many steps, if it and every file match.
+fn intact(folder: &Path, steps: u64) -> Result<Manifest, TrainError> {
+    let text = read(folder, MANIFEST)?;
     let seal = read(folder, SEAL)?;
     if format!("{:08x}", crc32fast::hash(&text)).as_bytes() != &*seal {
         return Err(unusable(folder, format!("{MANIFEST} is damaged")));
@@ -211,6 +227,18 @@ fn intact(folder: &Path) -> Result<Manifest, TrainError> {
     if manifest.format != FORMAT {
         let reason = format!("its format is {}, this version reads {FORMAT}", manifest.format);
         return Err(unusable(folder, reason));
+    }
+    if manifest.state.steps as u64 != steps {
+        let reason = format!("{MANIFEST} is of another one, of {} steps", manifest.state.steps);
+        return Err(unusable(folder, reason));
+    }
+    let names: Vec<&str> = manifest.files.iter().map(|file| &*file.name).collect();
+    // No other file is looked at, whatever the manifest names.
+    if names != [MODEL, OPTIMIZER] && names != [MODEL, OPTIMIZER, AVERAGE] {
+        return Err(unusable(
+            folder,
+            format!("{MANIFEST} does not list the files of a checkpoint"),
+        ));
     }
     for expected in &manifest.files {
         if checksum(folder, &expected.name)? != *expected {
@@ -249,15 +277,6 @@ fn half_written(root: &Path) -> Result<Vec<PathBuf>, TrainError> {
         name.starts_with("step-") && name.ends_with(".tmp") && path.is_dir()
     };
     Ok(paths.filter(is_half).collect())
-}
-
-/// Makes renames in a folder durable, on systems that support it.
-fn sync_folder(path: &Path) -> Result<(), TrainError> {
-    if cfg!(unix) {
-        let sync = fs::File::open(path).and_then(|folder| folder.sync_all());
-        sync.map_err(TrainError::io("write", path))?;
-    }
-    Ok(())
 }
 
 fn unusable(path: &Path, reason: impl ToString) -> TrainError {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dvae_checks::RangeError;
+use dvae_checks::{RangeError, shown_path};
 use dvae_corruption::CorruptionError;
 use dvae_data::DataError;
 use dvae_distributions::Support;
@@ -85,7 +85,7 @@ pub enum TrainError {
         rows: Vec<u64>,
     },
     /// A file or folder that could not be written or read.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}", shown_path(path))]
     Io {
         /// The action that failed.
         action: &'static str,
@@ -95,19 +95,22 @@ pub enum TrainError {
         source: std::io::Error,
     },
     /// A run folder that is not empty.
-    #[error("{} exists and is not empty: choose another folder for this run", path.display())]
+    #[error("{} exists and is not empty: choose another folder for this run", shown_path(path))]
     Occupied {
         /// The folder.
         path: PathBuf,
     },
     /// A run folder that another process is writing to.
-    #[error("{} is in use by another process: wait until it ends, or choose another folder", path.display())]
+    #[error(
+        "{} is in use by another process: wait until it ends, or choose another folder",
+        shown_path(path)
+    )]
     InUse {
         /// The folder.
         path: PathBuf,
     },
     /// Weights that cannot be read, or that do not fit the model.
-    #[error("the weights {} cannot be used: {reason}", path.display())]
+    #[error("the weights {} cannot be used: {reason}", shown_path(path))]
     Weights {
         /// The file.
         path: PathBuf,
@@ -118,7 +121,7 @@ pub enum TrainError {
     #[error(
         "`{key}` was {saved} in the training until the checkpoint {}, but is {now} now: a run goes on with the \
          settings it began with",
-        path.display()
+        shown_path(path)
     )]
     ResumeSetting {
         /// The checkpoint's folder.
@@ -134,7 +137,7 @@ pub enum TrainError {
     #[error(
         "the {set} rows are not those of the training until the checkpoint {}: their checksum was {saved:08x}, \
          but is {now:08x} now; a run goes on with the rows it began with",
-        path.display()
+        shown_path(path)
     )]
     ResumeRows {
         /// The checkpoint's folder.
@@ -157,7 +160,7 @@ pub enum TrainError {
         reason: String,
     },
     /// A checkpoint that cannot be used.
-    #[error("the checkpoint {} cannot be used: {reason}", path.display())]
+    #[error("the checkpoint {} cannot be used: {reason}", shown_path(path))]
     Checkpoint {
         /// The checkpoint's folder.
         path: PathBuf,

@@ -23,18 +23,14 @@ impl JsonLines {
 
     /// Keeps only the lines of the steps already done.
     fn rewind(&self, steps: usize) -> Result<(), TrainError> {
-        let bytes = if self.path.exists() {
-            std::fs::read(&self.path).map_err(TrainError::io("read", &self.path))?
-        } else {
-            vec![]
-        };
+        let bytes = if self.path.exists() { crate::read_file(&self.path)? } else { vec![] };
         // An incomplete line, or one of a step that will be repeated, is removed.
         let behind = |line: &&[u8]| {
             serde_json::from_slice::<Report>(line).is_ok_and(|report| report.step <= steps)
         };
         let lines = bytes.split_inclusive(|&byte| byte == b'\n');
         let kept: Vec<&[u8]> = lines.filter(|line| line.ends_with(b"\n")).filter(behind).collect();
-        crate::run_folder::write_atomically(&self.path, &kept.concat())
+        Ok(dvae_data::write_file(&self.path, &kept.concat())?)
     }
 
     fn append(&self, line: &str) -> std::io::Result<()> {

@@ -2,8 +2,11 @@
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use dvae_data::write_file;
 
 use crate::TrainError;
 
@@ -51,8 +54,9 @@ impl RunFolder {
         let mut entries = fs::read_dir(path).map_err(TrainError::io("read the folder", path))?;
         // A run that failed to start leaves its lock and the files it was about to write.
         let leftover = |name: &std::ffi::OsStr| {
-            let files = [LOCK, "data.toml", "data.toml.tmp", "config.toml.tmp"];
-            files.iter().any(|file| name == *file)
+            let name = name.to_string_lossy();
+            let half = |file: &str| name.starts_with(file) && name.ends_with(".dvae-tmp");
+            name == LOCK || name == "data.toml" || half(".data.toml.") || half(".config.toml.")
         };
         if entries.any(|entry| entry.is_ok_and(|entry| !leftover(&entry.file_name()))) {
             return Err(TrainError::Occupied { path: path.into() });
@@ -115,66 +119,29 @@ impl RunFolder {
         crate::text_log::log_failure(&self.log(), error);
     }
 
-    /// Writes a file of the run atomically: to a temporary file first, which is then renamed.
+    /// Writes a file of the run: [`write_file`].
     pub fn write(&self, name: &str, contents: &[u8]) -> Result<(), TrainError> {
-        write_atomically(&self.path.join(name), contents)
+        Ok(write_file(&self.path.join(name), contents)?)
     }
 }
 
-/// Writes a temporary file beside `path` and renames it: the file is either the old one or the new one, never
-/// incomplete. A link stays, and the file that it leads to is written.
-pub(crate) fn write_atomically(path: &Path, contents: &[u8]) -> Result<(), TrainError> {
-    let path = &followed(path);
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".tmp");
-    let beside = PathBuf::from(beside);
-    fs::write(&beside, contents)
-        .and_then(|()| fs::File::open(&beside)?.sync_all())
-        .and_then(|()| fs::rename(&beside, path))
-        .map_err(|error| {
-            // An unfinished file is removed, so that it does not take up space on a full disk.
-            let _ = fs::remove_file(&beside);
-            TrainError::io("write", path)(error)
-        })
+/// Reads a file of a run whole. An error names one that is no file, such as a device, which may have no end.
+pub fn read_file(path: &Path) -> Result<Vec<u8>, TrainError> {
+    check_is_file(path)?;
+    fs::read(path).map_err(TrainError::io("read", path))
 }
 
-/// The file that a path leads to by symbolic links, whether or not it exists.
-fn followed(path: &Path) -> PathBuf {
-    let mut path = path.to_path_buf();
-    // As many links as Linux follows; a longer chain, or a circle, fails when it is written.
-    for _ in 0..40 {
-        let Ok(link) = fs::read_link(&path) else { break };
-        path = path.parent().unwrap_or(Path::new("")).join(link);
-    }
-    path
+pub(crate) fn check_is_file(path: &Path) -> Result<(), TrainError> {
+    let check = |is: fs::Metadata| match is.is_file() {
+        true => Ok(()),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file")),
+    };
+    fs::metadata(path).and_then(check).map_err(TrainError::io("read", path))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[cfg(unix)]
-    #[test]
-    fn a_link_stays_and_its_target_is_written() {
-        use std::os::unix::fs::symlink;
-
-        let root = tempfile::tempdir().unwrap();
-        let at = |name: &str| root.path().join(name);
-        fs::create_dir(at("elsewhere")).unwrap();
-        fs::write(at("elsewhere/old"), "old").unwrap();
-        symlink("elsewhere/old", at("first")).unwrap();
-        symlink(at("first"), at("second")).unwrap();
-        symlink("elsewhere/new", at("third")).unwrap();
-        write_atomically(&at("second"), b"written").unwrap();
-        write_atomically(&at("third"), b"made").unwrap();
-        let read = |name: &str| fs::read_to_string(at(name)).unwrap();
-        assert_eq!(
-            (read("elsewhere/old"), read("elsewhere/new")),
-            ("written".into(), "made".into())
-        );
-        assert!(["first", "second", "third"].iter().all(|name| at(name).is_symlink()));
-        assert_eq!(fs::read_dir(at("elsewhere")).unwrap().count(), 2);
-    }
 
     #[test]
     fn numbers_go_on_and_a_used_folder_is_refused() {

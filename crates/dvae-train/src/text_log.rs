@@ -6,7 +6,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crate::run_folder::write_atomically;
 use crate::{Event, Observer, TrainError, utc};
 
 /// Appends a line to a file for every event of a run except single steps, with the seconds since the session
@@ -29,18 +28,17 @@ impl TextLog {
 
     /// Removes the lines of steps after the first `steps`, and an incomplete one.
     fn rewind(&self, steps: usize) -> Result<(), TrainError> {
-        let bytes = match std::fs::read(&self.path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(TrainError::io("read", &self.path)(error)),
-        };
+        if !self.path.exists() {
+            return Ok(());
+        }
+        let bytes = crate::read_file(&self.path)?;
         let stays = |line: &&[u8]| {
             line.ends_with(b"\n")
                 && step_of(&String::from_utf8_lossy(line)).is_none_or(|step| step <= steps)
         };
         let kept = bytes.split_inclusive(|&byte| byte == b'\n').filter(stays).collect::<Vec<_>>();
         let kept = kept.concat();
-        if kept == bytes { Ok(()) } else { write_atomically(&self.path, &kept) }
+        if kept == bytes { Ok(()) } else { Ok(dvae_data::write_file(&self.path, &kept)?) }
     }
 
     fn write(&mut self, line: &str) -> std::io::Result<()> {

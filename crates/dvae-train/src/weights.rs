@@ -1,63 +1,126 @@
 //! Weight files for use elsewhere: safetensors files with the configuration in their metadata, and PyTorch
 //! state dicts.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fs;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Bytes, Tensor, TensorData};
 use burn_store::{ModuleStore, PytorchStore};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use dvae_checks::{contained, shown};
+use dvae_data::write_file;
+use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorInfo};
 
 use crate::TrainError;
 use crate::module_path::ModulePath;
-use crate::run_folder::write_atomically;
+use crate::run_folder::{check_is_file, read_file};
 
-/// The only key of the metadata. Several keys would have no fixed order, so equal weights could have
-/// different bytes.
+/// The key of the configuration in the metadata.
 const CONFIG: &str = "config";
+/// The key of the checksum: CRC-32 of the configuration's text and the bytes of all weights, in hexadecimal.
+const CHECKSUM: &str = "crc32";
 
-/// Saves the weights of a model under their names in it, with a configuration under `config` in the metadata.
+/// Saves the weights of a model under their names in it, with a configuration under `config` in the metadata, and a
+/// checksum of both under `crc32`.
 ///
-/// The write is atomic: the file is either the old one or the new one.
+/// The write is atomic: the file is either the old one or the new one. Equal weights have equal bytes.
 pub fn save_weights<M: Module>(path: &Path, model: &M, config: &str) -> Result<(), TrainError> {
     let mut weights = Weights::default();
     model.visit(&mut weights);
-    let views = weights.found.iter().map(|(name, shape, bytes)| {
-        let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
-        (name.as_str(), view.expect("as many bytes as the shape says"))
+    let mut found = weights.found;
+    found.sort();
+    let mut end = 0;
+    let infos = found.iter().map(|(name, shape, bytes)| {
+        let data_offsets = (end, end + bytes.len());
+        end += bytes.len();
+        (name.clone(), TensorInfo { dtype: Dtype::F32, shape: shape.clone(), data_offsets })
     });
-    let metadata = HashMap::from([(CONFIG.to_owned(), config.to_owned())]);
-    let file = safetensors::serialize(views, Some(metadata))
-        .map_err(|error| unusable(path, error.to_string()))?;
-    write_atomically(path, &file)
+    let wrong = |reason: &dyn std::fmt::Display| unusable(path, reason.to_string());
+    let tensors = Metadata::new(None, infos.collect()).map_err(|error| wrong(&error))?;
+    let bytes: Vec<u8> = found.into_iter().flat_map(|(_, _, bytes)| bytes).collect();
+    // The library's own writer has no fixed order for several keys of the metadata.
+    let metadata = BTreeMap::from([
+        (CONFIG, config.to_owned()),
+        (CHECKSUM, format!("{:08x}", checksum(config, &bytes))),
+    ]);
+    let header = serde_json::to_value(&tensors).and_then(|mut header| {
+        header["__metadata__"] = serde_json::to_value(metadata)?;
+        serde_json::to_vec(&header)
+    });
+    let mut header = header.map_err(|error| wrong(&error))?;
+    header.resize(header.len().next_multiple_of(8), b' ');
+    let file = [&(header.len() as u64).to_le_bytes()[..], &header, &bytes].concat();
+    Ok(write_file(path, &file)?)
 }
 
-/// Loads weights saved by [`save_weights`] into `model`; an error names what does not fit.
-pub fn load_weights<M: Module>(path: &Path, model: M) -> Result<M, TrainError> {
-    let bytes = read(path)?;
-    let file =
-        SafeTensors::deserialize(&bytes).map_err(|error| unusable(path, error.to_string()))?;
-    let mut stored = BTreeMap::new();
-    for (name, view) in file.tensors() {
-        if view.dtype() != Dtype::F32 {
-            let reason = format!("{name} is of {:?}, not F32", view.dtype());
-            return Err(unusable(path, reason));
+fn checksum(config: &str, weights: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(config.as_bytes());
+    hasher.update(weights);
+    hasher.finalize()
+}
+
+/// A safetensors file of weights.
+#[derive(Debug)]
+pub struct WeightFile {
+    path: PathBuf,
+    bytes: Vec<u8>,
+    config: Option<String>,
+}
+
+impl WeightFile {
+    /// Reads a file. An error names one that is damaged: its checksum, if it has one, does not hold.
+    pub fn open(path: &Path) -> Result<Self, TrainError> {
+        let bytes = read_file(path)?;
+        let wrong = |error: safetensors::SafeTensorError| unusable(path, error.to_string());
+        let (header, tensors) = SafeTensors::read_metadata(&bytes).map_err(wrong)?;
+        let value = |key| tensors.metadata().as_ref().and_then(|all| all.get(key).cloned());
+        let (config, expected) = (value(CONFIG), value(CHECKSUM));
+        if let Some(expected) = expected {
+            let weights = &bytes[header + 8..];
+            let found = checksum(config.as_deref().unwrap_or_default(), weights);
+            if format!("{found:08x}") != expected {
+                return Err(unusable(
+                    path,
+                    "they are damaged: their checksum does not hold".into(),
+                ));
+            }
         }
-        let entries = view.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
-        let entries: Vec<f32> = entries.collect();
-        stored.insert(name, TensorData::new(entries, view.shape().to_vec()));
+        Ok(Self { path: path.into(), bytes, config })
     }
-    fill(path, model, stored, false)
+
+    /// The configuration; `None` if another program wrote the file.
+    pub fn config(&self) -> Option<&str> {
+        self.config.as_deref()
+    }
+
+    /// The number of weights that a file of this length can hold.
+    pub fn most_weights(&self) -> usize {
+        self.bytes.len() / 4
+    }
+
+    /// Loads the weights into `model`; an error names what does not fit, and a weight that is not finite.
+    pub fn load<M: Module>(&self, model: M) -> Result<M, TrainError> {
+        let path = &self.path;
+        let file = SafeTensors::deserialize(&self.bytes);
+        let file = file.map_err(|error| unusable(path, error.to_string()))?;
+        let mut stored = BTreeMap::new();
+        for (name, view) in file.tensors() {
+            if view.dtype() != Dtype::F32 {
+                let reason = format!("{} is of {:?}, not F32", shown(&name), view.dtype());
+                return Err(unusable(path, reason));
+            }
+            let entries = view.data().as_chunks::<4>().0.iter();
+            let entries: Vec<f32> = entries.map(|bytes| f32::from_le_bytes(*bytes)).collect();
+            stored.insert(name, TensorData::new(entries, view.shape().to_vec()));
+        }
+        fill(path, model, stored, false)
+    }
 }
 
-/// The configuration in a file of [`save_weights`]; `None` if another program wrote the file.
-pub fn read_config(path: &Path) -> Result<Option<String>, TrainError> {
-    let bytes = read(path)?;
-    let (_, header) =
-        SafeTensors::read_metadata(&bytes).map_err(|error| unusable(path, error.to_string()))?;
-    Ok(header.metadata().as_ref().and_then(|metadata| metadata.get(CONFIG).cloned()))
+/// Loads weights saved by [`save_weights`] into `model`: [`WeightFile::load`].
+pub fn load_weights<M: Module>(path: &Path, model: M) -> Result<M, TrainError> {
+    WeightFile::open(path)?.load(model)
 }
 
 /// Loads a PyTorch state dict (`torch.save(module.state_dict(), path)`) into `model`. The module's parameters
@@ -66,22 +129,34 @@ pub fn read_config(path: &Path) -> Result<Option<String>, TrainError> {
 /// PyTorch's conventions are handled: matrices of linear layers are transposed, because PyTorch stores
 /// `[outputs, inputs]`, and the `weight` and `bias` of a normalization become its `scale` and `shift`.
 pub fn import_state_dict<M: Module>(path: &Path, model: M) -> Result<M, TrainError> {
-    fs::metadata(path).map_err(TrainError::io("read", path))?;
+    check_is_file(path)?;
+    // The reader is not made for files of strangers.
+    let stored = contained(|| state_dict(path)).map_err(|panic| unusable(path, panic)).flatten()?;
+    fill(path, model, stored, true)
+}
+
+fn state_dict(path: &Path) -> Result<BTreeMap<String, TensorData>, TrainError> {
     let mut store = PytorchStore::from_file(path);
     let tensors = store.get_all_tensors().map_err(|error| unusable(path, error.to_string()))?;
+    // A view may repeat what the file has once.
+    let length = std::fs::metadata(path).map_err(TrainError::io("read", path))?.len();
+    let numbers =
+        |shape: &[usize]| shape.iter().fold(1u128, |n, &axis| n.saturating_mul(axis as u128));
+    let all =
+        tensors.values().map(|tensor| numbers(&tensor.shape.iter().copied().collect::<Vec<_>>()));
+    if all.fold(0, u128::saturating_add) > u128::from(length) {
+        return Err(unusable(path, "its tensors claim more numbers than it holds".to_owned()));
+    }
     let mut stored = BTreeMap::new();
     for (name, tensor) in tensors {
-        let bytes: Bytes =
-            tensor.to_bytes().map_err(|error| unusable(path, format!("{name}: {error}")))?;
+        let wrong =
+            |error: &dyn std::fmt::Display| unusable(path, format!("{}: {error}", shown(name)));
+        let bytes: Bytes = tensor.to_bytes().map_err(|error| wrong(&error))?;
         let shape: Vec<usize> = tensor.shape.iter().copied().collect();
         let data = TensorData::from_bytes(bytes, shape, tensor.dtype);
         stored.insert(name.clone(), data.convert::<f32>());
     }
-    fill(path, model, stored, true)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, TrainError> {
-    fs::read(path).map_err(TrainError::io("read", path))
+    Ok(stored)
 }
 
 fn unusable(path: &Path, reason: String) -> TrainError {
@@ -97,7 +172,7 @@ fn fill<M: Module>(
 ) -> Result<M, TrainError> {
     let mut fill = Fill { stored, from_pytorch, path: ModulePath::default(), wrong: vec![] };
     let model = model.map(&mut fill);
-    fill.wrong.extend(fill.stored.keys().map(|name| format!("the model has no {name}")));
+    fill.wrong.extend(fill.stored.keys().map(|name| format!("the model has no {}", shown(name))));
     if fill.wrong.is_empty() {
         return Ok(model);
     }
@@ -170,6 +245,10 @@ impl ModuleMapper for Fill {
             self.wrong.push(format!("{name} is missing"));
             return parameter;
         };
+        if data.iter::<f32>().any(|value| !value.is_finite()) {
+            self.wrong.push(format!("{name} holds values that are not finite"));
+            return parameter;
+        }
         let mut expected = parameter.val().dims();
         if turned {
             expected.reverse();

@@ -19,8 +19,8 @@ use dvae_models::{AnyNetwork, Autoencoder, AutoencoderConfig, MlpConfig};
 use dvae_random::{Key, Purpose, RowStreams};
 use dvae_train::{
     Decay, EarlyStopping, End, Event, Every, Interrupt, LearningRate, Observer, OptimizerConfig,
-    Report, Settings, TextLog, TrainConfig, TrainError, Trained, Trainer, load_checkpoint,
-    load_weights, read_config,
+    Report, Settings, TextLog, TrainConfig, TrainError, Trained, Trainer, WeightFile,
+    load_checkpoint, load_weights,
 };
 use reports::Reports;
 
@@ -324,7 +324,7 @@ fn the_best_weights_are_those_of_the_best_measurement() {
     let loaded = load_weights(&path, model()).unwrap();
     let (expected, _) = fit(trainer(&config).until(best + 1), None);
     assert_eq!(bits(&loaded), bits(&expected.model));
-    assert_eq!(read_config(&path).unwrap().unwrap(), "network = \"mlp\"");
+    assert_eq!(WeightFile::open(&path).unwrap().config().unwrap(), "network = \"mlp\"");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use dvae::Run;
 use serde::Serialize;
 
 use crate::Error;
-use crate::output::{Output, table};
+use crate::output::{Output, path, table};
 
 /// Compare runs: the settings that differ, and their best metrics
 #[derive(clap::Args)]
@@ -25,6 +25,7 @@ pub(crate) struct Args {
 
 #[derive(Serialize)]
 struct Compared {
+    #[serde(serialize_with = "path")]
     run: PathBuf,
     /// The settings that differ between the runs.
     settings: BTreeMap<String, serde_json::Value>,

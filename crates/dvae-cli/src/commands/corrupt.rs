@@ -1,16 +1,18 @@
 //! `dvae corrupt`.
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use dvae::burn::tensor::TensorData;
+use dvae::checks::Number;
 use dvae::data::{ReadOptions, Row, RowWriter, Scaler, Scaling, array_names, read_rows};
 use dvae::prelude::*;
 use dvae::{Experiment, PreparedData};
 use serde::Serialize;
 
 use crate::Error;
-use crate::files::{Inputs, Job, counted, keep_data, outputs};
-use crate::output::Output;
+use crate::files::{Failures, Inputs, Job, counted, exit_code, keep_data, outputs};
+use crate::output::{Output, path};
 
 /// Corrupt files with a corruption process
 #[derive(clap::Args)]
@@ -35,6 +37,9 @@ pub(crate) struct Args {
     /// The columns of tables to damage, by name; others pass through [default: all]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     columns: Vec<String>,
+    /// Stop at the first file that cannot be used, instead of going on with the others
+    #[arg(long)]
+    strict: bool,
     /// The seed of all randomness
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -44,13 +49,18 @@ pub(crate) struct Args {
 struct Summary {
     files: usize,
     rows: usize,
+    #[serde(serialize_with = "path")]
     out: PathBuf,
+    /// Files that cannot be used.
+    failed: Vec<String>,
 }
 
-/// Rows in a batch.
+/// Rows in a batch, unless they are large.
 const BATCH: usize = 64;
+/// Numbers in a batch of several rows.
+const NUMBERS: usize = 1 << 22;
 
-pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
+pub(crate) fn run(args: &Args, out: Output) -> Result<ExitCode, Error> {
     let experiment = match args.corruption.ends_with(".toml") {
         true => Some(Experiment::load(Some(Path::new(&args.corruption)), &[])?),
         false => None,
@@ -67,7 +77,8 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
         }
         None => (args.corruption.parse()?, None, ReadOptions::default()),
     };
-    let mut options = args.files.options(options)?;
+    let inputs = args.files.open()?;
+    let mut options = inputs.options(options)?;
     if !args.columns.is_empty() {
         if data.is_some() {
             return Err(
@@ -79,20 +90,28 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let scaler = data.and_then(|data| data.scaler);
     let damage =
         Damage { config, experiment: experiment.as_ref(), scaler, options, seed: args.seed };
-    let jobs = args.files.jobs(&args.out, false)?;
+    let jobs = inputs.jobs(&args.out, false)?;
     if let Some(experiment) = &experiment {
         keep_data(outputs(&jobs), experiment)?;
     }
     let device = Backend::first().ok_or("no back end is compiled in")?.device()?;
     let mut rows = 0;
+    let mut failures = Failures::new(args.strict, &jobs);
     for job in &jobs {
-        rows += damage.file(job, rows as u64, &device)?;
+        match damage.file(job, rows as u64, &device) {
+            Ok(done) => rows += done,
+            Err(error) => failures.add(job, error)?,
+        }
     }
-    let summary = Summary { files: jobs.len(), rows, out: args.out.clone() };
-    out.write(&summary, || {
-        let (rows, files) = (counted(rows, "row"), counted(jobs.len(), "file"));
+    let failed = failures.into_names();
+    let files = jobs.len() - failed.len();
+    let code = exit_code(&failed);
+    let summary = Summary { files, rows, out: args.out.clone(), failed };
+    let text = || {
+        let (rows, files) = (counted(rows, "row"), counted(files, "file"));
         format!("Damaged {rows} of {files} to {}", args.out.display())
-    })
+    };
+    out.write_and(code, &summary, text)
 }
 
 /// What the data of an experiment decided, if the rows that are damaged depend on it: the scaling that was fitted on the
@@ -125,9 +144,10 @@ impl Damage<'_> {
         }
         let mut writer = RowWriter::create(&job.output, &rows.format)?;
         let domain = self.domain(rows.format.domain);
+        let at_once = (NUMBERS / event.iter().product::<usize>().max(1)).clamp(1, BATCH);
         let mut done = 0;
         loop {
-            let mut batch: Vec<Row> = rows.by_ref().take(BATCH).collect::<Result<_, _>>()?;
+            let mut batch: Vec<Row> = rows.by_ref().take(at_once).collect::<Result<_, _>>()?;
             if batch.is_empty() {
                 break;
             }
@@ -190,6 +210,7 @@ impl Damage<'_> {
         for (row, id) in rows.iter().zip(draws.ids()).filter(|_| self.scaler.is_none() && !is_null)
         {
             if let Some(value) = row.values().into_iter().find(|&value| is_lost(value)) {
+                let value = value.show();
                 return Err(format!(
                     "row {id} holds {value}, whose digits single precision cannot damage: use an experiment with \
                      data.scaling, or --columns without it"

@@ -1,6 +1,7 @@
 //! `dvae denoise`.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use dvae::Pretrained;
 use dvae::data::{Format, ReadOptions, Row, RowWriter};
@@ -8,8 +9,8 @@ use serde::Serialize;
 
 use super::ModelArgs;
 use crate::Error;
-use crate::files::{Inputs, Job, counted, keep_data, outputs};
-use crate::output::Output;
+use crate::files::{Failures, Inputs, Job, counted, exit_code, keep_data, outputs};
+use crate::output::{Output, path};
 
 /// Denoise files with the model of a run
 #[derive(clap::Args)]
@@ -33,6 +34,9 @@ pub(crate) struct Args {
     /// Draw the latent this many times, at least 2, and also write the uncertainty
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
     samples: Option<u32>,
+    /// Stop at the first file that cannot be used, instead of going on with the others
+    #[arg(long)]
+    strict: bool,
     /// Rows in a batch
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     batch_size: u32,
@@ -42,51 +46,104 @@ pub(crate) struct Args {
 struct Summary {
     files: usize,
     rows: usize,
+    #[serde(serialize_with = "path")]
     out: PathBuf,
+    /// Files that cannot be used.
+    failed: Vec<String>,
 }
 
-pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
+pub(crate) fn run(args: &Args, out: Output) -> Result<ExitCode, Error> {
     let model = args.run.load()?;
-    let options = args.files.options(model.read_options())?;
-    let jobs = args.files.jobs(&args.out, args.samples.is_some())?;
+    let inputs = args.files.open()?;
+    let options = inputs.options(model.read_options())?;
+    let jobs = inputs.jobs(&args.out, args.samples.is_some())?;
     keep_data(outputs(&jobs), model.experiment())?;
-    let mut cleaning = Cleaning { args, model: &model, waiting: vec![], writers: vec![], done: 0 };
-    for job in &jobs {
+    let mut cleaning = Cleaning {
+        args,
+        model: &model,
+        jobs: &jobs,
+        waiting: vec![],
+        outputs: vec![],
+        failures: Failures::new(args.strict, &jobs),
+        rows: 0,
+    };
+    for job in 0..jobs.len() {
         cleaning.file(job, &options)?;
     }
-    let rows = cleaning.finish()?;
-    let summary = Summary { files: jobs.len(), rows, out: args.out.clone() };
-    out.write(&summary, || {
-        let (rows, files) = (counted(rows, "row"), counted(jobs.len(), "file"));
+    let (rows, failures) = cleaning.finish()?;
+    let failed = failures.into_names();
+    let files = jobs.len() - failed.len();
+    let code = exit_code(&failed);
+    let summary = Summary { files, rows, out: args.out.clone(), failed };
+    let text = || {
+        let (rows, files) = (counted(rows, "row"), counted(files, "file"));
         format!("Cleaned {rows} of {files} to {}", args.out.display())
-    })
+    };
+    out.write_and(code, &summary, text)
 }
 
 /// Rows of one file or several, which go through the model in batches.
 struct Cleaning<'a> {
     args: &'a Args,
     model: &'a Pretrained,
-    /// Rows that wait for their batch, each with the place of its writers.
-    waiting: Vec<(Row, usize)>,
+    jobs: &'a [Job],
+    /// Rows that wait for their batch.
+    waiting: Vec<Waiting>,
     /// The files that are being written: the last is the one whose rows are being read.
-    writers: Vec<Writers>,
-    done: usize,
+    outputs: Vec<Cleaned>,
+    failures: Failures,
+    /// Rows of the files that are complete.
+    rows: usize,
+}
+
+struct Waiting {
+    row: Row,
+    /// Its number, which says what is drawn for it: it does not depend on other files.
+    id: u64,
+    /// The place of its output in the list.
+    output: usize,
+}
+
+/// The output of a job; without writers if the job has failed.
+struct Cleaned {
+    job: usize,
+    writers: Option<Writers>,
 }
 
 /// The outputs of a file.
 struct Writers {
     /// The format of a result.
     format: Format,
+    rows: usize,
     cleaned: RowWriter,
     deviation: Option<(Format, RowWriter)>,
 }
 
 impl Cleaning<'_> {
-    fn file(&mut self, job: &Job, options: &ReadOptions) -> Result<(), Error> {
-        let rows = self.model.open(&job.input, options)?;
-        self.writers.push(Writers::create(job, &rows.format)?);
-        for row in rows {
-            self.waiting.push((row?, self.writers.len() - 1));
+    /// Cleans a file. Nothing is written of one that cannot be read, or cleaned, whole.
+    fn file(&mut self, job: usize, options: &ReadOptions) -> Result<(), Error> {
+        let opened = || -> Result<_, Error> {
+            let rows = self.model.open(&self.jobs[job].input, options)?;
+            let writers = Writers::create(&self.jobs[job], &rows.format)?;
+            Ok((rows, writers))
+        };
+        let (rows, writers) = match opened() {
+            Ok(opened) => opened,
+            Err(error) => return self.failures.add(&self.jobs[job], error),
+        };
+        self.outputs.push(Cleaned { job, writers: Some(writers) });
+        for (place, row) in rows.enumerate() {
+            let output = self.outputs.len() - 1;
+            if self.outputs[output].writers.is_none() {
+                break;
+            }
+            match row {
+                Ok(row) => {
+                    let id = ((job as u64) << 32) + place as u64;
+                    self.waiting.push(Waiting { row, id, output });
+                }
+                Err(error) => self.failed(output, error.into())?,
+            }
             if self.waiting.len() == self.args.batch_size as usize {
                 self.batch()?;
             }
@@ -94,34 +151,61 @@ impl Cleaning<'_> {
         Ok(())
     }
 
+    /// Gives up the output of a job.
+    fn failed(&mut self, output: usize, error: Error) -> Result<(), Error> {
+        let Cleaned { job, writers } = &mut self.outputs[output];
+        *writers = None;
+        self.failures.add(&self.jobs[*job], error)
+    }
+
     fn batch(&mut self) -> Result<(), Error> {
-        let waiting = std::mem::take(&mut self.waiting);
-        let rows: Vec<Vec<f64>> = waiting.iter().map(|(row, _)| row.values()).collect();
+        let mut waiting = std::mem::take(&mut self.waiting);
+        waiting.retain(|row| self.outputs[row.output].writers.is_some());
+        let rows: Vec<Vec<f64>> = waiting.iter().map(|waiting| waiting.row.values()).collect();
         let (cleaned, deviations) = match self.args.samples {
+            _ if rows.is_empty() => (vec![], None),
             Some(samples) => {
-                let first = self.done as u64;
+                let ids: Vec<u64> = waiting.iter().map(|row| row.id).collect();
                 let (mean, deviation) =
-                    self.model.denoise_by_samples(&rows, first, samples as usize);
+                    self.model.denoise_by_samples(&rows, &ids, samples as usize);
                 (mean, Some(deviation))
             }
             None => (self.model.denoise(&rows), None),
         };
-        for (at, (row, place)) in waiting.iter().enumerate() {
+        for (at, Waiting { row, output, .. }) in waiting.iter().enumerate() {
             let deviation = deviations.as_ref().map(|deviations| &deviations[at][..]);
-            self.writers[*place].write(row, &cleaned[at], deviation)?;
+            let written = match &mut self.outputs[*output].writers {
+                Some(writers) => writers.write(row, &cleaned[at], deviation),
+                None => Ok(()),
+            };
+            if let Err(error) = written {
+                self.failed(*output, error)?;
+            }
         }
-        self.done += waiting.len();
         // Only the last file has rows that are still to come.
-        let last = self.writers.pop();
-        self.writers.drain(..).try_for_each(Writers::finish)?;
-        self.writers.extend(last);
+        let last = self.outputs.pop();
+        self.complete()?;
+        self.outputs.extend(last);
         Ok(())
     }
 
-    fn finish(mut self) -> Result<usize, Error> {
+    /// Completes all files.
+    fn complete(&mut self) -> Result<(), Error> {
+        for Cleaned { job, writers } in std::mem::take(&mut self.outputs) {
+            let Some(writers) = writers else { continue };
+            let rows = writers.rows;
+            match writers.finish() {
+                Ok(()) => self.rows += rows,
+                Err(error) => self.failures.add(&self.jobs[job], error)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<(usize, Failures), Error> {
         self.batch()?;
-        self.writers.into_iter().try_for_each(Writers::finish)?;
-        Ok(self.done)
+        self.complete()?;
+        Ok((self.rows, self.failures))
     }
 }
 
@@ -136,7 +220,7 @@ impl Writers {
             }
             None => None,
         };
-        Ok(Self { format, cleaned, deviation })
+        Ok(Self { format, rows: 0, cleaned, deviation })
     }
 
     fn write(
@@ -145,6 +229,7 @@ impl Writers {
         cleaned: &[f64],
         deviation: Option<&[f64]>,
     ) -> Result<(), Error> {
+        self.rows += 1;
         self.cleaned.write(&row.with_values(&self.format, cleaned))?;
         if let (Some((format, writer)), Some(deviation)) = (&mut self.deviation, deviation) {
             writer.write(&row.with_distances(format, deviation))?;

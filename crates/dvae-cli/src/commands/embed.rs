@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::ModelArgs;
 use crate::Error;
 use crate::files::{Inputs, counted, keep_data, keep_inputs};
-use crate::output::Output;
+use crate::output::{Output, path};
 
 /// Write the latents of files: the posterior's mean of each row
 #[derive(clap::Args)]
@@ -33,6 +33,7 @@ pub(crate) struct Args {
 struct Summary {
     rows: usize,
     latents: usize,
+    #[serde(serialize_with = "path")]
     out: PathBuf,
 }
 
@@ -41,14 +42,15 @@ const BATCH: usize = 64;
 
 pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let model = args.run.load()?;
-    let options = args.files.options(model.read_options())?;
-    let files = args.files.files()?;
+    let inputs = args.files.open()?;
+    let options = inputs.options(model.read_options())?;
+    let files = inputs.files()?;
     keep_inputs([&*args.out], files.iter().map(|file| &**file))?;
     keep_data([&*args.out], model.experiment())?;
     let mut latents = Latents::create(&args.out, &model)?;
     for file in &files {
         for (place, row) in model.open(file, &options)?.enumerate() {
-            latents.push(row?.values(), [file.display().to_string(), place.to_string()])?;
+            latents.push(row?.values(), [inputs.label(file), place.to_string()])?;
         }
     }
     let rows = latents.finish()?;

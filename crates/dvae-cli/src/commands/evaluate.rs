@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{ModelArgs, held_out};
 use crate::Error;
 use crate::files::{Reading, keep_data, keep_inputs};
-use crate::output::{Output, table};
+use crate::output::{Output, table, warn};
 
 /// Evaluate the model of a run
 #[derive(clap::Args)]
@@ -88,6 +88,9 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let (all, rows_are) = match &args.data {
         Some(path) => {
             let options = args.reading.options(model.read_options(), std::slice::from_ref(path))?;
+            if path.is_dir() {
+                pictures_in(path).iter().flat_map(|found| &found.omissions).for_each(warn);
+            }
             (model.read(path, &options)?, "given")
         }
         None => {
@@ -177,7 +180,8 @@ impl Files {
         Ok(match data {
             None => Self::Own,
             Some(path) if path.is_dir() => {
-                let pictures = pictures_in(path).unwrap_or_default(); // It may be one of IDX files.
+                // It may be one of IDX files.
+                let pictures = pictures_in(path).unwrap_or_default().files;
                 let has_pages = pictures.iter().any(|picture| {
                     let kind = picture.extension().unwrap_or_default();
                     kind.eq_ignore_ascii_case("tif") || kind.eq_ignore_ascii_case("tiff")

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::Error;
 use crate::files::keep_inputs;
-use crate::output::Output;
+use crate::output::{Output, path};
 
 /// Convert the weights of a PyTorch state dict
 #[derive(clap::Args)]
@@ -34,6 +34,7 @@ pub(crate) struct Args {
 #[derive(Serialize)]
 struct Summary {
     weights: usize,
+    #[serde(serialize_with = "path")]
     out: PathBuf,
 }
 

@@ -7,7 +7,7 @@ use dvae::{Pretrained, Run, Status, Weights};
 use serde::Serialize;
 
 use crate::Error;
-use crate::output::Output;
+use crate::output::{Output, path};
 
 /// Show what a run is and how far it has come
 #[derive(clap::Args)]
@@ -23,6 +23,7 @@ pub(crate) struct Args {
 
 #[derive(Serialize)]
 struct Info {
+    #[serde(serialize_with = "path")]
     run: PathBuf,
     status: Option<Status>,
     weights: Option<usize>,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::ModelArgs;
 use crate::Error;
 use crate::files::{Inputs, counted, keep_data, keep_inputs, write_rows};
-use crate::output::Output;
+use crate::output::{Output, path};
 
 /// Interpolate from row to row in the latent space
 #[derive(clap::Args)]
@@ -37,13 +37,15 @@ pub(crate) struct Args {
 #[derive(Serialize)]
 struct Summary {
     rows: usize,
+    #[serde(serialize_with = "path")]
     out: PathBuf,
 }
 
 pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let model = args.run.load()?;
-    let options = args.files.options(model.read_options())?;
-    let files = args.files.files()?;
+    let inputs = args.files.open()?;
+    let options = inputs.options(model.read_options())?;
+    let files = inputs.files()?;
     keep_inputs([&*args.out], files.iter().map(|file| &**file))?;
     keep_data([&*args.out], model.experiment())?;
     let mut ends = vec![];

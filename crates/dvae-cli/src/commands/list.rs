@@ -6,7 +6,7 @@ use dvae::{ExperimentError, Run, Status};
 use serde::Serialize;
 
 use crate::Error;
-use crate::output::{Output, table};
+use crate::output::{Output, path, table, warn};
 
 /// List the runs in a folder
 #[derive(clap::Args)]
@@ -22,6 +22,7 @@ pub(crate) struct Args {
 
 #[derive(Serialize)]
 struct Line {
+    #[serde(serialize_with = "path")]
     run: PathBuf,
     network: String,
     corruption: String,
@@ -35,7 +36,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     for (path, run) in Run::all_in(folder)? {
         match run.and_then(|run| line(&run)) {
             Ok(line) => lines.push(line),
-            Err(error) => eprintln!("warning: {} is left out: {error}", path.display()),
+            Err(error) => warn(&format!("{} is left out: {error}", path.display())),
         }
     }
     out.write(&lines, || {

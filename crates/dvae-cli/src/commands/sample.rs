@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::ModelArgs;
 use crate::Error;
 use crate::files::{format_of, keep_data, write_rows};
-use crate::output::Output;
+use crate::output::{Output, path};
 
 /// Draw rows from the model's prior
 #[derive(clap::Args)]
@@ -35,6 +35,7 @@ pub(crate) struct Args {
 #[derive(Serialize)]
 struct Summary {
     rows: u32,
+    #[serde(serialize_with = "path")]
     out: PathBuf,
 }
 

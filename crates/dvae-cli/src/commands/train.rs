@@ -4,13 +4,14 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use dvae::data::pictures_in;
 use dvae::prelude::*;
 use dvae::train::{End, Interrupt};
-use dvae::{Experiment, ExperimentError, Run};
+use dvae::{DataSource, Experiment, ExperimentError, Run};
 use serde::Serialize;
 
 use crate::Error;
-use crate::output::Output;
+use crate::output::{Output, path, warn};
 use crate::stop::Stop;
 
 /// Train the model of an experiment, or resume an interrupted run
@@ -55,6 +56,7 @@ pub(crate) struct Args {
 
 #[derive(Serialize)]
 struct Summary {
+    #[serde(serialize_with = "path")]
     run: PathBuf,
     end: End,
 }
@@ -64,9 +66,13 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<ExitCode, Error> {
     let interrupt = Interrupt::new();
     let stop = Stop::listen(&interrupt)?;
     for column in run.data().iter().flat_map(|data| &data.empty_columns) {
-        let text =
-            format!("warning: column `{column}` has no value: it is left out, and stays as it is");
-        let _ = writeln!(std::io::stderr(), "{text}");
+        warn(&format!("column `{column}` has no value: it is left out, and stays as it is"));
+    }
+    if let DataSource::Images { .. } = run.experiment().data.source {
+        let folders = run.experiment().data.source.paths().into_iter().filter(|path| path.is_dir());
+        for pictures in folders.flat_map(pictures_in) {
+            pictures.omissions.iter().for_each(warn);
+        }
     }
     let mut observers: Vec<Box<dyn Observer>> = vec![];
     if !args.quiet {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{ModelArgs, held_out};
 use crate::Error;
 use crate::files::{Reading, keep_data, keep_inputs, write_rows};
-use crate::output::Output;
+use crate::output::{Output, path};
 
 /// Change one latent at a time
 #[derive(clap::Args)]
@@ -42,6 +42,7 @@ pub(crate) struct Args {
 #[derive(Serialize)]
 struct Summary {
     latents: Vec<usize>,
+    #[serde(serialize_with = "path")]
     out: PathBuf,
 }
 

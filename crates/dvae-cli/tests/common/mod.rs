@@ -90,3 +90,17 @@ pub(crate) fn rows(path: &Path) -> (Vec<usize>, Vec<Vec<f64>>) {
     let rows = dvae::data::read_rows(path, &dvae::data::ReadOptions::default()).unwrap();
     (rows.format.event.clone(), rows.map(|row| row.unwrap().values()).collect())
 }
+
+/// How often a command is killed.
+pub(crate) fn kills() -> usize {
+    std::env::var("DVAE_KILLS").map_or(20, |text| text.parse().unwrap())
+}
+
+/// Numbers in `[0, 1)`: Knuth's MMIX generator.
+pub(crate) fn random(mut state: u64) -> impl Iterator<Item = f64> {
+    std::iter::repeat_with(move || {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 11) as f64 / (1u64 << 53) as f64
+    })
+}

@@ -79,10 +79,15 @@ impl Dataset {
         match self.values.find(is_wrong) {
             Some(at) => {
                 let (row, value) = (at / self.width(), self.values.get(at) as f32);
-                Err(DataError::NonFinite { row, value })
+                Err(DataError::NonFinite { row, place: self.place(at % self.width()), value })
             }
             None => Ok(self),
         }
+    }
+
+    /// The place on the first axis of a row of its entry at `at`.
+    fn place(&self, at: usize) -> usize {
+        at / (self.width() / self.event[0]).max(1)
     }
 
     /// What the values are.
@@ -276,7 +281,9 @@ impl Dataset {
         let values = Arc::new(Values::Singles(floats));
         let changed = Self { values, domain: Domain::Real, ..self.clone() };
         match changed.find(|_, value| value.is_infinite()) {
-            Some((row, _, value)) => Err(DataError::NonFinite { row: row as usize, value }),
+            Some((row, place, value)) => {
+                Err(DataError::NonFinite { row: row as usize, place, value })
+            }
             None => Ok(changed),
         }
     }
@@ -414,7 +421,7 @@ mod tests {
         let error = Dataset::from_bytes(vec![1, 2, 3], &[2]).unwrap_err().to_string();
         assert_eq!(error, "3 values do not make whole rows of shape [2]");
         let error = Dataset::from_floats(vec![0.0, 1.0, f32::NAN], &[1]).unwrap_err().to_string();
-        assert_eq!(error, "row 2 holds NaN: values must be finite");
+        assert_eq!(error, "row 2 holds NaN at place 0: values must be finite");
         assert!(Dataset::from_bytes(vec![], &[usize::MAX, 2]).is_err());
         assert!(Dataset::from_bytes(vec![], &[0]).is_err());
         assert!(Dataset::from_bytes(vec![1], &[]).is_err());

@@ -2,11 +2,13 @@
 
 use std::io::Cursor;
 
+use dvae_checks::contained;
 use image::codecs::pnm::PnmDecoder;
 use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use super::{Header, Picture, convert, jpeg, png, tiff};
+use crate::budget::Budget;
 use crate::{Element, Numbers};
 
 /// The largest ratio by which a compressed image can expand, which is that of Deflate.
@@ -14,6 +16,10 @@ pub(super) const EXPANSION: u64 = 1032;
 
 /// What the file says of its first image, without decoding it.
 pub(super) fn header(bytes: &[u8]) -> Result<Header, String> {
+    contained(|| header_of(bytes)).flatten()
+}
+
+fn header_of(bytes: &[u8]) -> Result<Header, String> {
     if tiff::is_tiff(bytes) {
         return tiff::header(bytes);
     }
@@ -28,6 +34,10 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, String> {
 
 /// The first image of a file.
 pub(super) fn picture(bytes: &[u8]) -> Result<Picture, String> {
+    contained(|| picture_of(bytes)).flatten()
+}
+
+fn picture_of(bytes: &[u8]) -> Result<Picture, String> {
     if tiff::is_tiff(bytes) {
         let mut pages = tiff::pages(bytes.to_vec())?;
         return pages.next().unwrap_or_else(|| Err("it has no page".to_owned()));
@@ -54,7 +64,7 @@ pub(super) fn pages(
     bytes: Vec<u8>,
 ) -> Result<Box<dyn Iterator<Item = Result<Picture, String>> + Send>, String> {
     if tiff::is_tiff(&bytes) {
-        return Ok(Box::new(tiff::pages(bytes)?));
+        return Ok(Box::new(contained(|| tiff::pages(bytes)).flatten()?));
     }
     Ok(Box::new(std::iter::once_with(move || picture(&bytes))))
 }
@@ -80,16 +90,21 @@ fn open(bytes: &[u8]) -> Result<Opened<'_>, String> {
     limits.max_alloc = Some(most_bytes(bytes, format));
     reader.limits(limits);
     let decoder = reader.into_decoder().map_err(|error| error.to_string())?;
-    if decoder.dimensions().0 == 0 || decoder.dimensions().1 == 0 {
+    let (width, height) = decoder.dimensions();
+    if width == 0 || height == 0 {
         return Err("it has no pixels".to_owned());
     }
+    let samples = decoder.color_type().channel_count();
+    let numbers = u128::from(width) * u128::from(height) * u128::from(samples);
+    Budget::of_length(bytes.len() as u64).check_numbers(numbers)?;
     Ok(Opened { decoder: Box::new(decoder), format, gray_palette })
 }
 
 /// The largest size, in bytes, of a decoded image. WebP stores a large area of one color in a few bytes.
 fn most_bytes(bytes: &[u8], format: ImageFormat) -> u64 {
     let any = if format == ImageFormat::WebP { 1 << 26 } else { 1 << 20 };
-    EXPANSION * bytes.len() as u64 + any
+    let length = bytes.len() as u64;
+    (EXPANSION * length + any).min(Budget::of_length(length).bytes() / 4)
 }
 
 /// A PNM file may have any number of gray levels. Those that are neither of 8 nor of 16 bits would be changed.
@@ -104,8 +119,18 @@ fn check_depth(bytes: &[u8]) -> Result<(), String> {
     }
 }
 
-/// The flag of an animation in the extended header of WebP: RFC 9649, section 2.7.1.
+/// The flag of an animation in the extended header of WebP, and the lengths of its chunks, which the library makes room
+/// for: RFC 9649, sections 2.3 and 2.7.1.
 fn check_still(bytes: &[u8]) -> Result<(), String> {
+    let mut rest = bytes.get(12..).unwrap_or_default();
+    while let Some((head, data)) = rest.split_at_checked(8) {
+        let length = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize;
+        if length > data.len() {
+            return Err(format!("a part of it claims {length} bytes"));
+        }
+        // A part of odd length is followed by a byte.
+        rest = data.get(length + length % 2..).unwrap_or_default();
+    }
     let is_extended = bytes.get(12..16) == Some(b"VP8X");
     match bytes.get(20) {
         Some(flags) if is_extended && flags & 2 != 0 => Err("it is an animation".to_owned()),

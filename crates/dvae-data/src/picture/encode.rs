@@ -144,8 +144,10 @@ impl PictureWriter {
 
     pub(crate) fn finish(self) -> Result<(), DataError> {
         match self.pages {
-            PagesWriter::One { contents, .. } => {
-                write_file(&self.path, &contents.unwrap_or_default())
+            PagesWriter::One { contents: Some(contents), .. } => write_file(&self.path, &contents),
+            PagesWriter::One { contents: None, .. } => {
+                let reason = "a picture is one row, but there is none".to_owned();
+                Err(DataError::File { path: self.path, reason })
             }
             PagesWriter::Many { place, encoder } => {
                 drop(encoder); // Without a buffer: what was written is in the file.

@@ -8,8 +8,12 @@ mod png;
 mod tiff;
 mod transparency;
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use dvae_checks::contained;
 
 use crate::rows::{Extra, Layout};
 use crate::{DataError, Dataset, Domain, Element, Format, Numbers, ReadOptions, Row, Rows};
@@ -154,7 +158,8 @@ impl Pages {
     }
 
     fn next_row(&mut self, reader: &Reader) -> Option<Result<Row, DataError>> {
-        let page = self.pages.next()?;
+        // A decoder that panics has come to no end that it could go on from.
+        let page = contained(|| self.pages.next()).unwrap_or_else(|panic| Some(Err(panic)))?;
         Some(page.map_err(failed(&self.path)).and_then(|picture| {
             let header = Header { event: picture.event, element: picture.numbers.element() };
             check_header(&self.path, header, reader.wanted, reader.element)?;
@@ -211,8 +216,22 @@ fn check_header(
     Ok(())
 }
 
+/// The longest picture that comes by a pipe.
+const LONGEST: u64 = 256 << 20;
+
+/// The whole file; of one whose length is not known, as much as it may have.
 fn read(path: &Path) -> Result<Vec<u8>, DataError> {
-    std::fs::read(path).map_err(|source| DataError::Io { path: path.into(), source })
+    let io = |source| DataError::Io { path: path.into(), source };
+    let file = File::open(path).map_err(io)?;
+    let metadata = file.metadata().map_err(io)?;
+    let most = if metadata.is_file() { metadata.len() } else { LONGEST };
+    let mut bytes = vec![];
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.len() as u64 > most {
+        let reason = format!("it goes on after {most} bytes");
+        return Err(DataError::Picture { path: path.into(), reason });
+    }
+    Ok(bytes)
 }
 
 fn failed(path: &Path) -> impl Fn(String) -> DataError {

@@ -10,6 +10,7 @@ use tiff::tags::{ExtraSamples, SampleFormat, Tag};
 
 use super::decode::{EXPANSION, from_samples};
 use super::{Header, Picture, convert};
+use crate::budget::Budget;
 use crate::{Element, Numbers};
 
 type Reader<B> = Decoder<Cursor<B>>;
@@ -25,8 +26,9 @@ fn open<B: AsRef<[u8]>>(bytes: B) -> Result<Reader<B>, String> {
     // A header may claim any size, but a page cannot be larger than the file allows.
     let most = EXPANSION as usize * bytes.as_ref().len() + (1 << 20);
     let mut limits = Limits::default();
-    limits.decoding_buffer_size = most.min(1 << 31);
-    limits.intermediate_buffer_size = most.min(1 << 31);
+    let most = most.min(Budget::of_length(bytes.as_ref().len() as u64).bytes() as usize / 4);
+    limits.decoding_buffer_size = most;
+    limits.intermediate_buffer_size = most;
     limits.ifd_value_size = bytes.as_ref().len().max(1 << 16);
     Ok(Decoder::new(Cursor::new(bytes)).map_err(text)?.with_limits(limits))
 }
@@ -49,13 +51,26 @@ fn check_claims(bytes: &[u8]) -> Result<(), String> {
     // Lengths of a place, of a number of entries, and of an entry.
     let (place, count, entry) = if is_big { (8, 8, 20) } else { (4, 2, 12) };
     let mut at = number(if is_big { 8 } else { 4 }, place);
-    for _ in 0..=bytes.len() / entry {
+    // Each entry lies in a place of its own, unless directories form a circle.
+    let mut left = bytes.len() / entry;
+    loop {
         let Some(directory) = at.and_then(|at| usize::try_from(at).ok()).filter(|&at| at > 0)
         else {
             break;
         };
         let Some(entries) = number(directory, count) else { break };
         let first = directory + count;
+        left = match usize::try_from(entries)
+            .ok()
+            .and_then(|entries| left.checked_sub(entries.max(1)))
+        {
+            Some(left) => left,
+            None => {
+                return Err(format!(
+                    "its directories have {entries} entries, more than its length allows"
+                ));
+            }
+        };
         for entry_at in (0..entries.min(bytes.len() as u64) as usize).map(|i| first + i * entry) {
             let Some(values) = number(entry_at + 4, place) else { break };
             if values > bytes.len() as u64 {
@@ -145,7 +160,11 @@ impl Page {
 }
 
 pub(super) fn header(bytes: &[u8]) -> Result<Header, String> {
-    Ok(Page::read(&mut open(bytes)?)?.header())
+    let page = Page::read(&mut open(bytes)?)?;
+    let [height, width] = page.sides;
+    let numbers = (height * width) as u128 * page.samples as u128;
+    Budget::of_length(bytes.len() as u64).check_numbers(numbers)?;
+    Ok(page.header())
 }
 
 /// The pages of a file, one after another. Nothing follows an error.

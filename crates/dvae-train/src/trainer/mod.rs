@@ -122,7 +122,8 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         let clip = config.max_gradient_norm.map(GlobalNormClip::new).transpose()?;
         Ok(Self {
             average: config.ema.map(|_| model.valid()),
-            model: model.train(),
+            // Gradients are followed from the first step on: Burn keeps a part of a model whose gradients are never used.
+            model: model.valid(),
             optimizer: config.optimizer.build(clip.as_ref()),
             clip,
             corruption: Arc::new(corruption),
@@ -225,7 +226,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
             }
         }
         self.corruption.check(train.event())?;
-        let (model, objective) = (self.model.valid(), &self.config.objective);
+        let (model, objective) = (self.model.clone(), &self.config.objective);
         let sets = [("training", train), ("validation", validation)];
         check_fit(&model, objective, &*self.corruption, self.root(), &sets, &self.device)?;
         let sets = [train, validation];
@@ -247,6 +248,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
     }
 
     fn fit_in_pool(mut self, run: &Run) -> Result<Trained<V>, TrainError> {
+        self.model = self.model.train();
         let (epochs, steps_per_epoch) = (self.config.epochs, run.plan.per_epoch);
         let steps_done = self.state.steps;
         self.tell(&Event::Started { steps_done, epochs, steps_per_epoch })?;

@@ -22,9 +22,9 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
     /// [`TrainConfig::epochs`]: crate::TrainConfig::epochs
     pub fn resume(self, folder: impl Into<PathBuf>) -> Result<Self, TrainError> {
         let folder = folder.into();
-        let loaded = checkpoint::load(&folder, self.model.valid(), self.optimizer)?;
+        let loaded = checkpoint::load(&folder, self.model, self.optimizer)?;
         Ok(Self {
-            model: loaded.model.train(),
+            model: loaded.model,
             average: self.average.and(loaded.average),
             optimizer: loaded.optimizer,
             state: loaded.state,

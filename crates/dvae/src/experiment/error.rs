@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use dvae_checks::shown_path;
 use dvae_corruption::CorruptionError;
-use dvae_data::DataError;
+use dvae_data::{DataError, is_full_disk};
 use dvae_models::ModelError;
 use dvae_train::TrainError;
 
@@ -27,7 +28,7 @@ pub enum ExperimentError {
     /// A resume with a setting that would change the result.
     #[error(
         "`{key}` is {own} in the run {}, and cannot become {asked}: a run goes on with the settings it began with",
-        run.display()
+        shown_path(run)
     )]
     Resume {
         /// The folder of the run.
@@ -53,7 +54,10 @@ pub enum ExperimentError {
         found: String,
     },
     /// Input that does not fit the model.
-    #[error("{} has rows of shape {found:?}, but the model is for rows of shape {expected:?}", path.display())]
+    #[error(
+        "{} has rows of shape {found:?}, but the model is for rows of shape {expected:?}",
+        shown_path(path)
+    )]
     Input {
         /// The file.
         path: PathBuf,
@@ -80,8 +84,13 @@ pub enum ExperimentError {
 }
 
 impl ExperimentError {
-    /// Whether the run itself failed although all of its input was valid.
+    /// Whether the run itself failed although all of its input was valid: its numbers are no longer finite, or a disk is full.
     pub fn is_failure_of_run(&self) -> bool {
-        matches!(self, Self::Train(TrainError::NonFinite { .. }))
+        match self {
+            Self::Train(TrainError::NonFinite { .. }) => true,
+            Self::Train(TrainError::Io { source, .. }) => is_full_disk(source),
+            Self::Train(TrainError::Data(error)) | Self::Data(error) => error.is_full_disk(),
+            _ => false,
+        }
     }
 }

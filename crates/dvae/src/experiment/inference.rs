@@ -21,18 +21,17 @@ impl Pretrained {
 
     /// Denoises rows with `samples` draws of `z`: the mean and the standard deviation, over the draws, of the
     /// mean of `p(x | z)`. The deviation is the posterior's uncertainty; it does not include the likelihood's
-    /// own spread. Row `i` draws from the stream of id `first + i` of the experiment's seed.
+    /// own spread. Each row draws from the stream of its id, of the experiment's seed.
     pub fn denoise_by_samples(
         &self,
         rows: &[Vec<f64>],
-        first: u64,
+        ids: &[u64],
         samples: usize,
     ) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
         let input = self.input(rows);
-        let ids: Vec<u64> = (first..first + rows.len() as u64).collect();
         let key = Key::new(self.experiment.train.seed).purpose(Purpose::Sampling);
         let (mean, deviation) = with_rank!(self.rank, D => {
-            self.mean_and_deviation::<D>(input, &mut key.rows(&ids), samples)
+            self.mean_and_deviation::<D>(input, &mut key.rows(ids), samples)
         });
         let deviation = lines(deviation).into_iter().map(|row| match &self.data.scaler {
             Some(scaler) => scaler.undo_distance(&row),
@@ -72,7 +71,7 @@ impl Pretrained {
 
     /// The mean of `p(x | z)` for each latent.
     pub fn decode(&self, latents: &[Vec<f32>]) -> Vec<Vec<f64>> {
-        let (chunks, levels) = (latents.chunks(ROWS_AT_ONCE), self.levels());
+        let (chunks, levels) = (latents.chunks(self.rows_at_once()), self.levels());
         chunks
             .flat_map(|latents| {
                 let values = latents.concat();
@@ -87,13 +86,20 @@ impl Pretrained {
     /// the same sample.
     pub fn sample(&self, numbers: Range<u64>, seed: u64) -> impl Iterator<Item = Vec<f64>> {
         let key = Key::new(seed).purpose(Purpose::Sampling);
-        let starts = numbers.clone().step_by(ROWS_AT_ONCE);
+        let at_once = self.rows_at_once();
+        let starts = numbers.clone().step_by(at_once);
         starts.flat_map(move |start| {
-            let ids: Vec<u64> = (start..numbers.end.min(start + ROWS_AT_ONCE as u64)).collect();
+            let ids: Vec<u64> = (start..numbers.end.min(start + at_once as u64)).collect();
             let draws = &mut key.rows(&ids);
             let latents = with_rank!(self.rank, D => Vae::<D>::sample_prior(&self.model, draws));
             self.output(self.decoded(latents))
         })
+    }
+
+    /// Rows in a batch: fewer than usual if they are large.
+    fn rows_at_once(&self) -> usize {
+        let width: usize = self.event().iter().product();
+        ((1 << 22) / width.max(1)).clamp(1, ROWS_AT_ONCE)
     }
 
     /// The mean of `p(x | z)`, flat.

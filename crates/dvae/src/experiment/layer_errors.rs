@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use config::{Value, ValueKind};
+use dvae_checks::shown_path;
 
 use super::ExperimentError;
 use super::schema::Wrong;
@@ -18,7 +19,7 @@ pub(super) fn placed(
     file: Option<&Path>,
 ) -> ExperimentError {
     let origin = at(merged, path).and_then(origin).map(str::to_owned);
-    let file = file.map(|path| path.display().to_string());
+    let file = file.map(shown_path);
     let place = origin.or(file).unwrap_or_else(|| "the configuration".to_owned());
     ExperimentError::Config { place, reason }
 }

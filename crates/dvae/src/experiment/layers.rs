@@ -1,8 +1,10 @@
 //! Layered configuration: defaults, a file, the environment and single settings.
 
+use std::io::Read;
 use std::path::Path;
 
 use config::{File, FileFormat, Map, Source, Value, ValueKind};
+use dvae_checks::shown_path;
 use serde::Deserialize;
 
 use super::layer_errors::{at, placed, refused};
@@ -21,6 +23,8 @@ train = { optimizer = { name = "adam" }, objective = { bound = "dvae", kl = { ty
 "#;
 /// The corruption of tables and arrays when no layer sets another: one for values of any size.
 const FOR_TABLES: &str = "masking:0.25";
+/// The longest experiment, in bytes.
+const LONGEST: u64 = 16 << 20;
 /// The largest list index that a single setting can create.
 const LONGEST_LIST: usize = 1000;
 
@@ -32,7 +36,7 @@ pub(super) fn read(
     let mut merged = Value::new(None, ValueKind::Table(Map::new()));
     overlay(&mut merged, table(File::from_str(DEFAULTS, FileFormat::Toml), "the defaults")?);
     if let Some(path) = file {
-        overlay(&mut merged, table(file_source(path)?, &path.display().to_string())?);
+        overlay(&mut merged, table(file_source(path)?, &shown_path(path))?);
     }
     let variables = environment.into_iter().filter(|(name, _)| name.starts_with(PREFIX));
     let variables = variables.map(|(name, value)| {
@@ -146,10 +150,15 @@ fn same_kind(own: Option<&Value>, over: Option<&Value>) -> bool {
 
 /// The table of a file. The text is parsed first, because that error names line and column.
 fn file_source(path: &Path) -> Result<File<config::FileSourceString, FileFormat>, ExperimentError> {
-    let place = path.display().to_string();
+    let place = shown_path(path);
     let failed = |reason: String| ExperimentError::Config { place: place.clone(), reason };
-    let text = std::fs::read_to_string(path)
+    let mut text = String::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(LONGEST + 1).read_to_string(&mut text))
         .map_err(|error| failed(format!("it cannot be read: {error}")))?;
+    if text.len() as u64 > LONGEST {
+        return Err(failed("it is longer than 16 MiB".to_owned()));
+    }
     if let Err(error) = text.parse::<toml::Table>() {
         return Err(failed(error.to_string().trim_end().to_owned()));
     }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use dvae_checks::{shown, shown_path};
 use dvae_data::{
     DataError, Dataset, Domain, Element, ReadOptions, Rows, Scaler, array_names,
     read_idx_folder_of, read_rows,
@@ -121,7 +122,7 @@ impl PreparedData {
         };
         if !fits {
             let domain = self.domain;
-            let path = path.display();
+            let path = shown_path(path);
             return Err(ExperimentError::Settings(format!(
                 "{path} holds {found}, but the model was trained on {own} that are {domain}: convert it first, as with \
                  x.astype(\"float32\")"
@@ -179,11 +180,31 @@ impl DataConfig {
             Some(earlier) => earlier.scaler.clone(),
             None => Scaler::fit(self.scaling, &train),
         };
+        let [own, of_test] = [0, 1].map(|which| self.source.paths().get(which).copied());
+        let column = |path, place| self.column(path, source.columns.as_deref(), place);
+        if let Some(place) = scaler.as_ref().and_then(Scaler::overflow) {
+            let text = format!(
+                "{} spreads too far for double precision: divide it first, or leave it out by `data.columns`",
+                column(own, place)
+            );
+            return Err(ExperimentError::Settings(text));
+        }
         let key = Key::new(self.seed).purpose(Purpose::Data);
-        let finish = |rows: Dataset, key| self.finished(rows, scaler.as_ref(), key);
+        let named = |path| {
+            move |error| match error {
+                ExperimentError::Data(
+                    error @ (DataError::Precision { place, .. }
+                    | DataError::NonFinite { place, .. }),
+                ) => ExperimentError::Settings(format!("{}: {error}", column(path, place))),
+                error => error,
+            }
+        };
+        let finish = |rows: Dataset, path, key| {
+            self.finished(rows, scaler.as_ref(), key).map_err(named(path))
+        };
         // Rows of another file may share ids with training rows, so a different key binarizes them.
-        let test = test.map(|test| finish(test, key.branch(1))).transpose()?;
-        let (train, validation) = (finish(train, key)?, finish(validation, key)?);
+        let test = test.map(|test| finish(test, of_test.or(own), key.branch(1))).transpose()?;
+        let (train, validation) = (finish(train, own, key)?, finish(validation, own, key)?);
         let (checksum, test_checksum) = (train.checksum(), test.as_ref().map(Dataset::checksum));
         if let Some(earlier) = earlier {
             same_rows("training", earlier.checksum, Some(checksum))?;
@@ -218,6 +239,17 @@ impl DataConfig {
         };
         let (train, validation) = rows.split(count(self.validation, &rows), root)?;
         Ok((train, validation, test))
+    }
+
+    /// A place on the first axis of a row, for a message: a column of a table, or a channel.
+    fn column(&self, path: Option<&Path>, columns: Option<&[String]>, place: usize) -> String {
+        let path = path.map(|path| format!("{}, ", shown_path(path)));
+        let columns = columns.filter(|_| self.shape.is_none());
+        let column = match columns.and_then(|columns| columns.get(place)) {
+            Some(name) => format!("column `{}`", shown(name)),
+            None => format!("place {place}"),
+        };
+        path.unwrap_or_default() + &column
     }
 
     fn shaped(&self, rows: Dataset) -> Result<Dataset, ExperimentError> {

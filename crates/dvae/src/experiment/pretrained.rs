@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::tensor::Device;
+use dvae_checks::{Number, shown_path};
 use dvae_corruption::{Corruption, CorruptionConfig, ShowMask};
 use dvae_data::{DataError, Dataset, Domain, ReadOptions, Rows, Scaling};
 use dvae_distributions::LatentShape;
@@ -12,8 +13,8 @@ use dvae_losses::Objective;
 use dvae_models::{AnyNetwork, Autoencoder, Vae};
 use dvae_random::Key;
 use dvae_train::{
-    Evaluation, EvaluationContext, evaluate, import_state_dict, load_weights, read_config,
-    row_bounds, save_weights,
+    Evaluation, EvaluationContext, TrainError, WeightFile, evaluate, import_state_dict, row_bounds,
+    save_weights,
 };
 
 use super::identity::{described, description};
@@ -75,18 +76,21 @@ impl Pretrained {
     ) -> Result<Self, ExperimentError> {
         let file = weights_of(path, weights)?;
         let missing = || ExperimentError::Config {
-            place: file.display().to_string(),
+            place: shown_path(&file),
             reason: "it has no configuration in its metadata: it was not saved by an experiment"
                 .into(),
         };
-        let text = read_config(&file)?.filter(|text| !text.is_empty()).ok_or_else(missing)?;
-        let place = format!("the configuration in {}", file.display());
-        let (experiment, data) = described(&text, &place)?;
+        let weights = WeightFile::open(&file)?;
+        let text = weights.config().filter(|text| !text.is_empty()).ok_or_else(missing)?;
+        let place = format!("the configuration in {}", shown_path(&file));
+        let (experiment, data) = described(text, &place)?;
         if let Some(scaler) = &data.scaler {
             scaler.check(data.event.first().copied().unwrap_or_default())?;
         }
         let device = device.cloned().map_or_else(|| experiment.device(), Ok)?;
-        Self::with_weights(experiment, data, device, &file, false)
+        Self::with_weights(experiment, data, device, weights.most_weights(), |model| {
+            weights.load(model)
+        })
     }
 
     /// Loads the model of an experiment with the weights of a PyTorch state dict: [`import_state_dict`]. The
@@ -102,23 +106,23 @@ impl Pretrained {
             (experiment.clone(), data)
         };
         let device = experiment.device()?;
-        Self::with_weights(experiment, data, device, state_dict, true)
+        // A number takes two bytes at least.
+        let length = std::fs::metadata(state_dict).map_or(0, |file| file.len());
+        Self::with_weights(experiment, data, device, length as usize / 2, |model| {
+            import_state_dict(state_dict, model)
+        })
     }
 
     fn with_weights(
         experiment: Experiment,
         data: PreparedData,
         device: Device,
-        file: &Path,
-        from_pytorch: bool,
+        most_weights: usize,
+        load: impl FnOnce(Autoencoder<AnyNetwork>) -> Result<Autoencoder<AnyNetwork>, TrainError>,
     ) -> Result<Self, ExperimentError> {
         let rank = Rank::of(&data.event)?;
         let config = experiment.model_for(&data)?;
-        let model = config.init(Key::new(0), &device)?;
-        let model = match from_pytorch {
-            true => import_state_dict(file, model)?,
-            false => load_weights(file, model)?,
-        };
+        let model = load(config.init_within(most_weights, &device)?)?;
         let shows_mask = config.mask_input;
         Ok(Self { experiment, data, model, rank, shows_mask, device })
     }
@@ -217,9 +221,10 @@ impl Pretrained {
                 None => Ok(()),
                 Some(value) => {
                     let reason = format!(
-                        "row {} holds {value}, but the model is for {domain}, and saw none outside [{low}, {high}] in \
+                        "row {} holds {}, but the model is for {domain}, and saw none outside [{low}, {high}] in \
                          training",
-                        number - 1
+                        number - 1,
+                        value.show()
                     );
                     Err(DataError::File { path: path.clone(), reason })
                 }
@@ -359,9 +364,9 @@ fn weights_of(path: &Path, weights: Weights) -> Result<PathBuf, ExperimentError>
     }
     if file(second).exists() {
         let have = file(second);
-        let reason = format!("there is no {first}.safetensors yet, but {}", have.display());
-        return Err(ExperimentError::Config { place: path.display().to_string(), reason });
+        let reason = format!("there is no {first}.safetensors yet, but {}", shown_path(&have));
+        return Err(ExperimentError::Config { place: shown_path(path), reason });
     }
     let reason = "it holds no weights (best.safetensors): is it the folder of a run?".to_owned();
-    Err(ExperimentError::Config { place: path.display().to_string(), reason })
+    Err(ExperimentError::Config { place: shown_path(path), reason })
 }

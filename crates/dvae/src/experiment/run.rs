@@ -5,11 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
+use dvae_checks::shown_path;
 use dvae_models::{AnyNetwork, Autoencoder};
 use dvae_random::{Key, Purpose};
 use dvae_train::{
     End, Interrupt, JsonLines, Observer, Report, RunFolder, TensorBoard, TextLog, Trained, Trainer,
-    has_checkpoint,
+    has_checkpoint, read_file,
 };
 use serde::Serialize;
 
@@ -121,11 +122,9 @@ impl Run {
         let path = path.as_ref().to_path_buf();
         let experiment = Experiment::layered(Some(&path.join(CONFIG)), [], &[])?;
         let file = path.join(DATA);
-        let data = match fs::read_to_string(&file) {
-            Ok(text) => Some(super::layers::from_toml_text(&text, &file.display().to_string())?),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => return Err(unreadable(&file, &error)),
-        };
+        let text = read_text(&file)?;
+        let data = text.map(|text| super::layers::from_toml_text(&text, &shown_path(&file)));
+        let data = data.transpose()?;
         Ok(Self { path, experiment, data, rows: None, writer: None, changed: false })
     }
 
@@ -173,7 +172,10 @@ impl Run {
 
     /// The runs in a folder, by name: each one that can be read, or the reason why not.
     pub fn all_in(root: &Path) -> Result<Vec<(PathBuf, Opened)>, ExperimentError> {
-        let entries = fs::read_dir(root).map_err(|error| unreadable(root, &error))?;
+        let entries = fs::read_dir(root).map_err(|error| ExperimentError::Config {
+            place: shown_path(root),
+            reason: format!("it cannot be read: {error}"),
+        })?;
         let mut paths: Vec<PathBuf> =
             entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
         paths.retain(|path| path.join(CONFIG).is_file());
@@ -199,13 +201,16 @@ impl Run {
     /// The run's measurements, in order.
     pub fn metrics(&self) -> Result<Vec<Report>, ExperimentError> {
         let path = self.metrics_file();
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(unreadable(&path, &error)),
-        };
+        let text = read_text(&path)?.unwrap_or_default();
         // The last line may be incomplete while a process writes it.
-        Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        let report = |(at, line): (usize, &str)| {
+            serde_json::from_str(line).map_err(|error| ExperimentError::Config {
+                place: format!("{}, line {}", shown_path(&path), at + 1),
+                reason: format!("it is no measurement: {error}"),
+            })
+        };
+        whole.lines().enumerate().map(report).collect()
     }
 
     /// The run's progress.
@@ -378,7 +383,14 @@ fn to_toml(data: &PreparedData) -> Result<String, ExperimentError> {
     })
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> ExperimentError {
-    let (place, reason) = (path.display().to_string(), format!("it cannot be read: {error}"));
-    ExperimentError::Config { place, reason }
+/// The text of a file of the run, if there is one.
+fn read_text(path: &Path) -> Result<Option<String>, ExperimentError> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let text = String::from_utf8(read_file(path)?);
+    text.map(Some).map_err(|error| ExperimentError::Config {
+        place: shown_path(path),
+        reason: format!("it cannot be read: {error}"),
+    })
 }

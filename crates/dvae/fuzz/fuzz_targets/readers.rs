@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use dvae_data::{ReadOptions, read_idx, read_rows};
+use dvae::data::{ReadOptions, read_idx, read_rows};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
