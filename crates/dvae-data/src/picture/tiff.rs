@@ -53,11 +53,9 @@ fn check_claims(bytes: &[u8]) -> Result<(), String> {
     let mut at = number(if is_big { 8 } else { 4 }, place);
     // Each entry lies in a place of its own, unless directories form a circle.
     let mut left = bytes.len() / entry;
-    loop {
-        let Some(directory) = at.and_then(|at| usize::try_from(at).ok()).filter(|&at| at > 0)
-        else {
-            break;
-        };
+    let place_of =
+        |at: Option<u64>| at.and_then(|at| usize::try_from(at).ok()).filter(|&at| at > 0);
+    while let Some(directory) = place_of(at) {
         let Some(entries) = number(directory, count) else { break };
         let first = directory + count;
         left = match usize::try_from(entries)
