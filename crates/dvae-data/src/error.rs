@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use dvae_checks::{Number, shown, shown_path};
+use dvae_checks::{shown, shown_path};
 
 use crate::Domain;
 
@@ -127,7 +127,7 @@ pub enum DataError {
         rows: usize,
     },
     /// A value that is infinite or NaN.
-    #[error("row {row} holds {} at place {place}: values must be finite", f64::from(*value).show())]
+    #[error("row {row} holds {value:?} at place {place}: values must be finite")]
     NonFinite {
         /// The row, from 0.
         row: usize,
@@ -138,9 +138,8 @@ pub enum DataError {
     },
     /// A number that single precision does not hold.
     #[error(
-        "row {row} holds {} at place {place}, which single precision would change: use `data.scaling`, which \
-         takes away what is common to all rows first, or leave it out",
-        value.show()
+        "row {row} holds {value:?} at place {place}, which single precision would change: use `data.scaling`, which \
+         takes away what is common to all rows first, or leave it out"
     )]
     Precision {
         /// The row, from 0.

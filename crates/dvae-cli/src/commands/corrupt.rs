@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use dvae::burn::tensor::TensorData;
-use dvae::checks::Number;
 use dvae::data::{ReadOptions, Row, RowWriter, Scaler, Scaling, array_names, read_rows};
 use dvae::prelude::*;
 use dvae::{Experiment, PreparedData};
@@ -210,9 +209,8 @@ impl Damage<'_> {
         for (row, id) in rows.iter().zip(draws.ids()).filter(|_| self.scaler.is_none() && !is_null)
         {
             if let Some(value) = row.values().into_iter().find(|&value| is_lost(value)) {
-                let value = value.show();
                 return Err(format!(
-                    "row {id} holds {value}, whose digits single precision cannot damage: use an experiment with \
+                    "row {id} holds {value:?}, whose digits single precision cannot damage: use an experiment with \
                      data.scaling, or --columns without it"
                 )
                 .into());
