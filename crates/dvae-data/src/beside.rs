@@ -74,7 +74,7 @@ const RANDOM: usize = 6;
 impl Beside {
     pub(crate) fn create(path: &Path) -> Result<(Self, File), DataError> {
         let opened = || {
-            let target = followed(path);
+            let target = followed(path)?;
             if target.exists() && !target.is_file() {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
             }
@@ -125,14 +125,14 @@ pub fn sync_folder(path: &Path) -> io::Result<()> {
 }
 
 /// The file that a path leads to by symbolic links, whether or not it exists.
-fn followed(path: &Path) -> PathBuf {
+fn followed(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_path_buf();
-    // As many links as Linux follows; a longer chain, or a circle, fails when it is written.
+    // As many links as Linux follows.
     for _ in 0..40 {
-        let Ok(link) = fs::read_link(&path) else { break };
+        let Ok(link) = fs::read_link(&path) else { return Ok(path) };
         path = path.parent().unwrap_or(Path::new("")).join(link);
     }
-    path
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "its links form a circle"))
 }
 
 /// The permissions of the file that is replaced, or those of any new file.
