@@ -2,6 +2,8 @@
 
 mod commands;
 mod files;
+mod inputs;
+mod jobs;
 mod output;
 mod stop;
 

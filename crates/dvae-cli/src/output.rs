@@ -3,7 +3,6 @@
 use std::fmt;
 use std::io::Write;
 use std::path::Path;
-use std::process::ExitCode;
 
 use serde::Serialize;
 
@@ -31,24 +30,12 @@ impl Output {
     }
 }
 
-impl Output {
-    /// [`Self::write`], and the exit code of the command. That some files failed is told by it even if nobody reads on.
-    pub(crate) fn write_and(
-        self,
-        code: ExitCode,
-        value: &impl Serialize,
-        text: impl FnOnce() -> String,
-    ) -> Result<ExitCode, Error> {
-        match self.write(value, text) {
-            Err(error) if code == ExitCode::SUCCESS => Err(error),
-            _ => Ok(code),
-        }
-    }
-}
-
 /// A path as a text, which it need not be.
-pub(crate) fn path<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&path.to_string_lossy())
+pub(crate) fn path<S: serde::Serializer>(
+    path: impl AsRef<Path>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.as_ref().to_string_lossy())
 }
 
 /// Prints an error of a part of a command.

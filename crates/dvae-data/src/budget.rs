@@ -12,8 +12,7 @@ pub(crate) struct Budget(u64);
 
 /// What any file may take.
 const ANY: u64 = 1 << 30;
-/// What a file may take for each of its bytes. A JPEG file of a photograph has about a byte for every pixel's three
-/// numbers and more.
+/// What a file may take for each of its bytes: 16 numbers, which is more than JPEG files of photographs hold.
 const PER_BYTE: u64 = 128;
 
 impl Budget {

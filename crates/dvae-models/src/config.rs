@@ -112,11 +112,6 @@ impl AutoencoderConfig {
         sizes("event", if self.event.is_empty() { &[0] } else { &self.event })?;
         row("event", saturating_product(&self.event))?;
         self.likelihood.check(self.event[0])?;
-        row(
-            "likelihood",
-            saturating_product(&self.event)
-                .saturating_mul(self.likelihood.outputs(self.event[0]) / self.event[0]),
-        )?;
         sizes("latent", &[self.latent])?;
         let with_first = |first: usize| [&[first], &self.event[1..]].concat();
         let io = InputOutput {
@@ -125,6 +120,7 @@ impl AutoencoderConfig {
             latent: self.latent,
             output: with_first(self.likelihood.outputs(self.event[0])),
         };
+        row("likelihood", saturating_product(&io.output))?;
         let features = config.check(&io)?;
         let level = Level { latents: LatentShape::Vector(self.latent), features, context: 0 };
         let inputs = saturating_product(&io.input);

@@ -165,9 +165,8 @@ pub(crate) fn load<M: Module>(
     // Burn loads to its own default device first, and panics if there is none.
     let optimizer = contained(|| optimizer.from_bytes(bytes))
         .map_err(|panic| {
-            let reason =
-                format!("its optimizer cannot be read ({panic}): try BURN_DEVICE=flex, in case that Burn's default device does not work");
-            unusable(&folder, reason)
+            let advice = "if Burn's default device does not work, set BURN_DEVICE=flex";
+            unusable(&folder, format!("its optimizer cannot be read: {panic}; {advice}"))
         })?
         .map_err(|error| unusable(&folder, error))?;
     let Manifest { state, run, .. } = manifest;

@@ -12,7 +12,7 @@
 //! | [`Trainer`]        | minimizes the loss, epoch by epoch; resumes to the same bits            |
 //! | [`evaluate`]       | the bound of a trained model, on clean or on corrupted input            |
 //! | [`RunFolder`]      | where a run keeps its configuration, metrics, checkpoints and images    |
-//! | [`save_weights`]   | weights for use elsewhere, as safetensors; [`load_weights`]             |
+//! | [`save_weights`]   | weights for use elsewhere, as safetensors; [`WeightFile`] reads them    |
 //! | [`import_state_dict`] | weights from PyTorch                                                 |
 //!
 //! ```

@@ -140,11 +140,10 @@ fn state_dict(path: &Path) -> Result<BTreeMap<String, TensorData>, TrainError> {
     let tensors = store.get_all_tensors().map_err(|error| unusable(path, error.to_string()))?;
     // A view may repeat what the file has once.
     let length = std::fs::metadata(path).map_err(TrainError::io("read", path))?.len();
-    let numbers =
-        |shape: &[usize]| shape.iter().fold(1u128, |n, &axis| n.saturating_mul(axis as u128));
-    let all =
-        tensors.values().map(|tensor| numbers(&tensor.shape.iter().copied().collect::<Vec<_>>()));
-    if all.fold(0, u128::saturating_add) > u128::from(length) {
+    let numbers = tensors.values().map(|tensor| {
+        tensor.shape.iter().fold(1u128, |product, &axis| product.saturating_mul(axis as u128))
+    });
+    if numbers.fold(0, u128::saturating_add) > u128::from(length) {
         return Err(unusable(path, "its tensors claim more numbers than it holds".to_owned()));
     }
     let mut stored = BTreeMap::new();

@@ -9,6 +9,7 @@
 #[path = "../../dvae-data/tests/common/mod.rs"]
 mod common;
 
+use std::cell::Cell;
 use std::fs;
 use std::io::{Cursor, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -46,6 +47,8 @@ struct Whole {
     folder: tempfile::TempDir,
     run: PathBuf,
     checkpoint: PathBuf,
+    /// The files that are other ones in the changed checkpoint, if there is one.
+    changed: Cell<Option<Vec<String>>>,
 }
 
 impl Whole {
@@ -67,21 +70,29 @@ impl Whole {
             .collect();
         checkpoints.sort();
         let checkpoint = checkpoints.pop().unwrap();
-        Self { folder, run, checkpoint }
+        Self { folder, run, checkpoint, changed: Cell::default() }
     }
 
     /// A folder with one checkpoint, some files of which are other ones.
     fn checkpoint_with(&self, files: &[(&str, &[u8])]) -> PathBuf {
         let root = self.folder.path().join("checkpoints");
         let own = root.join(self.checkpoint.file_name().unwrap());
-        fs::create_dir_all(&own).unwrap();
-        for entry in fs::read_dir(&self.checkpoint).unwrap() {
-            let path = entry.unwrap().path();
-            fs::copy(&path, own.join(path.file_name().unwrap())).unwrap();
+        // What was changed the last time is what it was.
+        let names: Vec<String> = match self.changed.take() {
+            Some(names) => names,
+            None => {
+                fs::create_dir_all(&own).unwrap();
+                let entries = fs::read_dir(&self.checkpoint).unwrap();
+                entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+            }
+        };
+        for name in names {
+            fs::copy(self.checkpoint.join(&name), own.join(&name)).unwrap();
         }
         for (name, bytes) in files {
             fs::write(own.join(name), bytes).unwrap();
         }
+        self.changed.set(Some(files.iter().map(|(name, _)| (*name).to_owned()).collect()));
         root
     }
 

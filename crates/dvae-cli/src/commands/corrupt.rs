@@ -7,11 +7,12 @@ use dvae::burn::tensor::TensorData;
 use dvae::data::{ReadOptions, Row, RowWriter, Scaler, Scaling, array_names, read_rows};
 use dvae::prelude::*;
 use dvae::{Experiment, PreparedData};
-use serde::Serialize;
 
 use crate::Error;
-use crate::files::{Failures, Inputs, Job, counted, exit_code, keep_data, outputs};
-use crate::output::{Output, path};
+use crate::files::keep_data;
+use crate::inputs::Inputs;
+use crate::jobs::{Failures, Job, outputs};
+use crate::output::Output;
 
 /// Corrupt files with a corruption process
 #[derive(clap::Args)]
@@ -42,16 +43,6 @@ pub(crate) struct Args {
     /// The seed of all randomness
     #[arg(long, default_value_t = 1)]
     seed: u64,
-}
-
-#[derive(Serialize)]
-struct Summary {
-    files: usize,
-    rows: usize,
-    #[serde(serialize_with = "path")]
-    out: PathBuf,
-    /// Files that cannot be used.
-    failed: Vec<String>,
 }
 
 /// Rows in a batch, unless they are large.
@@ -102,15 +93,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<ExitCode, Error> {
             Err(error) => failures.add(job, error)?,
         }
     }
-    let failed = failures.into_names();
-    let files = jobs.len() - failed.len();
-    let code = exit_code(&failed);
-    let summary = Summary { files, rows, out: args.out.clone(), failed };
-    let text = || {
-        let (rows, files) = (counted(rows, "row"), counted(files, "file"));
-        format!("Damaged {rows} of {files} to {}", args.out.display())
-    };
-    out.write_and(code, &summary, text)
+    failures.summarize("Damaged", rows, &args.out, out)
 }
 
 /// What the data of an experiment decided, if the rows that are damaged depend on it: the scaling that was fitted on the

@@ -5,12 +5,13 @@ use std::process::ExitCode;
 
 use dvae::Pretrained;
 use dvae::data::{Format, ReadOptions, Row, RowWriter};
-use serde::Serialize;
 
 use super::ModelArgs;
 use crate::Error;
-use crate::files::{Failures, Inputs, Job, counted, exit_code, keep_data, outputs};
-use crate::output::{Output, path};
+use crate::files::keep_data;
+use crate::inputs::Inputs;
+use crate::jobs::{Failures, Job, outputs};
+use crate::output::Output;
 
 /// Denoise files with the model of a run
 #[derive(clap::Args)]
@@ -37,19 +38,9 @@ pub(crate) struct Args {
     /// Stop at the first file that cannot be used, instead of going on with the others
     #[arg(long)]
     strict: bool,
-    /// Rows in a batch
+    /// Rows in a batch, at most: large ones are fewer
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     batch_size: u32,
-}
-
-#[derive(Serialize)]
-struct Summary {
-    files: usize,
-    rows: usize,
-    #[serde(serialize_with = "path")]
-    out: PathBuf,
-    /// Files that cannot be used.
-    failed: Vec<String>,
 }
 
 pub(crate) fn run(args: &Args, out: Output) -> Result<ExitCode, Error> {
@@ -71,15 +62,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<ExitCode, Error> {
         cleaning.file(job, &options)?;
     }
     let (rows, failures) = cleaning.finish()?;
-    let failed = failures.into_names();
-    let files = jobs.len() - failed.len();
-    let code = exit_code(&failed);
-    let summary = Summary { files, rows, out: args.out.clone(), failed };
-    let text = || {
-        let (rows, files) = (counted(rows, "row"), counted(files, "file"));
-        format!("Cleaned {rows} of {files} to {}", args.out.display())
-    };
-    out.write_and(code, &summary, text)
+    failures.summarize("Cleaned", rows, &args.out, out)
 }
 
 /// Rows of one file or several, which go through the model in batches.
@@ -132,6 +115,7 @@ impl Cleaning<'_> {
             Err(error) => return self.failures.add(&self.jobs[job], error),
         };
         self.outputs.push(Cleaned { job, writers: Some(writers) });
+        let at_once = self.model.rows_at_once(self.args.batch_size as usize);
         for (place, row) in rows.enumerate() {
             let output = self.outputs.len() - 1;
             if self.outputs[output].writers.is_none() {
@@ -144,7 +128,7 @@ impl Cleaning<'_> {
                 }
                 Err(error) => self.failed(output, error.into())?,
             }
-            if self.waiting.len() == self.args.batch_size as usize {
+            if self.waiting.len() == at_once {
                 self.batch()?;
             }
         }

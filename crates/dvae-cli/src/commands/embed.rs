@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::ModelArgs;
 use crate::Error;
-use crate::files::{Inputs, counted, keep_data, keep_inputs};
+use crate::files::{counted, keep_data, keep_inputs};
+use crate::inputs::Inputs;
 use crate::output::{Output, path};
 
 /// Write the latents of files: the posterior's mean of each row
@@ -92,7 +93,7 @@ impl<'a> Latents<'a> {
     fn push(&mut self, row: Vec<f64>, labels: [String; 2]) -> Result<(), Error> {
         self.rows.push(row);
         self.labels.push(labels);
-        if self.rows.len() == BATCH { self.batch() } else { Ok(()) }
+        if self.rows.len() == self.model.rows_at_once(BATCH) { self.batch() } else { Ok(()) }
     }
 
     fn batch(&mut self) -> Result<(), Error> {

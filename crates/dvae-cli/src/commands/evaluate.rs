@@ -11,7 +11,8 @@ use serde::Serialize;
 
 use super::{ModelArgs, held_out};
 use crate::Error;
-use crate::files::{Reading, keep_data, keep_inputs};
+use crate::files::{keep_data, keep_inputs};
+use crate::inputs::Reading;
 use crate::output::{Output, table, warn};
 
 /// Evaluate the model of a run

@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::ModelArgs;
 use crate::Error;
-use crate::files::{Inputs, counted, keep_data, keep_inputs, write_rows};
+use crate::files::{counted, keep_data, keep_inputs, write_rows};
+use crate::inputs::Inputs;
 use crate::output::{Output, path};
 
 /// Interpolate from row to row in the latent space

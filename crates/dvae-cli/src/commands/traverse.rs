@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::{ModelArgs, held_out};
 use crate::Error;
-use crate::files::{Reading, keep_data, keep_inputs, write_rows};
+use crate::files::{keep_data, keep_inputs, write_rows};
+use crate::inputs::Reading;
 use crate::output::{Output, path};
 
 /// Change one latent at a time

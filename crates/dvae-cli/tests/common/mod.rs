@@ -104,3 +104,17 @@ pub(crate) fn random(mut state: u64) -> impl Iterator<Item = f64> {
         (state >> 11) as f64 / (1u64 << 53) as f64
     })
 }
+
+/// Runs a command whose address space is limited to so many megabytes.
+#[cfg(unix)]
+pub(crate) fn within(folder: &Path, megabytes: usize, arguments: &[&str]) -> Output {
+    let limited = format!("ulimit -v {}; exec \"$0\" \"$@\"", megabytes << 10);
+    let mut command = Command::new("bash");
+    command.args(["-c", &limited, env!("CARGO_BIN_EXE_dvae")]).args(arguments);
+    command.current_dir(folder).stdin(Stdio::null()).output().unwrap()
+}
+
+/// What a command says on standard error.
+pub(crate) fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}

@@ -71,7 +71,7 @@ impl Pretrained {
 
     /// The mean of `p(x | z)` for each latent.
     pub fn decode(&self, latents: &[Vec<f32>]) -> Vec<Vec<f64>> {
-        let (chunks, levels) = (latents.chunks(self.rows_at_once()), self.levels());
+        let (chunks, levels) = (latents.chunks(self.rows_at_once(ROWS_AT_ONCE)), self.levels());
         chunks
             .flat_map(|latents| {
                 let values = latents.concat();
@@ -86,7 +86,7 @@ impl Pretrained {
     /// the same sample.
     pub fn sample(&self, numbers: Range<u64>, seed: u64) -> impl Iterator<Item = Vec<f64>> {
         let key = Key::new(seed).purpose(Purpose::Sampling);
-        let at_once = self.rows_at_once();
+        let at_once = self.rows_at_once(ROWS_AT_ONCE);
         let starts = numbers.clone().step_by(at_once);
         starts.flat_map(move |start| {
             let ids: Vec<u64> = (start..numbers.end.min(start + at_once as u64)).collect();
@@ -96,10 +96,11 @@ impl Pretrained {
         })
     }
 
-    /// Rows in a batch: fewer than usual if they are large.
-    fn rows_at_once(&self) -> usize {
+    /// How many rows, of so many wanted, go through the model at once: fewer if they are large, so that several have 2²²
+    /// numbers at most.
+    pub fn rows_at_once(&self, wanted: usize) -> usize {
         let width: usize = self.event().iter().product();
-        ((1 << 22) / width.max(1)).clamp(1, ROWS_AT_ONCE)
+        ((1 << 22) / width.max(1)).min(wanted).max(1)
     }
 
     /// The mean of `p(x | z)`, flat.

@@ -1,0 +1,180 @@
+//! Files that become files: the output of each, and what becomes of those that cannot be used.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use dvae::ExperimentError;
+use dvae::data::{DataError, FileKind, RowWriter};
+use serde::Serialize;
+
+use crate::Error;
+use crate::files::{counted, keep_inputs};
+use crate::inputs::InputFiles;
+use crate::output::{Output, path, report, warn};
+
+/// One input file and its outputs.
+pub(crate) struct Job {
+    pub(crate) input: PathBuf,
+    pub(crate) output: PathBuf,
+    /// The output file for the uncertainty, if requested.
+    pub(crate) deviation: Option<PathBuf>,
+}
+
+impl InputFiles<'_> {
+    /// Each file with its output: `out` itself for one file, or a file in the folder `out` for several files
+    /// or a folder.
+    pub(crate) fn jobs(&self, out: &Path, deviations: bool) -> Result<Vec<Job>, Error> {
+        let several = self.inputs.len() > 1 || FileKind::of(&self.inputs[0])? == FileKind::Folder;
+        if several && !out.is_dir() && FileKind::by_name(out).is_some() {
+            return Err(format!(
+                "{} is the name of one file, but there are several inputs: name a folder",
+                out.display()
+            )
+            .into());
+        }
+        let folder = several || out.is_dir();
+        let mut jobs: Vec<Job> = vec![];
+        for (input, name) in self.files_within()? {
+            let mut output = if folder { out.join(name) } else { out.to_path_buf() };
+            if folder && FileKind::by_name(&input) == Some(FileKind::Array) {
+                output.set_extension("npy");
+            }
+            if folder && RowWriter::loses(&output) {
+                output.set_extension("png");
+            }
+            check_output(&input, &output)?;
+            let deviation = deviations.then(|| deviation_of(&output));
+            jobs.push(Job { input, output, deviation });
+        }
+        let outputs = jobs.iter().flat_map(|job| {
+            [Some(&job.output), job.deviation.as_ref()]
+                .into_iter()
+                .flatten()
+                .map(|path| (path, &job.input))
+        });
+        let mut taken: HashMap<&Path, &Path> = HashMap::new();
+        for (output, input) in outputs.clone() {
+            if let Some(other) = taken.insert(output, input) {
+                let (a, b) = (other.display(), input.display());
+                return Err(format!("{a} and {b} would both become {}", output.display()).into());
+            }
+        }
+        keep_inputs(
+            outputs.map(|(output, _)| output.as_path()),
+            jobs.iter().map(|job| &*job.input),
+        )?;
+        if jobs.iter().any(|job| RowWriter::loses(&job.output)) {
+            warn(
+                &"JPEG files hold values that are near those asked for; PNG and TIFF files hold the same",
+            );
+        }
+        Ok(jobs)
+    }
+}
+
+/// The files of several that cannot be used.
+pub(crate) struct Failures {
+    /// Whether the first one ends the command.
+    is_strict: bool,
+    files: usize,
+    failed: Vec<String>,
+}
+
+impl Failures {
+    pub(crate) fn new(is_strict: bool, jobs: &[Job]) -> Self {
+        Self { is_strict, files: jobs.len(), failed: vec![] }
+    }
+
+    /// Notes and prints why a file cannot be used. It is an error if the command cannot go on with the others.
+    pub(crate) fn add(&mut self, job: &Job, error: Error) -> Result<(), Error> {
+        if self.is_strict || self.files == 1 || is_of_output(&*error) {
+            return Err(error);
+        }
+        report(&*error);
+        self.failed.push(job.input.to_string_lossy().into_owned());
+        if self.failed.len() == self.files {
+            return Err(format!("none of {} files can be used", self.files).into());
+        }
+        Ok(())
+    }
+
+    /// Writes what has become of the files, and returns the exit code. It tells that some failed even if nobody reads on.
+    pub(crate) fn summarize(
+        self,
+        verb: &str,
+        rows: usize,
+        to: &Path,
+        out: Output,
+    ) -> Result<ExitCode, Error> {
+        let files = self.files - self.failed.len();
+        let code = ExitCode::from(u8::from(!self.failed.is_empty()));
+        let summary = Summary { files, rows, out: to, failed: self.failed };
+        let written = out.write(&summary, || {
+            let (rows, files) = (counted(rows, "row"), counted(files, "file"));
+            format!("{verb} {rows} of {files} to {}", to.display())
+        });
+        if code == ExitCode::SUCCESS { written.map(|()| code) } else { Ok(code) }
+    }
+}
+
+#[derive(Serialize)]
+struct Summary<'a> {
+    files: usize,
+    rows: usize,
+    #[serde(serialize_with = "path")]
+    out: &'a Path,
+    /// Files that cannot be used.
+    failed: Vec<String>,
+}
+
+/// Whether an error is one of writing, which the next file would meet too.
+fn is_of_output(error: &(dyn std::error::Error + 'static)) -> bool {
+    let data = error.downcast_ref::<DataError>();
+    let inner = error.downcast_ref::<ExperimentError>().and_then(|error| match error {
+        ExperimentError::Data(error) => Some(error),
+        _ => None,
+    });
+    matches!(data.or(inner), Some(DataError::Write { .. }))
+}
+
+/// The outputs of jobs.
+pub(crate) fn outputs(jobs: &[Job]) -> impl Iterator<Item = &Path> {
+    jobs.iter().flat_map(|job| std::iter::once(&*job.output).chain(job.deviation.as_deref()))
+}
+
+/// `clean.png` → `clean-deviation.npy`; for a table `clean-deviation.csv`.
+fn deviation_of(output: &Path) -> PathBuf {
+    let ending = match FileKind::by_name(output) {
+        Some(FileKind::Table) => {
+            output.extension().unwrap_or_default().to_string_lossy().into_owned()
+        }
+        _ => "npy".to_owned(),
+    };
+    let mut name = output.file_stem().unwrap_or_default().to_owned();
+    name.push(format!("-deviation.{ending}"));
+    output.with_file_name(name)
+}
+
+/// An error if an output has another type than its input.
+fn check_output(input: &Path, output: &Path) -> Result<(), Error> {
+    let (from, to) = (FileKind::by_name(input), FileKind::by_name(output));
+    let archive = output.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("npz"));
+    let kind = |path: &Path| path.extension().unwrap_or_default().to_ascii_lowercase();
+    // A line of a table is written as it stands, with its delimiters.
+    let other_table = from == Some(FileKind::Table) && kind(input) != kind(output);
+    if from != to || archive || other_table {
+        let table = format!(".{}", kind(input).to_string_lossy());
+        let ending = match from {
+            Some(FileKind::Array) => ".npy",
+            Some(FileKind::Table) => &table,
+            _ => ".png or .tif",
+        };
+        let (input, output) = (input.display(), output.display());
+        return Err(format!(
+            "{output}: what is made of {input} needs a name that ends in {ending}"
+        )
+        .into());
+    }
+    Ok(())
+}
