@@ -7,8 +7,8 @@ use crate::budget::Budget;
 use crate::kind::classes;
 use crate::picture::{over_white, picture_domain, picture_rows, under_white};
 use crate::{
-    DataError, Dataset, Domain, Element, FileKind, Numbers, Omission, Pictures, pictures_in,
-    read_npy_rows, read_table_rows,
+    DataError, Dataset, Domain, Element, FileKind, Numbers, pictures_in, read_npy_rows,
+    read_table_rows,
 };
 
 /// What the rows of a file are, and how the file stores them: enough to write such rows again.
@@ -276,8 +276,6 @@ pub struct Rows {
     pub format: Format,
     /// The number of rows, if it is known before they are read.
     pub count: Option<usize>,
-    /// What lies in a folder and is no picture: [`pictures_in`].
-    pub omissions: Vec<Omission>,
     /// The class of each row of a folder of folders.
     pub(crate) classes: Option<Vec<u8>>,
     pub(crate) rows: Box<dyn Iterator<Item = Result<Row, DataError>> + Send>,
@@ -332,9 +330,9 @@ pub fn read_rows(path: &Path, options: &ReadOptions) -> Result<Rows, DataError> 
     match FileKind::of(path)? {
         FileKind::Picture => picture_rows(vec![path.into()], options),
         FileKind::Folder => {
-            let Pictures { files, omissions } = pictures_in(path)?;
-            let classes = classes(path, &files);
-            Ok(Rows { classes, omissions, ..picture_rows(files, options)? })
+            let pictures = pictures_in(path)?.files;
+            let classes = classes(path, &pictures);
+            Ok(Rows { classes, ..picture_rows(pictures, options)? })
         }
         FileKind::Array => read_npy_rows(path, options),
         FileKind::Table => read_table_rows(path, options),
@@ -354,7 +352,7 @@ impl Rows {
             failed = matches!(row, Some(Err(_)));
             row
         });
-        Self { format, count, omissions: vec![], classes: None, rows: Box::new(rows.fuse()) }
+        Self { format, count, classes: None, rows: Box::new(rows.fuse()) }
     }
 
     /// The same rows, each of which is checked when it is read.
@@ -362,9 +360,9 @@ impl Rows {
         self,
         mut check: impl FnMut(&Row) -> Result<(), DataError> + Send + 'static,
     ) -> Self {
-        let Self { format, count, omissions, classes, rows } = self;
+        let Self { format, count, classes, rows } = self;
         let rows = rows.map(move |row| row.and_then(|row| check(&row).map(|()| row)));
-        Self { classes, omissions, ..Self::new(format, count, rows) }
+        Self { classes, ..Self::new(format, count, rows) }
     }
 
     /// Reads all rows into memory, as the file stores them: see [`Dataset::from_numbers`]. Rows of a folder of folders
