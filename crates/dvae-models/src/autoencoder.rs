@@ -34,7 +34,7 @@ pub struct Distributions {
 ///
 /// One level of latents is the VAE of Kingma & Welling (2014), "Auto-Encoding Variational Bayes". With
 /// several levels, each level's posterior sees the features of the input and the context from the levels
-/// above: Sønderby et al. (2016), "Ladder Variational Autoencoders", section 2.
+/// above, and, if it is a diagonal normal, is a residual on the level's prior: Sønderby et al. (2016), "Ladder Variational Autoencoders", section 2.
 #[derive(Module, Debug)]
 pub struct Autoencoder<N: Module + ModuleDisplay> {
     network: N,
@@ -69,7 +69,10 @@ impl LevelHeads {
         levels.iter().try_for_each(|level| posterior.check(level))?;
         prior.check(&levels[0], posterior, inputs)?;
         let mut heads = |(place, level): (usize, &Level)| Self {
-            posterior: PosteriorHead::new(posterior, level, init),
+            posterior: match place {
+                0 => PosteriorHead::new(posterior, level, init),
+                _ => PosteriorHead::below(posterior, level, init),
+            },
             prior: match place {
                 0 => PriorHead::new(prior, level.latents.len(), inputs, init),
                 _ => PriorHead::below(level, init),
@@ -149,7 +152,11 @@ impl<N: Module + ModuleDisplay> Autoencoder<N> {
             Some(context) => own.beside(context.clone()),
             None => own,
         };
-        let posterior = self.levels[*level].posterior.forward(&seen);
+        let head = &self.levels[*level].posterior;
+        let posterior = match *level {
+            0 => head.forward(&seen),
+            _ => head.given(&prior, &seen),
+        };
         let shape = seen.latent_shape(self.shapes[*level].channels());
         let encoding = Encoding::new(posterior, prior).shaped(shape);
         match level + 1 < self.levels.len() {

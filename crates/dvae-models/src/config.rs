@@ -1,7 +1,7 @@
 //! Configuration of models: the bundled networks, each with any distributions.
 
 use burn::tensor::Device;
-use dvae_distributions::{LatentShape, LikelihoodConfig};
+use dvae_distributions::LikelihoodConfig;
 use dvae_random::Key;
 use schemars::JsonSchema;
 use serde::de::value::{MapAccessDeserializer, MapDeserializer};
@@ -12,7 +12,7 @@ use crate::autoencoder::LevelHeads;
 use crate::error::{row, sizes};
 use crate::networks::{Bundled, InputOutput, saturating_product};
 use crate::{
-    AnyNetwork, Autoencoder, ConvNetConfig, Distributions, Initializer, Level, MlpConfig,
+    AnyNetwork, Autoencoder, ConvNetConfig, Distributions, Initializer, LadderConfig, MlpConfig,
     ModelError, NetworkConfig, PosteriorConfig, PriorConfig, ResNetConfig,
 };
 
@@ -32,7 +32,7 @@ pub struct AutoencoderConfig {
     /// left out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub event: Vec<usize>,
-    /// Number of latents.
+    /// Number of latents; of a ladder, at each place of each level.
     pub latent: usize,
     /// The network: a table, or just its name.
     #[serde(deserialize_with = "name_or_table")]
@@ -86,6 +86,11 @@ impl AutoencoderConfig {
         Self::new(ResNetConfig::default(), image, latent)
     }
 
+    /// A ladder of three levels of 32 channels, with `latent` latents at each place of a level.
+    pub fn ladder(image: &[usize], latent: usize) -> Self {
+        Self::new(LadderConfig::default(), image, latent)
+    }
+
     /// Builds the model with weights drawn from `key`; an error names what is out of range.
     pub fn init(&self, key: Key, device: &Device) -> Result<Autoencoder<AnyNetwork>, ModelError> {
         self.network.build(self, &mut Initializer::new(key, device))
@@ -121,8 +126,7 @@ impl AutoencoderConfig {
             output: with_first(self.likelihood.outputs(self.event[0])),
         };
         row("likelihood", saturating_product(&io.output))?;
-        let features = config.check(&io)?;
-        let level = Level { latents: LatentShape::Vector(self.latent), features, context: 0 };
+        let levels = config.check(&io)?;
         let inputs = saturating_product(&io.input);
         let distributions = Distributions {
             posterior: self.posterior,
@@ -131,10 +135,10 @@ impl AutoencoderConfig {
         };
         // Weights are drawn in the order of the data: encoder, latents, decoder.
         let encoder = config.encoder(&io, init);
-        let heads = LevelHeads::all(&[level], inputs, &distributions, init)?;
+        let heads = LevelHeads::all(&levels, inputs, &distributions, init)?;
         let network = config.network(encoder, &io, init).into();
         let likelihood = &self.likelihood;
-        Ok(Autoencoder::assembled(network, heads, &[level], &io.input, likelihood, init))
+        Ok(Autoencoder::assembled(network, heads, &levels, &io.input, likelihood, init))
     }
 }
 

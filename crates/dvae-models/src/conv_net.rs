@@ -73,6 +73,11 @@ impl Stages {
         [self.channels, height, width]
     }
 
+    /// Height and width before a stage, or after the last one.
+    pub(crate) fn sides(&self, stage: usize) -> [usize; 2] {
+        self.sides[stage]
+    }
+
     /// Pixels before each stage, and after the last one.
     pub(crate) fn area(&self, stage: usize) -> usize {
         self.sides[stage].iter().product()
@@ -98,7 +103,7 @@ impl Bundled for ConvNetConfig {
     type Encoder = Vec<Conv2d>;
     type Network = ConvNet;
 
-    fn check(&self, io: &InputOutput) -> Result<usize, ModelError> {
+    fn check(&self, io: &InputOutput) -> Result<Vec<Level>, ModelError> {
         let [inputs, height, width] = io.image()?;
         depth("channels", self.channels.len())?;
         sizes("channels", &self.channels)?;
@@ -109,7 +114,7 @@ impl Bundled for ConvNetConfig {
         weights(&[io.output[0].saturating_mul(16), self.channels[0]])?;
         let stages = Stages::new([height, width], &self.channels);
         stages.check(&self.channels)?;
-        Ok(stages.features())
+        Ok(vec![io.vector(stages.features())])
     }
 
     fn encoder(&self, io: &InputOutput, init: &mut Initializer) -> Vec<Conv2d> {

@@ -94,6 +94,15 @@ impl<'a> Initializer<'a> {
         self.strided(inputs, outputs, 1, activation)
     }
 
+    /// A convolution that keeps sides, with a gain of 0.1, so that its contribution to a sum starts small.
+    pub fn small_conv(&mut self, inputs: usize, outputs: usize) -> Conv2d {
+        let side = Conv2d::KERNEL;
+        let limit = 0.1 * (6.0 / ((inputs + outputs) * side * side) as f64).sqrt() as f32;
+        let weight = self.uniform([outputs, inputs, side, side], [-limit, limit]);
+        let activation = Activation::Identity;
+        Conv2d { weight, bias: self.zeros(outputs), stride: 1, activation }
+    }
+
     fn strided(
         &mut self,
         inputs: usize,

@@ -8,6 +8,7 @@
 //! | [`Mlp`]              | fully connected layers, for rows of any shape                                   |
 //! | [`ConvNet`]          | convolutions of stride 2, for images of any channels × height × width           |
 //! | [`ResNet`]           | residual blocks with group normalization, for the same images; slower           |
+//! | [`Ladder`]           | several levels of maps of latents, fully convolutional: what a denoiser of pictures needs |
 //! | [`Initializer`]      | builds layers and draws their weights from a key                                |
 //!
 //! A model takes any likelihood of `dvae-distributions`, any posterior family ([`PosteriorConfig`]) and any
@@ -37,7 +38,8 @@
 //!
 //! - A model does not know whether its input was corrupted: clean and corrupted rows look the same to it.
 //! - The decoder of a bundled network mirrors its encoder; for a different decoder, implement [`Network`].
-//! - The bundled networks have one level of latents.
+//! - The bundled networks but [`Ladder`] have one level of latents.
+//! - A ladder is built for images of one size; for images of another, build it again with the same weights.
 
 mod activation;
 mod autoencoder;
@@ -46,6 +48,7 @@ mod conv_net;
 mod error;
 mod flows;
 mod initializer;
+mod ladder;
 mod layers;
 mod likelihood_head;
 mod made;
@@ -63,6 +66,7 @@ pub use config::AutoencoderConfig;
 pub use conv_net::{ConvNet, ConvNetConfig};
 pub use error::ModelError;
 pub use initializer::Initializer;
+pub use ladder::{Ladder, LadderConfig};
 pub use layers::{Conv2d, ConvTranspose2d, GroupNorm, Linear};
 pub use mlp::{Mlp, MlpConfig};
 pub use network::{Features, Level, Network};

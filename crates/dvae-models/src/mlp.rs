@@ -2,7 +2,6 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use dvae_distributions::LatentShape;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -55,7 +54,7 @@ impl Bundled for MlpConfig {
     type Encoder = Vec<Linear>;
     type Network = Mlp;
 
-    fn check(&self, io: &InputOutput) -> Result<usize, ModelError> {
+    fn check(&self, io: &InputOutput) -> Result<Vec<Level>, ModelError> {
         if !self.hidden.is_empty() {
             depth("hidden", self.hidden.len())?;
         }
@@ -63,7 +62,7 @@ impl Bundled for MlpConfig {
         let (inputs, outputs) = (saturating_product(&io.input), saturating_product(&io.output));
         weights(&[&[inputs], &self.hidden[..]].concat())?;
         weights(&[self.hidden.first().copied().unwrap_or(io.latent), outputs])?;
-        Ok(self.hidden.last().copied().unwrap_or(inputs))
+        Ok(vec![io.vector(self.hidden.last().copied().unwrap_or(inputs))])
     }
 
     fn encoder(&self, io: &InputOutput, init: &mut Initializer) -> Vec<Linear> {
@@ -78,7 +77,7 @@ impl Bundled for MlpConfig {
         let outputs = saturating_product(&io.output);
         let last = init.linear(widths[widths.len() - 1], outputs, Activation::Identity);
         let features = self.hidden.last().copied().unwrap_or(saturating_product(&io.input));
-        let level = Level { latents: LatentShape::Vector(io.latent), features, context: 0 };
+        let level = io.vector(features);
         Mlp { encoder, decoder, last, level, output: io.output.clone() }
     }
 }

@@ -2,12 +2,13 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use dvae_distributions::Latent;
+use dvae_distributions::{Latent, LatentShape};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
 use crate::conv_net::{ConvNet, ConvNetConfig};
+use crate::ladder::{Ladder, LadderConfig};
 use crate::mlp::{Mlp, MlpConfig};
 use crate::res_net::{ResNet, ResNetConfig};
 use crate::{Autoencoder, AutoencoderConfig, Features, Initializer, Level, ModelError, Network};
@@ -100,6 +101,8 @@ networks! {
     Conv(ConvNetConfig, ConvNet),
     /// Residual, for images.
     ResNet(ResNetConfig, ResNet),
+    /// Several levels of maps of latents, for images: `latent` is the number of latents at each place of a level.
+    Ladder(LadderConfig, Ladder),
 }
 
 impl Default for NetworkConfig {
@@ -129,14 +132,21 @@ impl InputOutput {
     }
 }
 
+impl InputOutput {
+    /// The one level of a network whose latents are a vector.
+    pub(crate) fn vector(&self, features: usize) -> Level {
+        Level { latents: LatentShape::Vector(self.latent), features, context: 0 }
+    }
+}
+
 /// The configuration of a bundled network. The parts are built one by one, because weights are drawn in the
 /// order in which data passes them: those of posterior and prior come between encoder and decoder.
 pub(crate) trait Bundled {
     type Encoder;
     type Network: Into<AnyNetwork>;
 
-    /// The number of features that the encoder gives; an error names what is out of range.
-    fn check(&self, io: &InputOutput) -> Result<usize, ModelError>;
+    /// The levels of latents, top first; an error names what is out of range.
+    fn check(&self, io: &InputOutput) -> Result<Vec<Level>, ModelError>;
 
     fn encoder(&self, io: &InputOutput, init: &mut Initializer) -> Self::Encoder;
 

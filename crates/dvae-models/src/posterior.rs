@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use dvae_distributions::{
-    Chain, DiagonalNormal, FlowPosterior, FullNormal, LatentShape, Planar, Posterior,
+    Chain, DiagonalNormal, FlowPosterior, FullNormal, LatentShape, Planar, Posterior, Prior,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -119,8 +119,32 @@ impl NormalHead {
         Self { mean: layer(), log_variance: layer() }
     }
 
+    /// The same with small weights: near the standard normal at first, or near the prior for [`Self::beside`].
+    pub(crate) fn small(features: usize, latent: usize, init: &mut Initializer) -> Self {
+        Self {
+            mean: init.small_linear(features, latent),
+            log_variance: init.small_linear(features, latent),
+        }
+    }
+
     pub(crate) fn forward(&self, features: &Features) -> DiagonalNormal {
         DiagonalNormal::new(features.linear(&self.mean), features.linear(&self.log_variance))
+    }
+
+    /// The normal with a log-variance between ±8.
+    pub(crate) fn bounded(&self, features: &Features) -> DiagonalNormal {
+        DiagonalNormal::new(
+            features.linear(&self.mean),
+            soft_bound(features.linear(&self.log_variance)),
+        )
+    }
+
+    /// The residual of a prior: its mean plus a mean, and its log-variance plus one between ±8. Vahdat & Kautz (2020),
+    /// "NVAE", section 3.2, with the distance in units of the prior's deviation.
+    pub(crate) fn beside(&self, prior: &DiagonalNormal, features: &Features) -> DiagonalNormal {
+        let distance = features.linear(&self.mean) * (prior.log_variance() * 0.5).exp();
+        let log_ratio = soft_bound(features.linear(&self.log_variance));
+        DiagonalNormal::new(prior.mean() + distance, prior.log_variance() + log_ratio)
     }
 
     fn latent(&self) -> usize {
@@ -128,7 +152,34 @@ impl NormalHead {
     }
 }
 
+/// `8 tanh(x / 8)`: the same near 0, and bounded.
+fn soft_bound(x: Tensor<2>) -> Tensor<2> {
+    (x / 8.0).tanh() * 8.0
+}
+
 impl PosteriorHead {
+    /// Builds the layers for a level below the top, whose posterior is a residual on the prior if both are diagonal
+    /// normals.
+    pub(crate) fn below(config: PosteriorConfig, level: &Level, init: &mut Initializer) -> Self {
+        match config {
+            PosteriorConfig::DiagonalNormal {} => {
+                let features = level.features + level.context;
+                Self::DiagonalNormal(NormalHead::small(features, level.latents.channels(), init))
+            }
+            config => Self::new(config, level, init),
+        }
+    }
+
+    /// The posterior of a level below the top, whose prior is this one.
+    pub(crate) fn given(&self, prior: &Prior, features: &Features) -> Posterior {
+        match (self, prior) {
+            (Self::DiagonalNormal(head), Prior::Diagonal(prior)) => {
+                Posterior::Diagonal(head.beside(prior, features))
+            }
+            _ => self.forward(features),
+        }
+    }
+
     /// Builds the layers for a level that was checked.
     pub(crate) fn new(config: PosteriorConfig, level: &Level, init: &mut Initializer) -> Self {
         let (features, latent) = (level.features + level.context, level.latents.channels());

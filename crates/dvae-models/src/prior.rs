@@ -144,7 +144,7 @@ impl PriorHead {
 
     /// Builds the prior of a level below the top.
     pub(crate) fn below(level: &Level, init: &mut Initializer) -> Self {
-        Self::Conditional(NormalHead::new(level.context, level.latents.channels(), init))
+        Self::Conditional(NormalHead::small(level.context, level.latents.channels(), init))
     }
 
     /// `p(z)` of the top level; `infer` gives the posteriors of rows of the encoder's input, flattened.
@@ -166,7 +166,7 @@ impl PriorHead {
     /// `p(z)` of a level, given the context from the levels above.
     pub(crate) fn given(&self, context: &Features) -> Prior {
         match self {
-            Self::Conditional(head) => Prior::Diagonal(head.forward(context)),
+            Self::Conditional(head) => Prior::Diagonal(head.bounded(context)),
             _ => Prior::Standard,
         }
     }

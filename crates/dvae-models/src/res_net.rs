@@ -71,7 +71,7 @@ impl Bundled for ResNetConfig {
     type Encoder = Encoder;
     type Network = ResNet;
 
-    fn check(&self, io: &InputOutput) -> Result<usize, ModelError> {
+    fn check(&self, io: &InputOutput) -> Result<Vec<Level>, ModelError> {
         let [inputs, height, width] = io.image()?;
         depth("channels", self.channels.len())?;
         depth("blocks", self.blocks)?;
@@ -87,7 +87,7 @@ impl Bundled for ResNetConfig {
         weights(&[io.output[0].saturating_mul(9), self.channels[0]])?;
         let stages = Stages::new([height, width], &self.channels);
         stages.check(&self.channels)?;
-        Ok(stages.features())
+        Ok(vec![io.vector(stages.features())])
     }
 
     fn encoder(&self, io: &InputOutput, init: &mut Initializer) -> Encoder {
@@ -204,7 +204,7 @@ impl Decoder {
 }
 
 /// Repeats every pixel twice in each direction.
-fn doubled(x: Tensor<4>) -> Tensor<4> {
+pub(crate) fn doubled(x: Tensor<4>) -> Tensor<4> {
     let [rows, channels, height, width] = x.dims();
     x.reshape([rows * channels, height, 1, width, 1])
         .expand([rows * channels, height, 2, width, 2])

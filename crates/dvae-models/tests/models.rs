@@ -4,7 +4,9 @@
 
 use burn::tensor::{Device, Tensor};
 use dvae_distributions::{Likelihood, LikelihoodConfig};
-use dvae_models::{Activation, AutoencoderConfig, ConvNetConfig, MlpConfig, ResNetConfig, Vae};
+use dvae_models::{
+    Activation, AutoencoderConfig, ConvNetConfig, LadderConfig, MlpConfig, ResNetConfig, Vae,
+};
 use dvae_random::{Key, RowStreams};
 use proptest::prelude::*;
 
@@ -73,6 +75,20 @@ proptest! {
         let config = AutoencoderConfig { likelihood, ..AutoencoderConfig::new(ResNetConfig { blocks, groups, ..ResNetConfig::new(&channels) }, &[c, h, w], latent) };
         let model = config.init(Key::new(1), &Device::flex()).unwrap();
         exercise(&model, rows, [c, h, w], latent);
+    }
+
+    #[test]
+    fn a_ladder_fits_any_image(
+        (c, h, w) in (1usize..4, 1usize..20, 1usize..20),
+        channels in proptest::collection::vec(1usize..5, 1..5),
+        blocks in 1usize..3,
+        latent in 1usize..4, rows in 1usize..4, likelihood in likelihoods(),
+    ) {
+        let network = LadderConfig { blocks, ..LadderConfig::new(&channels) };
+        let config = AutoencoderConfig { likelihood, ..AutoencoderConfig::new(network, &[c, h, w], latent) };
+        let model = config.init(Key::new(1), &Device::flex()).unwrap();
+        let places: usize = (0..channels.len()).map(|level| h.div_ceil(1 << level) * w.div_ceil(1 << level)).sum();
+        exercise(&model, rows, [c, h, w], latent * places);
     }
 
     #[test]
@@ -165,4 +181,45 @@ fn a_residual_model_sees_its_input_and_its_latent_at_any_size() {
             "{config:?}"
         );
     }
+}
+
+fn ladder(image: [usize; 3]) -> dvae_models::Autoencoder<dvae_models::AnyNetwork> {
+    let network = LadderConfig { blocks: 2, ..LadderConfig::new(&[6, 5, 4]) };
+    let config = AutoencoderConfig::new(network, &image, 2);
+    config.init(Key::new(1), &Device::flex()).unwrap()
+}
+
+fn largest(x: &Tensor<4>) -> f32 {
+    x.clone().abs().max().into_scalar()
+}
+
+// A pixel reaches 1 + 2 · 2 pixels by a level's convolutions, doubled from level to level, up and down: less than 60.
+#[test]
+fn a_ladder_of_a_crop_is_the_ladder_of_the_whole_away_from_its_edges() {
+    let device = Device::flex();
+    let whole = draws(1).uniform::<4>([1, 2, 160, 128], &device);
+    let (top, left) = (16, 8);
+    let crop = whole.clone().narrow(2, top, 128).narrow(3, left, 120);
+    let cleaned = Vae::<4>::denoise(&ladder([2, 160, 128]), whole);
+    let of_crop = Vae::<4>::denoise(&ladder([2, 128, 120]), crop);
+    let inner = |x: Tensor<4>, y: usize, x0: usize| x.narrow(2, y, 8).narrow(3, x0, 4);
+    let gap = inner(cleaned.clone(), top + 60, left + 58) - inner(of_crop, 60, 58);
+    assert!(largest(&gap) < 1e-5, "{}", largest(&gap));
+    // Not because it is the same everywhere.
+    let other = inner(cleaned.clone(), top + 61, left + 58) - inner(cleaned, top + 60, left + 58);
+    assert!(largest(&other) > 1e-4, "{}", largest(&other));
+}
+
+// The posteriors of all levels but the top begin near their priors, so a bound begins finite and stays so.
+#[test]
+fn levels_below_the_top_begin_near_their_priors() {
+    let device = Device::flex();
+    let input = draws(4).uniform::<4>([4, 1, 28, 28], &device);
+    let model = AutoencoderConfig::ladder(&[1, 28, 28], 4).init(Key::new(1), &device).unwrap();
+    let inference = model.infer(input, &mut draws(4));
+    let nats: Vec<f32> = inference.kl.iter().map(|kl| kl.total().mean().into_scalar()).collect();
+    let latents = [7 * 7 * 4, 14 * 14 * 4, 28 * 28 * 4].map(|count| count as f32);
+    assert_eq!(nats.len(), 3);
+    assert!(nats[1] / latents[1] < 0.1 && nats[2] / latents[2] < 0.1, "{nats:?}");
+    assert!(nats.iter().all(|nats| nats.is_finite() && *nats > 0.0), "{nats:?}");
 }

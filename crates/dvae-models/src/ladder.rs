@@ -1,0 +1,224 @@
+//! A ladder of convolutional levels for images of any size.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use dvae_distributions::{Latent, LatentShape};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::conv_net::{Stages, crop};
+use crate::error::{depth, sizes, weights};
+use crate::layers::Conv2d;
+use crate::networks::{Bundled, InputOutput, same_rank};
+use crate::res_net::doubled;
+use crate::{Activation, Features, Initializer, Level, ModelError, Network};
+
+/// Configuration of a [`Ladder`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LadderConfig {
+    /// Channels of each level, finest first, at least one. The first level has the sides of the image, and each one after
+    /// it half of those before.
+    pub channels: Vec<usize>,
+    /// Residual blocks of each level on the way up, and as many on the way down, at least 1.
+    pub blocks: usize,
+    /// The non-linearity before each convolution of a block.
+    pub activation: Activation,
+}
+
+impl Default for LadderConfig {
+    /// Three levels of 32 channels with one block each, SiLU.
+    fn default() -> Self {
+        Self { channels: vec![32; 3], blocks: 1, activation: Activation::Silu }
+    }
+}
+
+impl LadderConfig {
+    /// Levels of these channels, finest first, one block each.
+    pub fn new(channels: &[usize]) -> Self {
+        Self { channels: channels.into(), ..Self::default() }
+    }
+
+    fn blocks(&self, channels: usize, init: &mut Initializer) -> Vec<Block> {
+        let activation = self.activation;
+        let mut block = || Block {
+            first: init.conv(channels, channels, Activation::Identity),
+            second: init.small_conv(channels, channels),
+            activation,
+        };
+        (0..self.blocks).map(|_| block()).collect()
+    }
+}
+
+impl Bundled for LadderConfig {
+    type Encoder = Vec<Rung>;
+    type Network = Ladder;
+
+    fn check(&self, io: &InputOutput) -> Result<Vec<Level>, ModelError> {
+        let [inputs, height, width] = io.image()?;
+        depth("channels", self.channels.len())?;
+        depth("blocks", self.blocks)?;
+        depth("blocks", self.channels.len().saturating_mul(self.blocks))?;
+        sizes("channels", &self.channels)?;
+        // A kernel has 3 × 3 weights for each pair of channels.
+        let wide = [&[inputs], &self.channels[..]].concat();
+        for pair in wide.windows(2) {
+            weights(&[pair[0].saturating_mul(9), pair[1]])?;
+            weights(&[pair[1].saturating_mul(9), pair[1]])?;
+        }
+        weights(&[io.latent.saturating_mul(9), wide[1]])?;
+        weights(&[io.output[0].saturating_mul(9), wide[1]])?;
+        let stages = Stages::new([height, width], &self.channels);
+        stages.check(&self.channels)?;
+        Ok(levels(&self.channels, io.latent, &stages))
+    }
+
+    fn encoder(&self, io: &InputOutput, init: &mut Initializer) -> Vec<Rung> {
+        let before = [&io.input[..1], &self.channels[..]].concat();
+        let rung = |level: usize| {
+            let [from, to] = [before[level], before[level + 1]];
+            let conv = match level {
+                0 => init.conv(from, to, Activation::Identity),
+                _ => init.downsampling_conv(from, to, Activation::Identity),
+            };
+            Rung { conv, blocks: self.blocks(to, init) }
+        };
+        (0..self.channels.len()).map(rung).collect()
+    }
+
+    fn network(&self, up: Vec<Rung>, io: &InputOutput, init: &mut Initializer) -> Ladder {
+        let channels = &self.channels;
+        let stages = Stages::new([io.input[1], io.input[2]], channels);
+        let step = |level: usize| Step {
+            merge: init.conv(io.latent, channels[level], Activation::Identity),
+            blocks: self.blocks(channels[level], init),
+            down: (level > 0)
+                .then(|| init.conv(channels[level], channels[level - 1], Activation::Identity)),
+        };
+        let steps = (0..channels.len()).rev().map(step).collect();
+        let last = init.conv(channels[0], io.output[0], Activation::Identity);
+        let levels = levels(channels, io.latent, &stages);
+        Ladder { up, steps, last, levels, stages, activation: self.activation }
+    }
+}
+
+/// The levels of a ladder, top first.
+fn levels(channels: &[usize], latents: usize, stages: &Stages) -> Vec<Level> {
+    let top = channels.len() - 1;
+    let level = |at: usize| {
+        let [height, width] = stages.sides(at);
+        Level {
+            latents: LatentShape::Map { channels: latents, height, width },
+            features: channels[at],
+            context: if at == top { 0 } else { channels[at] },
+        }
+    };
+    (0..channels.len()).rev().map(level).collect()
+}
+
+/// Levels of maps of latents over images `[batch, channels, height, width]`, from coarse to fine.
+///
+/// ```text
+/// x̃ → rung → rung → … → features of each level       z₁ → step → context, z₂ → step → … → outputs
+/// ```
+///
+/// A rung is a convolution and residual blocks; all but the first halve the sides. A step adds the latents of its level,
+/// by a convolution, to what comes down, passes residual blocks, doubles the sides by repeating pixels, crops odd ones,
+/// and convolves. Prior and posterior of a level are normals whose parameters are linear in the context at each place,
+/// and in context and features: Sønderby et al. (2016), "Ladder Variational Autoencoders", section 2, with the posterior
+/// as a residual on the prior of Vahdat & Kautz (2020), "NVAE", section 3.2. Nothing is normalized over an image, so
+/// what is made of a place depends on its surroundings alone, and a ladder that was trained on crops is the same function
+/// on whole images.
+#[derive(Module, Debug)]
+pub struct Ladder {
+    /// Finest first.
+    up: Vec<Rung>,
+    /// Coarsest first.
+    steps: Vec<Step>,
+    last: Conv2d,
+    /// Top first.
+    #[module(skip)]
+    levels: Vec<Level>,
+    #[module(skip)]
+    stages: Stages,
+    #[module(skip)]
+    activation: Activation,
+}
+
+#[derive(Module, Debug)]
+pub(crate) struct Rung {
+    conv: Conv2d,
+    blocks: Vec<Block>,
+}
+
+#[derive(Module, Debug)]
+struct Step {
+    merge: Conv2d,
+    blocks: Vec<Block>,
+    /// To the level below, if there is one.
+    down: Option<Conv2d>,
+}
+
+/// `x + f(x)`, where `f` applies non-linearity and convolution twice.
+#[derive(Module, Debug)]
+struct Block {
+    first: Conv2d,
+    second: Conv2d,
+    #[module(skip)]
+    activation: Activation,
+}
+
+impl Block {
+    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let inner = self.first.forward(self.activation.apply(x.clone()));
+        x + self.second.forward(self.activation.apply(inner))
+    }
+}
+
+fn through(blocks: &[Block], x: Tensor<4>) -> Tensor<4> {
+    blocks.iter().fold(x, |x, block| block.forward(x))
+}
+
+/// # Panics
+///
+/// If `D` is not 4.
+impl<const D: usize> Network<D> for Ladder {
+    fn levels(&self) -> Vec<Level> {
+        self.levels.clone()
+    }
+
+    fn features(&self, input: Tensor<D>) -> Vec<Features> {
+        let mut x: Tensor<4> = same_rank(input);
+        let mut features = Vec::with_capacity(self.up.len());
+        for rung in &self.up {
+            x = through(&rung.blocks, rung.conv.forward(x));
+            features.push(Features::Map(self.activation.apply(x.clone())));
+        }
+        features.reverse();
+        features
+    }
+
+    fn descend(&self, level: usize, context: Option<Features>, latent: &Latent) -> Features {
+        let step = &self.steps[level];
+        let merged = step.merge.forward(latent.map());
+        let x = match context {
+            Some(Features::Map(context)) => context + merged,
+            _ => merged,
+        };
+        let x = self.activation.apply(through(&step.blocks, x));
+        Features::Map(match &step.down {
+            Some(conv) => {
+                let below = self.steps.len() - 2 - level;
+                conv.forward(crop(doubled(x), self.stages.sides(below)))
+            }
+            None => x,
+        })
+    }
+
+    fn outputs(&self, context: Features) -> Tensor<D> {
+        match context {
+            Features::Map(map) => same_rank(self.last.forward(map)),
+            Features::Vector(_) => unreachable!("a map came down"),
+        }
+    }
+}
