@@ -4,6 +4,8 @@ use burn::tensor::activation::relu;
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use burn::tensor::{Tensor, module};
 
+use crate::{Formula, Parameters, Scalar};
+
 #[cfg(feature = "flex")]
 use crate::covered;
 #[cfg(feature = "flex")]
@@ -18,13 +20,35 @@ pub enum Activation {
     Identity,
     /// `max(0, x)`; NaN stays NaN.
     Relu,
+    /// `x σ(x)`: Elfwing et al. (2018), "Sigmoid-Weighted Linear Units".
+    Silu,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Silu;
+
+impl Formula<1, 0> for Silu {
+    #[inline(always)]
+    fn at<S: Scalar>(&self, [x]: [S; 1], []: [S::Constant; 0]) -> S {
+        x.clone() * x.sigmoid()
+    }
 }
 
 impl Activation {
-    fn apply<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+    /// Applies the function by itself.
+    pub fn apply<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
         match self {
             Self::Identity => x,
             Self::Relu => relu(x),
+            Self::Silu => Silu.each(&Parameters::Apart([x]), []),
+        }
+    }
+
+    /// The part that a layer computes in its own pass, and the rest.
+    fn split(self) -> (bool, Self) {
+        match self {
+            Self::Relu => (true, Self::Identity),
+            other => (false, other),
         }
     }
 }
@@ -42,12 +66,13 @@ pub fn linear(
 ) -> Tensor<2> {
     #[cfg(feature = "flex")]
     if covered!(x, weight, bias) && product_fits(x.dims(), weight.dims(), bias.dims()) {
-        return Tensor::from_dispatch(Dispatch::fused_linear(
+        let (relu, rest) = activation.split();
+        return rest.apply(Tensor::from_dispatch(Dispatch::fused_linear(
             x.into_dispatch(),
             weight.into_dispatch(),
             bias.into_dispatch(),
-            activation == Activation::Relu,
-        ));
+            relu,
+        )));
     }
     activation.apply(module::linear(x, weight, Some(bias)))
 }
@@ -69,14 +94,15 @@ pub fn conv2d(
     if let (true, Some(geometry)) =
         (covered!(x, weight, bias), convolution(x.dims(), weight.dims(), bias.dims(), &options))
     {
-        return Tensor::from_dispatch(Dispatch::fused_conv(
+        let (relu, rest) = activation.split();
+        return rest.apply(Tensor::from_dispatch(Dispatch::fused_conv(
             x.into_dispatch(),
             weight.into_dispatch(),
             bias.into_dispatch(),
             geometry,
             false,
-            activation == Activation::Relu,
-        ));
+            relu,
+        )));
     }
     activation.apply(module::conv2d(x, weight, Some(bias), options))
 }
@@ -99,14 +125,15 @@ pub fn conv_transpose2d(
         covered!(x, weight, bias),
         transposed_convolution(x.dims(), weight.dims(), bias.dims(), &options),
     ) {
-        return Tensor::from_dispatch(Dispatch::fused_conv(
+        let (relu, rest) = activation.split();
+        return rest.apply(Tensor::from_dispatch(Dispatch::fused_conv(
             x.into_dispatch(),
             weight.into_dispatch(),
             bias.into_dispatch(),
             geometry,
             true,
-            activation == Activation::Relu,
-        ));
+            relu,
+        )));
     }
     activation.apply(module::conv_transpose2d(x, weight, Some(bias), options))
 }

@@ -1,7 +1,7 @@
 //! Activation functions.
 
 use burn::tensor::Tensor;
-use burn::tensor::activation::{silu, softplus};
+use burn::tensor::activation::softplus;
 use dvae_kernels::Activation as Fused;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -29,7 +29,17 @@ impl Activation {
             Self::Identity => x,
             Self::Relu => burn::tensor::activation::relu(x),
             Self::Softplus => softplus(x, 1.0),
-            Self::Silu => silu(x),
+            Self::Silu => Fused::Silu.apply(x),
+        }
+    }
+
+    /// The part that is fused into a layer that comes after it, and what the layer is given.
+    pub(crate) fn first<const D: usize>(self, x: Tensor<D>) -> (Fused, Tensor<D>) {
+        match self {
+            Self::Identity => (Fused::Identity, x),
+            Self::Relu => (Fused::Relu, x),
+            Self::Softplus => (Fused::Identity, softplus(x, 1.0)),
+            Self::Silu => (Fused::Silu, x),
         }
     }
 
@@ -39,7 +49,7 @@ impl Activation {
             Self::Identity => (Fused::Identity, |x| x),
             Self::Relu => (Fused::Relu, |x| x),
             Self::Softplus => (Fused::Identity, |x| softplus(x, 1.0)),
-            Self::Silu => (Fused::Identity, silu),
+            Self::Silu => (Fused::Silu, |x| x),
         }
     }
 }

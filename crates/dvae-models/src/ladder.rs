@@ -3,14 +3,14 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 use dvae_distributions::{Latent, LatentShape};
+use dvae_kernels::Resize;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::conv_net::{Stages, crop};
+use crate::conv_net::Stages;
 use crate::error::{depth, sizes, weights};
 use crate::layers::Conv2d;
 use crate::networks::{Bundled, InputOutput, same_rank};
-use crate::res_net::doubled;
 use crate::{Activation, Features, Initializer, Level, ModelError, Network};
 
 /// Configuration of a [`Ladder`].
@@ -170,8 +170,8 @@ struct Block {
 
 impl Block {
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let inner = self.first.forward(self.activation.apply(x.clone()));
-        x + self.second.forward(self.activation.apply(inner))
+        let inner = self.first.after(self.activation, Resize::Keep, x.clone(), None);
+        self.second.after(self.activation, Resize::Keep, inner, Some(x))
     }
 }
 
@@ -190,8 +190,9 @@ impl<const D: usize> Network<D> for Ladder {
     fn features(&self, input: Tensor<D>) -> Vec<Features> {
         let mut x: Tensor<4> = same_rank(input);
         let mut features = Vec::with_capacity(self.up.len());
-        for rung in &self.up {
-            x = through(&rung.blocks, rung.conv.forward(x));
+        for (level, rung) in self.up.iter().enumerate() {
+            let resize = if level == 0 { Resize::Keep } else { Resize::Halve };
+            x = through(&rung.blocks, rung.conv.after(Activation::Identity, resize, x, None));
             features.push(Features::Map(self.activation.apply(x.clone())));
         }
         features.reverse();
@@ -200,25 +201,19 @@ impl<const D: usize> Network<D> for Ladder {
 
     fn descend(&self, level: usize, context: Option<Features>, latent: &Latent) -> Features {
         let step = &self.steps[level];
-        let merged = step.merge.forward(latent.map());
-        let x = match context {
-            Some(Features::Map(context)) => context + merged,
-            _ => merged,
-        };
-        let x = self.activation.apply(through(&step.blocks, x));
+        let context = context.map(Features::map);
+        let merged = step.merge.after(Activation::Identity, Resize::Keep, latent.map(), context);
+        let x = through(&step.blocks, merged);
         Features::Map(match &step.down {
             Some(conv) => {
-                let below = self.steps.len() - 2 - level;
-                conv.forward(crop(doubled(x), self.stages.sides(below)))
+                let [height, width] = self.stages.sides(self.steps.len() - 2 - level);
+                conv.after(self.activation, Resize::Double { height, width }, x, None)
             }
             None => x,
         })
     }
 
     fn outputs(&self, context: Features) -> Tensor<D> {
-        match context {
-            Features::Map(map) => same_rank(self.last.forward(map)),
-            Features::Vector(_) => unreachable!("a map came down"),
-        }
+        same_rank(self.last.after(self.activation, Resize::Keep, context.map(), None))
     }
 }

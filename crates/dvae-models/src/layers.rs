@@ -4,6 +4,8 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 
+use dvae_kernels::{MapConv, Resize};
+
 use crate::Activation;
 
 /// `act(x W + b)`.
@@ -42,6 +44,22 @@ impl Conv2d {
         let options = ConvOptions::new([self.stride; 2], [1, 1], [1, 1], 1);
         let (fused, rest) = self.activation.split();
         rest(dvae_kernels::conv2d(x, self.weight.val(), self.bias.val(), options, fused))
+    }
+}
+
+impl Conv2d {
+    /// The convolution of a map that is activated and resized first, plus another map in the shape of the result.
+    /// The layer's own stride and activation are not used.
+    pub(crate) fn after(
+        &self,
+        activation: Activation,
+        resize: Resize,
+        x: Tensor<4>,
+        add: Option<Tensor<4>>,
+    ) -> Tensor<4> {
+        let (activation, x) = activation.first(x);
+        let conv = MapConv { activation, resize };
+        conv.forward(x, self.weight.val(), self.bias.val(), add)
     }
 }
 

@@ -3,6 +3,7 @@
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 use dvae_distributions::{Latent, LatentShape};
+use dvae_kernels::{Activation as Fused, MapConv, Resize};
 
 use crate::layers::Linear;
 
@@ -94,14 +95,27 @@ impl Features {
         match self {
             Self::Vector(vector) => layer.forward(vector.clone()),
             Self::Map(map) => {
-                let [rows, features, height, width] = map.dims();
-                let places = map.clone().permute([0, 2, 3, 1]);
-                let places = places.reshape([rows * height * width, features]);
-                let outputs = layer.forward(places);
-                let size = outputs.dims()[1];
-                let outputs = outputs.reshape([rows, height * width, size]).swap_dims(1, 2);
-                outputs.reshape([rows, size * height * width])
+                let weight = layer.weight.val();
+                let [inputs, outputs] = weight.dims();
+                let weight = weight.transpose().reshape([outputs, inputs, 1, 1]);
+                let conv = MapConv { activation: Fused::Identity, resize: Resize::Keep };
+                layer
+                    .activation
+                    .apply(conv.forward(map.clone(), weight, layer.bias.val(), None))
+                    .flatten(1, 3)
             }
+        }
+    }
+
+    /// The features as a map for each row.
+    ///
+    /// # Panics
+    ///
+    /// If they are a vector.
+    pub fn map(self) -> Tensor<4> {
+        match self {
+            Self::Map(map) => map,
+            Self::Vector(vector) => panic!("features must be a map, but are {:?}", vector.dims()),
         }
     }
 
