@@ -10,13 +10,22 @@ use pulp::{Simd, WithSimd};
 use super::simd::{dispatch, is_wide, multiply_add, wide};
 use super::strips::STEP;
 
-/// The number of vectors of positions that are summed at once.
-const VECTORS: usize = 3;
 /// The number of positions whose products are summed before they are added to a gradient of weights.
 const STRETCH: usize = 960;
 
 /// The number of outputs that are summed at once, the largest first; wide with thirty-two registers.
 fn tile(wide: bool, left: usize) -> usize {
+    match left {
+        8.. if wide => 8,
+        6..8 | 9.. if !wide => 6,
+        4.. => 4,
+        2.. => 2,
+        _ => 1,
+    }
+}
+
+/// The number of outputs whose weights' gradients are summed at once.
+fn gradient_tile(wide: bool, left: usize) -> usize {
     match left {
         8.. if wide => 8,
         4.. => 4,
@@ -30,8 +39,8 @@ fn tile(wide: bool, left: usize) -> usize {
 pub(crate) struct Weights {
     values: Vec<f32>,
     outputs: usize,
-    inputs: usize,
-    taps: usize,
+    /// Inputs times taps.
+    terms: usize,
     wide: bool,
 }
 
@@ -53,7 +62,7 @@ impl Weights {
             }
             first += tile;
         }
-        Self { values, outputs, inputs, taps, wide }
+        Self { values, outputs, terms: inputs * taps, wide }
     }
 }
 
@@ -61,10 +70,8 @@ impl Weights {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sums<'a> {
     pub(crate) weights: &'a Weights,
-    /// The offset of each tap.
+    /// The offset of each input and tap.
     pub(crate) offsets: &'a [usize],
-    /// From one input's planes to those of the next.
-    pub(crate) input: usize,
     /// One for each output, or none.
     pub(crate) bias: &'a [f32],
 }
@@ -72,12 +79,12 @@ pub(crate) struct Sums<'a> {
 impl Sums<'_> {
     /// From planes to sums `[outputs, positions]`, whole steps.
     pub(crate) fn run(&self, planes: &[f32], sums: &mut [f32]) {
-        let &Weights { outputs, inputs, taps, ref values, .. } = self.weights;
+        let &Weights { outputs, terms, ref values, .. } = self.weights;
         let positions = sums.len() / outputs;
         assert!(sums.len() == outputs * positions && positions.is_multiple_of(STEP));
-        assert!(self.offsets.len() == taps && values.len() == outputs * inputs * taps);
+        assert!(self.offsets.len() == terms && values.len() == outputs * terms);
         let reach = self.offsets.iter().max().map_or(0, |offset| offset + positions);
-        assert!(inputs == 0 || (inputs - 1) * self.input + reach <= planes.len());
+        assert!(reach <= planes.len());
         dispatch(Strip { job: self, planes, sums, positions });
     }
 }
@@ -94,32 +101,29 @@ impl WithSimd for Strip<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
+        // As many sums as there are registers for, beside what they are made of.
+        if is_wide::<S>() { self.run::<S, 3>(simd) } else { self.run::<S, 2>(simd) }
+    }
+}
+
+impl Strip<'_> {
+    #[inline(always)]
+    fn run<S: Simd, const V: usize>(self, simd: S) {
         let Self { job, planes, sums, positions } = self;
-        let &Weights { outputs, inputs, taps, wide, ref values } = job.weights;
-        for position in (0..positions).step_by(VECTORS * S::F32_LANES) {
+        let &Weights { outputs, terms, wide, ref values } = job.weights;
+        for position in (0..positions).step_by(V * S::F32_LANES) {
             let (mut first, mut rest) = (0, &values[..]);
             while first < outputs {
                 let tile = tile(wide, outputs - first);
                 let weights;
-                (weights, rest) = rest.split_at(tile * inputs * taps);
-                let sums = &mut *sums;
+                (weights, rest) = rest.split_at(tile * terms);
+                let place = Place { job, planes, sums: &mut *sums, positions, position, first, weights };
                 match tile {
-                    8 => Simd::vectorize(
-                        simd,
-                        Tile::<8> { job, planes, sums, positions, position, first, weights },
-                    ),
-                    4 => Simd::vectorize(
-                        simd,
-                        Tile::<4> { job, planes, sums, positions, position, first, weights },
-                    ),
-                    2 => Simd::vectorize(
-                        simd,
-                        Tile::<2> { job, planes, sums, positions, position, first, weights },
-                    ),
-                    _ => Simd::vectorize(
-                        simd,
-                        Tile::<1> { job, planes, sums, positions, position, first, weights },
-                    ),
+                    8 => Simd::vectorize(simd, Tile::<8, V>(place)),
+                    6 => Simd::vectorize(simd, Tile::<6, V>(place)),
+                    4 => Simd::vectorize(simd, Tile::<4, V>(place)),
+                    2 => Simd::vectorize(simd, Tile::<2, V>(place)),
+                    _ => Simd::vectorize(simd, Tile::<1, V>(place)),
                 }
                 first += tile;
             }
@@ -127,8 +131,8 @@ impl WithSimd for Strip<'_> {
     }
 }
 
-/// `O` outputs at some vectors of positions.
-struct Tile<'a, const O: usize> {
+/// Some outputs at some positions.
+struct Place<'a> {
     job: &'a Sums<'a>,
     planes: &'a [f32],
     sums: &'a mut [f32],
@@ -138,41 +142,38 @@ struct Tile<'a, const O: usize> {
     weights: &'a [f32],
 }
 
-impl<const O: usize> WithSimd for Tile<'_, O> {
+/// `O` outputs at `V` vectors of positions.
+struct Tile<'a, const O: usize, const V: usize>(Place<'a>);
+
+impl<const O: usize, const V: usize> WithSimd for Tile<'_, O, V> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { job, planes, sums, positions, position, first, weights } = self;
+        let Place { job, planes, sums, positions, position, first, weights } = self.0;
         let biases: [f32; O] =
             std::array::from_fn(|o| job.bias.get(first + o).copied().unwrap_or(0.0));
-        let mut totals: [[S::f32s; VECTORS]; O] =
-            std::array::from_fn(|o| [simd.splat_f32s(biases[o]); VECTORS]);
-        let mut weight = weights.as_ptr();
-        let mut plane = planes.as_ptr().wrapping_add(position);
-        for _ in 0..job.weights.inputs {
-            for &offset in job.offsets {
-                // SAFETY: `Sums::run` has verified that every tap of every input has all positions in `planes`, and
-                // that there are as many weights as outputs, inputs and taps.
-                unsafe {
-                    let from = plane.wrapping_add(offset).cast::<S::f32s>();
-                    let values: [S::f32s; VECTORS] =
-                        std::array::from_fn(|v| from.add(v).read_unaligned());
-                    for o in 0..O {
-                        let factor = simd.splat_f32s(*weight.add(o));
-                        for v in 0..VECTORS {
-                            totals[o][v] = multiply_add(simd, factor, values[v], totals[o][v]);
-                        }
-                    }
-                    weight = weight.add(O);
+        let mut totals: [[S::f32s; V]; O] =
+            std::array::from_fn(|o| [simd.splat_f32s(biases[o]); V]);
+        let planes = planes.as_ptr().wrapping_add(position);
+        let (weights, _) = weights.as_chunks::<O>();
+        for (offset, weights) in job.offsets.iter().zip(weights) {
+            // SAFETY: `Sums::run` has verified that every offset has all positions in `planes`.
+            let values: [S::f32s; V] = unsafe {
+                let from = planes.wrapping_add(*offset).cast::<S::f32s>();
+                std::array::from_fn(|v| from.add(v).read_unaligned())
+            };
+            for o in 0..O {
+                let weight = simd.splat_f32s(weights[o]);
+                for v in 0..V {
+                    totals[o][v] = multiply_add(simd, weight, values[v], totals[o][v]);
                 }
             }
-            plane = plane.wrapping_add(job.input);
         }
         for o in 0..O {
-            let to = &mut sums[(first + o) * positions + position..][..VECTORS * S::F32_LANES];
+            let to = &mut sums[(first + o) * positions + position..][..V * S::F32_LANES];
             let (to, _) = S::as_mut_simd_f32s(to);
-            for v in 0..VECTORS {
+            for v in 0..V {
                 to[v] = totals[o][v];
             }
         }
@@ -221,7 +222,7 @@ impl WithSimd for Gradient<'_> {
             let end = this.job.positions.min(start + STRETCH);
             let mut first = 0;
             while first < this.job.outputs {
-                let tile = tile(is_wide::<S>(), this.job.outputs - first);
+                let tile = gradient_tile(is_wide::<S>(), this.job.outputs - first);
                 match tile {
                     8 => this.outputs::<S, 8>(simd, first, [start, end]),
                     4 => this.outputs::<S, 4>(simd, first, [start, end]),

@@ -41,6 +41,11 @@ fn sized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
     &mut buffer[..len]
 }
 
+/// The offsets of all taps in each of so many inputs, which are so far from each other.
+fn every(inputs: usize, step: usize, taps: impl Iterator<Item = usize> + Clone) -> Vec<usize> {
+    (0..inputs).flat_map(|input| taps.clone().map(move |tap| input * step + tap)).collect()
+}
+
 vectorized! {
     /// The sum of whole steps, by lanes.
     fn sum(values: &[f32]) -> f32 {
@@ -71,7 +76,7 @@ impl MapConv<'_> {
         self.source.values.len() / self.source.size.iter().product::<usize>()
     }
 
-    /// The offset of each tap in the planes of a channel.
+    /// The offset of each channel and tap.
     fn offsets(&self, strip: &Strip) -> Vec<usize> {
         let grid = self.grid();
         let offset = |[row, column]: [usize; 2]| match self.source.resize {
@@ -81,7 +86,8 @@ impl MapConv<'_> {
             }
             _ => grid.offset([row, column]),
         };
-        self.taps().map(offset).collect()
+        let channel = phases(self.source.resize) * grid.plane(strip);
+        every(self.source.size[0], channel, self.taps().map(offset))
     }
 
     fn weight(&self, output: usize, channel: usize, tap: usize) -> f32 {
@@ -104,8 +110,7 @@ impl MapConv<'_> {
             self.source.fill(grid, strip, planes, &mut room.rows);
             let sums = sized(&mut room.sums, outputs * grid.positions(strip));
             let offsets = self.offsets(strip);
-            let job = Sums { weights: &weights, offsets: &offsets, input: channel, bias };
-            job.run(planes, sums);
+            Sums { weights: &weights, offsets: &offsets, bias }.run(planes, sums);
             write(sums, add, grid, strip, outputs, &mut parts);
         });
         y
@@ -173,8 +178,9 @@ impl MapConv<'_> {
             let sums = sized(&mut room.sums, transposed.len() * channels * positions);
             let by_phase = sums.chunks_exact_mut(channels * positions);
             for (sums, (weights, taps)) in by_phase.zip(transposed) {
-                let offsets: Vec<usize> = taps.iter().map(|tap| grid.offset(*tap)).collect();
-                Sums { weights, offsets: &offsets, input: plane, bias: &[] }.run(gradients, sums);
+                let taps = taps.iter().map(|tap| grid.offset(*tap));
+                let offsets = every(outputs, plane, taps);
+                Sums { weights, offsets: &offsets, bias: &[] }.run(gradients, sums);
             }
             self.source.write_gradient(sums, grid, strip, parts);
         }
@@ -187,9 +193,7 @@ impl MapConv<'_> {
         let channel = phases(self.source.resize) * plane;
         let planes = sized(&mut room.planes, channels * channel);
         self.source.fill(grid, strip, planes, &mut room.rows);
-        let taps = self.offsets(strip);
-        let of_channel = |c: usize| taps.iter().map(move |tap| c * channel + tap);
-        let offsets: Vec<usize> = (0..channels).flat_map(of_channel).collect();
+        let offsets = self.offsets(strip);
         let products = Products {
             gradients,
             first: grid.first(),
