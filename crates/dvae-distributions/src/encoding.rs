@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use dvae_random::RowStreams;
 
 use crate::{
-    DiagonalNormal, FlowPosterior, FlowPrior, FullNormal, Inference, Kl, Latent, LatentShape,
+    Context, DiagonalNormal, FlowPosterior, FlowPrior, FullNormal, Inference, Kl, Latent, LatentShape,
     Latents, MixtureNormal, StandardNormal,
 };
 
@@ -27,6 +27,7 @@ pub struct Encoding {
     pub prior: Prior,
     shape: LatentShape,
     below: Option<Arc<dyn LevelBelow>>,
+    context: Option<Context>,
 }
 
 /// The encoding of a level, as a function of the latent above it.
@@ -65,7 +66,7 @@ impl Encoding {
     /// A single level, which is a vector.
     pub fn new(posterior: Posterior, prior: Prior) -> Self {
         let shape = LatentShape::Vector(posterior.len());
-        Self { posterior, prior, shape, below: None }
+        Self { posterior, prior, shape, below: None, context: None }
     }
 
     /// The encoding with latents of another shape.
@@ -81,6 +82,16 @@ impl Encoding {
     /// The encoding with a level below it.
     pub fn above(self, below: Arc<dyn LevelBelow>) -> Self {
         Self { below: Some(below), ..self }
+    }
+
+    /// The encoding with what the model computed on the way down to this level.
+    pub fn with_context(self, context: Context) -> Self {
+        Self { context: Some(context), ..self }
+    }
+
+    /// What the model computed on the way down to this level.
+    pub fn context(&self) -> Option<&Context> {
+        self.context.as_ref()
     }
 
     /// The shape of this level's latents.
@@ -123,7 +134,8 @@ impl Encoding {
             None => Kl::OneSample(log_posterior.clone() - log_prior.clone()),
         };
         let latents = vec![Latent::new(latent, self.shape)].into();
-        Inference { latents, log_posterior, log_prior, kl: vec![kl] }
+        let context = self.context.clone();
+        Inference { latents, log_posterior, log_prior, kl: vec![kl], context }
     }
 
     /// The encodings of all levels, top first, each given the posterior means ([`Posterior::mean`]) of the
@@ -141,7 +153,8 @@ impl Encoding {
         self.at_means().iter().map(Self::mean).collect::<Vec<_>>().into()
     }
 
-    fn mean(&self) -> Latent {
+    /// The posterior's mean.
+    pub fn mean(&self) -> Latent {
         Latent::new(self.posterior.mean(), self.shape)
     }
 

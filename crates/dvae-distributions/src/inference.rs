@@ -1,5 +1,9 @@
 //! Inferences: a draw of the latents with the densities that a bound needs.
 
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
 use burn::tensor::Tensor;
 
 use crate::{Latents, sum_features};
@@ -16,6 +20,30 @@ pub struct Inference {
     /// `KL(q ‖ p)` of each level, top first, given the draw of the levels above: in closed form or from the
     /// one draw.
     pub kl: Vec<Kl>,
+    /// What the model computed on the way to the last level, for its decoder. If you change the latents, set it to `None`.
+    pub context: Option<Context>,
+}
+
+/// What a model computed on the way down to a level of latents: its own affair.
+#[derive(Clone)]
+pub struct Context(Arc<dyn Any + Send + Sync>);
+
+impl Context {
+    /// From what the model needs further down.
+    pub fn new(context: impl Any + Send + Sync) -> Self {
+        Self(Arc::new(context))
+    }
+
+    /// What it was made from, if it has this type.
+    pub fn get<T: Any>(&self) -> Option<&T> {
+        self.0.downcast_ref()
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Context")
+    }
 }
 
 impl Inference {
@@ -28,6 +56,7 @@ impl Inference {
             log_posterior: self.log_posterior + below.log_posterior,
             log_prior: self.log_prior + below.log_prior,
             kl: self.kl,
+            context: below.context,
         }
     }
 

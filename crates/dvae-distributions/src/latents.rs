@@ -89,6 +89,13 @@ impl From<Tensor<2>> for Latents {
     }
 }
 
+impl From<Latent> for Latents {
+    /// A single level.
+    fn from(level: Latent) -> Self {
+        Self(vec![level])
+    }
+}
+
 impl From<Vec<Latent>> for Latents {
     /// Top first.
     fn from(levels: Vec<Latent>) -> Self {

@@ -93,7 +93,7 @@ pub use entries::{Entries, EntryDistribution};
 pub use error::DistributionError;
 pub use flow::{Bijection, Chain, Flow, FlowOutput, FlowPosterior, FlowPrior};
 pub use full_normal::FullNormal;
-pub use inference::{Inference, Kl};
+pub use inference::{Context, Inference, Kl};
 pub use laplace::{Laplace, LaplaceEntry, LearnedLaplace, LearnedLaplaceEntry};
 pub use latents::{Latent, LatentShape, Latents};
 pub use learned_normal::{LearnedNormal, LearnedNormalEntry};

@@ -82,6 +82,7 @@ mod tests {
             log_posterior: Tensor::from_data([1.0, 2.0], &device),
             log_prior: Tensor::from_data([-0.5, -2.0], &device),
             kl: vec![Kl::ClosedForm(Tensor::from_data([[0.5, 1.5], [0.0, 3.0]], &device))],
+            context: None,
         };
         Elbo::new(Tensor::<3>::from_data([[[-1.0, -2.0]], [[-4.0, 0.0]]], &device), inference)
     }

@@ -29,6 +29,7 @@ fn sampled(log_likelihoods: &[[f32; 2]]) -> Vec<BoundTerms> {
             log_posterior: tensor([1.0, 2.0]),
             log_prior: tensor([0.0, 0.0]),
             kl: vec![Kl::ClosedForm(tensor([[0.25, 1.0], [0.75, 2.0]]))],
+            context: None,
         };
         Elbo::from_rows(tensor(*log_likelihood), inference)
     });

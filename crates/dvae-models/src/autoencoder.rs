@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 use dvae_distributions::{
-    Encoding, Latent, LatentShape, Latents, LevelBelow, Likelihood, LikelihoodConfig, Prior,
+    Context, Encoding, Inference, Latent, LatentShape, Latents, LevelBelow, Likelihood, LikelihoodConfig, Prior,
 };
 use dvae_random::RowStreams;
 
@@ -141,6 +141,16 @@ impl<N: Module + ModuleDisplay> Autoencoder<N> {
         self.network.outputs(context.expect("a level at least"))
     }
 
+    /// `p(x | z)` from the context of the last level and its latent.
+    fn below<const D: usize>(&self, context: Features, latent: &Latent) -> Box<dyn Likelihood<D>>
+    where
+        N: Network<D>,
+    {
+        let last = self.levels.len() - 1;
+        let context = self.network.descend(last, Some(context), latent);
+        self.likelihood.forward(self.network.outputs(context))
+    }
+
     /// The encoding of a level from the features of all levels, with the levels below it.
     fn level<const D: usize>(&self, from: Descent, prior: Prior) -> Encoding
     where
@@ -159,6 +169,10 @@ impl<N: Module + ModuleDisplay> Autoencoder<N> {
         };
         let shape = seen.latent_shape(self.shapes[*level].channels());
         let encoding = Encoding::new(posterior, prior).shaped(shape);
+        let encoding = match context {
+            Some(context) => encoding.with_context(Context::new(context.clone())),
+            None => encoding,
+        };
         match level + 1 < self.levels.len() {
             true => encoding.above(Arc::new(Below::<D, N> { model: self.clone(), from })),
             false => encoding,
@@ -218,6 +232,25 @@ impl<const D: usize, N: Network<D>> Vae<D> for Autoencoder<N> {
     /// If the latents do not have the shapes of the model's levels.
     fn decode(&self, latents: impl Into<Latents>) -> Box<dyn Likelihood<D>> {
         self.likelihood.forward(self.outputs(latents))
+    }
+
+    fn explain(&self, inference: &Inference) -> Box<dyn Likelihood<D>> {
+        match inference.context.as_ref().and_then(Context::get::<Features>) {
+            Some(context) => {
+                let levels = inference.latents.levels();
+                self.below(context.clone(), &levels[levels.len() - 1])
+            }
+            None => self.decode(inference.latents.clone()),
+        }
+    }
+
+    fn denoise(&self, input: Tensor<D>) -> Tensor<D> {
+        let levels = self.encode(input, &Prior::Standard).at_means();
+        let last = &levels[levels.len() - 1];
+        match last.context().and_then(Context::get::<Features>) {
+            Some(context) => self.below(context.clone(), &last.mean()).mean(),
+            None => self.decode(last.mean()).mean(),
+        }
     }
 
     fn sample_prior(&self, draws: &mut RowStreams) -> Latents {

@@ -34,6 +34,12 @@ pub trait Vae<const D: usize, K: Basic = Float>: Module {
     /// accepted.
     fn decode(&self, latents: impl Into<Latents>) -> Self::Likelihood;
 
+    /// `p(x | z)` at the latents of an inference by this model. It is [`Vae::decode`], except that a model with several
+    /// levels need not compute again what led to the last one.
+    fn explain(&self, inference: &Inference) -> Self::Likelihood {
+        self.decode(inference.latents.clone())
+    }
+
     /// One draw from the prior for each row of `draws`, level by level.
     fn sample_prior(&self, draws: &mut RowStreams) -> Latents;
 

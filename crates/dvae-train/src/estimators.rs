@@ -69,6 +69,7 @@ pub(crate) fn reparameterize_twice<const D: usize, K: Basic, V: Vae<D, K>>(
         inference.log_posterior = posterior.log_prob(latent.clone()).expect(CHECKED);
         inference.log_prior = encoding.prior.log_prob(latent.clone());
         inference.latents = inference.latents.each(|_| latent.clone());
+        inference.context = None;
     }
 }
 

@@ -174,7 +174,7 @@ pub(crate) struct Target<const D: usize, K: Basic> {
 
 impl<const D: usize, K: Basic> Target<D, K> {
     fn score<V: Vae<D, K>>(&self, model: &V, inference: Inference) -> Elbo {
-        let likelihood = model.decode(inference.latents.clone());
+        let likelihood = model.explain(&inference);
         let elbo = Elbo::from_rows(self.log_likelihood(&likelihood), inference);
         match &self.emphasis {
             Some(weights) => {

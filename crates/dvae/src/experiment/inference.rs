@@ -50,7 +50,7 @@ impl Pretrained {
     ) -> (Tensor<2>, Tensor<2>) {
         let prior = Vae::<D>::prior(&self.model);
         let encoding = self.model.encode(self.shaped::<D>(input), &prior);
-        let mut draw = || flat(Vae::<D>::decode(&self.model, encoding.infer(draws).latents).mean());
+        let mut draw = || flat(Vae::<D>::explain(&self.model, &encoding.infer(draws)).mean());
         let mut mean = draw();
         let mut squares = mean.zeros_like();
         for count in 2..=samples {
