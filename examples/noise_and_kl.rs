@@ -45,7 +45,7 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<(), Error> {
     let (device, sets) = (args.options.device()?, args.options.sets()?);
-    let config = AutoencoderConfig::conv(sets.train.event(), args.options.latent);
+    let config = AutoencoderConfig::conv(sets.train.event(), args.options.latent());
     let key = Key::new(args.options.seed);
     let split = args.options.split(&sets.train)?;
     let test = Gaussian::new(args.test_sigma)?;
@@ -65,8 +65,11 @@ fn run(args: &Args) -> Result<(), Error> {
         let name = format!("sigma {sigma}, beta {beta}");
         let subfolder = folder.subfolder(&format!("sigma-{sigma}-beta-{beta}"))?;
         let model = fit(trainer, &name, &split, &subfolder)?;
-        let context =
-            EvaluationContext { key, batch_size: args.options.batch_size, device: &device };
+        let context = EvaluationContext {
+            key,
+            batch_size: args.options.training().batch_size,
+            device: &device,
+        };
         let metrics = denoising::<4, _>(&model, &sets.test, &test, &context)?;
         let activity = latent_activity::<4, _>(&model, &sets.test, &test, &context)?;
         cells.push(Cell { sigma, beta, active_units: active_units(&activity.concat()), metrics });

@@ -33,7 +33,7 @@ fn run(args: &Args) -> Result<(), Error> {
     process.check(sets.train.event())?;
     let scale = process.strength().scale;
     let levels = [&[scale.null], &scale.severities[..]].concat();
-    let config = AutoencoderConfig::conv(sets.train.event(), args.options.latent);
+    let config = AutoencoderConfig::conv(sets.train.event(), args.options.latent());
     let key = Key::new(args.options.seed);
     let model = || config.init(key.purpose(Purpose::Weights), &device);
     let split = args.options.split(&sets.train)?;

@@ -20,15 +20,15 @@ pub struct Options {
     /// Folder of IDX files (MNIST, Fashion-MNIST, …) [default: an embedded part of Fashion-MNIST]
     #[arg(long)]
     pub data: Option<PathBuf>,
-    /// Passes over the training images
-    #[arg(long, default_value_t = 30)]
-    pub epochs: usize,
-    /// Images a step
-    #[arg(long, default_value_t = 64)]
-    pub batch_size: usize,
-    /// Number of latents
-    #[arg(long, default_value_t = 32)]
-    pub latent: usize,
+    /// Passes over the training images [default: 30, or 5 for a ladder]
+    #[arg(long)]
+    pub epochs: Option<usize>,
+    /// Images a step [default: 64, or 16 for a ladder]
+    #[arg(long)]
+    pub batch_size: Option<usize>,
+    /// Number of latents, for a ladder at each place of a level [default: 32, or 4 for a ladder]
+    #[arg(long)]
+    pub latent: Option<usize>,
     /// What all randomness comes from
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -41,7 +41,38 @@ pub struct Options {
     pub out: Option<PathBuf>,
 }
 
+/// What the options are where they are not given.
+#[derive(Clone, Copy, Debug)]
+pub struct Defaults {
+    /// Passes over the training images.
+    pub epochs: usize,
+    /// Images a step.
+    pub batch_size: usize,
+    /// Number of latents.
+    pub latent: usize,
+}
+
+impl Default for Defaults {
+    /// Those of a model with one level of latents.
+    fn default() -> Self {
+        Self { epochs: 30, batch_size: 64, latent: 32 }
+    }
+}
+
 impl Options {
+    /// The options, with those that were not given.
+    pub fn or(mut self, defaults: Defaults) -> Self {
+        self.epochs.get_or_insert(defaults.epochs);
+        self.batch_size.get_or_insert(defaults.batch_size);
+        self.latent.get_or_insert(defaults.latent);
+        self
+    }
+
+    /// The number of latents.
+    pub fn latent(&self) -> usize {
+        self.latent.unwrap_or(Defaults::default().latent)
+    }
+
     /// The device of the selected back end.
     pub fn device(&self) -> Result<Device, Error> {
         let backend = match &self.backend {
@@ -58,9 +89,10 @@ impl Options {
 
     /// The training settings, with a learning rate that suits these images.
     pub fn training(&self) -> TrainConfig {
+        let defaults = Defaults::default();
         TrainConfig {
-            epochs: self.epochs,
-            batch_size: self.batch_size,
+            epochs: self.epochs.unwrap_or(defaults.epochs),
+            batch_size: self.batch_size.unwrap_or(defaults.batch_size),
             learning_rate: LearningRate::cosine(2e-3, 1e-4),
             seed: self.seed,
             ..TrainConfig::default()

@@ -21,7 +21,7 @@ fn assert_refused(folder: &Path, arguments: &[&str], needle: &str) {
 #[test]
 fn a_run_leaves_all_that_it_promises() {
     let folder = user_folder();
-    for model in ["mlp", "conv"] {
+    for model in ["mlp", "conv", "ladder"] {
         let arguments =
             ["--data", "data", "--model", model, "--epochs", "2", "--latent", "3", "--out", model];
         let output = run(folder.path(), &arguments);

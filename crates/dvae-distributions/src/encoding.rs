@@ -7,8 +7,8 @@ use burn::tensor::{Device, Tensor};
 use dvae_random::RowStreams;
 
 use crate::{
-    Context, DiagonalNormal, FlowPosterior, FlowPrior, FullNormal, Inference, Kl, Latent, LatentShape,
-    Latents, MixtureNormal, StandardNormal,
+    Context, DiagonalNormal, FlowPosterior, FlowPrior, FullNormal, Inference, Kl, Latent,
+    LatentShape, Latents, MixtureNormal, StandardNormal,
 };
 
 /// The result of encoding an input: the posterior `q(z | x̃)` and the prior `p(z)`.

@@ -1,6 +1,9 @@
 //! Normal likelihood whose scale is a network output, bounded below.
 
+use std::ops::Bound::{Excluded, Unbounded};
+
 use burn::tensor::Tensor;
+use dvae_checks::within_single;
 use dvae_kernels::{Formula, Parameters, Scalar};
 use dvae_random::RowStreams;
 
@@ -79,11 +82,29 @@ impl EntryDistribution<2> for LearnedNormalEntry {
 }
 
 /// [`LearnedNormal`] with one scale for all entries, which is a weight of the model.
-pub(crate) struct SharedScale(pub(crate) LearnedNormalEntry);
+pub(crate) struct SharedScale {
+    pub(crate) entry: LearnedNormalEntry,
+    /// The scale for a weight of 0, if it is not that of a raw scale of 0.
+    pub(crate) initial: Option<f64>,
+}
+
+impl SharedScale {
+    /// The raw scale for a weight of 0: `r` with `σ₀ + softplus(r)` as the initial scale.
+    fn offset(&self) -> f64 {
+        self.initial.map_or(0.0, |initial| {
+            let above = initial - self.entry.min_scale;
+            above + (-(-above).exp_m1()).ln()
+        })
+    }
+}
 
 impl FromOutputs for SharedScale {
     fn check(&self, _columns: usize) -> Result<(), DistributionError> {
-        self.0.check()
+        self.entry.check()?;
+        if let Some(initial) = self.initial {
+            within_single("initial_scale", initial, (Excluded(self.entry.min_scale), Unbounded))?;
+        }
+        Ok(())
     }
 
     fn outputs(&self, columns: usize) -> usize {
@@ -100,8 +121,8 @@ impl FromOutputs for SharedScale {
         shared: Option<&Tensor<1>>,
     ) -> Result<Box<dyn Likelihood<D>>, DistributionError> {
         let shared = shared.expect("the shared weight of the likelihood");
-        let raw_scale = shared.clone().reshape([1; D]).expand(outputs.dims());
-        Ok(Box::new(Entries::of(self.0, Parameters::Apart([outputs, raw_scale]))?))
+        let raw_scale = (shared.clone() + self.offset()).reshape([1; D]).expand(outputs.dims());
+        Ok(Box::new(Entries::of(self.entry, Parameters::Apart([outputs, raw_scale]))?))
     }
 }
 

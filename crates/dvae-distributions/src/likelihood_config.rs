@@ -132,7 +132,14 @@ likelihoods! {
             /// The lower limit of the standard deviation, in units of the data.
             #[serde(default = "thousandth")]
             min_scale: f64,
-        } => crate::learned_normal::SharedScale(crate::LearnedNormalEntry { min_scale: *min_scale });
+            /// The standard deviation before training, in units of the data [default: `min_scale` + 0.69]. A step
+            /// changes it by a few thousandths of itself at most, so start near what is to be expected.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            initial_scale: Option<f64>,
+        } => crate::learned_normal::SharedScale {
+            entry: crate::LearnedNormalEntry { min_scale: *min_scale },
+            initial: *initial_scale,
+        };
         /// [`OptimalNormal`](crate::OptimalNormal).
         OptimalNormal {
             /// The lower limit of the standard deviation, in units of the data.

@@ -204,7 +204,7 @@ fn columns_of_a_table_follow_their_own_laws() {
     let groups = vec![
         group(2, LikelihoodConfig::LearnedNormal { min_scale: 0.1 }),
         group(1, LikelihoodConfig::Categorical { classes: 3 }),
-        group(1, LikelihoodConfig::SharedNormal { min_scale: 0.2 }),
+        group(1, LikelihoodConfig::SharedNormal { min_scale: 0.2, initial_scale: None }),
         group(1, LikelihoodConfig::Poisson {}),
     ];
     let table = LikelihoodConfig::Columns { groups };

@@ -2,14 +2,16 @@
 
 use std::fmt;
 
-use dvae_corruption::{CorruptionConfig, Domain};
+use burn::tensor::Tensor;
+use dvae_corruption::{CorruptedInput, CorruptionConfig, Domain};
 use dvae_data::Dataset;
+use dvae_distributions::sum_features;
 use dvae_models::Vae;
 use dvae_random::{Key, Purpose};
 use dvae_train::{BatchNoise, EvaluationContext, TrainError};
 use serde::Serialize;
 
-use crate::{Denoising, Grid, denoising};
+use crate::{Denoising, Filter, Grid, denoising, psnr};
 
 /// Models to compare, by name; all of them see the same rows and the same noise.
 #[derive(Debug)]
@@ -20,6 +22,9 @@ pub struct Comparison<'a, V> {
     pub rows: &'a Dataset,
     /// The corruptions to apply.
     pub corruptions: &'a [CorruptionConfig],
+    /// The rows on which a classical filter is chosen for each corruption, by its signal-to-noise ratio; without them no
+    /// filter is measured.
+    pub tuning: Option<&'a Dataset>,
     /// The noise, and where the models' weights are.
     pub context: EvaluationContext<'a>,
 }
@@ -31,6 +36,19 @@ pub struct ComparisonTable {
     pub rows: usize,
     /// One entry for each corruption and model.
     pub entries: Vec<Entry>,
+    /// The filter for each corruption.
+    pub filters: Vec<FilterEntry>,
+}
+
+/// The best filter for a corruption.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FilterEntry {
+    /// The corruption and its strength.
+    pub corruption: String,
+    /// The filter that was best on other rows.
+    pub filter: Filter,
+    /// Peak signal-to-noise ratio of the rows that the corruption changed, filtered, in decibels.
+    pub psnr_output: f64,
 }
 
 /// Metrics of one model under one corruption.
@@ -48,8 +66,15 @@ pub struct Entry {
 impl<V: Vae<4>> Comparison<'_, V> {
     /// Measures signal-to-noise ratios and bounds of every model under every corruption.
     pub fn measure(&self) -> Result<ComparisonTable, TrainError> {
-        let mut entries = Vec::new();
+        let (mut entries, mut filters) = (Vec::new(), Vec::new());
         for corruption in self.corruptions {
+            if let Some((filter, psnr_output)) = self.filter(corruption)? {
+                filters.push(FilterEntry {
+                    corruption: corruption.to_string(),
+                    filter,
+                    psnr_output,
+                });
+            }
             let process = corruption.build::<4>(Domain::Unit)?;
             for (name, model) in self.models {
                 let metrics = denoising(*model, self.rows, &*process, &self.context)?;
@@ -57,7 +82,29 @@ impl<V: Vae<4>> Comparison<'_, V> {
                 entries.push(Entry { corruption, model, metrics });
             }
         }
-        Ok(ComparisonTable { rows: self.rows.len(), entries })
+        Ok(ComparisonTable { rows: self.rows.len(), entries, filters })
+    }
+
+    /// The filter that is best on the tuning rows, and its ratio on the others.
+    fn filter(&self, corruption: &CorruptionConfig) -> Result<Option<(Filter, f64)>, TrainError> {
+        let Some(tuning) = self.tuning else { return Ok(None) };
+        let tuning = self.corrupted(tuning, corruption)?;
+        let candidates = Filter::candidates(matches!(corruption, CorruptionConfig::Masking { .. }));
+        let ratios = candidates.into_iter().map(|filter| (filter, tuning.filtered(filter)));
+        let best = ratios.max_by(|(_, a), (_, b)| a.total_cmp(b));
+        let Some((filter, _)) = best else { return Ok(None) };
+        Ok(Some((filter, self.corrupted(self.rows, corruption)?.filtered(filter))))
+    }
+
+    /// Rows, corrupted with the noise of an evaluation.
+    fn corrupted(&self, rows: &Dataset, process: &CorruptionConfig) -> Result<Pairs, TrainError> {
+        let clean = rows.gather::<4>(rows.ids(), self.context.device);
+        let mut noise = BatchNoise::evaluation(self.context.key, rows.ids());
+        let process = process.build::<4>(Domain::Unit)?;
+        let CorruptedInput { input, changed, .. } =
+            process.corrupt(clean.clone(), &mut noise.corruption);
+        let input = input.narrow(1, 0, clean.dims()[1]);
+        Ok(Pairs { clean, input, changed: changed.float() })
     }
 
     /// Draws the first `columns` rows: clean, corrupted, and denoised by every model.
@@ -73,11 +120,39 @@ impl<V: Vae<4>> Comparison<'_, V> {
                 .heading(corruption.to_string())
                 .row("clean", clean.clone())
                 .row("corrupted", input.clone().narrow(1, 0, clean.dims()[1]));
+            if let Some((filter, _)) = self.filter(corruption)? {
+                let pairs = self.corrupted(&rows, corruption)?;
+                grid = grid.row(filter.to_string(), filter.apply(pairs.input, pairs.changed));
+            }
             for (name, model) in self.models {
                 grid = grid.row(*name, model.denoise(input.clone()));
             }
         }
         Ok(grid)
+    }
+}
+
+/// Rows before and after corruption.
+struct Pairs {
+    clean: Tensor<4>,
+    input: Tensor<4>,
+    /// 1 where an entry was changed.
+    changed: Tensor<4>,
+}
+
+impl Pairs {
+    /// The mean ratio of the changed rows, filtered.
+    fn filtered(&self, filter: Filter) -> f64 {
+        let output = filter.apply(self.input.clone(), self.changed.clone());
+        let changed = sum_features(self.changed.clone()).into_data();
+        let ratios = psnr(self.clean.clone(), output, None).into_data();
+        let ratios: Vec<f64> = ratios
+            .iter::<f64>()
+            .zip(changed.iter::<f64>())
+            .filter(|(_, changed)| *changed > 0.0)
+            .map(|(ratio, _)| ratio)
+            .collect();
+        ratios.iter().sum::<f64>() / ratios.len() as f64
     }
 }
 
@@ -100,7 +175,7 @@ impl fmt::Display for ComparisonTable {
             "model", "input", "output", "clean input", "corrupted"
         )?;
         let mut last = "";
-        for Entry { corruption, model, metrics } in &self.entries {
+        for (place, Entry { corruption, model, metrics }) in self.entries.iter().enumerate() {
             let name = if corruption == last { "" } else { corruption };
             let input = metrics.psnr_input.map_or("-".to_owned(), |ratio| format!("{ratio:.1}"));
             writeln!(
@@ -109,6 +184,12 @@ impl fmt::Display for ComparisonTable {
                 metrics.psnr_output, metrics.clean.elbo, metrics.corrupted.elbo
             )?;
             last = corruption;
+            let next = self.entries.get(place + 1).map(|entry| &entry.corruption);
+            let filter = self.filters.iter().find(|filter| filter.corruption == *corruption);
+            if let (true, Some(filter)) = (next != Some(corruption), filter) {
+                let (name, ratio) = (filter.filter.to_string(), filter.psnr_output);
+                writeln!(f, "{:26}{name:15}{:>6} → {ratio:>6.1}", "", "")?;
+            }
         }
         self.write_left_clean(f)
     }
@@ -149,20 +230,22 @@ mod tests {
             models: &[("a", &model), ("b", &model)],
             rows: &rows,
             corruptions: &CorruptionConfig::standard_three(),
+            tuning: Some(&rows.take(5)),
             context: EvaluationContext { key: Key::new(2), batch_size: 8, device: &device },
         };
         let metrics = comparison.measure().unwrap();
-        assert_eq!((metrics.rows, metrics.entries.len()), (20, 6));
+        assert_eq!((metrics.rows, metrics.entries.len(), metrics.filters.len()), (20, 6, 3));
+        assert!(metrics.filters.iter().all(|filter| filter.psnr_output.is_finite()));
         // The same model under the same noise has the same metrics; different noise gives different metrics.
         assert_eq!(metrics.entries[0].metrics, metrics.entries[1].metrics);
         assert_ne!(metrics.entries[0].metrics, metrics.entries[2].metrics);
-        assert_eq!(metrics.to_string().lines().count(), 8);
+        assert_eq!(metrics.to_string().lines().count(), 11);
         let mut mixed = metrics.clone();
         mixed.entries.iter_mut().take(2).for_each(|entry| entry.metrics.left_clean = 0.25);
         let text = mixed.to_string();
         assert_eq!(
             (text.lines().count(), text.matches(" left 25 % of the images clean").count()),
-            (9, 1)
+            (12, 1)
         );
         assert!(!comparison.picture(5).unwrap().png().is_empty());
         assert!(!samples(&model, 2, 3, Key::new(1)).png().is_empty());

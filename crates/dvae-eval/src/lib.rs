@@ -23,14 +23,16 @@ mod active_units;
 mod canvas;
 mod comparison;
 mod denoising;
+mod filters;
 mod grid;
 mod heatmap;
 mod psnr;
 mod robustness;
 
 pub use active_units::{active_units, latent_activity};
-pub use comparison::{Comparison, ComparisonTable, Entry, samples};
+pub use comparison::{Comparison, ComparisonTable, Entry, FilterEntry, samples};
 pub use denoising::{Denoising, denoising};
+pub use filters::Filter;
 pub use grid::Grid;
 pub use heatmap::Heatmap;
 pub use psnr::psnr;

@@ -82,7 +82,8 @@ impl MapConv {
             && add.as_ref().is_none_or(|add| covered!(add))
             && fits(x.dims(), weight.dims(), bias.dims(), self.resize)
         {
-            let (x, weight, bias) = (x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
+            let (x, weight, bias) =
+                (x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
             return Tensor::from_dispatch(match add {
                 Some(add) => {
                     Dispatch::fused_map_conv_add(x, weight, bias, add.into_dispatch(), self)

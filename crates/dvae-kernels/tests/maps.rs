@@ -98,8 +98,7 @@ fn large_maps() {
         ([61, 70], 2, [0, 1]),
     ] {
         for kernel in if kind == 1 { vec![3] } else { vec![1, 3] } {
-            let conv =
-                MapConv { activation: Activation::Relu, resize: resize(kind, sides, odd) };
+            let conv = MapConv { activation: Activation::Relu, resize: resize(kind, sides, odd) };
             let case = Case { rows: 2, inputs: 3, outputs: 5, sides, kernel, conv, add: true };
             check(case, 7).unwrap();
         }
@@ -154,8 +153,10 @@ fn what_is_added_must_have_the_shape_of_the_output() {
 #[should_panic(expected = "Double")]
 fn doubled_sides_are_twice_those_before_or_one_less() {
     let device = Device::flex();
-    let conv =
-        MapConv { activation: Activation::Identity, resize: Resize::Double { height: 8, width: 9 } };
+    let conv = MapConv {
+        activation: Activation::Identity,
+        resize: Resize::Double { height: 8, width: 9 },
+    };
     let (x, w) = (Tensor::ones([1, 2, 5, 5], &device), Tensor::ones([3, 2, 3, 3], &device));
     conv.forward(x, w, Tensor::zeros([3], &device), None);
 }

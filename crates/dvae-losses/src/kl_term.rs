@@ -55,6 +55,15 @@ pub enum KlTerm {
         #[serde(default = "one")]
         group: usize,
     },
+    /// `β Σ max(λ, KL of a level)`, where the KL is the mean over rows: free bits with a level as a group, and a
+    /// weight. A level whose KL is below `λ` is not reduced further.
+    LevelFreeBits {
+        /// `λ`, in nats per level.
+        nats: f64,
+        /// `β`, over training.
+        #[serde(default = "full")]
+        beta: Schedule,
+    },
     /// `γ |KL − C|` of the KL averaged over rows, with `C` over training: Burgess et al. (2018), "Understanding
     /// disentangling in β-VAE", equation 8.
     Capacity {
@@ -124,6 +133,7 @@ impl KlTerm {
         match self {
             Self::Weighted { beta }
             | Self::StickingTheLanding { beta }
+            | Self::LevelFreeBits { beta, .. }
             | Self::Mixture { beta } => Some(beta.at(progress)),
             _ => None,
         }
@@ -134,6 +144,7 @@ impl KlTerm {
         match self {
             Self::Weighted { beta: schedule }
             | Self::StickingTheLanding { beta: schedule }
+            | Self::LevelFreeBits { beta: schedule, .. }
             | Self::Mixture { beta: schedule }
             | Self::Capacity { nats: schedule, .. } => schedule.end(),
             _ => 0.0,
@@ -157,6 +168,10 @@ impl KlTerm {
                 non_negative("kl.nats", *nats)?;
                 within("kl.group", *group, 1..=1 << 24).map(|_| ())
             }
+            Self::LevelFreeBits { nats, beta } => {
+                non_negative("kl.nats", *nats)?;
+                beta.check("kl.beta")
+            }
             Self::Capacity { gamma, nats } => {
                 non_negative("kl.gamma", *gamma)?;
                 nats.check("kl.nats")
@@ -178,7 +193,7 @@ impl KlTerm {
     /// Checks that the levels of a model have what the term needs; an error names what is missing.
     pub(crate) fn check_levels(&self, levels: &[Encoding]) -> Result<(), LossError> {
         match self {
-            Self::Weighted { .. } | Self::Capacity { .. } => Ok(()),
+            Self::Weighted { .. } | Self::LevelFreeBits { .. } | Self::Capacity { .. } => Ok(()),
             Self::StickingTheLanding { .. } => {
                 let objective = "`kl.type = \"sticking-the-landing\"`";
                 one_level(objective, levels)?;
@@ -215,6 +230,9 @@ impl KlTerm {
                 kl * beta.at(context.progress)
             }
             Self::FreeBits { nats, group } => free_bits(sampled, *nats, *group),
+            Self::LevelFreeBits { nats, beta } => {
+                free_bits(sampled, *nats, usize::MAX) * beta.at(context.progress)
+            }
             Self::Capacity { gamma, nats } => (kl() - nats.at(context.progress)).abs() * *gamma,
             Self::TotalCorrelation { alpha, beta, gamma } => {
                 let weigh = |parts: KlDecomposition| {

@@ -57,6 +57,8 @@ fn losses_are_hand_worked() {
         (KlTerm::Weighted { beta: Schedule::Linear(warm_up) }, 0.25, 4.0 + 0.5 * 2.0),
         (KlTerm::FreeBits { nats: 1.0, group: 1 }, 1.0, 4.0 + 1.0 + 1.5),
         (KlTerm::FreeBits { nats: 3.0, group: 2 }, 1.0, 4.0 + 3.0),
+        (KlTerm::LevelFreeBits { nats: 3.0, beta: 0.5.into() }, 1.0, 4.0 + 1.5),
+        (KlTerm::LevelFreeBits { nats: 1.0, beta: 0.5.into() }, 1.0, 4.0 + 1.0),
         (KlTerm::Capacity { gamma: 10.0, nats: Schedule::Constant(5.0) }, 1.0, 4.0 + 30.0),
         (KlTerm::Capacity { gamma: 10.0, nats: Schedule::Linear(warm_up) }, 0.5, 4.0 + 10.0),
         // Means (0, 0), (1, 2): covariance ¼, ½, ½, 1: 2 · ¼ off, 9/16 on.
@@ -177,6 +179,7 @@ fn what_is_out_of_range_is_named() {
         (KlTerm::Weighted { beta: Schedule::Constant(-1.0) }, "`kl.beta`"),
         (KlTerm::FreeBits { nats: f64::NAN, group: 1 }, "`kl.nats`"),
         (KlTerm::FreeBits { nats: 1.0, group: 0 }, "`kl.group`"),
+        (KlTerm::LevelFreeBits { nats: -1.0, beta: 1.0.into() }, "`kl.nats`"),
         (KlTerm::Capacity { gamma: f64::INFINITY, nats: Schedule::Constant(1.0) }, "`kl.gamma`"),
         (KlTerm::TotalCorrelation { alpha: 1.0, beta: -2.0, gamma: 1.0 }, "`kl.beta`"),
         (KlTerm::Mmd { alpha: 2.0, lambda: 1.0, kernel: MmdKernel::Gaussian }, "`1 - kl.alpha`"),

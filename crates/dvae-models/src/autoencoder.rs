@@ -5,7 +5,8 @@ use std::sync::Arc;
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 use dvae_distributions::{
-    Context, Encoding, Inference, Latent, LatentShape, Latents, LevelBelow, Likelihood, LikelihoodConfig, Prior,
+    Context, Encoding, Inference, Latent, LatentShape, Latents, LevelBelow, Likelihood,
+    LikelihoodConfig, Prior,
 };
 use dvae_random::RowStreams;
 

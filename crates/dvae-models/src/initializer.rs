@@ -103,6 +103,12 @@ impl<'a> Initializer<'a> {
         Conv2d { weight, bias: self.zeros(outputs), stride: 1, activation }
     }
 
+    /// A convolution of kernel 1: a linear map at each position.
+    pub fn pointwise_conv(&mut self, inputs: usize, outputs: usize) -> Conv2d {
+        let weight = self.xavier_uniform([outputs, inputs, 1, 1], inputs, outputs);
+        Conv2d { weight, bias: self.zeros(outputs), stride: 1, activation: Activation::Identity }
+    }
+
     fn strided(
         &mut self,
         inputs: usize,

@@ -27,9 +27,9 @@ pub struct LadderConfig {
 }
 
 impl Default for LadderConfig {
-    /// Three levels of 32 channels with one block each, SiLU.
+    /// Three levels of 16, 32 and 48 channels with one block each, SiLU.
     fn default() -> Self {
-        Self { channels: vec![32; 3], blocks: 1, activation: Activation::Silu }
+        Self { channels: vec![16, 32, 48], blocks: 1, activation: Activation::Silu }
     }
 }
 
@@ -92,8 +92,7 @@ impl Bundled for LadderConfig {
         let step = |level: usize| Step {
             merge: init.conv(io.latent, channels[level], Activation::Identity),
             blocks: self.blocks(channels[level], init),
-            down: (level > 0)
-                .then(|| init.conv(channels[level], channels[level - 1], Activation::Identity)),
+            down: (level > 0).then(|| init.pointwise_conv(channels[level], channels[level - 1])),
         };
         let steps = (0..channels.len()).rev().map(step).collect();
         let last = init.conv(channels[0], io.output[0], Activation::Identity);

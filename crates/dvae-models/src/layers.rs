@@ -25,7 +25,7 @@ impl Linear {
     }
 }
 
-/// A convolution of kernel 3 and padding 1: stride 1 keeps sides, stride 2 halves them and rounds up.
+/// A convolution of kernel 3 and padding 1, or of kernel 1: stride 1 keeps sides, stride 2 halves them and rounds up.
 #[derive(Module, Debug)]
 pub struct Conv2d {
     pub(crate) weight: Param<Tensor<4>>,
@@ -41,7 +41,8 @@ impl Conv2d {
 
     /// `[b, inputs, h, w]` → `[b, outputs, ⌈h / stride⌉, ⌈w / stride⌉]`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let options = ConvOptions::new([self.stride; 2], [1, 1], [1, 1], 1);
+        let padding = self.weight.lazy_shape()[2] / 2;
+        let options = ConvOptions::new([self.stride; 2], [padding; 2], [1, 1], 1);
         let (fused, rest) = self.activation.split();
         rest(dvae_kernels::conv2d(x, self.weight.val(), self.bias.val(), options, fused))
     }

@@ -127,6 +127,15 @@ impl NormalHead {
         }
     }
 
+    /// The same with standard deviations of e⁻² at first, for [`Self::beside`]. A level whose draws are mostly noise at
+    /// first is ignored by the decoder, and then collapses.
+    pub(crate) fn narrow(features: usize, latent: usize, init: &mut Initializer) -> Self {
+        let mean = init.linear(features, latent, Activation::Identity);
+        let mut log_variance = init.small_linear(features, latent);
+        log_variance.bias = init.uniform([latent], [-4.0, -4.0]);
+        Self { mean, log_variance }
+    }
+
     pub(crate) fn forward(&self, features: &Features) -> DiagonalNormal {
         DiagonalNormal::new(features.linear(&self.mean), features.linear(&self.log_variance))
     }
@@ -164,7 +173,7 @@ impl PosteriorHead {
         match config {
             PosteriorConfig::DiagonalNormal {} => {
                 let features = level.features + level.context;
-                Self::DiagonalNormal(NormalHead::small(features, level.latents.channels(), init))
+                Self::DiagonalNormal(NormalHead::narrow(features, level.latents.channels(), init))
             }
             config => Self::new(config, level, init),
         }

@@ -314,7 +314,7 @@ fn every_posterior_and_prior_trains() {
 fn a_calibrated_decoder_learns_the_scale_of_its_errors() {
     let (_, rows) = images();
     for likelihood in [
-        LikelihoodConfig::SharedNormal { min_scale: 1e-3 },
+        LikelihoodConfig::SharedNormal { min_scale: 1e-3, initial_scale: None },
         LikelihoodConfig::OptimalNormal { min_scale: 1e-3 },
     ] {
         let config = AutoencoderConfig { likelihood: likelihood.clone(), ..small(&[1, 28, 28]) };

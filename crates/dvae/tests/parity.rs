@@ -10,7 +10,7 @@ mod two_levels;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use dvae::losses::LossContext;
-use dvae::models::Activation;
+use dvae::models::{Activation, LadderConfig};
 use dvae::prelude::*;
 use dvae::train::{BatchNoise, CorruptedBatch, denoising_elbo};
 
@@ -169,6 +169,15 @@ fn a_residual_model_computes_the_same_everywhere() {
     assert_parity("residual", |device| {
         let network = ResNetConfig { groups: 2, ..ResNetConfig::new(&[3, 4]) };
         let config = AutoencoderConfig::new(network, &[1, 28, 28], 5);
+        config.init(Key::new(1), device).unwrap()
+    });
+}
+
+#[test]
+fn a_ladder_computes_the_same_everywhere() {
+    assert_parity("ladder", |device| {
+        let network = LadderConfig::new(&[3, 4]);
+        let config = AutoencoderConfig::new(network, &[1, 28, 28], 2);
         config.init(Key::new(1), device).unwrap()
     });
 }

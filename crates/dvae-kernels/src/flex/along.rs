@@ -117,7 +117,8 @@ impl Strip<'_> {
                 let tile = tile(wide, outputs - first);
                 let weights;
                 (weights, rest) = rest.split_at(tile * terms);
-                let place = Place { job, planes, sums: &mut *sums, positions, position, first, weights };
+                let place =
+                    Place { job, planes, sums: &mut *sums, positions, position, first, weights };
                 match tile {
                     8 => Simd::vectorize(simd, Tile::<8, V>(place)),
                     6 => Simd::vectorize(simd, Tile::<6, V>(place)),

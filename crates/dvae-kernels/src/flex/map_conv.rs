@@ -138,10 +138,14 @@ impl MapConv<'_> {
                 let (mut weight, mut bias) =
                     (vec![0.0; self.weight.len()], vec![0.0; self.outputs]);
                 for (strip, parts) in strips.iter().zip(parts) {
-                    self.strip_backward(gradient, &transposed, strip, parts, room, [
-                        &mut weight,
-                        &mut bias,
-                    ]);
+                    self.strip_backward(
+                        gradient,
+                        &transposed,
+                        strip,
+                        parts,
+                        room,
+                        [&mut weight, &mut bias],
+                    );
                 }
                 (weight, bias)
             })

@@ -40,8 +40,7 @@ fn of<'a>(conv: MapConv, x: &'a FlexTensor, weight: &'a FlexTensor) -> map_conv:
     let [_, channels, height, width] = x.shape().dims();
     let [outputs, _, kernel, _] = weight.shape().dims();
     let MapConv { activation, resize } = conv;
-    let source =
-        Source { values: values(x), size: [channels, height, width], activation, resize };
+    let source = Source { values: values(x), size: [channels, height, width], activation, resize };
     map_conv::MapConv { source, weight: values(weight), outputs, kernel }
 }
 

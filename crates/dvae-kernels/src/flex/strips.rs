@@ -45,10 +45,8 @@ impl Grid {
         let each = (self.height + self.pad) * self.stride();
         if each <= MANY {
             let joined = (FEW / each).max(1);
-            let whole = |first| Strip {
-                images: first..(first + joined).min(images),
-                rows: 0..self.height,
-            };
+            let whole =
+                |first| Strip { images: first..(first + joined).min(images), rows: 0..self.height };
             return (0..images).step_by(joined).map(whole).collect();
         }
         let rows = (MANY / self.stride() / 2 * 2).max(2);
