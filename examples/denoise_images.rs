@@ -11,7 +11,7 @@ use dvae::eval::samples;
 use dvae::losses::WarmUp;
 use dvae::models::ModelError;
 use dvae::prelude::*;
-use dvae::train::load_checkpoint;
+use dvae::train::{Decay, load_checkpoint};
 use dvae_examples::{Defaults, Error, Options, exit, fit};
 use serde::Serialize;
 
@@ -35,7 +35,7 @@ enum Model {
     Mlp,
     /// Convolutional, 32 and 64 channels
     Conv,
-    /// A ladder of maps of latents, 16, 32 and 48 channels
+    /// A ladder of maps of latents, 16, 32 and 32 channels
     Ladder,
 }
 
@@ -44,7 +44,7 @@ impl Model {
     fn defaults(self) -> Defaults {
         match self {
             Self::Mlp | Self::Conv => Defaults::default(),
-            Self::Ladder => Defaults { epochs: 5, batch_size: 16, latent: 4 },
+            Self::Ladder => Defaults { epochs: 4, batch_size: 16, latent: 4 },
         }
     }
 
@@ -70,6 +70,11 @@ impl Model {
             // With a learned scale the bound alone leaves out detail whose variance is below that of the noise it
             // expects; a quarter of the KL leaves out a quarter of that.
             Self::Ladder => TrainConfig {
+                learning_rate: LearningRate {
+                    rate: 4e-3,
+                    warm_up: 0.05,
+                    decay: Decay::Cosine { to: 1e-4 },
+                },
                 max_gradient_norm: Some(500.0),
                 objective: KlTerm::Weighted { beta: Schedule::Linear(warm_up) }.into(),
                 ..train
@@ -146,7 +151,7 @@ fn compare<V: Vae<4>>(
     let metrics = comparison.measure()?;
     println!("\n{metrics}");
     folder.write("results.json", &serde_json::to_vec_pretty(&metrics)?)?;
-    folder.write("denoised.png", &comparison.picture(12)?.png())?;
+    folder.write("denoised.png", &comparison.picture(12, &metrics)?.png())?;
     folder.write("samples.png", &samples(&denoising, 6, 12, comparison.context.key).png())?;
     println!("Pictures, metrics and checkpoints are in {}", folder.path().display());
     Ok(())

@@ -85,12 +85,12 @@ class Weights:
     def __init__(self):
         self.key, self.next, self.all = key_of(WEIGHTS), 0, []
 
-    def layer(self, shape, fan_in, fan_out, outputs):
-        limit = (6.0 / (fan_in + fan_out)) ** 0.5
+    def layer(self, shape, fan_in, fan_out, outputs, gain=1.0, bias=0.0):
+        limit = gain * (6.0 / (fan_in + fan_out)) ** 0.5
         u = uniform(self.key, self.next, 0, int(np.prod(shape)))
         self.next += 1
         weight = torch.tensor((u * 2 - 1) * limit, dtype=torch.float32).reshape(shape)
-        bias = torch.zeros(outputs)
+        bias = torch.full((outputs,), bias)
         self.all += [weight.requires_grad_(), bias.requires_grad_()]
         return weight, bias
 
@@ -100,6 +100,13 @@ class Weights:
     def conv(self, i, o):
         return self.layer((o, i, 3, 3), i * 9, o * 9 // 4, o)
 
+    def map(self, i, o, kernel=3, gain=1.0, stride=1):
+        area = kernel**2
+        return self.layer((o, i, kernel, kernel), i * area, o * area // stride**2, o, gain)
+
+    def small(self, i, o, bias=0.0):
+        return self.layer((i, o), i, o, o, 0.1, bias)
+
     def transposed(self, i, o):
         return self.layer((i, o, 4, 4), i * 16 // 4, o * 16, o)
 
@@ -108,7 +115,16 @@ def affine(x, layer):
     return x @ layer[0] + layer[1]
 
 
-class Mlp:
+class Flat:
+    """A model with one level: logits and KL from the encoder's input and the noise of each level."""
+
+    def terms(self, x, noise):
+        mean, log_variance = self.encode(x)
+        logits = self.decode(mean + (0.5 * log_variance).exp() * noise(0, mean.shape[1]))
+        return logits, 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum()
+
+
+class Mlp(Flat):
     def __init__(self, latent=20, hidden=400):
         w = self.w = Weights()
         self.e, self.mu, self.lv = w.linear(784, hidden), w.linear(hidden, latent), w.linear(hidden, latent)
@@ -122,7 +138,7 @@ class Mlp:
         return affine(F.relu(affine(z, self.d)), self.o)
 
 
-class Conv:
+class Conv(Flat):
     def __init__(self, latent=8, channels=(8, 16)):
         w, (a, b) = Weights(), channels
         self.w, self.b = w, b
@@ -140,6 +156,78 @@ class Conv:
         h = F.relu(affine(z, self.d).view(-1, self.b, 7, 7))
         h = F.relu(F.conv_transpose2d(h, *self.t1, stride=2, padding=1))
         return F.conv_transpose2d(h, *self.t2, stride=2, padding=1).flatten(1)
+
+
+def bounded(x):
+    return 8 * torch.tanh(x / 8)
+
+
+class Ladder:
+    """Levels of maps: docs/latents.md."""
+
+    def __init__(self, latent=2, channels=(4, 6)):
+        w, self.latent, levels = Weights(), latent, len(channels)
+        self.w, self.levels = w, levels
+
+        def block(c):
+            return w.map(c, c), w.map(c, c, gain=0.1)
+
+        before = (1, *channels)
+        self.up = []
+        for level in range(levels):
+            stride = 1 if level == 0 else 2
+            self.up.append((w.map(before[level], channels[level], stride=stride), stride, block(channels[level])))
+        self.heads = {}
+        for level in reversed(range(levels)):
+            c = channels[level]
+            if level == levels - 1:
+                self.heads[level] = (w.linear(c, latent), w.linear(c, latent)), None
+                continue
+            mean, log_variance = w.linear(2 * c, latent), w.small(2 * c, latent, bias=-4.0)
+            w.next += 1  # the bias has a stream of its own
+            self.heads[level] = (mean, log_variance), (w.small(c, latent), w.small(c, latent))
+        self.down = {}
+        for level in reversed(range(levels)):
+            c = channels[level]
+            merge, blocks = w.map(latent, c), block(c)
+            below = w.map(c, channels[level - 1], kernel=1) if level else None
+            self.down[level] = merge, blocks, below
+        self.last = w.map(channels[0], 1)
+
+    @staticmethod
+    def at_places(x, layer):
+        return F.conv2d(x, layer[0].T[:, :, None, None], layer[1])
+
+    @staticmethod
+    def block(x, layers):
+        inner = F.conv2d(F.relu(x), *layers[0], padding=1)
+        return x + F.conv2d(F.relu(inner), *layers[1], padding=1)
+
+    def terms(self, x, noise):
+        h, features = x.view(-1, 1, 28, 28), []
+        for conv, stride, blocks in self.up:
+            h = self.block(F.conv2d(h, *conv, stride=stride, padding=1), blocks)
+            features.append(F.relu(h))
+        context, kl = None, 0
+        for place, level in enumerate(reversed(range(self.levels))):
+            (mean, log_variance), prior = self.heads[level]
+            seen = features[level] if context is None else torch.cat([features[level], context], 1)
+            mean, log_variance = self.at_places(seen, mean), self.at_places(seen, log_variance)
+            distance, log_ratio = mean, log_variance
+            if prior is not None:
+                prior_mean, prior_log_variance = (self.at_places(context, head) for head in prior)
+                prior_log_variance, log_ratio = bounded(prior_log_variance), bounded(log_ratio)
+                mean = prior_mean + distance * (0.5 * prior_log_variance).exp()
+                log_variance = prior_log_variance + log_ratio
+            kl = kl + 0.5 * (distance**2 + log_ratio.exp() - 1 - log_ratio).sum()
+            draw = noise(place, mean[0].numel()).view(mean.shape)
+            z = mean + (0.5 * log_variance).exp() * draw
+            merge, blocks, below = self.down[level]
+            h = F.conv2d(z, *merge, padding=1)
+            h = self.block(h if context is None else h + context, blocks)
+            if below is not None:
+                context = F.conv2d(F.interpolate(F.relu(h), scale_factor=2.0), *below)
+        return F.conv2d(F.relu(h), *self.last, padding=1).flatten(1), kl
 
 
 def gaussian(x, key, ids):
@@ -163,11 +251,9 @@ def train(model, corrupt, images):
     for step in range(STEPS):
         ids = order[step * BATCH:(step + 1) * BATCH]
         x = images[ids]
-        mean, log_variance = model.encode(corrupt(x, key_of(CORRUPTION, 0), ids))
-        noise = rows(lambda row: normal(key_of(LATENT, 0), row, 0, mean.shape[1]), ids)
-        logits = model.decode(mean + (0.5 * log_variance).exp() * noise)
+        noise = lambda draw, n: rows(lambda row: normal(key_of(LATENT, 0), row, draw, n), ids)
+        logits, kl = model.terms(corrupt(x, key_of(CORRUPTION, 0), ids), noise)
         reconstruction = F.binary_cross_entropy_with_logits(logits, x, reduction="sum")
-        kl = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum()
         loss = (reconstruction + kl) / len(ids)
         losses.append(round(loss.item(), 5))
         adam.zero_grad()
@@ -181,7 +267,7 @@ def main():
     images = torch.tensor(strip.reshape(-1, 784).astype(np.float32) / 255)[:BATCH * STEPS]
     torch.set_num_threads(2)
     runs = [("mlp", Mlp, "gaussian:0.3", gaussian), ("mlp", Mlp, "salt-and-pepper:0.2", salt_and_pepper),
-            ("conv", Conv, "masking:0.5", masking)]
+            ("conv", Conv, "masking:0.5", masking), ("ladder", Ladder, "masking:0.5", masking)]
     twins = [{"model": name, "corruption": text, "losses": train(model(), corrupt, images)}
              for name, model, text, corrupt in runs]
     print(json.dumps({"torch": torch.__version__.split("+")[0], "seed": SEED, "batch_size": BATCH, "twins": twins}, indent=1))

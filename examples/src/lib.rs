@@ -20,7 +20,7 @@ pub struct Options {
     /// Folder of IDX files (MNIST, Fashion-MNIST, …) [default: an embedded part of Fashion-MNIST]
     #[arg(long)]
     pub data: Option<PathBuf>,
-    /// Passes over the training images [default: 30, or 5 for a ladder]
+    /// Passes over the training images [default: 30, or 4 for a ladder]
     #[arg(long)]
     pub epochs: Option<usize>,
     /// Images a step [default: 64, or 16 for a ladder]

@@ -107,8 +107,9 @@ impl<V: Vae<4>> Comparison<'_, V> {
         Ok(Pairs { clean, input, changed: changed.float() })
     }
 
-    /// Draws the first `columns` rows: clean, corrupted, and denoised by every model.
-    pub fn picture(&self, columns: usize) -> Result<Grid, TrainError> {
+    /// Draws the first `columns` rows: clean, corrupted, cleaned by the filter that was measured, and denoised by every
+    /// model.
+    pub fn picture(&self, columns: usize, measured: &ComparisonTable) -> Result<Grid, TrainError> {
         let rows = self.rows.take(columns);
         let clean = rows.gather::<4>(rows.ids(), self.context.device);
         let mut grid = Grid::new();
@@ -120,7 +121,10 @@ impl<V: Vae<4>> Comparison<'_, V> {
                 .heading(corruption.to_string())
                 .row("clean", clean.clone())
                 .row("corrupted", input.clone().narrow(1, 0, clean.dims()[1]));
-            if let Some((filter, _)) = self.filter(corruption)? {
+            let name = corruption.to_string();
+            for FilterEntry { filter, .. } in
+                measured.filters.iter().filter(|entry| entry.corruption == name)
+            {
                 let pairs = self.corrupted(&rows, corruption)?;
                 grid = grid.row(filter.to_string(), filter.apply(pairs.input, pairs.changed));
             }
@@ -191,11 +195,24 @@ impl fmt::Display for ComparisonTable {
                 writeln!(f, "{:26}{name:15}{:>6} → {ratio:>6.1}", "", "")?;
             }
         }
+        self.write_told(f)?;
         self.write_left_clean(f)
     }
 }
 
 impl ComparisonTable {
+    /// A line that says what one of the filters is told, if it is among them.
+    fn write_told(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let told = |entry: &FilterEntry| matches!(entry.filter, Filter::Normalized { .. });
+        if self.filters.iter().any(told) {
+            writeln!(
+                f,
+                "the normalized mean is told which pixels are missing; the models are not"
+            )?;
+        }
+        Ok(())
+    }
+
     /// A line for each corruption that left some of the images clean, but not all.
     fn write_left_clean(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut last = "";
@@ -239,15 +256,16 @@ mod tests {
         // The same model under the same noise has the same metrics; different noise gives different metrics.
         assert_eq!(metrics.entries[0].metrics, metrics.entries[1].metrics);
         assert_ne!(metrics.entries[0].metrics, metrics.entries[2].metrics);
-        assert_eq!(metrics.to_string().lines().count(), 11);
+        let told = metrics.filters.iter().any(|f| matches!(f.filter, Filter::Normalized { .. }));
+        assert_eq!(metrics.to_string().lines().count(), 11 + usize::from(told));
         let mut mixed = metrics.clone();
         mixed.entries.iter_mut().take(2).for_each(|entry| entry.metrics.left_clean = 0.25);
         let text = mixed.to_string();
         assert_eq!(
             (text.lines().count(), text.matches(" left 25 % of the images clean").count()),
-            (12, 1)
+            (12 + usize::from(told), 1)
         );
-        assert!(!comparison.picture(5).unwrap().png().is_empty());
+        assert!(!comparison.picture(5, &metrics).unwrap().png().is_empty());
         assert!(!samples(&model, 2, 3, Key::new(1)).png().is_empty());
     }
 }

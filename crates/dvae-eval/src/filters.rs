@@ -145,19 +145,31 @@ impl Plane<'_> {
     }
 
     fn non_local_means(self, strength: f32) -> Vec<f32> {
-        let (patch, search) = (square(1), square(5));
-        let mut sums = vec![0.0; self.values.len()];
-        let mut totals = vec![0.0; self.values.len()];
-        for [down, right] in search {
+        const REACH: usize = 5;
+        // The pixels, and those beyond the edge that a shifted square needs.
+        let border = REACH + 1;
+        let width = self.width + 2 * border;
+        let away = |at: usize| at as isize - border as isize;
+        let wide: Vec<f32> = (0..self.height + 2 * border)
+            .flat_map(|row| (0..width).map(move |column| [away(row), away(column)]))
+            .map(|by| self.at(0, 0, by))
+            .collect();
+        let mut squares = vec![0.0; wide.len()];
+        let (mut sums, mut totals) = (vec![0.0; self.values.len()], vec![0.0; self.values.len()]);
+        for [down, right] in square(REACH) {
+            let shift = down * width as isize + right;
+            for row in border - 1..=border + self.height {
+                for column in border - 1..=border + self.width {
+                    let at = row * width + column;
+                    squares[at] = (wide[at] - wide[at.saturating_add_signed(shift)]).powi(2);
+                }
+            }
             for (place, (row, column)) in self.pixels().enumerate() {
-                let squares = patch.iter().map(|[y, x]| {
-                    let gap = self.at(row, column, [*y, *x])
-                        - self.at(row, column, [y + down, x + right]);
-                    gap * gap
-                });
-                let mean = squares.sum::<f32>() / patch.len() as f32;
+                let at = (row + border) * width + column + border;
+                let three = |at: usize| squares[at - 1] + squares[at] + squares[at + 1];
+                let mean = (three(at - width) + three(at) + three(at + width)) / 9.0;
                 let weight = (-mean / (strength * strength)).exp();
-                sums[place] += weight * self.at(row, column, [down, right]);
+                sums[place] += weight * wide[at.saturating_add_signed(shift)];
                 totals[place] += weight;
             }
         }

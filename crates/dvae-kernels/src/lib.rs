@@ -9,6 +9,7 @@
 //! | [`linear`]                      | bias, activation                     | flex, `f32`                         |
 //! | [`conv2d`]                      | bias, activation                     | flex, `f32`, one group, 4 rows or more |
 //! | [`conv_transpose2d`]            | bias, activation                     | flex, `f32`, one group, 4 rows or more |
+//! | [`MapConv`]                     | activation and resizing before it, bias, residual | flex, `f32`, kernel 3, or 1 unless sides are halved |
 //! | [`Formula`]                     | its derivatives, weights, sum by row | flex, `f32`                         |
 //! | [`Mixture`] of formulas         | the same, logits, sum of components  | flex, `f32`                         |
 //! | [`LogSoftmax`], [`log_sum_exp`] | its derivatives, choice of the class | flex, `f32`, along axis 1           |
@@ -47,7 +48,9 @@
 //!   than four tensors of parameters.
 //! - A convolution interleaves sixteen images: fewer than four take the ordinary path, and the last few of a
 //!   batch cost as much as sixteen. A thread needs memory for sixteen images and their features.
-//! - An infinite or NaN weight does not reach an output through padding, because padding is not multiplied.
+//! - An infinite or NaN weight does not reach an output through padding, because padding is not multiplied. In a
+//!   [`MapConv`] it is.
+//! - Gradients of the weights of a [`MapConv`] have other last bits on another instruction set: lanes are summed at the end.
 //! - The instruction set of the matrix products is the `gemm` crate's own choice.
 //! - [`streams`] is compiled for CUDA and ROCm from the same code, but was run only on wgpu.
 

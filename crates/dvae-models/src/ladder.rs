@@ -27,9 +27,9 @@ pub struct LadderConfig {
 }
 
 impl Default for LadderConfig {
-    /// Three levels of 16, 32 and 48 channels with one block each, SiLU.
+    /// Three levels of 16, 32 and 32 channels with one block each, ReLU.
     fn default() -> Self {
-        Self { channels: vec![16, 32, 48], blocks: 1, activation: Activation::Silu }
+        Self { channels: vec![16, 32, 32], blocks: 1, activation: Activation::Relu }
     }
 }
 

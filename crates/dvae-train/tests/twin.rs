@@ -11,7 +11,7 @@ use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::Device;
 use dvae_corruption::{Corruption, CorruptionConfig, Domain};
 use dvae_data::{Dataset, Order, fashion_mnist};
-use dvae_models::{AutoencoderConfig, ConvNetConfig, Vae};
+use dvae_models::{AutoencoderConfig, ConvNetConfig, LadderConfig, Vae};
 use dvae_random::{Key, Purpose};
 use dvae_train::{BatchNoise, Event, Observer, TrainConfig, TrainError, Trainer, denoising_elbo};
 use serde::Deserialize;
@@ -42,7 +42,7 @@ impl Twin {
 #[test]
 fn losses_are_those_of_pytorch_for_twenty_steps() {
     let fixture: Fixture = serde_json::from_str(include_str!("fixtures/twin.json")).unwrap();
-    assert_eq!(fixture.twins.len(), 3);
+    assert_eq!(fixture.twins.len(), 4);
     let device = Device::flex();
     let key = Key::new(fixture.seed).purpose(Purpose::Weights);
     for twin in &fixture.twins {
@@ -53,6 +53,10 @@ fn losses_are_those_of_pytorch_for_twenty_steps() {
             }
             "conv" => {
                 let config = AutoencoderConfig::new(ConvNetConfig::new(&[8, 16]), &IMAGE, 8);
+                compare(config.init(key, &device).unwrap(), &fixture, twin);
+            }
+            "ladder" => {
+                let config = AutoencoderConfig::new(LadderConfig::new(&[4, 6]), &IMAGE, 2);
                 compare(config.init(key, &device).unwrap(), &fixture, twin);
             }
             other => panic!("a twin of an unknown model: {other}"),

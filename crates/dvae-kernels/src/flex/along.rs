@@ -174,8 +174,8 @@ impl<const O: usize, const V: usize> WithSimd for Tile<'_, O, V> {
         for o in 0..O {
             let to = &mut sums[(first + o) * positions + position..][..V * S::F32_LANES];
             let (to, _) = S::as_mut_simd_f32s(to);
-            for v in 0..V {
-                to[v] = totals[o][v];
+            for (to, total) in to.iter_mut().zip(totals[o]) {
+                *to = total;
             }
         }
     }

@@ -141,38 +141,62 @@ impl Source<'_> {
     }
 }
 
+/// No row of an image.
+const ZEROS: usize = usize::MAX;
+
+impl Source<'_> {
+    /// Where each row of a plane begins, from the first of `rows` of the first image on, if an image is so far from the
+    /// next one; `odd` rows of the images if they are halved.
+    fn starts(&self, grid: Grid, strip: &Strip, image_step: usize, odd: usize) -> Vec<usize> {
+        let rows = self.rows(grid, strip);
+        let start = |(image, row): (usize, usize)| {
+            let row = match self.resize {
+                Resize::Keep => row,
+                Resize::Double { .. } => row / 2,
+                Resize::Halve => 2 * row + odd,
+            };
+            let below = row.checked_sub(rows.start)?;
+            rows.contains(&row).then_some(image * image_step + below * self.size[2])
+        };
+        grid.places(strip).map(|place| place.and_then(start).unwrap_or(ZEROS)).collect()
+    }
+}
+
 vectorized! {
     fn fill_planes(source: &Source<'_>, grid: Grid, strip: &Strip, planes: &mut [f32], room: &mut Vec<f32>) {
         let [channels, height, width] = source.size;
         let (len, phases, stride) = (grid.plane(strip), phases(source.resize), grid.stride());
         let rows = source.rows(grid, strip);
-        let part = rows.len() * width;
-        room.resize(strip.images.len() * part, 0.0);
+        let (part, image) = (rows.len() * width, channels * height * width);
+        let as_it_is = source.activation == Activation::Identity;
+        let step = if as_it_is { image } else { part };
+        let starts = [0, 1].map(|odd| source.starts(grid, strip, step, odd));
+        if !as_it_is {
+            room.resize(strip.images.len() * part, 0.0);
+        }
         assert_eq!(planes.len(), channels * phases * len);
         for (channel, planes) in planes.chunks_exact_mut(phases * len).enumerate() {
-            for (image, room) in strip.images.clone().zip(room.chunks_exact_mut(part.max(1))) {
-                let at = ((image * channels + channel) * height + rows.start) * width;
-                activate(source.activation, &source.values[at..at + part], room);
-            }
+            let first = strip.images.start * image + (channel * height + rows.start) * width;
+            let from = if as_it_is {
+                &source.values[first..]
+            } else {
+                for (i, room) in room.chunks_exact_mut(part).enumerate() {
+                    let at = first + i * image;
+                    activate(source.activation, &source.values[at..at + part], room);
+                }
+                &room[..]
+            };
             for (phase, plane) in planes.chunks_exact_mut(len).enumerate() {
                 plane[..grid.pad].fill(0.0);
-                let mut end = grid.pad;
-                for place in grid.places(strip) {
-                    let to = &mut plane[end..end + stride];
-                    end += stride;
-                    let row = place.and_then(|(image, row)| {
-                        let row = match source.resize {
-                            Resize::Keep => row,
-                            Resize::Double { .. } => row / 2,
-                            Resize::Halve => 2 * row + phase / 2,
-                        };
-                        let at = image * part + row.checked_sub(rows.start)? * width;
-                        rows.contains(&row).then(|| &room[at..at + width])
-                    });
-                    let Some(row) = row else {
+                let starts = &starts[phase / 2];
+                let (all, end) = plane[grid.pad..].split_at_mut(starts.len() * stride);
+                end.fill(0.0);
+                for (to, start) in all.chunks_exact_mut(stride).zip(starts) {
+                    if *start == ZEROS {
                         to.fill(0.0);
                         continue;
-                    };
+                    }
+                    let row = &from[*start..*start + width];
                     let (to, zeros) = to.split_at_mut(grid.width);
                     zeros.fill(0.0);
                     match source.resize {
@@ -193,7 +217,6 @@ vectorized! {
                         }
                     }
                 }
-                plane[end..].fill(0.0);
             }
         }
     }
