@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use dvae::eval::{Denoising, Heatmap, active_units, denoising, latent_activity};
 use dvae::prelude::*;
-use dvae_examples::{Error, Options, exit, fit};
+use dvae_examples::{Defaults, Error, Options, exit, fit};
 use serde::Serialize;
 
 /// Trains one VAE per noise level and KL weight, and measures all of them under one noise.
@@ -40,7 +40,9 @@ struct Cell {
 }
 
 fn main() -> ExitCode {
-    exit(run(&Args::parse()))
+    let mut args = Args::parse();
+    args.options = args.options.or(Defaults::default());
+    exit(run(&args))
 }
 
 fn run(args: &Args) -> Result<(), Error> {

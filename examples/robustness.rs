@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use dvae::eval::{Robustness, Tested, denoising};
 use dvae::prelude::*;
-use dvae_examples::{Error, Options, exit, fit};
+use dvae_examples::{Defaults, Error, Options, exit, fit};
 use serde::Serialize;
 
 /// Trains one VAE per level of a corruption, and measures each of them at every level.
@@ -24,7 +24,9 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    exit(run(&Args::parse()))
+    let mut args = Args::parse();
+    args.options = args.options.or(Defaults::default());
+    exit(run(&args))
 }
 
 fn run(args: &Args) -> Result<(), Error> {

@@ -184,7 +184,6 @@ class Ladder:
                 self.heads[level] = (w.linear(c, latent), w.linear(c, latent)), None
                 continue
             mean, log_variance = w.linear(2 * c, latent), w.small(2 * c, latent, bias=-4.0)
-            w.next += 1  # the bias has a stream of its own
             self.heads[level] = (mean, log_variance), (w.small(c, latent), w.small(c, latent))
         self.down = {}
         for level in reversed(range(levels)):

@@ -20,13 +20,13 @@ pub struct Options {
     /// Folder of IDX files (MNIST, Fashion-MNIST, …) [default: an embedded part of Fashion-MNIST]
     #[arg(long)]
     pub data: Option<PathBuf>,
-    /// Passes over the training images [default: 30, or 4 for a ladder]
+    /// Passes over the training images [default: 30; of a ladder 4]
     #[arg(long)]
     pub epochs: Option<usize>,
-    /// Images a step [default: 64, or 16 for a ladder]
+    /// Images a step [default: 64; of a ladder 16]
     #[arg(long)]
     pub batch_size: Option<usize>,
-    /// Number of latents, for a ladder at each place of a level [default: 32, or 4 for a ladder]
+    /// Number of latents [default: 32; of a ladder 4 at each place of a level]
     #[arg(long)]
     pub latent: Option<usize>,
     /// What all randomness comes from

@@ -102,7 +102,9 @@ impl FromOutputs for SharedScale {
     fn check(&self, _columns: usize) -> Result<(), DistributionError> {
         self.entry.check()?;
         if let Some(initial) = self.initial {
-            within_single("initial_scale", initial, (Excluded(self.entry.min_scale), Unbounded))?;
+            // Just above the limit, the slope of the softplus is so small that the scale would stay there.
+            let least = 1.01 * self.entry.min_scale;
+            within_single("initial_scale", initial, (Excluded(least), Unbounded))?;
         }
         Ok(())
     }

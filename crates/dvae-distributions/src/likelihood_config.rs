@@ -133,7 +133,7 @@ likelihoods! {
             #[serde(default = "thousandth")]
             min_scale: f64,
             /// The standard deviation before training, in units of the data [default: `min_scale` + 0.69]. A step
-            /// changes it by a few thousandths of itself at most, so start near what is to be expected.
+            /// changes what it has above `min_scale` by a few thousandths at most, so start near what is to be expected.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             initial_scale: Option<f64>,
         } => crate::learned_normal::SharedScale {

@@ -3,14 +3,14 @@
 use std::fmt;
 
 use burn::tensor::Tensor;
-use dvae_corruption::{CorruptedInput, CorruptionConfig, Domain};
-use dvae_data::Dataset;
-use dvae_distributions::sum_features;
+use dvae_corruption::{CorruptionConfig, Domain};
+use dvae_data::{Dataset, Order};
 use dvae_models::Vae;
 use dvae_random::{Key, Purpose};
-use dvae_train::{BatchNoise, EvaluationContext, TrainError};
+use dvae_train::{BatchNoise, CorruptedBatch, EvaluationContext, TrainError};
 use serde::Serialize;
 
+use crate::denoising::changed_rows;
 use crate::{Denoising, Filter, Grid, denoising, psnr};
 
 /// Models to compare, by name; all of them see the same rows and the same noise.
@@ -88,23 +88,32 @@ impl<V: Vae<4>> Comparison<'_, V> {
     /// The filter that is best on the tuning rows, and its ratio on the others.
     fn filter(&self, corruption: &CorruptionConfig) -> Result<Option<(Filter, f64)>, TrainError> {
         let Some(tuning) = self.tuning else { return Ok(None) };
-        let tuning = self.corrupted(tuning, corruption)?;
+        let tuning = self.corrupted(&tuning.take(MOST_TUNING_ROWS), corruption)?;
         let candidates = Filter::candidates(matches!(corruption, CorruptionConfig::Masking { .. }));
-        let ratios = candidates.into_iter().map(|filter| (filter, tuning.filtered(filter)));
-        let best = ratios.max_by(|(_, a), (_, b)| a.total_cmp(b));
-        let Some((filter, _)) = best else { return Ok(None) };
-        Ok(Some((filter, self.corrupted(self.rows, corruption)?.filtered(filter))))
+        let ratios =
+            candidates.into_iter().filter_map(|filter| Some((filter, ratio(&tuning, filter)?)));
+        let Some((filter, _)) = ratios.max_by(|(_, a), (_, b)| a.total_cmp(b)) else {
+            return Ok(None);
+        };
+        let rows = self.corrupted(self.rows, corruption)?;
+        Ok(ratio(&rows, filter).map(|ratio| (filter, ratio)))
     }
 
-    /// Rows, corrupted with the noise of an evaluation.
-    fn corrupted(&self, rows: &Dataset, process: &CorruptionConfig) -> Result<Pairs, TrainError> {
-        let clean = rows.gather::<4>(rows.ids(), self.context.device);
-        let mut noise = BatchNoise::evaluation(self.context.key, rows.ids());
+    /// Batches of rows with an observed entry, corrupted with the noise of an evaluation.
+    fn corrupted(
+        &self,
+        rows: &Dataset,
+        process: &CorruptionConfig,
+    ) -> Result<Vec<CorruptedBatch<4>>, TrainError> {
+        let EvaluationContext { key, batch_size, device } = self.context;
         let process = process.build::<4>(Domain::Unit)?;
-        let CorruptedInput { input, changed, .. } =
-            process.corrupt(clean.clone(), &mut noise.corruption);
-        let input = input.narrow(1, 0, clean.dims()[1]);
-        Ok(Pairs { clean, input, changed: changed.float() })
+        let rows = rows.with_observed_entries();
+        let batches = rows.batches::<4>(batch_size, Order::Stored, device)?;
+        let corrupted = batches.map(|batch| {
+            let draws = &mut BatchNoise::evaluation(key, &batch.ids).corruption;
+            CorruptedBatch::new(batch.clean, batch.observed, &*process, 1, draws)
+        });
+        Ok(corrupted.collect())
     }
 
     /// Draws the first `columns` rows: clean, corrupted, cleaned by the filter that was measured, and denoised by every
@@ -125,8 +134,9 @@ impl<V: Vae<4>> Comparison<'_, V> {
             for FilterEntry { filter, .. } in
                 measured.filters.iter().filter(|entry| entry.corruption == name)
             {
-                let pairs = self.corrupted(&rows, corruption)?;
-                grid = grid.row(filter.to_string(), filter.apply(pairs.input, pairs.changed));
+                let batches = self.corrupted(&rows, corruption)?;
+                let batches = batches.iter().map(|batch| filtered(batch, *filter)).collect();
+                grid = grid.row(filter.to_string(), Tensor::cat(batches, 0));
             }
             for (name, model) in self.models {
                 grid = grid.row(*name, model.denoise(input.clone()));
@@ -136,28 +146,25 @@ impl<V: Vae<4>> Comparison<'_, V> {
     }
 }
 
-/// Rows before and after corruption.
-struct Pairs {
-    clean: Tensor<4>,
-    input: Tensor<4>,
-    /// 1 where an entry was changed.
-    changed: Tensor<4>,
+/// The most rows on which filters are chosen.
+const MOST_TUNING_ROWS: usize = 250;
+
+/// The mean ratio of the rows that the corruption changed, filtered; `None` if it changed none.
+fn ratio(batches: &[CorruptedBatch<4>], filter: Filter) -> Option<f64> {
+    let of_batch = |batch: &CorruptedBatch<4>| {
+        let ratios = psnr(batch.clean(), filtered(batch, filter), batch.observed()).into_data();
+        let ratios: Vec<f64> = ratios.iter::<f64>().collect();
+        ratios.into_iter().zip(changed_rows(batch)).filter(|(_, changed)| *changed)
+    };
+    let (sum, count) = batches
+        .iter()
+        .flat_map(of_batch)
+        .fold((0.0, 0.0), |(sum, count), (ratio, _)| (sum + ratio, count + 1.0));
+    (count > 0.0).then(|| sum / count)
 }
 
-impl Pairs {
-    /// The mean ratio of the changed rows, filtered.
-    fn filtered(&self, filter: Filter) -> f64 {
-        let output = filter.apply(self.input.clone(), self.changed.clone());
-        let changed = sum_features(self.changed.clone()).into_data();
-        let ratios = psnr(self.clean.clone(), output, None).into_data();
-        let ratios: Vec<f64> = ratios
-            .iter::<f64>()
-            .zip(changed.iter::<f64>())
-            .filter(|(_, changed)| *changed > 0.0)
-            .map(|(ratio, _)| ratio)
-            .collect();
-        ratios.iter().sum::<f64>() / ratios.len() as f64
-    }
+fn filtered(batch: &CorruptedBatch<4>, filter: Filter) -> Tensor<4> {
+    filter.apply(batch.values(), batch.corrupted().changed.clone().float())
 }
 
 /// Draws the means `E[x | z]` of latents from a model's prior, in rows and columns.

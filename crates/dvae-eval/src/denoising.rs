@@ -85,7 +85,8 @@ impl Sums {
 }
 
 /// For each row, whether the corruption changed an observed entry.
-fn changed_rows<const D: usize>(batch: &CorruptedBatch<D>) -> Vec<bool> {
+/// Which rows the corruption changed in an observed entry.
+pub(crate) fn changed_rows<const D: usize>(batch: &CorruptedBatch<D>) -> Vec<bool> {
     let mut differs = batch.values().not_equal(batch.clean()).float();
     if let Some(observed) = batch.observed() {
         differs = differs * observed.float();

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
+use rayon::prelude::*;
 use serde::Serialize;
 
 /// A filter for images, channel by channel; its setting is in pixels, or in units of the values.
@@ -69,17 +70,18 @@ impl Filter {
         let device = images.device();
         let read = |tensor: Tensor<4>| tensor.into_data().iter::<f32>().collect::<Vec<f32>>();
         let (images, missing) = (read(images), read(missing));
-        let mut out = Vec::with_capacity(images.len());
-        for (plane, missing) in images.chunks(height * width).zip(missing.chunks(height * width)) {
-            let plane = Plane { values: plane, height, width };
+        let planes = images.par_chunks(height * width).zip(missing.par_chunks(height * width));
+        let filter = |(values, missing)| {
+            let plane = Plane { values, height, width };
             match self {
-                Self::Median { radius } => out.extend(plane.median(radius)),
-                Self::Gaussian { sigma } => out.extend(plane.gaussian(sigma)),
-                Self::NonLocalMeans { strength } => out.extend(plane.non_local_means(strength)),
-                Self::Normalized { sigma } => out.extend(plane.normalized(sigma, missing)),
+                Self::Median { radius } => plane.median(radius),
+                Self::Gaussian { sigma } => plane.gaussian(sigma),
+                Self::NonLocalMeans { strength } => plane.non_local_means(strength),
+                Self::Normalized { sigma } => plane.normalized(sigma, missing),
             }
-        }
-        Tensor::from_data(burn::tensor::TensorData::new(out, shape), &device)
+        };
+        let out: Vec<f32> = planes.flat_map_iter(filter).collect();
+        Tensor::from_data(TensorData::new(out, shape), &device)
     }
 }
 

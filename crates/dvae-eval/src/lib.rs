@@ -3,6 +3,7 @@
 //! | Piece          | What it is                                                                   |
 //! |----------------|------------------------------------------------------------------------------|
 //! | [`denoising`]  | how much a model improves corrupted rows, and its bound on clean rows         |
+//! | [`Filter`]     | classical filters, which stand beside the models of a comparison             |
 //! | [`Comparison`] | several models under several corruptions: a table and a picture               |
 //! | [`latent_activity`] | how much each latent varies; [`active_units`] counts those in use        |
 //! | [`samples`]    | a picture of samples from the prior                                           |

@@ -45,6 +45,7 @@ impl Activation {
     }
 
     /// The part that a layer computes in its own pass, and the rest.
+    #[cfg(feature = "flex")]
     fn split(self) -> (bool, Self) {
         match self {
             Self::Relu => (true, Self::Identity),

@@ -1,7 +1,7 @@
 //! The KL term of a loss.
 
 use burn::tensor::Tensor;
-use dvae_checks::{RangeError, non_negative, within};
+use dvae_checks::{RangeError, non_negative, within, within_single};
 use dvae_distributions::{Encoding, Kl, Prior};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -165,11 +165,11 @@ impl KlTerm {
             | Self::StickingTheLanding { beta }
             | Self::Mixture { beta } => beta.check("kl.beta"),
             Self::FreeBits { nats, group } => {
-                non_negative("kl.nats", *nats)?;
+                within_single("kl.nats", *nats, 0.0..)?;
                 within("kl.group", *group, 1..=1 << 24).map(|_| ())
             }
             Self::LevelFreeBits { nats, beta } => {
-                non_negative("kl.nats", *nats)?;
+                within_single("kl.nats", *nats, 0.0..)?;
                 beta.check("kl.beta")
             }
             Self::Capacity { gamma, nats } => {

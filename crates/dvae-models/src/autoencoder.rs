@@ -35,7 +35,8 @@ pub struct Distributions {
 ///
 /// One level of latents is the VAE of Kingma & Welling (2014), "Auto-Encoding Variational Bayes". With
 /// several levels, each level's posterior sees the features of the input and the context from the levels
-/// above, and, if it is a diagonal normal, is a residual on the level's prior: Sønderby et al. (2016), "Ladder Variational Autoencoders", section 2.
+/// above (Sønderby et al. 2016, "Ladder Variational Autoencoders", section 2) and, if it is a diagonal normal, is a residual
+/// on the level's prior (Vahdat & Kautz 2020, "NVAE", section 3.2).
 #[derive(Module, Debug)]
 pub struct Autoencoder<N: Module + ModuleDisplay> {
     network: N,

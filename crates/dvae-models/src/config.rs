@@ -86,7 +86,7 @@ impl AutoencoderConfig {
         Self::new(ResNetConfig::default(), image, latent)
     }
 
-    /// A ladder of three levels of 32 channels, with `latent` latents at each place of a level.
+    /// A ladder of three levels of 16, 32 and 32 channels, with `latent` latents at each place of a level.
     pub fn ladder(image: &[usize], latent: usize) -> Self {
         Self::new(LadderConfig::default(), image, latent)
     }

@@ -20,7 +20,8 @@ use crate::layers::{Conv2d, ConvTranspose2d, GroupNorm, Linear};
 /// # let _ = (hidden, last);
 /// ```
 ///
-/// Weights are uniform on `±√(6 / (fan in + fan out))`, biases 0: Glorot and Bengio (2010),
+/// Weights are uniform on `±√(6 / (fan in + fan out))`, a tenth of that where a layer says small, and biases 0 but for
+/// the log-variances of levels below the top: Glorot and Bengio (2010),
 /// "Understanding the difficulty of training deep feedforward neural networks", equation 16. For
 /// convolutions a fan counts the connections of one unit, kernel positions over stride.
 #[derive(Debug)]
@@ -177,7 +178,12 @@ impl<'a> Initializer<'a> {
 
     /// A bias of zeros.
     pub fn zeros(&mut self, n: usize) -> Param<Tensor<1>> {
-        Param::from_tensor(Tensor::zeros(self.fitting([n]), self.device))
+        self.filled(n, 0.0)
+    }
+
+    /// A bias of one number.
+    pub(crate) fn filled(&mut self, n: usize, value: f32) -> Param<Tensor<1>> {
+        Param::from_tensor(Tensor::full(self.fitting([n]), value, self.device))
     }
 
     /// Numbers that are no weights: those at each row and column.

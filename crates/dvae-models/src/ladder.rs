@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::conv_net::Stages;
-use crate::error::{depth, sizes, weights};
+use crate::error::{depth, row, sizes, weights};
 use crate::layers::Conv2d;
 use crate::networks::{Bundled, InputOutput, same_rank};
 use crate::{Activation, Features, Initializer, Level, ModelError, Network};
@@ -66,10 +66,13 @@ impl Bundled for LadderConfig {
             weights(&[pair[0].saturating_mul(9), pair[1]])?;
             weights(&[pair[1].saturating_mul(9), pair[1]])?;
         }
-        weights(&[io.latent.saturating_mul(9), wide[1]])?;
         weights(&[io.output[0].saturating_mul(9), wide[1]])?;
         let stages = Stages::new([height, width], &self.channels);
         stages.check(&self.channels)?;
+        for (level, &channels) in self.channels.iter().enumerate() {
+            weights(&[io.latent.saturating_mul(9), channels])?;
+            row("latent", stages.area(level).saturating_mul(io.latent))?;
+        }
         Ok(levels(&self.channels, io.latent, &stages))
     }
 

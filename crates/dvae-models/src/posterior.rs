@@ -119,7 +119,7 @@ impl NormalHead {
         Self { mean: layer(), log_variance: layer() }
     }
 
-    /// The same with small weights: near the standard normal at first, or near the prior for [`Self::beside`].
+    /// The same with small weights: near the standard normal at first.
     pub(crate) fn small(features: usize, latent: usize, init: &mut Initializer) -> Self {
         Self {
             mean: init.small_linear(features, latent),
@@ -131,9 +131,9 @@ impl NormalHead {
     /// first is ignored by the decoder, and then collapses.
     pub(crate) fn narrow(features: usize, latent: usize, init: &mut Initializer) -> Self {
         let mean = init.linear(features, latent, Activation::Identity);
-        let mut log_variance = init.small_linear(features, latent);
-        log_variance.bias = init.uniform([latent], [-4.0, -4.0]);
-        Self { mean, log_variance }
+        let weight = init.small_weight([features, latent]);
+        let bias = init.filled(latent, -4.0);
+        Self { mean, log_variance: Linear { weight, bias, activation: Activation::Identity } }
     }
 
     pub(crate) fn forward(&self, features: &Features) -> DiagonalNormal {

@@ -52,7 +52,7 @@ pub trait Vae<const D: usize, K: Basic = Float>: Module {
     /// The posterior's mean of each row, level by level, given the means above. For a flow posterior, the
     /// image of its base's mean.
     fn embed(&self, input: Tensor<D, K>) -> Latents {
-        // A mean does not depend on the prior.
+        // No mean depends on the prior of the top level.
         self.encode(input, &Prior::Standard).means()
     }
 

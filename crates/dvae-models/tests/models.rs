@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // A test may panic.
 
+use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use dvae_distributions::{Likelihood, LikelihoodConfig};
 use dvae_models::{
@@ -184,7 +185,7 @@ fn a_residual_model_sees_its_input_and_its_latent_at_any_size() {
 }
 
 fn ladder(image: [usize; 3]) -> dvae_models::Autoencoder<dvae_models::AnyNetwork> {
-    let network = LadderConfig { blocks: 2, ..LadderConfig::new(&[6, 5, 4]) };
+    let network = LadderConfig::new(&[6, 5, 4]);
     let config = AutoencoderConfig::new(network, &image, 2);
     config.init(Key::new(1), &Device::flex()).unwrap()
 }
@@ -193,7 +194,8 @@ fn largest(x: &Tensor<4>) -> f32 {
     x.clone().abs().max().into_scalar()
 }
 
-// A pixel reaches 1 + 2 · 2 pixels by a level's convolutions, doubled from level to level, up and down: less than 60.
+// On the way up a level's convolutions reach 1 + 2 of its own pixels, on the way down 1 + 2 and one more for the repeated
+// ones: less than 7 · (1 + 2 + 4) = 49 pixels.
 #[test]
 fn a_ladder_of_a_crop_is_the_ladder_of_the_whole_away_from_its_edges() {
     let device = Device::flex();
@@ -225,6 +227,16 @@ fn posteriors_below_the_top_begin_narrow() {
         assert!((1.3..2.5).contains(&each), "level {level}: {each}");
     }
     assert!(nats[0].is_finite() && nats[0] > 0.0, "{nats:?}");
+}
+
+// A model that is loaded has room for as many weights as its file has.
+#[test]
+fn a_ladder_fits_into_the_number_of_its_weights() {
+    let device = Device::flex();
+    let config = AutoencoderConfig::ladder(&[1, 12, 9], 2);
+    let weights = config.init(Key::new(1), &device).unwrap().num_params();
+    assert!(config.init_within(weights, &device).is_ok());
+    assert!(config.init_within(weights - 1, &device).is_err());
 }
 
 // The way down is not computed again, to the same bits.

@@ -109,6 +109,7 @@ impl WithSimd for Strip<'_> {
 impl Strip<'_> {
     #[inline(always)]
     fn run<S: Simd, const V: usize>(self, simd: S) {
+        const { assert!(STEP.is_multiple_of(V * S::F32_LANES), "whole tiles") };
         let Self { job, planes, sums, positions } = self;
         let &Weights { outputs, terms, wide, ref values } = job.weights;
         for position in (0..positions).step_by(V * S::F32_LANES) {
@@ -159,7 +160,8 @@ impl<const O: usize, const V: usize> WithSimd for Tile<'_, O, V> {
         let planes = planes.as_ptr().wrapping_add(position);
         let (weights, _) = weights.as_chunks::<O>();
         for (offset, weights) in job.offsets.iter().zip(weights) {
-            // SAFETY: `Sums::run` has verified that every offset has all positions in `planes`.
+            // SAFETY: `Sums::run` has verified that every offset has all positions in `planes`, whole steps, which tiles
+            // divide.
             let values: [S::f32s; V] = unsafe {
                 let from = planes.wrapping_add(*offset).cast::<S::f32s>();
                 std::array::from_fn(|v| from.add(v).read_unaligned())
@@ -277,11 +279,12 @@ impl<const O: usize, const T: usize> WithSimd for GradientTile<'_, O, T> {
         let gradients = job.gradients[first * plane..].as_ptr().wrapping_add(job.first);
         let planes: [*const f32; T] =
             std::array::from_fn(|t| job.planes.as_ptr().wrapping_add(job.offsets[at + t]));
+        const { assert!(STEP.is_multiple_of(S::F32_LANES), "whole vectors") };
         let mut totals = [[simd.splat_f32s(0.0); T]; O];
         let mut position = start;
         while position < end {
-            // SAFETY: `Products::run` has verified that all positions of every output and offset are in the planes;
-            // `first + O` is at most the number of outputs.
+            // SAFETY: `Products::run` has verified that all positions of every output and offset are in the planes, whole
+            // steps, which vectors divide; `first + O` is at most the number of outputs.
             unsafe {
                 let values: [S::f32s; T] = std::array::from_fn(|t| {
                     planes[t].wrapping_add(position).cast::<S::f32s>().read_unaligned()

@@ -5,12 +5,14 @@
 
 use super::conv::{self, Backward};
 use super::geometry::Geometry;
+use super::map_conv::MapConv;
 use super::pass::{self, Inputs, Pass};
 use super::passes::{Classes, Components, Entrywise};
 use super::simd::{Level, cap};
+use super::strips::Source;
 use super::{adam, dense};
 use crate::latent::{Kl, Reparameterize, Sigmoid};
-use crate::{Formula, Scalar};
+use crate::{Activation, Formula, Resize, Scalar};
 
 const LEVELS: [Level; 3] = [Level::Baseline, Level::Avx2, Level::Avx512];
 
@@ -132,5 +134,35 @@ fn convolutions_agree_at_every_level() {
         let largest = fused.iter().fold(0.0f32, |max, x| max.max(x.abs()));
         let gap = baseline.iter().zip(fused).fold(0.0f32, |gap, (a, b)| gap.max((a - b).abs()));
         assert!(largest > 0.0 && gap <= 1e-6 * largest, "{gap} of {largest}");
+    }
+}
+
+// The gradient of the weights is summed over lanes, whose number differs.
+#[test]
+fn convolutions_of_maps_agree_at_every_level() {
+    let size @ [channels, height, width] = [5, 9, 11];
+    let (images, outputs) = (5, 15);
+    let x = values(images * channels * height * width, 0.02);
+    let (weight, bias) = (values(outputs * channels * 9, 0.01), values(outputs, 0.1));
+    let double = Resize::Double { height: 17, width: 22 };
+    for (resize, kernel) in
+        [(Resize::Keep, 3), (Resize::Keep, 1), (Resize::Halve, 3), (double, 3), (double, 1)]
+    {
+        let weight = &weight[..outputs * channels * kernel * kernel];
+        let results = at_each_level(|| {
+            let source = Source { values: &x, size, activation: Activation::Silu, resize };
+            let conv = MapConv { source, weight, outputs, kernel };
+            let y = conv.forward(&bias, None);
+            let (input, weight, bias) = conv.backward(&y, true);
+            [y, input.unwrap_or_default(), weight, bias]
+        });
+        for other in &results[1..] {
+            for (baseline, other) in results[0].iter().zip(other) {
+                let largest = baseline.iter().fold(0.0f32, |max, x| max.max(x.abs()));
+                let gaps = baseline.iter().zip(other).map(|(a, b)| (a - b).abs());
+                let gap = gaps.fold(0.0f32, f32::max);
+                assert!(largest > 0.0 && gap <= 2e-6 * largest, "{resize:?}: {gap} of {largest}");
+            }
+        }
     }
 }

@@ -259,7 +259,7 @@ fn multiply_slope(activation: Activation, x: &[f32], gradient: &mut [f32]) {
 }
 
 /// For each strip, the parts of images `[images, channels, height, width]` that it writes, image by image and channel by
-/// channel; `factor` is 2 if the images have twice as many rows as the strips, and half if they have half as many.
+/// channel. The images have the rows of the strips, or those before they are resized.
 pub(crate) fn cut<'a>(
     values: &'a mut [f32],
     [channels, height, width]: [usize; 3],
