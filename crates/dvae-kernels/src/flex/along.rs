@@ -109,7 +109,7 @@ impl WithSimd for Strip<'_> {
 impl Strip<'_> {
     #[inline(always)]
     fn run<S: Simd, const V: usize>(self, simd: S) {
-        const { assert!(STEP.is_multiple_of(V * S::F32_LANES), "whole tiles") };
+        assert!(STEP.is_multiple_of(V * S::F32_LANES), "whole tiles");
         let Self { job, planes, sums, positions } = self;
         let &Weights { outputs, terms, wide, ref values } = job.weights;
         for position in (0..positions).step_by(V * S::F32_LANES) {
@@ -279,7 +279,7 @@ impl<const O: usize, const T: usize> WithSimd for GradientTile<'_, O, T> {
         let gradients = job.gradients[first * plane..].as_ptr().wrapping_add(job.first);
         let planes: [*const f32; T] =
             std::array::from_fn(|t| job.planes.as_ptr().wrapping_add(job.offsets[at + t]));
-        const { assert!(STEP.is_multiple_of(S::F32_LANES), "whole vectors") };
+        assert!(STEP.is_multiple_of(S::F32_LANES), "whole vectors");
         let mut totals = [[simd.splat_f32s(0.0); T]; O];
         let mut position = start;
         while position < end {
