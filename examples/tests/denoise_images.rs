@@ -22,8 +22,12 @@ fn assert_refused(folder: &Path, arguments: &[&str], needle: &str) {
 fn a_run_leaves_all_that_it_promises() {
     let folder = user_folder();
     for model in ["mlp", "conv", "ladder"] {
-        let arguments =
-            ["--data", "data", "--model", model, "--epochs", "2", "--latent", "3", "--out", model];
+        let arguments = [
+            ["--data", "data", "--model", model],
+            ["--epochs", "2", "--batch-size", "64"],
+            ["--latent", "3", "--out", model],
+        ];
+        let arguments = arguments.concat();
         let output = run(folder.path(), &arguments);
         let text = printed(&output);
         for word in [
