@@ -6,13 +6,11 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use dvae::eval::samples;
-use dvae::losses::WarmUp;
-use dvae::models::ModelError;
 use dvae::prelude::*;
-use dvae::train::{Decay, load_checkpoint};
-use dvae_examples::{Defaults, Error, Options, exit, fit};
+use dvae::train::load_checkpoint;
+use dvae_examples::{Error, Model, Options, exit, fit};
 use serde::Serialize;
 
 /// Trains a denoising VAE on images, compares it with a plain VAE, and writes pictures.
@@ -28,69 +26,14 @@ struct Args {
     options: Options,
 }
 
-#[derive(Clone, Copy, ValueEnum, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum Model {
-    /// Fully connected, one hidden layer of 400
-    Mlp,
-    /// Convolutional, 32 and 64 channels
-    Conv,
-    /// A ladder of maps of latents, 16, 32 and 32 channels
-    Ladder,
-}
-
-impl Model {
-    /// The options that are not given.
-    fn defaults(self) -> Defaults {
-        match self {
-            Self::Mlp | Self::Conv => Defaults::default(),
-            Self::Ladder => Defaults { epochs: 4, batch_size: 16, latent: 4 },
-        }
-    }
-
-    fn config(self, image: &[usize], latent: usize) -> AutoencoderConfig {
-        match self {
-            Self::Mlp => AutoencoderConfig::mlp(image, latent),
-            Self::Conv => AutoencoderConfig::conv(image, latent),
-            Self::Ladder => AutoencoderConfig {
-                likelihood: LikelihoodConfig::SharedNormal {
-                    min_scale: 0.02,
-                    initial_scale: Some(0.1),
-                },
-                ..AutoencoderConfig::ladder(image, latent)
-            },
-        }
-    }
-
-    fn training(self, options: &Options) -> TrainConfig {
-        let train = options.training();
-        let warm_up = WarmUp { from: 0.0, to: 0.25, until: 0.3 };
-        match self {
-            Self::Mlp | Self::Conv => train,
-            // With a learned scale the bound alone leaves out detail whose variance is below that of the noise it
-            // expects; a quarter of the KL leaves out a quarter of that.
-            Self::Ladder => TrainConfig {
-                learning_rate: LearningRate {
-                    rate: 4e-3,
-                    warm_up: 0.05,
-                    decay: Decay::Cosine { to: 1e-4 },
-                },
-                max_gradient_norm: Some(500.0),
-                objective: KlTerm::Weighted { beta: Schedule::Linear(warm_up) }.into(),
-                ..train
-            },
-        }
-    }
-}
-
 /// The configuration that the run folder keeps: enough to rebuild the model.
 #[derive(Serialize)]
-struct Resolved<'a, C> {
+struct Resolved<'a> {
     version: &'a str,
     held_out: usize,
     args: &'a Args,
     train: &'a TrainConfig,
-    model: &'a C,
+    model: &'a AutoencoderConfig,
 }
 
 fn main() -> ExitCode {
@@ -99,21 +42,11 @@ fn main() -> ExitCode {
     exit(run(&args))
 }
 
+/// Trains a plain and a denoising VAE from the same initial weights, for the same number of steps, and compares them.
 fn run(args: &Args) -> Result<(), Error> {
-    let (device, sets) = (args.options.device()?, args.options.sets()?);
-    let config = args.model.config(sets.train.event(), args.options.latent());
-    let key = Key::new(args.options.seed).purpose(Purpose::Weights);
-    compare(args, &sets, &device, &config, || config.init(key, &device))
-}
-
-/// Trains a plain and a denoising VAE from the same initial weights, for the same number of steps.
-fn compare<V: Vae<4>>(
-    args: &Args,
-    sets: &Sets,
-    device: &Device,
-    model: &impl Serialize,
-    init: impl Fn() -> Result<V, ModelError>,
-) -> Result<(), Error> {
+    let (device, sets) = (&args.options.device()?, args.options.sets()?);
+    let model = &args.model.config(sets.train.event(), args.options.latent());
+    let init = || model.init(Key::new(args.options.seed).purpose(Purpose::Weights), device);
     let train = args.model.training(&args.options);
     let plain = Trainer::new(init()?, Box::new(Clean), train.clone(), device)?;
     let denoising =
@@ -130,13 +63,7 @@ fn compare<V: Vae<4>>(
     // From here on the denoising model has the weights of its checkpoint.
     let denoising = load_checkpoint(&folder.checkpoints(), init()?)?;
 
-    // The training corruption comes first, unless it is one of the others or a combination of them.
-    let mut corruptions = CorruptionConfig::standard_three().to_vec();
-    let mixed =
-        matches!(args.corruption, CorruptionConfig::None {} | CorruptionConfig::OneOf { .. });
-    if !mixed && !corruptions.contains(&args.corruption) {
-        corruptions.insert(0, args.corruption.clone());
-    }
+    let corruptions = corruptions(&args.corruption);
     let comparison = Comparison {
         models: &[("plain VAE", &plain), ("denoising VAE", &denoising)],
         rows: &sets.test,
@@ -155,4 +82,14 @@ fn compare<V: Vae<4>>(
     folder.write("samples.png", &samples(&denoising, 6, 12, comparison.context.key).png())?;
     println!("Pictures, metrics and checkpoints are in {}", folder.path().display());
     Ok(())
+}
+
+/// The standard three. The corruption of the training comes first, unless it is one of them or a combination of them.
+fn corruptions(training: &CorruptionConfig) -> Vec<CorruptionConfig> {
+    let mut corruptions = CorruptionConfig::standard_three().to_vec();
+    let mixed = matches!(training, CorruptionConfig::None {} | CorruptionConfig::OneOf { .. });
+    if !mixed && !corruptions.contains(training) {
+        corruptions.insert(0, training.clone());
+    }
+    corruptions
 }

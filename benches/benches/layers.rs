@@ -8,7 +8,7 @@ use divan::Bencher;
 use dvae::burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use dvae::kernels::{Activation, conv_transpose2d, conv2d, linear};
 use dvae::prelude::*;
-use dvae_benches::{BATCH, backends, device};
+use dvae_benches::{BATCH, backends, device, tensor};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -33,13 +33,6 @@ const LAYERS: [Layer; 6] = [
     Layer::Transposed(64, 7, 32),
     Layer::Transposed(32, 14, 1),
 ];
-
-/// Random values, tracked for gradients if the device has autodiff.
-fn tensor<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
-    let ids = Vec::from_iter(0..shape[0] as u64);
-    let values = Key::new(1).rows(&ids).normal(shape, device);
-    if device.is_autodiff() { values.require_grad() } else { values }
-}
 
 /// The summed output of a layer whose operands are on the device.
 fn run(layer: Layer, device: &Device) -> Box<dyn Fn() -> Tensor<1>> {

@@ -8,7 +8,7 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use dvae::kernels::{Activation, MapConv, Resize};
 use dvae::prelude::*;
-use dvae_benches::{backends, device};
+use dvae_benches::{backends, device, tensor};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -52,13 +52,6 @@ impl Map {
         let conv = MapConv { activation: Activation::Silu, resize };
         move || conv.forward(x.clone(), weight.clone(), bias.clone(), None).sum()
     }
-}
-
-/// Random values, tracked for gradients if the device has autodiff.
-fn tensor<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
-    let ids = Vec::from_iter(0..shape[0] as u64);
-    let values = Key::new(1).rows(&ids).normal(shape, device);
-    if device.is_autodiff() { values.require_grad() } else { values }
 }
 
 #[divan::bench(args = MAPS)]

@@ -19,6 +19,13 @@ pub fn device(backend: Backend) -> Device {
     backend.device().expect("a CPU back end has a device")
 }
 
+/// Random values, tracked for gradients if the device has autodiff.
+pub fn tensor<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
+    let ids = Vec::from_iter(0..shape[0] as u64);
+    let values = Key::new(1).rows(&ids).normal(shape, device);
+    if device.is_autodiff() { values.require_grad() } else { values }
+}
+
 /// A batch of images and their ids.
 pub fn images(rows: usize, device: &Device) -> (Tensor<4>, Vec<u64>) {
     let rows = fashion_mnist().train.take(rows);

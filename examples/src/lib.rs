@@ -7,6 +7,10 @@ use dvae::prelude::*;
 use dvae::train::TrainError;
 use serde::Serialize;
 
+pub use model::Model;
+
+mod model;
+
 /// Fewer page faults than the system's allocator: Burn makes a new buffer for every operation.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use burn::tensor::Tensor;
-use dvae_corruption::{CorruptionConfig, Domain};
+use dvae_corruption::{CorruptedInput, CorruptionConfig, Domain};
 use dvae_data::{Dataset, Order};
 use dvae_models::Vae;
 use dvae_random::{Key, Purpose};
@@ -125,18 +124,14 @@ impl<V: Vae<4>> Comparison<'_, V> {
         for corruption in self.corruptions {
             let mut streams = BatchNoise::evaluation(self.context.key, rows.ids());
             let process = corruption.build(Domain::Unit)?;
-            let input = process.corrupt(clean.clone(), &mut streams.corruption).input;
-            grid = grid
-                .heading(corruption.to_string())
-                .row("clean", clean.clone())
-                .row("corrupted", input.clone().narrow(1, 0, clean.dims()[1]));
-            let name = corruption.to_string();
-            for FilterEntry { filter, .. } in
-                measured.filters.iter().filter(|entry| entry.corruption == name)
-            {
-                let batches = self.corrupted(&rows, corruption)?;
-                let batches = batches.iter().map(|batch| filtered(batch, *filter)).collect();
-                grid = grid.row(filter.to_string(), Tensor::cat(batches, 0));
+            let CorruptedInput { input, changed } =
+                process.corrupt(clean.clone(), &mut streams.corruption);
+            let (name, values) =
+                (corruption.to_string(), input.clone().narrow(1, 0, clean.dims()[1]));
+            grid = grid.heading(&name).row("clean", clean.clone()).row("corrupted", values.clone());
+            if let Some(entry) = measured.filters.iter().find(|entry| entry.corruption == name) {
+                let filtered = entry.filter.apply(values, changed.float());
+                grid = grid.row(entry.filter.to_string(), filtered);
             }
             for (name, model) in self.models {
                 grid = grid.row(*name, model.denoise(input.clone()));
@@ -152,7 +147,8 @@ const MOST_TUNING_ROWS: usize = 250;
 /// The mean ratio of the rows that the corruption changed, filtered; `None` if it changed none.
 fn ratio(batches: &[CorruptedBatch<4>], filter: Filter) -> Option<f64> {
     let of_batch = |batch: &CorruptedBatch<4>| {
-        let ratios = psnr(batch.clean(), filtered(batch, filter), batch.observed()).into_data();
+        let filtered = filter.apply(batch.values(), batch.corrupted().changed.clone().float());
+        let ratios = psnr(batch.clean(), filtered, batch.observed()).into_data();
         let ratios: Vec<f64> = ratios.iter::<f64>().collect();
         ratios.into_iter().zip(changed_rows(batch)).filter(|(_, changed)| *changed)
     };
@@ -161,10 +157,6 @@ fn ratio(batches: &[CorruptedBatch<4>], filter: Filter) -> Option<f64> {
         .flat_map(of_batch)
         .fold((0.0, 0.0), |(sum, count), (ratio, _)| (sum + ratio, count + 1.0));
     (count > 0.0).then(|| sum / count)
-}
-
-fn filtered(batch: &CorruptedBatch<4>, filter: Filter) -> Tensor<4> {
-    filter.apply(batch.values(), batch.corrupted().changed.clone().float())
 }
 
 /// Draws the means `E[x | z]` of latents from a model's prior, in rows and columns.

@@ -7,6 +7,13 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 /// A filter for images, channel by channel; its setting is in pixels, or in units of the values.
+///
+/// ```
+/// # use burn::tensor::{Device, Tensor};
+/// # let noisy = Tensor::<4>::zeros([8, 1, 28, 28], &Device::flex());
+/// let none_missing = noisy.zeros_like();
+/// let cleaned = dvae_eval::Filter::Median { radius: 1 }.apply(noisy, none_missing);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 #[non_exhaustive]

@@ -49,6 +49,19 @@ impl Resize {
 
 /// A convolution of a map that is activated and resized first, with something added to it:
 /// `conv(resize(act(x))) + bias + add`. Its kernel is 3 with padding 1, or 1.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use dvae_kernels::{Activation, MapConv, Resize};
+///
+/// let device = Device::flex();
+/// let x = Tensor::<4>::ones([1, 2, 5, 5], &device);
+/// let (weight, bias) = (Tensor::ones([3, 2, 3, 3], &device), Tensor::zeros([3], &device));
+/// let conv = MapConv { activation: Activation::Relu, resize: Resize::Halve };
+/// assert_eq!(conv.forward(x, weight, bias, None).dims(), [1, 3, 3, 3]);
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MapConv {
     /// Applied to the input.
@@ -123,4 +136,19 @@ fn fits(x: [usize; 4], weight: [usize; 4], [bias]: [usize; 1], resize: Resize) -
     let [outputs, inputs, height, width] = weight;
     let kernel = height == width && (height == 3 || height == 1 && resize != Resize::Halve);
     kernel && inputs == x[1] && outputs == bias && !x.contains(&0) && outputs > 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    #[test]
+    fn doubling_repeats_every_position_and_crops() {
+        let x = Tensor::<4>::from_data([[[[1.0, 2.0], [3.0, 4.0]]]], &Device::flex());
+        let values = |sides| doubled(x.clone(), sides).into_data().try_to_vec::<f32>().unwrap();
+        let expected = [1, 1, 2, 2, 1, 1, 2, 2, 3, 3, 4, 4, 3, 3, 4, 4];
+        assert_eq!(values([4, 4]), expected.map(|value: u8| f32::from(value)));
+        assert_eq!(values([3, 3]), [1.0, 1.0, 2.0, 1.0, 1.0, 2.0, 3.0, 3.0, 4.0]);
+    }
 }

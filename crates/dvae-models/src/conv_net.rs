@@ -67,6 +67,29 @@ impl Stages {
         Self { sides, channels: channels[channels.len() - 1] }
     }
 
+    /// The stages of a residual network; an error names what is out of range.
+    pub(crate) fn residual(
+        io: &InputOutput,
+        channels: &[usize],
+        blocks: usize,
+    ) -> Result<Self, ModelError> {
+        let [inputs, height, width] = io.image()?;
+        depth("channels", channels.len())?;
+        depth("blocks", blocks)?;
+        depth("blocks", channels.len().saturating_mul(blocks))?;
+        sizes("channels", channels)?;
+        // A kernel has 3 × 3 weights for each pair of channels.
+        let wide = [&[inputs], channels].concat();
+        for pair in wide.windows(2) {
+            weights(&[pair[0].saturating_mul(9), pair[1]])?;
+            weights(&[pair[1].saturating_mul(9), pair[1]])?;
+        }
+        weights(&[io.output[0].saturating_mul(9), channels[0]])?;
+        let stages = Self::new([height, width], channels);
+        stages.check(channels)?;
+        Ok(stages)
+    }
+
     /// Channels, height and width after the last stage.
     pub(crate) fn deepest(&self) -> [usize; 3] {
         let [height, width] = self.sides[self.sides.len() - 1];
@@ -167,7 +190,7 @@ impl<const D: usize> Network<D> for ConvNet {
 }
 
 /// The upper left `sides` of each image, which is at most one pixel taller and wider than that.
-pub(crate) fn crop(images: Tensor<4>, sides: [usize; 2]) -> Tensor<4> {
+fn crop(images: Tensor<4>, sides: [usize; 2]) -> Tensor<4> {
     let [_, _, height, width] = images.dims();
     if [height, width] == sides {
         return images;

@@ -8,12 +8,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::conv_net::Stages;
-use crate::error::{depth, row, sizes, weights};
+use crate::error::{row, weights};
 use crate::layers::Conv2d;
 use crate::networks::{Bundled, InputOutput, same_rank};
 use crate::{Activation, Features, Initializer, Level, ModelError, Network};
 
 /// Configuration of a [`Ladder`].
+///
+/// In a file: `network = { type = "ladder", channels = [16, 32, 32] }`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LadderConfig {
@@ -55,20 +57,7 @@ impl Bundled for LadderConfig {
     type Network = Ladder;
 
     fn check(&self, io: &InputOutput) -> Result<Vec<Level>, ModelError> {
-        let [inputs, height, width] = io.image()?;
-        depth("channels", self.channels.len())?;
-        depth("blocks", self.blocks)?;
-        depth("blocks", self.channels.len().saturating_mul(self.blocks))?;
-        sizes("channels", &self.channels)?;
-        // A kernel has 3 × 3 weights for each pair of channels.
-        let wide = [&[inputs], &self.channels[..]].concat();
-        for pair in wide.windows(2) {
-            weights(&[pair[0].saturating_mul(9), pair[1]])?;
-            weights(&[pair[1].saturating_mul(9), pair[1]])?;
-        }
-        weights(&[io.output[0].saturating_mul(9), wide[1]])?;
-        let stages = Stages::new([height, width], &self.channels);
-        stages.check(&self.channels)?;
+        let stages = Stages::residual(io, &self.channels, self.blocks)?;
         for (level, &channels) in self.channels.iter().enumerate() {
             weights(&[io.latent.saturating_mul(9), channels])?;
             row("latent", stages.area(level).saturating_mul(io.latent))?;

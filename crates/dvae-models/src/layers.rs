@@ -3,7 +3,6 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
-
 use dvae_kernels::{MapConv, Resize};
 
 use crate::Activation;
@@ -46,9 +45,7 @@ impl Conv2d {
         let (fused, rest) = self.activation.split();
         rest(dvae_kernels::conv2d(x, self.weight.val(), self.bias.val(), options, fused))
     }
-}
 
-impl Conv2d {
     /// The convolution of a map that is activated and resized first, plus another map in the shape of the result.
     /// The layer's own stride and activation are not used.
     pub(crate) fn after(

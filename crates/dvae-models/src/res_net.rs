@@ -3,11 +3,12 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 use dvae_distributions::LatentShape;
+use dvae_kernels::Resize;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::conv_net::{Stages, crop};
-use crate::error::{depth, sizes, weights};
+use crate::conv_net::Stages;
+use crate::error::sizes;
 use crate::layers::{Conv2d, GroupNorm, Linear};
 use crate::networks::{Bundled, InputOutput, same_rank};
 use crate::{Activation, Features, Initializer, Level, ModelError, Network};
@@ -72,21 +73,8 @@ impl Bundled for ResNetConfig {
     type Network = ResNet;
 
     fn check(&self, io: &InputOutput) -> Result<Vec<Level>, ModelError> {
-        let [inputs, height, width] = io.image()?;
-        depth("channels", self.channels.len())?;
-        depth("blocks", self.blocks)?;
-        depth("blocks", self.channels.len().saturating_mul(self.blocks))?;
-        sizes("channels", &self.channels)?;
+        let stages = Stages::residual(io, &self.channels, self.blocks)?;
         sizes("groups", &[self.groups])?;
-        // A kernel has 3 × 3 weights for each pair of channels.
-        let wide = [&[inputs], &self.channels[..]].concat();
-        for pair in wide.windows(2) {
-            weights(&[pair[0].saturating_mul(9), pair[1]])?;
-            weights(&[pair[1].saturating_mul(9), pair[1]])?;
-        }
-        weights(&[io.output[0].saturating_mul(9), self.channels[0]])?;
-        let stages = Stages::new([height, width], &self.channels);
-        stages.check(&self.channels)?;
         Ok(vec![io.vector(stages.features())])
     }
 
@@ -178,7 +166,17 @@ impl Block {
 
 impl Stage {
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.blocks.iter().fold(self.conv.forward(x), |x, block| block.forward(x))
+        self.through(self.conv.forward(x))
+    }
+
+    /// After doubling the sides, and cropping them to these.
+    fn doubled(&self, x: Tensor<4>, [height, width]: [usize; 2]) -> Tensor<4> {
+        let resize = Resize::Double { height, width };
+        self.through(self.conv.after(Activation::Identity, resize, x, None))
+    }
+
+    fn through(&self, x: Tensor<4>) -> Tensor<4> {
+        self.blocks.iter().fold(x, |x, block| block.forward(x))
     }
 }
 
@@ -197,18 +195,10 @@ impl Decoder {
         let [channels, height, width] = self.stages.deepest();
         let mut x = self.input.forward(latent).reshape([rows, channels, height, width]);
         for (stage, sides) in self.up.iter().zip(self.stages.way_back()) {
-            x = stage.forward(crop(doubled(x), sides));
+            x = stage.doubled(x, sides);
         }
         self.last.forward(self.activation.apply(self.norm.forward(x)))
     }
-}
-
-/// Repeats every pixel twice in each direction.
-pub(crate) fn doubled(x: Tensor<4>) -> Tensor<4> {
-    let [rows, channels, height, width] = x.dims();
-    x.reshape([rows * channels, height, 1, width, 1])
-        .expand([rows * channels, height, 2, width, 2])
-        .reshape([rows, channels, 2 * height, 2 * width])
 }
 
 /// # Panics
@@ -225,20 +215,5 @@ impl<const D: usize> Network<D> for ResNet {
 
     fn outputs(&self, context: Features) -> Tensor<D> {
         same_rank(self.decoder.forward(context.vector()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use burn::tensor::Device;
-
-    #[test]
-    fn doubling_repeats_every_pixel() {
-        let x = Tensor::<4>::from_data([[[[1.0, 2.0], [3.0, 4.0]]]], &Device::flex());
-        let values: Vec<f32> = doubled(x).into_data().try_to_vec().unwrap();
-        let expected =
-            [1, 1, 2, 2, 1, 1, 2, 2, 3, 3, 4, 4, 3, 3, 4, 4].map(|value: u8| f32::from(value));
-        assert_eq!(values, expected);
     }
 }

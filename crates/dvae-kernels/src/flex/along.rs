@@ -9,6 +9,7 @@ use pulp::{Simd, WithSimd};
 
 use super::simd::{dispatch, is_wide, multiply_add, wide};
 use super::strips::STEP;
+use super::sums;
 
 /// The number of positions whose products are summed before they are added to a gradient of weights.
 const STRETCH: usize = 960;
@@ -16,21 +17,9 @@ const STRETCH: usize = 960;
 /// The number of outputs that are summed at once, the largest first; wide with thirty-two registers.
 fn tile(wide: bool, left: usize) -> usize {
     match left {
-        8.. if wide => 8,
-        6..8 | 9.. if !wide => 6,
-        4.. => 4,
-        2.. => 2,
-        _ => 1,
-    }
-}
-
-/// The number of outputs whose weights' gradients are summed at once.
-fn gradient_tile(wide: bool, left: usize) -> usize {
-    match left {
-        8.. if wide => 8,
-        4.. => 4,
-        2.. => 2,
-        _ => 1,
+        // With sixteen registers, six outputs at two vectors: eight are twice four rather than six and two.
+        6 | 7 | 9.. if !wide => 6,
+        _ => sums::tile(wide, left),
     }
 }
 
@@ -225,7 +214,7 @@ impl WithSimd for Gradient<'_> {
             let end = this.job.positions.min(start + STRETCH);
             let mut first = 0;
             while first < this.job.outputs {
-                let tile = gradient_tile(is_wide::<S>(), this.job.outputs - first);
+                let tile = sums::tile(is_wide::<S>(), this.job.outputs - first);
                 match tile {
                     8 => this.outputs::<S, 8>(simd, first, [start, end]),
                     4 => this.outputs::<S, 4>(simd, first, [start, end]),

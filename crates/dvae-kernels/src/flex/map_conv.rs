@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::along::{Products, Sums, Weights};
 use super::buffer::unwritten;
 use super::simd::vectorized;
-use super::strips::{Grid, Source, Strip, cut, phases, write};
+use super::strips::{Grid, Source, Strip, cut, fill_planes, phases, write_gradients, write_pixels};
 use crate::Resize;
 
 /// The number of shares of strips that sum gradients of weights separately.
@@ -107,11 +107,11 @@ impl MapConv<'_> {
         strips.par_iter().zip(parts).for_each_init(Room::default, |room, (strip, mut parts)| {
             let channel = phases(self.source.resize) * grid.plane(strip);
             let planes = sized(&mut room.planes, channels * channel);
-            self.source.fill(grid, strip, planes, &mut room.rows);
+            fill_planes(&self.source, grid, strip, planes, &mut room.rows);
             let sums = sized(&mut room.sums, outputs * grid.positions(strip));
             let offsets = self.offsets(strip);
             Sums { weights: &weights, offsets: &offsets, bias }.run(planes, sums);
-            write(sums, add, grid, strip, outputs, &mut parts);
+            write_pixels(sums, add, grid, strip, outputs, &mut parts);
         });
         y
     }
@@ -177,7 +177,7 @@ impl MapConv<'_> {
             resize: Resize::Keep,
         };
         let gradients = sized(&mut room.gradients, outputs * plane);
-        of_output.fill(grid, strip, gradients, &mut room.rows);
+        fill_planes(&of_output, grid, strip, gradients, &mut room.rows);
         if !parts.is_empty() {
             let sums = sized(&mut room.sums, transposed.len() * channels * positions);
             let by_phase = sums.chunks_exact_mut(channels * positions);
@@ -186,7 +186,7 @@ impl MapConv<'_> {
                 let offsets = every(outputs, plane, taps);
                 Sums { weights, offsets: &offsets, bias: &[] }.run(gradients, sums);
             }
-            self.source.write_gradient(sums, grid, strip, parts);
+            write_gradients(&self.source, sums, grid, strip, parts);
         }
         // What is below the strip belongs to another one.
         let pixels = grid.first() + grid.position(strip.images.len() - 1, strip.rows.len());
@@ -196,7 +196,7 @@ impl MapConv<'_> {
         }
         let channel = phases(self.source.resize) * plane;
         let planes = sized(&mut room.planes, channels * channel);
-        self.source.fill(grid, strip, planes, &mut room.rows);
+        fill_planes(&self.source, grid, strip, planes, &mut room.rows);
         let offsets = self.offsets(strip);
         let products = Products {
             gradients,

@@ -134,11 +134,6 @@ impl Source<'_> {
             Resize::Halve => 2 * first..(2 * end).min(height),
         }
     }
-
-    /// Writes the planes `[channels, phases, plane]` of a strip; `room` is for the rows of one channel.
-    pub(crate) fn fill(&self, grid: Grid, strip: &Strip, planes: &mut [f32], room: &mut Vec<f32>) {
-        fill_planes(self, grid, strip, planes, room);
-    }
 }
 
 /// No row of an image.
@@ -163,6 +158,7 @@ impl Source<'_> {
 }
 
 vectorized! {
+    /// Writes the planes `[channels, phases, plane]` of a strip; `room` is for the rows of one channel.
     fn fill_planes(source: &Source<'_>, grid: Grid, strip: &Strip, planes: &mut [f32], room: &mut Vec<f32>) {
         let [channels, height, width] = source.size;
         let (len, phases, stride) = (grid.plane(strip), phases(source.resize), grid.stride());
@@ -322,33 +318,9 @@ vectorized! {
     }
 }
 
-/// Writes sums `[channels, positions]`, with what is added to them, to the parts of images.
-pub(crate) fn write(
-    sums: &[f32],
-    add: Option<&[f32]>,
-    grid: Grid,
-    strip: &Strip,
-    channels: usize,
-    parts: &mut [&mut [f32]],
-) {
-    write_pixels(sums, add, grid, strip, channels, parts);
-}
-
-impl Source<'_> {
-    /// Writes the gradient of the images from that of what the convolution read, `[phases, channels, positions]`, to
-    /// the strip's parts of images.
-    pub(crate) fn write_gradient(
-        &self,
-        sums: &[f32],
-        grid: Grid,
-        strip: &Strip,
-        parts: &mut [&mut [f32]],
-    ) {
-        write_gradients(self, sums, grid, strip, parts);
-    }
-}
-
 vectorized! {
+    /// Writes the gradient of the images from that of what the convolution read, `[phases, channels, positions]`, to the
+    /// strip's parts of images.
     fn write_gradients(source: &Source<'_>, sums: &[f32], grid: Grid, strip: &Strip, parts: &mut [&mut [f32]]) {
         let [channels, height, width] = source.size;
         let positions = grid.positions(strip);

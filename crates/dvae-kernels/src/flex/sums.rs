@@ -14,7 +14,7 @@ use super::layout::LANES;
 use super::simd::{dispatch, is_wide, multiply_add, wide};
 
 /// The number of outputs that are summed at once, the largest first; wide with thirty-two registers.
-fn tile(wide: bool, left: usize) -> usize {
+pub(super) fn tile(wide: bool, left: usize) -> usize {
     match left {
         8.. if wide => 8,
         4.. => 4,
