@@ -20,7 +20,7 @@ fn main() {
 #[divan::bench(args = backends())]
 fn mlp(bencher: Bencher, backend: Backend) {
     let device = device(backend);
-    let mut steps = Steps::new(dvae_benches::mlp(&device), BATCH, &device);
+    let mut steps = Steps::new(dvae_benches::mlp(28, &device), BATCH, 28, &device);
     bencher.bench_local(|| steps.step());
 }
 
@@ -28,6 +28,14 @@ fn mlp(bencher: Bencher, backend: Backend) {
 #[divan::bench(args = backends(), sample_count = 30)]
 fn conv(bencher: Bencher, backend: Backend) {
     let device = device(backend);
-    let mut steps = Steps::new(dvae_benches::conv(&device), BATCH, &device);
+    let mut steps = Steps::new(dvae_benches::conv(28, &device), BATCH, 28, &device);
+    bencher.bench_local(|| steps.step());
+}
+
+/// 16, 32 and 32 channels, 4 latents at each place, batch 64.
+#[divan::bench(args = backends(), sample_count = 10)]
+fn ladder(bencher: Bencher, backend: Backend) {
+    let device = device(backend);
+    let mut steps = Steps::new(dvae_benches::ladder(28, &device), 64, 28, &device);
     bencher.bench_local(|| steps.step());
 }

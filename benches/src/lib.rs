@@ -26,22 +26,29 @@ pub fn tensor<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
     if device.is_autodiff() { values.require_grad() } else { values }
 }
 
-/// A batch of images and their ids.
-pub fn images(rows: usize, device: &Device) -> (Tensor<4>, Vec<u64>) {
-    let rows = fashion_mnist().train.take(rows);
-    (rows.gather(rows.ids(), device), rows.ids().into())
+/// Square images of noise in `[0, 1)`, and their ids.
+pub fn images(rows: usize, side: usize, device: &Device) -> (Tensor<4>, Vec<u64>) {
+    let ids = Vec::from_iter(0..rows as u64);
+    (Key::new(1).rows(&ids).uniform([rows, 1, side, side], device), ids)
 }
 
-/// 784-400-20, fully connected.
-pub fn mlp(device: &Device) -> dvae::models::Autoencoder<AnyNetwork> {
-    let model = AutoencoderConfig::mlp(&[1, 28, 28], 20).init(Key::new(1), device);
-    model.expect("a right configuration")
+fn model(config: AutoencoderConfig, device: &Device) -> dvae::models::Autoencoder<AnyNetwork> {
+    config.init(Key::new(1), device).expect("a right configuration")
+}
+
+/// One hidden layer of 400 units, 20 latents.
+pub fn mlp(side: usize, device: &Device) -> dvae::models::Autoencoder<AnyNetwork> {
+    model(AutoencoderConfig::mlp(&[1, side, side], 20), device)
 }
 
 /// 1-32-64 channels, 32 latents.
-pub fn conv(device: &Device) -> dvae::models::Autoencoder<AnyNetwork> {
-    let model = AutoencoderConfig::conv(&[1, 28, 28], 32).init(Key::new(1), device);
-    model.expect("a right configuration")
+pub fn conv(side: usize, device: &Device) -> dvae::models::Autoencoder<AnyNetwork> {
+    model(AutoencoderConfig::conv(&[1, side, side], 32), device)
+}
+
+/// Three levels of 16, 32 and 32 channels, 4 latents at each place.
+pub fn ladder(side: usize, device: &Device) -> dvae::models::Autoencoder<AnyNetwork> {
+    model(AutoencoderConfig::ladder(&[1, side, side], 4), device)
 }
 
 /// Training steps on the same rows, each with its own noise.
@@ -58,8 +65,8 @@ pub struct Steps<V> {
 
 impl<V: Vae<4>> Steps<V> {
     /// Steps of a model on `rows` images.
-    pub fn new(model: V, rows: usize, device: &Device) -> Self {
-        let (clean, ids) = images(rows, device);
+    pub fn new(model: V, rows: usize, side: usize, device: &Device) -> Self {
+        let (clean, ids) = images(rows, side, device);
         let (model, optimizer) = (Some(model.train()), Adam::default().init());
         Self { model, optimizer, clean, ids, taken: 0, device: device.clone() }
     }

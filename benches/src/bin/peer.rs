@@ -1,11 +1,11 @@
 //! The program that `benches/peers/compare.py` runs for dvae; the Python files beside it do the same work.
 //!
 //! ```text
-//! cargo run --release -p dvae-benches --bin peer -- train|denoise|epochs mlp|conv BATCH COUNT
+//! cargo run --release --workspace --bin peer -- train|denoise|epochs mlp|conv|ladder BATCH SIDE COUNT BACKEND
 //! ```
 //!
-//! Prints the median milliseconds of `COUNT` steps after `COUNT / 10` warm-up steps, or the seconds per epoch
-//! over `COUNT` epochs.
+//! Prints the median milliseconds of `COUNT` steps after `COUNT / 10` warm-up steps, at least one, or the seconds per
+//! epoch over `COUNT` epochs.
 
 use std::time::Instant;
 
@@ -17,39 +17,40 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [mode, model, batch, count] = &args[..] else {
-        eprintln!("usage: peer train|denoise|epochs mlp|conv BATCH COUNT");
+    let [mode, model, batch, side, count, backend] = &args[..] else {
+        eprintln!("usage: peer train|denoise|epochs mlp|conv|ladder BATCH SIDE COUNT BACKEND");
         std::process::exit(2);
     };
-    let number = |text: &str| text.parse::<usize>().expect("a number");
-    let (batch, count) = (number(batch), number(count));
-    let device = Device::flex();
+    let [batch, side, count] =
+        [batch, side, count].map(|text| text.parse::<usize>().expect("a number"));
+    let device = dvae_benches::device(backend.parse().expect("a back end"));
+    let model = match model.as_str() {
+        "mlp" => dvae_benches::mlp(side, &device),
+        "conv" => dvae_benches::conv(side, &device),
+        "ladder" => dvae_benches::ladder(side, &device),
+        other => panic!("no model {other}"),
+    };
     let mut result = 0.0;
     // The loop runs inside the pool, as in training.
     rayon::scope(|_| {
-        result = match model.as_str() {
-            "mlp" => run(mode, dvae_benches::mlp(&device), batch, count, &device),
-            "conv" => run(mode, dvae_benches::conv(&device), batch, count, &device),
-            other => panic!("no model {other}"),
+        result = match mode.as_str() {
+            "train" => {
+                let device = device.clone().autodiff();
+                let mut steps = Steps::new(model, batch, side, &device);
+                median(count, || steps.step())
+            }
+            "denoise" => {
+                let (rows, _) = images(batch, side, &device);
+                median(count, || {
+                    let _ = model.denoise(rows.clone());
+                    device.sync().expect("a device that works");
+                })
+            }
+            "epochs" => epoch(model, batch, count, &device),
+            other => panic!("nothing to do called {other}"),
         };
     });
     println!("{result:.4}");
-}
-
-fn run<V: Vae<4>>(mode: &str, model: V, batch: usize, count: usize, device: &Device) -> f64 {
-    match mode {
-        "train" => {
-            let device = device.clone().autodiff();
-            let mut steps = Steps::new(model, batch, &device);
-            median(count, || steps.step())
-        }
-        "denoise" => {
-            let (rows, _) = images(batch, device);
-            median(count, || _ = model.denoise(rows.clone()))
-        }
-        "epochs" => epoch(model, batch, count, device),
-        other => panic!("nothing to do called {other}"),
-    }
 }
 
 /// Median milliseconds.
