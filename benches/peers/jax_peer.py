@@ -1,6 +1,6 @@
 """What compare.py runs of JAX: the work of benches/src/bin/peer.rs, jitted whole.
 
-    python jax_peer.py train|denoise mlp|conv BATCH COUNT jit
+    python jax_peer.py train|denoise mlp|conv BATCH 28 COUNT jit
 """
 
 import sys
@@ -74,7 +74,7 @@ def conv_decode(p, z):
 
 
 def main():
-    mode, model, batch, count, _ = sys.argv[1:]
+    mode, model, batch, _, count, *_ = sys.argv[1:]
     batch, count = int(batch), int(count)
     parameters, encode, decode = {
         "mlp": (mlp_parameters, mlp_encode, mlp_decode),

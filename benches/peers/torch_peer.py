@@ -1,6 +1,6 @@
 """What compare.py runs of PyTorch: the work of benches/src/bin/peer.rs, in the usual way.
 
-    python torch_peer.py train|denoise|epochs mlp|conv BATCH COUNT eager|compile|channels-last
+    python torch_peer.py train|denoise|epochs mlp|conv|ladder BATCH SIDE COUNT eager|compile|channels-last cpu|cuda
 """
 
 import json
@@ -20,7 +20,21 @@ from median import median
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
 
 
-class Mlp(nn.Module):
+def divergence(mu, lv):
+    return 0.5 * (lv.exp() + mu * mu - lv - 1).sum()
+
+
+class Flat(nn.Module):
+    """One vector of latents."""
+
+    def forward(self, x, noise=True):
+        """Logits and KL, summed over rows, in nats; at posterior means without noise."""
+        mu, lv = self.encode(x)
+        z = mu + torch.randn_like(mu) * torch.exp(0.5 * lv) if noise else mu
+        return self.decode(z), divergence(mu, lv)
+
+
+class Mlp(Flat):
     def __init__(self):
         super().__init__()
         self.e, self.mu, self.lv = nn.Linear(784, 400), nn.Linear(400, 20), nn.Linear(400, 20)
@@ -34,7 +48,7 @@ class Mlp(nn.Module):
         return self.o(F.relu(self.d(z))).view(-1, 1, 28, 28)
 
 
-class Conv(nn.Module):
+class Conv(Flat):
     def __init__(self):
         super().__init__()
         self.c1, self.c2 = nn.Conv2d(1, 32, 3, 2, 1), nn.Conv2d(32, 64, 3, 2, 1)
@@ -50,16 +64,72 @@ class Conv(nn.Module):
         return self.t2(F.relu(self.t1(h)))
 
 
+class Block(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.first, self.second = (nn.Conv2d(channels, channels, 3, 1, 1) for _ in range(2))
+
+    def forward(self, x):
+        return x + self.second(F.relu(self.first(F.relu(x))))
+
+
+class Ladder(nn.Module):
+    """Levels of 16, 32 and 32 channels, finest first, and 4 latents at each place, as dvae's default."""
+
+    def __init__(self, widths=(16, 32, 32), latents=4):
+        super().__init__()
+        top = len(widths) - 1
+        each = lambda make: nn.ModuleList(make(i) for i in range(len(widths)))
+        self.rungs = each(lambda i: nn.Conv2d(widths[i - 1] if i else 1, widths[i], 3, 2 if i else 1, 1))
+        self.up, self.steps = (each(lambda i: Block(widths[i])) for _ in range(2))
+        self.posteriors = each(lambda i: nn.Conv2d(widths[i] * (1 if i == top else 2), 2 * latents, 1))
+        self.priors = each(lambda i: nn.Identity() if i == top else nn.Conv2d(widths[i], 2 * latents, 1))
+        self.merges = each(lambda i: nn.Conv2d(latents, widths[i], 3, 1, 1))
+        self.down = each(lambda i: nn.Conv2d(widths[i], widths[i - 1], 1) if i else nn.Identity())
+        self.last = nn.Conv2d(widths[0], 1, 3, 1, 1)
+
+    def forward(self, x, noise=True):
+        """Logits and KL, summed over rows and levels, in nats; at posterior means without noise."""
+        features = []
+        for rung, block in zip(self.rungs, self.up):
+            x = block(rung(x))
+            features.append(F.relu(x))
+        bounded = lambda x: 8 * torch.tanh(x / 8)
+        context, kl = None, 0.0
+        for i in reversed(range(len(features))):
+            if context is None:
+                mu, lv = self.posteriors[i](features[i]).chunk(2, 1)
+                lv = bounded(lv)
+                kl = kl + divergence(mu, lv)
+            else:
+                prior_mu, prior_lv = self.priors[i](context).chunk(2, 1)
+                prior_lv = bounded(prior_lv)
+                shift, ratio = self.posteriors[i](torch.cat([context, features[i]], 1)).chunk(2, 1)
+                ratio = bounded(ratio)
+                kl = kl + divergence(shift, ratio)
+                mu, lv = prior_mu + shift * torch.exp(0.5 * prior_lv), prior_lv + ratio
+            z = mu + torch.randn_like(mu) * torch.exp(0.5 * lv) if noise else mu
+            x = self.merges[i](z)
+            x = F.relu(self.steps[i](x if context is None else x + context))
+            if i:
+                height, width = features[i - 1].shape[2:]
+                context = F.interpolate(self.down[i](x), scale_factor=2)[..., :height, :width]
+        return self.last(x), kl
+
+
 def terms(model, clean, corrupted):
     """Reconstruction and KL, summed over rows, in nats."""
-    mu, lv = model.encode(corrupted)
-    z = mu + torch.randn_like(mu) * torch.exp(0.5 * lv)
-    reconstruction = F.binary_cross_entropy_with_logits(model.decode(z), clean, reduction="sum")
-    return reconstruction, 0.5 * (lv.exp() + mu * mu - lv - 1).sum()
+    logits, kl = model(corrupted)
+    return F.binary_cross_entropy_with_logits(logits, clean, reduction="sum"), kl
 
 
-def train(model, batch, count, variant):
-    x = torch.rand(batch, 1, 28, 28)
+def synchronize(device):
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def train(model, batch, side, count, variant, device):
+    x = torch.rand(batch, 1, side, side, device=device)
     if variant == "channels-last":
         model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
     adam = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
@@ -74,16 +144,24 @@ def train(model, batch, count, variant):
         adam.zero_grad()
         compiled().backward()
         adam.step()
+        synchronize(device)
 
     return median(count, step)
 
 
-def denoise(model, batch, count, variant):
-    x = torch.rand(batch, 1, 28, 28)
-    run = lambda: torch.sigmoid(model.decode(model.encode(x)[0]))
+def denoise(model, batch, side, count, variant, device):
+    x = torch.rand(batch, 1, side, side, device=device)
+    if variant == "channels-last":
+        model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
+    run = lambda: torch.sigmoid(model(x, noise=False)[0])
     run = torch.compile(run) if variant == "compile" else run
+
+    def step():
+        run()
+        synchronize(device)
+
     with torch.inference_mode():
-        return median(count, run)
+        return median(count, step)
 
 
 def salt_and_pepper(x):
@@ -108,7 +186,7 @@ def mixed(x):
     return out
 
 
-def epochs(model, batch, count, _):
+def epochs(model, batch, _side, count, _variant, _device):
     """Seconds of an epoch: gather, scale, corrupt, train, metrics, validation, checkpoint."""
     from PIL import Image
     import numpy as np
@@ -146,6 +224,7 @@ def epochs(model, batch, count, _):
     return (time.perf_counter() - start) / count
 
 
-mode, model, batch, count, variant = sys.argv[1:]
+mode, model, batch, side, count, variant, device = sys.argv[1:]
 run = {"train": train, "denoise": denoise, "epochs": epochs}[mode]
-print(f"{run({'mlp': Mlp, 'conv': Conv}[model](), int(batch), int(count), variant):.4f}")
+model = {"mlp": Mlp, "conv": Conv, "ladder": Ladder}[model]().to(device)
+print(f"{run(model, int(batch), int(side), int(count), variant, device):.4f}")

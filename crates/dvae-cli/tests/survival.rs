@@ -58,7 +58,22 @@ fn signal(name: &str, process: &Child) {
 
 #[test]
 fn a_run_killed_at_random_moments_comes_to_the_same_bits() {
+    killed_runs_come_to_the_same_bits(&folder());
+}
+
+#[test]
+fn a_killed_run_of_a_ladder_comes_to_the_same_bits() {
     let folder = folder();
+    let ladder = experiment()
+        .replace("{ type = \"mlp\", hidden = [32] }", "{ type = \"ladder\", channels = [3, 4] }")
+        .replace("latent = 4", "latent = 2")
+        .replace("epochs = 40", "epochs = 6");
+    assert!(ladder.contains("ladder") && ladder.contains("latent = 2"));
+    fs::write(folder.path().join("small.toml"), ladder).unwrap();
+    killed_runs_come_to_the_same_bits(&folder);
+}
+
+fn killed_runs_come_to_the_same_bits(folder: &tempfile::TempDir) {
     let begin = Instant::now();
     assert!(start(folder.path(), "straight").wait().unwrap().success());
     let takes = begin.elapsed();

@@ -138,7 +138,10 @@ impl<N: Module + ModuleDisplay> Autoencoder<N> {
     {
         let latents = latents.into();
         assert_eq!(latents.levels().len(), self.levels.len(), "levels of latents");
-        let down = |context, (level, latent)| Some(self.network.descend(level, context, latent));
+        let below = |level: usize| latents.levels().get(level + 1).map(Latent::shape);
+        let down = |context, (level, latent)| {
+            Some(self.network.descend(level, context, latent, below(level)))
+        };
         let context = latents.levels().iter().enumerate().fold(None, down);
         self.network.outputs(context.expect("a level at least"))
     }
@@ -149,7 +152,7 @@ impl<N: Module + ModuleDisplay> Autoencoder<N> {
         N: Network<D>,
     {
         let last = self.levels.len() - 1;
-        let context = self.network.descend(last, Some(context), latent);
+        let context = self.network.descend(last, Some(context), latent, None);
         self.likelihood.forward(self.network.outputs(context))
     }
 
@@ -200,7 +203,8 @@ struct Below<const D: usize, N: Module + ModuleDisplay> {
 impl<const D: usize, N: Network<D>> LevelBelow for Below<D, N> {
     fn given(&self, above: &Latent) -> Encoding {
         let Descent { level, features, context } = self.from.clone();
-        let context = self.model.network.descend(level, context, above);
+        let below = features[level + 1].latent_shape(self.model.shapes[level + 1].channels());
+        let context = self.model.network.descend(level, context, above, Some(below));
         let level = level + 1;
         let prior = self.model.levels[level].prior.given(&context);
         self.model.level::<D>(Descent { level, features, context: Some(context) }, prior)
@@ -263,7 +267,12 @@ impl<const D: usize, N: Network<D>> Vae<D> for Autoencoder<N> {
         for (level, &shape) in self.shapes.iter().enumerate() {
             let latent = Latent::new(prior.sample(shape.len(), draws, &device), shape);
             if let Some(below) = self.levels.get(level + 1) {
-                let next = self.network.descend(level, context.take(), &latent);
+                let next = self.network.descend(
+                    level,
+                    context.take(),
+                    &latent,
+                    Some(self.shapes[level + 1]),
+                );
                 prior = below.prior.given(&next);
                 context = Some(next);
             }

@@ -89,7 +89,7 @@ impl Bundled for LadderConfig {
         let steps = (0..channels.len()).rev().map(step).collect();
         let last = init.conv(channels[0], io.output[0], Activation::Identity);
         let levels = levels(channels, io.latent, &stages);
-        Ladder { up, steps, last, levels, stages, activation: self.activation }
+        Ladder { up, steps, last, levels, activation: self.activation }
     }
 }
 
@@ -119,7 +119,7 @@ fn levels(channels: &[usize], latents: usize, stages: &Stages) -> Vec<Level> {
 /// and in context and features: Sønderby et al. (2016), "Ladder Variational Autoencoders", section 2, with the posterior
 /// as a residual on the prior of Vahdat & Kautz (2020), "NVAE", section 3.2. Nothing is normalized over an image, so
 /// what is made of a place depends on its surroundings alone, and a ladder that was trained on crops is the same function
-/// on whole images.
+/// on whole images: it encodes rows of any sides, and decodes latents of the shapes that they have then.
 #[derive(Module, Debug)]
 pub struct Ladder {
     /// Finest first.
@@ -130,8 +130,6 @@ pub struct Ladder {
     /// Top first.
     #[module(skip)]
     levels: Vec<Level>,
-    #[module(skip)]
-    stages: Stages,
     #[module(skip)]
     activation: Activation,
 }
@@ -172,7 +170,7 @@ fn through(blocks: &[Block], x: Tensor<4>) -> Tensor<4> {
 
 /// # Panics
 ///
-/// If `D` is not 4.
+/// If `D` is not 4, or latents of a level do not have the sides of those above, doubled, less one if they were odd.
 impl<const D: usize> Network<D> for Ladder {
     fn levels(&self) -> Vec<Level> {
         self.levels.clone()
@@ -190,17 +188,23 @@ impl<const D: usize> Network<D> for Ladder {
         features
     }
 
-    fn descend(&self, level: usize, context: Option<Features>, latent: &Latent) -> Features {
+    fn descend(
+        &self,
+        level: usize,
+        context: Option<Features>,
+        latent: &Latent,
+        below: Option<LatentShape>,
+    ) -> Features {
         let step = &self.steps[level];
         let context = context.map(Features::map);
         let merged = step.merge.after(Activation::Identity, Resize::Keep, latent.map(), context);
         let x = through(&step.blocks, merged);
-        Features::Map(match &step.down {
-            Some(conv) => {
-                let [height, width] = self.stages.sides(self.steps.len() - 2 - level);
+        Features::Map(match (&step.down, below) {
+            (Some(conv), Some(LatentShape::Map { height, width, .. })) => {
                 conv.after(self.activation, Resize::Double { height, width }, x, None)
             }
-            None => x,
+            (None, None) => x,
+            (_, below) => panic!("level {level} has {below:?} below it"),
         })
     }
 

@@ -21,13 +21,21 @@ pub trait Network<const D: usize>: Module + ModuleDisplay + 'static {
     ///
     /// # Panics
     ///
-    /// If the input's rows have another shape than the network was built for.
+    /// If the input's rows have another shape than the network can be applied to: that of which it was built, unless
+    /// its weights fit any.
     fn features(&self, input: Tensor<D>) -> Vec<Features>;
 
-    /// The context for the level below, from this level's context and latent. Below the last level it is the
-    /// input of [`Network::outputs`]. The top level has no context. By default, the latent alone.
-    fn descend(&self, level: usize, context: Option<Features>, latent: &Latent) -> Features {
-        let _ = (level, context);
+    /// The context for the level below, whose latents have the shape `below`, from this level's context and latent. Below
+    /// the last level, where `below` is `None`, it is the input of [`Network::outputs`]. The top level has no context. By
+    /// default, the latent alone.
+    fn descend(
+        &self,
+        level: usize,
+        context: Option<Features>,
+        latent: &Latent,
+        below: Option<LatentShape>,
+    ) -> Features {
+        let _ = (level, context, below);
         latent.into()
     }
 

@@ -63,10 +63,16 @@ macro_rules! networks {
                 }
             }
 
-            fn descend(&self, level: usize, above: Option<Features>, latent: &Latent) -> Features {
+            fn descend(
+                &self,
+                level: usize,
+                above: Option<Features>,
+                latent: &Latent,
+                below: Option<LatentShape>,
+            ) -> Features {
                 match self {
                     $(Self::$variant(network) => {
-                        Network::<D>::descend(network, level, above, latent)
+                        Network::<D>::descend(network, level, above, latent, below)
                     })+
                 }
             }

@@ -56,7 +56,13 @@ impl Network<4> for TwoLevels {
         vec![Features::Vector(top), Features::Map(map)]
     }
 
-    fn descend(&self, level: usize, context: Option<Features>, latent: &Latent) -> Features {
+    fn descend(
+        &self,
+        level: usize,
+        context: Option<Features>,
+        latent: &Latent,
+        _below: Option<LatentShape>,
+    ) -> Features {
         match context {
             Some(context) => context.beside(latent.into()),
             None => {
