@@ -111,7 +111,7 @@ fn files_that_a_model_is_not_for_are_refused_by_name() {
     fs::write(at("torn.png"), &fs::read(at("big.png")).unwrap()[..40]).unwrap();
     fs::create_dir(at("empty")).unwrap();
     picture(&at("right.png"), 28, 28);
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 10] = [
         (&["denoise", "run", "big.png", "-o", "o.png"], "big.png has rows of shape [1, 30, 28]"),
         (&["denoise", "run", "torn.png", "-o", "o.png"], "torn.png is no picture that can be read"),
         (&["denoise", "run", "empty", "-o", "out"], "holds no picture"),
@@ -124,6 +124,10 @@ fn files_that_a_model_is_not_for_are_refused_by_name() {
         (&["denoise", "small.toml", "right.png", "-o", "o.png"], "small.toml cannot be used"),
         (&["denoise", "empty", "right.png", "-o", "o.png"], "it holds no weights"),
         (&["sample", "run", "-n", "3", "-o", "o.txt"], "a name that ends in"),
+        (
+            &["sample", "run", "--shared", "1", "-o", "o.npy"],
+            "--shared must be below the number of",
+        ),
     ];
     for (arguments, expected) in cases {
         let error = refused(folder.path(), arguments);

@@ -110,6 +110,36 @@ fn samples_and_traversals_are_pictures_or_rows() {
 }
 
 #[test]
+fn samples_of_a_line_share_levels_of_a_ladder() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = [
+        "train",
+        "--quiet",
+        "--out",
+        "run",
+        "--set",
+        "data.rows=40",
+        "--set",
+        "train.epochs=1",
+        "--set",
+        "model.network={ type = \"ladder\", channels = [3, 4] }",
+        "--set",
+        "model.latent=2",
+    ];
+    ok(folder.path(), &small);
+    let sampled = |shared: &str, out: &str| {
+        ok(folder.path(), &["sample", "run", "-n", "9", "--shared", shared, "-o", out]);
+        rows(&folder.path().join(out)).1
+    };
+    let (own, alike) = (sampled("0", "own.npy"), sampled("1", "alike.npy"));
+    assert_eq!(alike, sampled("1", "again.npy"));
+    // Levels below the top are drawn as before; in each line of three the top one is now the same.
+    assert_eq!((own.len(), alike.len()), (9, 9));
+    assert!(own.iter().zip(&alike).all(|(own, alike)| own != alike));
+    assert!((0..9).all(|row| (0..row).all(|other| alike[row] != alike[other])));
+}
+
+#[test]
 fn files_are_corrupted_and_the_clean_one_stays() {
     let folder = tempfile::tempdir().unwrap();
     picture(&folder.path().join("a.png"), 20, 31);

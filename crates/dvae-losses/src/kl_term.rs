@@ -55,14 +55,18 @@ pub enum KlTerm {
         #[serde(default = "one")]
         group: usize,
     },
-    /// `β Σ max(λ, KL of a level)`, where the KL is the mean over rows: free bits with a level as a group, and a
-    /// weight. A level whose KL is below `λ` is not reduced further.
+    /// `β Σ ωˡ max(λ, KL of level l)`, where the KL is the mean over rows and the top level is 0: free bits with a
+    /// level as a group, and weights. A level whose KL is below `λ` is not reduced further. With `ω > 1` at first a
+    /// level costs more than the one above it, so that the levels come into use from the top.
     LevelFreeBits {
         /// `λ`, in nats per level.
         nats: f64,
         /// `β`, over training.
         #[serde(default = "full")]
         beta: Schedule,
+        /// `ω`, over training.
+        #[serde(default = "full")]
+        ratio: Schedule,
     },
     /// `γ |KL − C|` of the KL averaged over rows, with `C` over training: Burgess et al. (2018), "Understanding
     /// disentangling in β-VAE", equation 8.
@@ -144,9 +148,9 @@ impl KlTerm {
         match self {
             Self::Weighted { beta: schedule }
             | Self::StickingTheLanding { beta: schedule }
-            | Self::LevelFreeBits { beta: schedule, .. }
             | Self::Mixture { beta: schedule }
             | Self::Capacity { nats: schedule, .. } => schedule.end(),
+            Self::LevelFreeBits { beta, ratio, .. } => beta.end().max(ratio.end()),
             _ => 0.0,
         }
     }
@@ -168,8 +172,9 @@ impl KlTerm {
                 within_single("kl.nats", *nats, 0.0..)?;
                 within("kl.group", *group, 1..=1 << 24).map(|_| ())
             }
-            Self::LevelFreeBits { nats, beta } => {
+            Self::LevelFreeBits { nats, beta, ratio } => {
                 within_single("kl.nats", *nats, 0.0..)?;
+                ratio.check("kl.ratio")?;
                 beta.check("kl.beta")
             }
             Self::Capacity { gamma, nats } => {
@@ -229,9 +234,10 @@ impl KlTerm {
                 let kl = mean_over_draws(sampled, |elbo| elbo.inference().sampled_kl()).mean();
                 kl * beta.at(context.progress)
             }
-            Self::FreeBits { nats, group } => free_bits(sampled, *nats, *group),
-            Self::LevelFreeBits { nats, beta } => {
-                free_bits(sampled, *nats, usize::MAX) * beta.at(context.progress)
+            Self::FreeBits { nats, group } => free_bits(sampled, *nats, *group, 1.0),
+            Self::LevelFreeBits { nats, beta, ratio } => {
+                let [beta, ratio] = [beta, ratio].map(|schedule| schedule.at(context.progress));
+                free_bits(sampled, *nats, usize::MAX, ratio) * beta
             }
             Self::Capacity { gamma, nats } => (kl() - nats.at(context.progress)).abs() * *gamma,
             Self::TotalCorrelation { alpha, beta, gamma } => {
@@ -309,8 +315,8 @@ fn check_groups(group: usize, level: &Encoding) -> Result<(), LossError> {
     Ok(())
 }
 
-/// `Σ max(λ, mean KL of a group)`, over the groups of all levels.
-fn free_bits(sampled: &[BoundTerms], nats: f64, group: usize) -> Tensor<1> {
+/// `Σ ωˡ max(λ, mean KL of a group)`, over the groups of each level `l`; the ratio is `ω`.
+fn free_bits(sampled: &[BoundTerms], nats: f64, group: usize, ratio: f64) -> Tensor<1> {
     let levels = sampled[0].draws[0].inference().kl.len();
     let of_level = |level: usize| {
         let draws = sampled.iter().flat_map(|terms| &terms.draws);
@@ -321,7 +327,7 @@ fn free_bits(sampled: &[BoundTerms], nats: f64, group: usize) -> Tensor<1> {
         let latents = kl.dims()[1];
         let group = group.min(latents);
         let groups = kl.reshape([latents / group, group]).sum_dim(1);
-        groups.clamp_min(nats).sum()
+        groups.clamp_min(nats).sum() * ratio.powi(level as i32)
     };
     (0..levels).map(of_level).reduce(|sum, level| sum + level).expect("a level at least")
 }

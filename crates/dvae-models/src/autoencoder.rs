@@ -6,12 +6,13 @@ use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 use dvae_distributions::{
     Context, Encoding, Inference, Latent, LatentShape, Latents, LevelBelow, Likelihood,
-    LikelihoodConfig, Prior,
+    LikelihoodConfig, Posterior, Prior,
 };
 use dvae_random::RowStreams;
 
 use crate::error::sizes;
 use crate::likelihood_head::LikelihoodHead;
+use crate::network::Seen;
 use crate::posterior::PosteriorHead;
 use crate::prior::PriorHead;
 use crate::{Features, Initializer, Level, ModelError, Network, PosteriorConfig, PriorConfig, Vae};
@@ -82,6 +83,14 @@ impl LevelHeads {
         };
         Ok(levels.iter().enumerate().map(&mut heads).collect())
     }
+
+    /// The level's posterior beside its prior.
+    fn posterior(&self, prior: &Prior, seen: &Seen) -> Posterior {
+        match &self.prior {
+            PriorHead::Conditional(_) => self.posterior.given(prior, seen),
+            _ => self.posterior.forward(seen),
+        }
+    }
 }
 
 impl<N: Module + ModuleDisplay> Autoencoder<N> {
@@ -146,6 +155,11 @@ impl<N: Module + ModuleDisplay> Autoencoder<N> {
         self.network.outputs(context.expect("a level at least"))
     }
 
+    /// The shape of a level's latents, of rows that have these features.
+    fn latent_shape(&self, level: usize, features: &[Features]) -> LatentShape {
+        features[level].latent_shape(self.shapes[level].channels())
+    }
+
     /// `p(x | z)` from the context of the last level and its latent.
     fn below<const D: usize>(&self, context: Features, latent: &Latent) -> Box<dyn Likelihood<D>>
     where
@@ -162,18 +176,9 @@ impl<N: Module + ModuleDisplay> Autoencoder<N> {
         N: Network<D>,
     {
         let Descent { level, features, context } = &from;
-        let own = features[*level].clone();
-        let seen = match context {
-            Some(context) => own.beside(context.clone()),
-            None => own,
-        };
-        let head = &self.levels[*level].posterior;
-        let posterior = match *level {
-            0 => head.forward(&seen),
-            _ => head.given(&prior, &seen),
-        };
-        let shape = seen.latent_shape(self.shapes[*level].channels());
-        let encoding = Encoding::new(posterior, prior).shaped(shape);
+        let seen = Seen { features: features[*level].clone(), context: context.clone() };
+        let posterior = self.levels[*level].posterior(&prior, &seen);
+        let encoding = Encoding::new(posterior, prior).shaped(self.latent_shape(*level, features));
         let encoding = match context {
             Some(context) => encoding.with_context(Context::new(context.clone())),
             None => encoding,
@@ -203,7 +208,7 @@ struct Below<const D: usize, N: Module + ModuleDisplay> {
 impl<const D: usize, N: Network<D>> LevelBelow for Below<D, N> {
     fn given(&self, above: &Latent) -> Encoding {
         let Descent { level, features, context } = self.from.clone();
-        let below = features[level + 1].latent_shape(self.model.shapes[level + 1].channels());
+        let below = self.model.latent_shape(level + 1, &features);
         let context = self.model.network.descend(level, context, above, Some(below));
         let level = level + 1;
         let prior = self.model.levels[level].prior.given(&context);
@@ -224,7 +229,10 @@ impl<const D: usize, N: Network<D>> Vae<D> for Autoencoder<N> {
             let shape = [&[rows.dims()[0]], &self.seen[..]].concat();
             let shape: [usize; D] = shape.try_into().expect("the rank that the model is for");
             let features = self.network.features(rows.reshape(shape));
-            posterior.diagonal().expect("checked with the prior").forward(&features[0])
+            posterior
+                .diagonal()
+                .expect("checked with the prior")
+                .forward(&features[0].clone().into())
         })
     }
 
@@ -251,21 +259,38 @@ impl<const D: usize, N: Network<D>> Vae<D> for Autoencoder<N> {
     }
 
     fn denoise(&self, input: Tensor<D>) -> Tensor<D> {
-        let levels = self.encode(input, &Prior::Standard).at_means();
-        let last = &levels[levels.len() - 1];
-        match last.context().and_then(Context::get::<Features>) {
-            Some(context) => self.below(context.clone(), &last.mean()).mean(),
-            None => self.decode(last.mean()).mean(),
+        // What one level needs is freed before the next one is computed: a large picture takes a lot of memory.
+        let features = self.network.features(input);
+        let shape = |level| self.latent_shape(level, &features);
+        let shapes: Vec<_> = (0..features.len()).map(shape).collect();
+        // No mean depends on the prior of the top level.
+        let (mut prior, mut context) = (Prior::Standard, None);
+        for (level, features) in features.into_iter().enumerate() {
+            let seen = Seen { features, context: context.clone() };
+            let mean = self.levels[level].posterior(&prior, &seen).mean();
+            drop(seen);
+            let latent = Latent::new(mean, shapes[level]);
+            let below = shapes.get(level + 1).copied();
+            let below = self.network.descend(level, context, &latent, below);
+            if let Some(next) = self.levels.get(level + 1) {
+                prior = next.prior.given(&below);
+            }
+            context = Some(below);
         }
+        let outputs = self.network.outputs(context.expect("a level at least"));
+        self.likelihood.forward(outputs).mean()
     }
 
-    fn sample_prior(&self, draws: &mut RowStreams) -> Latents {
+    fn sample_below(&self, above: &[Latent], draws: &mut RowStreams) -> Latents {
         let device = self.levels[0].posterior.device();
         let mut prior = Vae::<D>::prior(self);
         let mut context = None;
         let mut latents = Vec::with_capacity(self.shapes.len());
         for (level, &shape) in self.shapes.iter().enumerate() {
-            let latent = Latent::new(prior.sample(shape.len(), draws, &device), shape);
+            let latent = match above.get(level) {
+                Some(latent) => latent.clone(),
+                None => Latent::new(prior.sample(shape.len(), draws, &device), shape),
+            };
             if let Some(below) = self.levels.get(level + 1) {
                 let next = self.network.descend(
                     level,

@@ -98,23 +98,6 @@ impl Features {
         }
     }
 
-    /// A layer's outputs, at each position of a map: `[batch, outputs · places]`.
-    pub(crate) fn linear(&self, layer: &Linear) -> Tensor<2> {
-        match self {
-            Self::Vector(vector) => layer.forward(vector.clone()),
-            Self::Map(map) => {
-                let weight = layer.weight.val();
-                let [inputs, outputs] = weight.dims();
-                let weight = weight.transpose().reshape([outputs, inputs, 1, 1]);
-                let conv = MapConv { activation: Fused::Identity, resize: Resize::Keep };
-                layer
-                    .activation
-                    .apply(conv.forward(map.clone(), weight, layer.bias.val(), None))
-                    .flatten(1, 3)
-            }
-        }
-    }
-
     /// The features as a map for each row.
     ///
     /// # Panics
@@ -140,6 +123,60 @@ impl Features {
     }
 }
 
+/// What the layers of a level see: its features, and beside them on axis 1 the context from the level above.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) features: Features,
+    pub(crate) context: Option<Features>,
+}
+
+impl From<Features> for Seen {
+    fn from(features: Features) -> Self {
+        Self { features, context: None }
+    }
+}
+
+impl Seen {
+    /// A layer's outputs, at each position of a map: `[batch, outputs · places]`.
+    pub(crate) fn linear(&self, layer: &Linear) -> Tensor<2> {
+        let Features::Map(features) = &self.features else {
+            return layer.forward(self.vector());
+        };
+        let context = self.context.clone().map(Features::map);
+        // Maps are not copied to lie side by side: each has its part of the weights.
+        let first = features.dims()[1];
+        let part = |start, inputs| {
+            let weight = layer.weight.val().narrow(0, start, inputs);
+            let outputs = weight.dims()[1];
+            weight.transpose().reshape([outputs, inputs, 1, 1])
+        };
+        let conv = MapConv { activation: Fused::Identity, resize: Resize::Keep };
+        let sum = conv.forward(features.clone(), part(0, first), layer.bias.val(), None);
+        let sum = match context {
+            Some(context) => {
+                let weight = part(first, context.dims()[1]);
+                let bias = Tensor::zeros([weight.dims()[0]], &context.device());
+                conv.forward(context, weight, bias, Some(sum))
+            }
+            None => sum,
+        };
+        layer.activation.apply(sum).flatten(1, 3)
+    }
+
+    /// Features and context side by side, as a vector for each row.
+    ///
+    /// # Panics
+    ///
+    /// If they are maps.
+    pub(crate) fn vector(&self) -> Tensor<2> {
+        let features = self.features.clone();
+        match &self.context {
+            Some(context) => features.beside(context.clone()).vector(),
+            None => features.vector(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,7 +189,12 @@ mod tests {
         let device = Device::flex();
         let layer = Initializer::new(Key::new(1), &device).linear(3, 2, Activation::Identity);
         let map = Key::new(2).rows(&[0, 1]).normal::<4>([2, 3, 4, 5], &device);
-        let whole = Features::Map(map.clone()).linear(&layer).reshape([2, 2, 4, 5]);
+        let seen = |features: &Tensor<4>| Seen::from(Features::Map(features.clone()));
+        let whole = seen(&map).linear(&layer).reshape([2, 2, 4, 5]);
+        let context = Some(Features::Map(map.clone().narrow(1, 1, 2)));
+        let parts = Seen { context, ..seen(&map.clone().narrow(1, 0, 1)) };
+        let gap = parts.linear(&layer).reshape([2, 2, 4, 5]) - whole.clone();
+        assert!(gap.abs().max().into_scalar::<f32>() < 1e-6);
         for (y, x) in [(0, 0), (3, 4), (1, 2)] {
             let place = |map: &Tensor<4>| {
                 let place = map.clone().narrow(2, y, 1).narrow(3, x, 1);

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{depth, sizes, weights};
 use crate::flows::InverseAutoregressive;
 use crate::layers::Linear;
-use crate::{Activation, Features, Initializer, Level, ModelError};
+use crate::network::Seen;
+use crate::{Activation, Initializer, Level, ModelError};
 
 /// The family of `q(z | x̃)`.
 ///
@@ -136,23 +137,20 @@ impl NormalHead {
         Self { mean, log_variance: Linear { weight, bias, activation: Activation::Identity } }
     }
 
-    pub(crate) fn forward(&self, features: &Features) -> DiagonalNormal {
-        DiagonalNormal::new(features.linear(&self.mean), features.linear(&self.log_variance))
+    pub(crate) fn forward(&self, seen: &Seen) -> DiagonalNormal {
+        DiagonalNormal::new(seen.linear(&self.mean), seen.linear(&self.log_variance))
     }
 
     /// The normal with a log-variance between ±8.
-    pub(crate) fn bounded(&self, features: &Features) -> DiagonalNormal {
-        DiagonalNormal::new(
-            features.linear(&self.mean),
-            soft_bound(features.linear(&self.log_variance)),
-        )
+    pub(crate) fn bounded(&self, seen: &Seen) -> DiagonalNormal {
+        DiagonalNormal::new(seen.linear(&self.mean), soft_bound(seen.linear(&self.log_variance)))
     }
 
     /// The residual of a prior: its mean plus a mean, and its log-variance plus one between ±8. Vahdat & Kautz (2020),
     /// "NVAE", section 3.2, with the distance in units of the prior's deviation.
-    pub(crate) fn beside(&self, prior: &DiagonalNormal, features: &Features) -> DiagonalNormal {
-        let distance = features.linear(&self.mean) * (prior.log_variance() * 0.5).exp();
-        let log_ratio = soft_bound(features.linear(&self.log_variance));
+    pub(crate) fn beside(&self, prior: &DiagonalNormal, seen: &Seen) -> DiagonalNormal {
+        let distance = seen.linear(&self.mean) * (prior.log_variance() * 0.5).exp();
+        let log_ratio = soft_bound(seen.linear(&self.log_variance));
         DiagonalNormal::new(prior.mean() + distance, prior.log_variance() + log_ratio)
     }
 
@@ -180,12 +178,12 @@ impl PosteriorHead {
     }
 
     /// The posterior of a level below the top, whose prior is this one.
-    pub(crate) fn given(&self, prior: &Prior, features: &Features) -> Posterior {
+    pub(crate) fn given(&self, prior: &Prior, seen: &Seen) -> Posterior {
         match (self, prior) {
             (Self::DiagonalNormal(head), Prior::Diagonal(prior)) => {
-                Posterior::Diagonal(head.beside(prior, features))
+                Posterior::Diagonal(head.beside(prior, seen))
             }
-            _ => self.forward(features),
+            _ => self.forward(seen),
         }
     }
 
@@ -212,23 +210,22 @@ impl PosteriorHead {
         }
     }
 
-    pub(crate) fn forward(&self, features: &Features) -> Posterior {
-        let flow = |base: &NormalHead, flow| {
-            Posterior::Flow(FlowPosterior::new(base.forward(features), flow))
-        };
+    pub(crate) fn forward(&self, seen: &Seen) -> Posterior {
+        let flow =
+            |base: &NormalHead, flow| Posterior::Flow(FlowPosterior::new(base.forward(seen), flow));
         match self {
-            Self::DiagonalNormal(head) => Posterior::Diagonal(head.forward(features)),
+            Self::DiagonalNormal(head) => Posterior::Diagonal(head.forward(seen)),
             Self::FullNormal(FullNormalHead { mean, log_variance, below }) => {
-                let (mean, log_variance) = (features.linear(mean), features.linear(log_variance));
-                let below = below.as_ref().map(|below| features.linear(below));
+                let (mean, log_variance) = (seen.linear(mean), seen.linear(log_variance));
+                let below = below.as_ref().map(|below| seen.linear(below));
                 Posterior::Full(FullNormal::new(mean, log_variance, below))
             }
             Self::Planar(PlanarHead { base, maps }) => {
-                let maps = planar_maps(features.linear(maps), base.latent());
+                let maps = planar_maps(seen.linear(maps), base.latent());
                 flow(base, Arc::new(Chain(maps)))
             }
             Self::InverseAutoregressive(head) => {
-                let steps = head.flow.of(&features.clone().vector());
+                let steps = head.flow.of(&seen.vector());
                 flow(&head.base, Arc::new(Chain(steps)))
             }
         }

@@ -166,7 +166,7 @@ impl PriorHead {
     /// `p(z)` of a level, given the context from the levels above.
     pub(crate) fn given(&self, context: &Features) -> Prior {
         match self {
-            Self::Conditional(head) => Prior::Diagonal(head.bounded(context)),
+            Self::Conditional(head) => Prior::Diagonal(head.bounded(&context.clone().into())),
             _ => Prior::Standard,
         }
     }

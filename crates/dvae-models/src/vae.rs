@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::kind::Basic;
 use burn::tensor::{Float, Tensor};
-use dvae_distributions::{Encoding, Inference, LatentShape, Latents, Likelihood, Prior};
+use dvae_distributions::{Encoding, Inference, Latent, LatentShape, Latents, Likelihood, Prior};
 use dvae_random::RowStreams;
 
 /// A variational autoencoder over rows of rank `D - 1` and kind `K`; axis 0 is the row.
@@ -40,8 +40,14 @@ pub trait Vae<const D: usize, K: Basic = Float>: Module {
         self.decode(inference.latents.clone())
     }
 
+    /// The given latents of the first levels, for each row of `draws`, and below them one draw from the prior, level by
+    /// level.
+    fn sample_below(&self, above: &[Latent], draws: &mut RowStreams) -> Latents;
+
     /// One draw from the prior for each row of `draws`, level by level.
-    fn sample_prior(&self, draws: &mut RowStreams) -> Latents;
+    fn sample_prior(&self, draws: &mut RowStreams) -> Latents {
+        self.sample_below(&[], draws)
+    }
 
     /// Draws `z ~ q(z | input)` for each row, with the densities that a bound needs; `draws` holds the
     /// streams of the batch's rows.

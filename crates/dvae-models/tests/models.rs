@@ -4,7 +4,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use dvae_distributions::{Likelihood, LikelihoodConfig};
+use dvae_distributions::{Latent, Likelihood, LikelihoodConfig};
 use dvae_models::{
     Activation, AutoencoderConfig, ConvNetConfig, LadderConfig, MlpConfig, ResNetConfig, Vae,
 };
@@ -211,6 +211,28 @@ fn a_ladder_of_a_crop_is_the_ladder_of_the_whole_away_from_its_edges() {
     // Not because it is the same everywhere.
     let other = inner(cleaned.clone(), top + 61, left + 58) - inner(cleaned, top + 60, left + 58);
     assert!(largest(&other) > 1e-4, "{}", largest(&other));
+}
+
+#[test]
+fn samples_share_the_levels_that_are_given() {
+    let model =
+        AutoencoderConfig::ladder(&[1, 12, 9], 2).init(Key::new(1), &Device::flex()).unwrap();
+    let sampled = |above: &[Latent], key: u64| {
+        let latents = Vae::<4>::sample_below(&model, above, &mut Key::new(key).rows(&[0, 1]));
+        let levels = latents.levels().iter().map(|level| level.values().into_data());
+        (levels.collect::<Vec<_>>(), latents)
+    };
+    let (first, latents) = sampled(&[], 1);
+    assert_eq!(
+        Vae::<4>::sample_prior(&model, &mut Key::new(1).rows(&[0, 1])).shapes(),
+        latents.shapes()
+    );
+    for given in 0..=3 {
+        let (second, _) = sampled(&latents.levels()[..given], 2);
+        for level in 0..3 {
+            assert_eq!(first[level] == second[level], level < given, "level {level} of {given}");
+        }
+    }
 }
 
 // Bounds and latents of other sides too.

@@ -7,7 +7,9 @@ mod two_levels;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 use dvae::corruption::Clean;
-use dvae::distributions::{DiagonalNormal, Encoding, Kl, LatentShape, Latents, Posterior, Prior};
+use dvae::distributions::{
+    DiagonalNormal, Encoding, Kl, Latent, LatentShape, Latents, Posterior, Prior,
+};
 use dvae::eval::latent_activity;
 use dvae::losses::{DipCovariance, Emphasis, LossContext, MmdKernel};
 use dvae::models::Autoencoder;
@@ -167,7 +169,7 @@ impl Vae<2> for Chain {
         dvae::distributions::Normal::new(z1 * w1 + z2 * w2 + c, sigma).unwrap()
     }
 
-    fn sample_prior(&self, _draws: &mut RowStreams) -> Latents {
+    fn sample_below(&self, _above: &[Latent], _draws: &mut RowStreams) -> Latents {
         unreachable!("not asked for")
     }
 }

@@ -17,6 +17,8 @@ Examples:
   dvae sample runs/run-001 -n 64 -o grid.png
   dvae sample runs/run-001 -n 1000 -o samples.npy
 
+  dvae sample runs/run-001 --shared 1 -o levels.png      what the levels below the top one add
+
 Each is the mean of p(x | z) at a draw of z from the prior.")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -27,6 +29,9 @@ pub(crate) struct Args {
     /// A picture (.png), an array (.npy) or a table (.csv)
     #[arg(long, short, value_name = "OUT")]
     out: PathBuf,
+    /// Levels of latents, from the top, that the samples of a line of the picture share
+    #[arg(long, value_name = "LEVELS", default_value_t = 0)]
+    shared: usize,
     /// The seed of all randomness
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -45,7 +50,18 @@ const MOST_IN_A_PICTURE: usize = 10_000;
 pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let model = args.run.load()?;
     keep_data([&*args.out], model.experiment())?;
+    let levels = model.levels().len();
+    if args.shared >= levels {
+        let shared = args.shared;
+        let error = format!(
+            "--shared must be below the number of the model's levels, {levels}, but is {shared}"
+        );
+        return Err(error.into());
+    }
     let n = args.n as usize;
+    // As close to a square as possible.
+    let columns = n.isqrt() + usize::from(n.isqrt().pow(2) < n);
+    let mut samples = model.sample_alike(0..n as u64, args.seed, args.shared, columns as u64);
     if FileKind::by_name(&args.out) == Some(FileKind::Picture) {
         if n > MOST_IN_A_PICTURE {
             let out = args.out.display();
@@ -54,16 +70,14 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
             )
             .into());
         }
-        // As close to a square as possible.
-        let columns = n.isqrt() + usize::from(n.isqrt().pow(2) < n);
-        let rows: Vec<Vec<f64>> = model.sample(0..n as u64, args.seed).collect();
+        let rows: Vec<Vec<f64>> = samples.collect();
         let lines: Vec<(String, Vec<Vec<f64>>)> =
             rows.chunks(columns).map(|line| (String::new(), line.to_vec())).collect();
         write_rows(&args.out, &lines, &model)?;
     } else {
         let format = format_of(&model, &args.out);
         let mut writer = RowWriter::create(&args.out, &format)?;
-        model.sample(0..n as u64, args.seed).try_for_each(|row| writer.write(&format.row(&row)))?;
+        samples.try_for_each(|row| writer.write(&format.row(&row)))?;
         writer.finish()?;
     }
     let summary = Summary { rows: args.n, out: args.out.clone() };

@@ -18,7 +18,8 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use dvae_corruption::Corruption;
 use dvae_distributions::{
-    DiagonalNormal, Encoding, LatentShape, Latents, Normal, Posterior, Prior, StandardNormal,
+    DiagonalNormal, Encoding, Latent, LatentShape, Latents, Normal, Posterior, Prior,
+    StandardNormal,
 };
 use dvae_losses::Elbo;
 use dvae_models::Vae;
@@ -82,7 +83,7 @@ impl Vae<2> for LinearGaussian {
         Normal::new(latents.into().flat().matmul(self.decoder.val()) + matrix([B]), S).unwrap()
     }
 
-    fn sample_prior(&self, draws: &mut RowStreams) -> Latents {
+    fn sample_below(&self, _above: &[Latent], draws: &mut RowStreams) -> Latents {
         StandardNormal.sample(2, draws, &Device::flex()).into()
     }
 }
