@@ -30,8 +30,9 @@ class Flat(nn.Module):
     def forward(self, x, noise=True):
         """Logits and KL, summed over rows, in nats; at posterior means without noise."""
         mu, lv = self.encode(x)
-        z = mu + torch.randn_like(mu) * torch.exp(0.5 * lv) if noise else mu
-        return self.decode(z), divergence(mu, lv)
+        if not noise:
+            return self.decode(mu), None
+        return self.decode(mu + torch.randn_like(mu) * torch.exp(0.5 * lv)), divergence(mu, lv)
 
 
 class Mlp(Flat):
@@ -95,18 +96,17 @@ class Ladder(nn.Module):
             x = block(rung(x))
             features.append(F.relu(x))
         bounded = lambda x: 8 * torch.tanh(x / 8)
-        context, kl = None, 0.0
+        context, kl = None, None
         for i in reversed(range(len(features))):
             if context is None:
                 mu, lv = self.posteriors[i](features[i]).chunk(2, 1)
-                lv = bounded(lv)
-                kl = kl + divergence(mu, lv)
+                kl = divergence(mu, lv) if noise else None
             else:
                 prior_mu, prior_lv = self.priors[i](context).chunk(2, 1)
                 prior_lv = bounded(prior_lv)
                 shift, ratio = self.posteriors[i](torch.cat([context, features[i]], 1)).chunk(2, 1)
                 ratio = bounded(ratio)
-                kl = kl + divergence(shift, ratio)
+                kl = kl + divergence(shift, ratio) if noise else None
                 mu, lv = prior_mu + shift * torch.exp(0.5 * prior_lv), prior_lv + ratio
             z = mu + torch.randn_like(mu) * torch.exp(0.5 * lv) if noise else mu
             x = self.merges[i](z)

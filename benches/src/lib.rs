@@ -16,7 +16,7 @@ pub fn backends() -> Vec<Backend> {
 
 /// The device of a back end that is compiled in.
 pub fn device(backend: Backend) -> Device {
-    backend.device().expect("a CPU back end has a device")
+    backend.device().expect("a back end with a device")
 }
 
 /// Random values, tracked for gradients if the device has autodiff.

@@ -132,11 +132,18 @@ fn samples_of_a_line_share_levels_of_a_ladder() {
         rows(&folder.path().join(out)).1
     };
     let (own, alike) = (sampled("0", "own.npy"), sampled("1", "alike.npy"));
-    assert_eq!(alike, sampled("1", "again.npy"));
-    // Levels below the top are drawn as before; in each line of three the top one is now the same.
     assert_eq!((own.len(), alike.len()), (9, 9));
-    assert!(own.iter().zip(&alike).all(|(own, alike)| own != alike));
-    assert!((0..9).all(|row| (0..row).all(|other| alike[row] != alike[other])));
+    assert_ne!(own, alike);
+    assert_eq!(alike, sampled("1", "again.npy"));
+
+    // With all levels shared, nothing differs within a group.
+    let model = dvae::from_pretrained(folder.path().join("run")).unwrap();
+    let same: Vec<_> = model.sample_sharing(2, 3, 0..9, 1).collect();
+    let one: Vec<_> = model.sample_sharing(1, 3, 0..9, 1).collect();
+    for (row, other) in (0..9).flat_map(|row| (0..row).map(move |other| (row, other))) {
+        assert_eq!(same[row] == same[other], row / 3 == other / 3, "rows {other} and {row}");
+        assert!(one[row] != one[other], "rows {other} and {row}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The diagonal normal posterior.
 
 use burn::tensor::Tensor;
+use dvae_kernels::{Formula, Parameters, Scalar, math};
 use dvae_random::RowStreams;
 
 use crate::LN_TAU;
@@ -53,11 +54,8 @@ impl DiagonalNormal {
 
     /// `log q(z)` of each row of `latent` `[batch, latent]`, summed over latents: `[batch]`, nats.
     pub fn log_prob(&self, latent: Tensor<2>) -> Tensor<1> {
-        let [rows, _] = latent.dims();
-        let standard = (latent - self.mean.clone()) * (self.log_variance.clone() * -0.5).exp();
-        let squared = standard.square();
-        let log_density = (squared + self.log_variance.clone() + LN_TAU) * -0.5;
-        log_density.sum_dim(1).reshape([rows])
+        let parameters = [latent, self.mean(), self.log_variance()];
+        LogDensity.rows(&Parameters::Apart(parameters), [], None)
     }
 
     /// `KL(q ‖ N(0, 1))` of each latent in closed form: `[batch, latent]`, nats, at least 0.
@@ -75,9 +73,9 @@ impl DiagonalNormal {
     /// KL = ½ ((μ − m)² / s² + σ² / s² − 1 − ln σ² / s²)
     /// ```
     pub fn kl_to(&self, prior: &Self) -> Tensor<2> {
-        let log_ratio = self.log_variance() - prior.log_variance();
-        let gap = (self.mean() - prior.mean()) * (prior.log_variance() * -0.5).exp();
-        dvae_kernels::kl_to_standard_normal(gap, log_ratio)
+        let [mean, log_variance] = [self.mean(), self.log_variance()];
+        let parameters = [mean, log_variance, prior.mean(), prior.log_variance()];
+        KlToNormal.each(&Parameters::Apart(parameters), [])
     }
 
     /// The same distribution with detached parameters.
@@ -91,9 +89,59 @@ impl DiagonalNormal {
     /// [`DiagonalNormal::log_prob`] of the rounded `z`.
     pub fn draw(&self, draws: &mut RowStreams) -> (Tensor<2>, Tensor<1>) {
         let noise = self.noise(draws);
-        let [rows, _] = noise.dims();
-        let log_density = (noise.clone().square() + self.log_variance.clone() + LN_TAU) * -0.5;
-        (self.at(noise), log_density.sum_dim(1).reshape([rows]))
+        let log_variance = Parameters::Apart([self.log_variance()]);
+        let log_density = LogDensityOfNoise.rows(&log_variance, [noise.clone()], None);
+        (self.at(noise), log_density)
+    }
+}
+
+/// The KL of a normal to another, by their means and log-variances.
+#[derive(Clone, Copy, Debug)]
+struct KlToNormal;
+
+impl Formula<4, 0> for KlToNormal {
+    #[inline(always)]
+    fn at<S: Scalar>(&self, [mean, log_variance, m, log_s]: [S; 4], []: [S::Constant; 0]) -> S {
+        let gap = (mean - m) * (log_s.clone() * -0.5).exp();
+        let log_ratio = log_variance - log_s;
+        (gap.square() + log_ratio.clone().exp() - 1.0 - log_ratio) * 0.5
+    }
+
+    // The derivatives with respect to the means are finite, even if a variance is infinite.
+    #[inline(always)]
+    fn with_slopes(
+        &self,
+        [mean, log_variance, m, log_s]: [f32; 4],
+        []: [f32; 0],
+    ) -> (f32, [f32; 4]) {
+        let scale = math::exp(-0.5 * log_s);
+        let (gap, log_ratio) = ((mean - m) * scale, log_variance - log_s);
+        let excess = math::exp(log_ratio) - 1.0;
+        let value = 0.5 * (gap * gap + excess - log_ratio);
+        (value, [gap * scale, 0.5 * excess, -gap * scale, -0.5 * (gap * gap + excess)])
+    }
+}
+
+/// The log-density at a latent, by mean and log-variance.
+#[derive(Clone, Copy, Debug)]
+struct LogDensity;
+
+impl Formula<3, 0> for LogDensity {
+    #[inline(always)]
+    fn at<S: Scalar>(&self, [z, mean, log_variance]: [S; 3], []: [S::Constant; 0]) -> S {
+        let standard = (z - mean) * (log_variance.clone() * -0.5).exp();
+        (standard.square() + log_variance + LN_TAU) * -0.5
+    }
+}
+
+/// The log-density at the mean and so many deviations, by the log-variance.
+#[derive(Clone, Copy, Debug)]
+struct LogDensityOfNoise;
+
+impl Formula<1, 1> for LogDensityOfNoise {
+    #[inline(always)]
+    fn at<S: Scalar>(&self, [log_variance]: [S; 1], [noise]: [S::Constant; 1]) -> S {
+        (log_variance + noise.square() + LN_TAU) * -0.5
     }
 }
 

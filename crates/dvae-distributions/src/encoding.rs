@@ -89,11 +89,6 @@ impl Encoding {
         Self { context: Some(context), ..self }
     }
 
-    /// What the model computed on the way down to this level.
-    pub fn context(&self) -> Option<&Context> {
-        self.context.as_ref()
-    }
-
     /// The shape of this level's latents.
     pub fn shape(&self) -> LatentShape {
         self.shape

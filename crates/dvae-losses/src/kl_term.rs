@@ -64,7 +64,7 @@ pub enum KlTerm {
         /// `β`, over training.
         #[serde(default = "full")]
         beta: Schedule,
-        /// `ω`, over training.
+        /// `ω`, over training, at most 10.
         #[serde(default = "full")]
         ratio: Schedule,
     },
@@ -132,7 +132,7 @@ impl Default for KlTerm {
 }
 
 impl KlTerm {
-    /// `β` at a training progress, if the KL has a single weight.
+    /// `β` at a training progress, if the KL has one; with a ratio it is the weight of the top level.
     pub(crate) fn beta(&self, progress: f64) -> Option<f64> {
         match self {
             Self::Weighted { beta }
@@ -175,6 +175,7 @@ impl KlTerm {
             Self::LevelFreeBits { nats, beta, ratio } => {
                 within_single("kl.nats", *nats, 0.0..)?;
                 ratio.check("kl.ratio")?;
+                within("kl.ratio", ratio.most(), ..=10.0)?;
                 beta.check("kl.beta")
             }
             Self::Capacity { gamma, nats } => {

@@ -111,6 +111,16 @@ impl Schedule {
     }
 
     /// Checks the schedule; an error names what is out of range.
+    /// The largest value.
+    pub(crate) fn most(self) -> f64 {
+        match self {
+            Self::Constant(value) => value,
+            Self::Linear(WarmUp { from, to, .. })
+            | Self::Cosine(WarmUp { from, to, .. })
+            | Self::Cyclical { from, to, .. } => from.max(to),
+        }
+    }
+
     pub(crate) fn check(self, name: &'static str) -> Result<(), RangeError> {
         let share = |name, value| within(name, value, (Excluded(0.0), Included(1.0)));
         match self {

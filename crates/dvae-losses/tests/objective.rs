@@ -23,12 +23,18 @@ fn encoding() -> Encoding {
 
 /// Draws whose log-likelihoods are given, row by row, and whose KLs are ½ and 1½ for the two latents.
 fn sampled(log_likelihoods: &[[f32; 2]]) -> Vec<BoundTerms> {
+    let kl = vec![Kl::ClosedForm(tensor([[0.25, 1.0], [0.75, 2.0]]))];
+    with_kl(kl, log_likelihoods)
+}
+
+/// The same with the KL of each level.
+fn with_kl(kl: Vec<Kl>, log_likelihoods: &[[f32; 2]]) -> Vec<BoundTerms> {
     let draws = log_likelihoods.iter().map(|log_likelihood| {
         let inference = Inference {
             latents: tensor::<2>([[0.0, 0.0], [1.0, 1.0]]).into(),
             log_posterior: tensor([1.0, 2.0]),
             log_prior: tensor([0.0, 0.0]),
-            kl: vec![Kl::ClosedForm(tensor([[0.25, 1.0], [0.75, 2.0]]))],
+            kl: kl.clone(),
             context: None,
         };
         Elbo::from_rows(tensor(*log_likelihood), inference)
@@ -44,6 +50,17 @@ fn loss(objective: &Objective, sampled: &[BoundTerms], progress: f64) -> f64 {
 
 fn emphasizing(emphasis: Emphasis) -> Objective {
     Objective::Dvae { corruptions: 1, latents: 1, kl: KlTerm::default(), emphasis }
+}
+
+// Mean KL of the levels 2, 1 and 3 nats: β (2 + ω λ + ω² 3) with λ = 1½ and ω = 2 half-way from 3 to 1.
+#[test]
+fn each_level_weighs_as_often_as_much_as_the_one_above() {
+    let level = |nats: f32| Kl::ClosedForm(tensor([[nats - 0.5], [nats + 0.5]]));
+    let sampled = with_kl(vec![level(2.0), level(1.0), level(3.0)], &[[-3.0, -5.0]]);
+    let ratio = Schedule::Linear(WarmUp { from: 3.0, to: 1.0, until: 1.0 });
+    let kl = KlTerm::LevelFreeBits { nats: 1.5, beta: 0.5.into(), ratio };
+    let expected = 4.0 + 0.5 * (2.0 + 2.0 * 1.5 + 4.0 * 3.0);
+    assert!((loss(&Objective::from(kl), &sampled, 0.5) - expected).abs() < 1e-6);
 }
 
 // Mean log-likelihood −4, mean KL per latent ½ and 1½.
@@ -110,6 +127,7 @@ fn a_file_says_it_all_and_an_unknown_key_is_an_error() {
     assert_eq!(again, objective);
     for kl in [
         r#"{ type = "free-bits", nats = 0.1, group = 2 }"#,
+        r#"{ type = "level-free-bits", nats = 4, ratio = { linear = { from = 4, to = 1, until = 0.6 } } }"#,
         r#"{ type = "capacity", gamma = 30, nats = { linear = { from = 0, to = 25, until = 0.8 } } }"#,
         r#"{ type = "total-correlation", beta = 6 }"#,
         r#"{ type = "mmd", alpha = 0.5, lambda = 100, kernel = "gaussian" }"#,
@@ -180,6 +198,11 @@ fn what_is_out_of_range_is_named() {
         (KlTerm::FreeBits { nats: f64::NAN, group: 1 }, "`kl.nats`"),
         (KlTerm::FreeBits { nats: 1.0, group: 0 }, "`kl.group`"),
         (KlTerm::LevelFreeBits { nats: -1.0, beta: 1.0.into(), ratio: 1.0.into() }, "`kl.nats`"),
+        (
+            KlTerm::LevelFreeBits { nats: 1.0, beta: 1.0.into(), ratio: f64::NAN.into() },
+            "`kl.ratio`",
+        ),
+        (KlTerm::LevelFreeBits { nats: 1.0, beta: 1.0.into(), ratio: 11.0.into() }, "`kl.ratio`"),
         (KlTerm::Capacity { gamma: f64::INFINITY, nats: Schedule::Constant(1.0) }, "`kl.gamma`"),
         (KlTerm::TotalCorrelation { alpha: 1.0, beta: -2.0, gamma: 1.0 }, "`kl.beta`"),
         (KlTerm::Mmd { alpha: 2.0, lambda: 1.0, kernel: MmdKernel::Gaussian }, "`1 - kl.alpha`"),

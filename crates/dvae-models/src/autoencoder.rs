@@ -12,7 +12,7 @@ use dvae_random::RowStreams;
 
 use crate::error::sizes;
 use crate::likelihood_head::LikelihoodHead;
-use crate::network::Seen;
+use crate::network::HeadInput;
 use crate::posterior::PosteriorHead;
 use crate::prior::PriorHead;
 use crate::{Features, Initializer, Level, ModelError, Network, PosteriorConfig, PriorConfig, Vae};
@@ -85,10 +85,10 @@ impl LevelHeads {
     }
 
     /// The level's posterior beside its prior.
-    fn posterior(&self, prior: &Prior, seen: &Seen) -> Posterior {
+    fn posterior(&self, prior: &Prior, input: &HeadInput) -> Posterior {
         match &self.prior {
-            PriorHead::Conditional(_) => self.posterior.given(prior, seen),
-            _ => self.posterior.forward(seen),
+            PriorHead::Conditional(_) => self.posterior.given(prior, input),
+            _ => self.posterior.forward(input),
         }
     }
 }
@@ -176,8 +176,8 @@ impl<N: Module + ModuleDisplay> Autoencoder<N> {
         N: Network<D>,
     {
         let Descent { level, features, context } = &from;
-        let seen = Seen { features: features[*level].clone(), context: context.clone() };
-        let posterior = self.levels[*level].posterior(&prior, &seen);
+        let input = HeadInput { features: features[*level].clone(), context: context.clone() };
+        let posterior = self.levels[*level].posterior(&prior, &input);
         let encoding = Encoding::new(posterior, prior).shaped(self.latent_shape(*level, features));
         let encoding = match context {
             Some(context) => encoding.with_context(Context::new(context.clone())),
@@ -266,9 +266,11 @@ impl<const D: usize, N: Network<D>> Vae<D> for Autoencoder<N> {
         // No mean depends on the prior of the top level.
         let (mut prior, mut context) = (Prior::Standard, None);
         for (level, features) in features.into_iter().enumerate() {
-            let seen = Seen { features, context: context.clone() };
-            let mean = self.levels[level].posterior(&prior, &seen).mean();
-            drop(seen);
+            let mean = {
+                let prior = std::mem::replace(&mut prior, Prior::Standard);
+                let input = HeadInput { features, context: context.clone() };
+                self.levels[level].posterior(&prior, &input).mean()
+            };
             let latent = Latent::new(mean, shapes[level]);
             let below = shapes.get(level + 1).copied();
             let below = self.network.descend(level, context, &latent, below);
@@ -282,6 +284,14 @@ impl<const D: usize, N: Network<D>> Vae<D> for Autoencoder<N> {
     }
 
     fn sample_below(&self, above: &[Latent], draws: &mut RowStreams) -> Latents {
+        let shapes: Vec<_> = above.iter().map(Latent::shape).collect();
+        assert!(
+            self.shapes.starts_with(&shapes),
+            "latents of {shapes:?}, not of {:?}",
+            self.shapes
+        );
+        let rows = above.iter().map(|latent| latent.values().dims()[0]);
+        rows.for_each(|rows| assert_eq!(rows, draws.ids().len(), "rows of latents, and of draws"));
         let device = self.levels[0].posterior.device();
         let mut prior = Vae::<D>::prior(self);
         let mut context = None;

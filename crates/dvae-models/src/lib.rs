@@ -39,7 +39,7 @@
 //! - A model does not know whether its input was corrupted: clean and corrupted rows look the same to it.
 //! - The decoder of a bundled network mirrors its encoder; for a different decoder, implement [`Network`].
 //! - The bundled networks but [`Ladder`] have one level of latents.
-//! - A ladder is built for images of one size; for images of another, build it again with the same weights.
+//! - A ladder takes images of any sides, but `latent_shapes` and samples have those that it was built for.
 
 mod activation;
 mod autoencoder;

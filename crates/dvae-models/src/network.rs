@@ -21,7 +21,7 @@ pub trait Network<const D: usize>: Module + ModuleDisplay + 'static {
     ///
     /// # Panics
     ///
-    /// If the input's rows have another shape than the network can be applied to: that of which it was built, unless
+    /// If the input's rows have another shape than the network can be applied to: the one that it was built for, unless
     /// its weights fit any.
     fn features(&self, input: Tensor<D>) -> Vec<Features>;
 
@@ -123,26 +123,38 @@ impl Features {
     }
 }
 
-/// What the layers of a level see: its features, and beside them on axis 1 the context from the level above.
+/// The input of the layers of a level's posterior and prior: its features, and beside them on axis 1 the context from the level above.
 #[derive(Debug)]
-pub(crate) struct Seen {
+pub(crate) struct HeadInput {
     pub(crate) features: Features,
     pub(crate) context: Option<Features>,
 }
 
-impl From<Features> for Seen {
+impl From<Features> for HeadInput {
     fn from(features: Features) -> Self {
         Self { features, context: None }
     }
 }
 
-impl Seen {
+impl HeadInput {
     /// A layer's outputs, at each position of a map: `[batch, outputs · places]`.
+    ///
+    /// # Panics
+    ///
+    /// If the layer has not as many inputs as features and context are long on axis 1.
     pub(crate) fn linear(&self, layer: &Linear) -> Tensor<2> {
         let Features::Map(features) = &self.features else {
             return layer.forward(self.vector());
         };
         let context = self.context.clone().map(Features::map);
+        let channels =
+            [Some(features), context.as_ref()].map(|map| map.map_or(0, |map| map.dims()[1]));
+        let inputs = layer.weight.lazy_shape()[0];
+        assert_eq!(
+            channels[0] + channels[1],
+            inputs,
+            "channels of features and context: {channels:?}"
+        );
         // Maps are not copied to lie side by side: each has its part of the weights.
         let first = features.dims()[1];
         let part = |start, inputs| {
@@ -189,10 +201,10 @@ mod tests {
         let device = Device::flex();
         let layer = Initializer::new(Key::new(1), &device).linear(3, 2, Activation::Identity);
         let map = Key::new(2).rows(&[0, 1]).normal::<4>([2, 3, 4, 5], &device);
-        let seen = |features: &Tensor<4>| Seen::from(Features::Map(features.clone()));
-        let whole = seen(&map).linear(&layer).reshape([2, 2, 4, 5]);
+        let input = |features: &Tensor<4>| HeadInput::from(Features::Map(features.clone()));
+        let whole = input(&map).linear(&layer).reshape([2, 2, 4, 5]);
         let context = Some(Features::Map(map.clone().narrow(1, 1, 2)));
-        let parts = Seen { context, ..seen(&map.clone().narrow(1, 0, 1)) };
+        let parts = HeadInput { context, ..input(&map.clone().narrow(1, 0, 1)) };
         let gap = parts.linear(&layer).reshape([2, 2, 4, 5]) - whole.clone();
         assert!(gap.abs().max().into_scalar::<f32>() < 1e-6);
         for (y, x) in [(0, 0), (3, 4), (1, 2)] {

@@ -7,13 +7,14 @@ use burn::tensor::{Device, Tensor};
 use dvae_distributions::{
     Chain, DiagonalNormal, FlowPosterior, FullNormal, LatentShape, Planar, Posterior, Prior,
 };
+use dvae_kernels::{Formula, Parameters, Scalar};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{depth, sizes, weights};
 use crate::flows::InverseAutoregressive;
 use crate::layers::Linear;
-use crate::network::Seen;
+use crate::network::HeadInput;
 use crate::{Activation, Initializer, Level, ModelError};
 
 /// The family of `q(z | x̃)`.
@@ -137,21 +138,25 @@ impl NormalHead {
         Self { mean, log_variance: Linear { weight, bias, activation: Activation::Identity } }
     }
 
-    pub(crate) fn forward(&self, seen: &Seen) -> DiagonalNormal {
-        DiagonalNormal::new(seen.linear(&self.mean), seen.linear(&self.log_variance))
+    pub(crate) fn forward(&self, input: &HeadInput) -> DiagonalNormal {
+        DiagonalNormal::new(input.linear(&self.mean), input.linear(&self.log_variance))
     }
 
     /// The normal with a log-variance between ±8.
-    pub(crate) fn bounded(&self, seen: &Seen) -> DiagonalNormal {
-        DiagonalNormal::new(seen.linear(&self.mean), soft_bound(seen.linear(&self.log_variance)))
+    pub(crate) fn bounded(&self, input: &HeadInput) -> DiagonalNormal {
+        let log_variance = Parameters::Apart([input.linear(&self.log_variance)]);
+        DiagonalNormal::new(input.linear(&self.mean), SoftBound.each(&log_variance, []))
     }
 
     /// The residual of a prior: its mean plus a mean, and its log-variance plus one between ±8. Vahdat & Kautz (2020),
     /// "NVAE", section 3.2, with the distance in units of the prior's deviation.
-    pub(crate) fn beside(&self, prior: &DiagonalNormal, seen: &Seen) -> DiagonalNormal {
-        let distance = seen.linear(&self.mean) * (prior.log_variance() * 0.5).exp();
-        let log_ratio = soft_bound(seen.linear(&self.log_variance));
-        DiagonalNormal::new(prior.mean() + distance, prior.log_variance() + log_ratio)
+    pub(crate) fn beside(&self, prior: &DiagonalNormal, input: &HeadInput) -> DiagonalNormal {
+        let mean = [input.linear(&self.mean), prior.mean(), prior.log_variance()];
+        let log_variance = [input.linear(&self.log_variance), prior.log_variance()];
+        DiagonalNormal::new(
+            ResidualMean.each(&Parameters::Apart(mean), []),
+            ResidualLogVariance.each(&Parameters::Apart(log_variance), []),
+        )
     }
 
     fn latent(&self) -> usize {
@@ -159,9 +164,42 @@ impl NormalHead {
     }
 }
 
-/// `8 tanh(x / 8)`: the same near 0, and bounded.
-fn soft_bound(x: Tensor<2>) -> Tensor<2> {
-    (x / 8.0).tanh() * 8.0
+/// `8 tanh(x / 8) = 16 σ(x / 4) − 8`: the same near 0, and bounded.
+#[inline(always)]
+fn soft_bound<S: Scalar>(x: S) -> S {
+    (x * 0.25).sigmoid() * 16.0 - 8.0
+}
+
+#[derive(Clone, Copy, Debug)]
+struct SoftBound;
+
+impl Formula<1, 0> for SoftBound {
+    #[inline(always)]
+    fn at<S: Scalar>(&self, [x]: [S; 1], []: [S::Constant; 0]) -> S {
+        soft_bound(x)
+    }
+}
+
+/// A mean at a distance from the prior's, in units of its deviation.
+#[derive(Clone, Copy, Debug)]
+struct ResidualMean;
+
+impl Formula<3, 0> for ResidualMean {
+    #[inline(always)]
+    fn at<S: Scalar>(&self, [distance, mean, log_variance]: [S; 3], []: [S::Constant; 0]) -> S {
+        mean + distance * (log_variance * 0.5).exp()
+    }
+}
+
+/// The prior's log-variance plus one between ±8.
+#[derive(Clone, Copy, Debug)]
+struct ResidualLogVariance;
+
+impl Formula<2, 0> for ResidualLogVariance {
+    #[inline(always)]
+    fn at<S: Scalar>(&self, [log_ratio, log_variance]: [S; 2], []: [S::Constant; 0]) -> S {
+        log_variance + soft_bound(log_ratio)
+    }
 }
 
 impl PosteriorHead {
@@ -178,12 +216,12 @@ impl PosteriorHead {
     }
 
     /// The posterior of a level below the top, whose prior is this one.
-    pub(crate) fn given(&self, prior: &Prior, seen: &Seen) -> Posterior {
+    pub(crate) fn given(&self, prior: &Prior, input: &HeadInput) -> Posterior {
         match (self, prior) {
             (Self::DiagonalNormal(head), Prior::Diagonal(prior)) => {
-                Posterior::Diagonal(head.beside(prior, seen))
+                Posterior::Diagonal(head.beside(prior, input))
             }
-            _ => self.forward(seen),
+            _ => self.forward(input),
         }
     }
 
@@ -210,22 +248,23 @@ impl PosteriorHead {
         }
     }
 
-    pub(crate) fn forward(&self, seen: &Seen) -> Posterior {
-        let flow =
-            |base: &NormalHead, flow| Posterior::Flow(FlowPosterior::new(base.forward(seen), flow));
+    pub(crate) fn forward(&self, input: &HeadInput) -> Posterior {
+        let flow = |base: &NormalHead, flow| {
+            Posterior::Flow(FlowPosterior::new(base.forward(input), flow))
+        };
         match self {
-            Self::DiagonalNormal(head) => Posterior::Diagonal(head.forward(seen)),
+            Self::DiagonalNormal(head) => Posterior::Diagonal(head.forward(input)),
             Self::FullNormal(FullNormalHead { mean, log_variance, below }) => {
-                let (mean, log_variance) = (seen.linear(mean), seen.linear(log_variance));
-                let below = below.as_ref().map(|below| seen.linear(below));
+                let (mean, log_variance) = (input.linear(mean), input.linear(log_variance));
+                let below = below.as_ref().map(|below| input.linear(below));
                 Posterior::Full(FullNormal::new(mean, log_variance, below))
             }
             Self::Planar(PlanarHead { base, maps }) => {
-                let maps = planar_maps(seen.linear(maps), base.latent());
+                let maps = planar_maps(input.linear(maps), base.latent());
                 flow(base, Arc::new(Chain(maps)))
             }
             Self::InverseAutoregressive(head) => {
-                let steps = head.flow.of(&seen.vector());
+                let steps = head.flow.of(&input.vector());
                 flow(&head.base, Arc::new(Chain(steps)))
             }
         }

@@ -27,7 +27,8 @@ pub trait Vae<const D: usize, K: Basic = Float>: Module {
     ///
     /// # Panics
     ///
-    /// If the input's rows have another shape than the model was configured for.
+    /// If the input's rows have another shape than the model can be applied to: the one that it was configured for, except
+    /// that a ladder takes images of any sides.
     fn encode(&self, input: Tensor<D, K>, prior: &Prior) -> Encoding;
 
     /// `p(x | z)` for each row of latents. For one level that is a vector, a tensor `[batch, latent]` is
@@ -42,6 +43,11 @@ pub trait Vae<const D: usize, K: Basic = Float>: Module {
 
     /// The given latents of the first levels, for each row of `draws`, and below them one draw from the prior, level by
     /// level.
+    ///
+    /// # Panics
+    ///
+    /// If there are more of them than levels, if their shapes are not those of [`Vae::latent_shapes`], or if they have
+    /// another number of rows than `draws`.
     fn sample_below(&self, above: &[Latent], draws: &mut RowStreams) -> Latents;
 
     /// One draw from the prior for each row of `draws`, level by level.

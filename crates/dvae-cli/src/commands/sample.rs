@@ -29,7 +29,8 @@ pub(crate) struct Args {
     /// A picture (.png), an array (.npy) or a table (.csv)
     #[arg(long, short, value_name = "OUT")]
     out: PathBuf,
-    /// Levels of latents, from the top, that the samples of a line of the picture share
+    /// Levels of latents, from the top, that the samples of a line share: each ⌈√N⌉ samples in turn, also in files other
+    /// than pictures
     #[arg(long, value_name = "LEVELS", default_value_t = 0)]
     shared: usize,
     /// The seed of all randomness
@@ -61,7 +62,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let n = args.n as usize;
     // As close to a square as possible.
     let columns = n.isqrt() + usize::from(n.isqrt().pow(2) < n);
-    let mut samples = model.sample_alike(0..n as u64, args.seed, args.shared, columns as u64);
+    let mut samples = model.sample_sharing(args.shared, columns as u64, 0..n as u64, args.seed);
     if FileKind::by_name(&args.out) == Some(FileKind::Picture) {
         if n > MOST_IN_A_PICTURE {
             let out = args.out.display();

@@ -85,18 +85,24 @@ impl Pretrained {
     /// Means of `p(x | z)` for latents drawn from the prior, computed lazily. A number and a seed always give
     /// the same sample.
     pub fn sample(&self, numbers: Range<u64>, seed: u64) -> impl Iterator<Item = Vec<f64>> {
-        self.sample_alike(numbers, seed, 0, 1)
+        self.sample_sharing(0, 1, numbers, seed)
     }
 
-    /// The same, where each `group` samples in turn share their latents of the first levels, `shared` of them: what is
-    /// different in them comes from the levels below.
-    pub fn sample_alike(
+    /// The same, where each `group` samples in turn share their latents of the first `levels` levels: what is different
+    /// in them comes from the levels below.
+    ///
+    /// # Panics
+    ///
+    /// If the model has fewer levels, or if `group` is 0.
+    pub fn sample_sharing(
         &self,
+        levels: usize,
+        group: u64,
         numbers: Range<u64>,
         seed: u64,
-        shared: usize,
-        group: u64,
     ) -> impl Iterator<Item = Vec<f64>> {
+        assert!(levels <= self.levels().len(), "{levels} levels are shared");
+        assert!(group > 0, "a group has no samples");
         let key = Key::new(seed).purpose(Purpose::Sampling);
         let at_once = self.rows_at_once(ROWS_AT_ONCE);
         let starts = numbers.clone().step_by(at_once);
@@ -104,11 +110,11 @@ impl Pretrained {
             let ids: Vec<u64> = (start..numbers.end.min(start + at_once as u64)).collect();
             let groups: Vec<u64> = ids.iter().map(|id| id / group).collect();
             let latents = with_rank!(self.rank, D => {
-                let above = match shared {
+                let above = match levels {
                     0 => None,
                     _ => Some(Vae::<D>::sample_prior(&self.model, &mut key.branch(1).rows(&groups))),
                 };
-                let above = above.as_ref().map_or(&[][..], |above| &above.levels()[..shared]);
+                let above = above.as_ref().map_or(&[][..], |above| &above.levels()[..levels]);
                 Vae::<D>::sample_below(&self.model, above, &mut key.rows(&ids))
             });
             self.output(self.decoded(latents))
