@@ -25,7 +25,7 @@ impl Model {
     pub fn defaults(self) -> Defaults {
         match self {
             Self::Mlp | Self::Conv => Defaults::default(),
-            Self::Ladder => Defaults { epochs: 4, batch_size: 16, latent: 4 },
+            Self::Ladder => Defaults { epochs: 5, batch_size: 16, latent: 4 },
         }
     }
 
