@@ -15,7 +15,7 @@ use dvae::data::DataError;
 
 use commands::{
     compare, completions, config, corrupt, denoise, embed, evaluate, import, info, interpolate,
-    list, sample, train, traverse,
+    list, noise, sample, train, traverse,
 };
 
 /// Fewer page faults than the system's allocator: Burn makes a new buffer for every operation.
@@ -53,6 +53,7 @@ enum Command {
     Interpolate(interpolate::Args),
     Traverse(traverse::Args),
     Evaluate(evaluate::Args),
+    Noise(noise::Args),
     Info(info::Args),
     List(list::Args),
     Compare(compare::Args),
@@ -64,7 +65,7 @@ enum Command {
 }
 
 impl Command {
-    /// Whether it writes files of the user. A training handles signals itself.
+    /// Whether it writes files, such as a copy of standard input. A training handles signals itself.
     fn writes_files(&self) -> bool {
         matches!(
             self,
@@ -75,6 +76,7 @@ impl Command {
                 | Self::Interpolate(_)
                 | Self::Traverse(_)
                 | Self::Evaluate(_)
+                | Self::Noise(_)
                 | Self::Import(_)
         )
     }
@@ -101,6 +103,7 @@ fn main() -> ExitCode {
         Command::Interpolate(args) => interpolate::run(args, out),
         Command::Traverse(args) => traverse::run(args, out),
         Command::Evaluate(args) => evaluate::run(args, out),
+        Command::Noise(args) => noise::run(args, out),
         Command::Info(args) => info::run(args, out),
         Command::List(args) => list::run(args, out),
         Command::Compare(args) => compare::run(args, out),

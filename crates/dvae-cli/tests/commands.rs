@@ -147,6 +147,36 @@ fn samples_of_a_line_share_levels_of_a_ladder() {
 }
 
 #[test]
+fn the_noise_of_pictures_is_estimated() {
+    let folder = tempfile::tempdir().unwrap();
+    let gray = vec![0.5; 3 * 150 * 200];
+    dvae::data::write_picture(&folder.path().join("a.png"), &gray, &[3, 150, 200]).unwrap();
+    ok(folder.path(), &["corrupt", "gaussian:0.1", "a.png", "-o", "b.png"]);
+    let lines = json(folder.path(), &["noise", "b.png", "a.png"]);
+    let lines = lines.as_array().unwrap();
+    assert_eq!(lines.len(), 6);
+    for (at, line) in lines.iter().enumerate() {
+        let (sigma, expected) = (line["sigma"].as_f64().unwrap(), [0.1, 0.0][at / 3]);
+        assert!((sigma - expected).abs() < 0.003, "{line}");
+        assert_eq!(
+            (line["row"].as_u64(), line["channel"].as_u64()),
+            (Some(0), Some(at as u64 % 3))
+        );
+    }
+    let text = ok(folder.path(), &["noise", "b.png"]);
+    assert!(
+        text.starts_with("file") && text.contains("of 255") && text.contains("b.png"),
+        "{text}"
+    );
+    array(&folder.path().join("stack.npy"), &[64, 64], 2, |at| (at % 64) as f64);
+    let text = ok(folder.path(), &["noise", "stack.npy"]);
+    assert!(text.lines().count() == 3 && !text.contains("of 255"), "{text}");
+    fs::write(folder.path().join("t.csv"), "a,b\n1,2\n3,4\n").unwrap();
+    let error = refused(folder.path(), &["noise", "t.csv"]);
+    assert!(error.contains("t.csv: rows of shape [2] are not pictures"), "{error}");
+}
+
+#[test]
 fn files_are_corrupted_and_the_clean_one_stays() {
     let folder = tempfile::tempdir().unwrap();
     picture(&folder.path().join("a.png"), 20, 31);
@@ -305,6 +335,7 @@ fn help_has_examples_and_shells_have_completions() {
         "evaluate",
         "info",
         "list",
+        "noise",
         "compare",
         "config",
         "import",

@@ -8,6 +8,7 @@
 //! | [`latent_activity`] | how much each latent varies; [`active_units`] counts those in use        |
 //! | [`samples`]    | a picture of samples from the prior                                           |
 //! | [`psnr`]       | peak signal-to-noise ratio of each row, in decibels                           |
+//! | [`NoiseEstimate`] | how noisy an image is, from the image alone                              |
 //! | [`Robustness`] | one model per training level, each at every test level: a table and pictures  |
 //! | [`Heatmap`]    | metrics in rows and columns, as one PNG picture                               |
 //! | [`Grid`]       | rows of images with a label each, as one PNG picture                          |
@@ -27,6 +28,7 @@ mod denoising;
 mod filters;
 mod grid;
 mod heatmap;
+mod noise;
 mod psnr;
 mod robustness;
 
@@ -36,5 +38,6 @@ pub use denoising::{Denoising, denoising};
 pub use filters::Filter;
 pub use grid::Grid;
 pub use heatmap::Heatmap;
+pub use noise::{NoiseEstimate, NoiseLine};
 pub use psnr::psnr;
 pub use robustness::{Robustness, Tested};

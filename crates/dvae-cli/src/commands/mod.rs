@@ -11,6 +11,7 @@ pub(crate) mod import;
 pub(crate) mod info;
 pub(crate) mod interpolate;
 pub(crate) mod list;
+pub(crate) mod noise;
 pub(crate) mod sample;
 pub(crate) mod train;
 pub(crate) mod traverse;
