@@ -30,8 +30,8 @@ const GROUPS: usize = 64;
 pub struct NoiseEstimate {
     /// The standard deviation, if it is the same everywhere, in units of the pixels: the median of the absolute diagonal
     /// coefficients of the finest scale over 0.6745, as Donoho & Johnstone (1994), "Ideal Spatial Adaptation by Wavelet
-    /// Shrinkage", section 4.2. As in scikit-image's `estimate_sigma` coefficients of 0, up to rounding, do not count; an image
-    /// without others has 0.
+    /// Shrinkage", section 4.2. Coefficients of 0 do not count, as in scikit-image's `estimate_sigma`, and here neither do
+    /// those that rounding moved off 0; an image without others has 0.
     pub sigma: f64,
     /// The variance as a line over the brightness, if the image has at least two groups of 256 coefficients that differ in
     /// brightness.

@@ -54,7 +54,7 @@ fn emphasizing(emphasis: Emphasis) -> Objective {
 
 // Mean KL of the levels 2, 1 and 3 nats: β (2 + ω λ + ω² 3) with λ = 1½ and ω = 2 half-way from 3 to 1.
 #[test]
-fn each_level_weighs_as_often_as_much_as_the_one_above() {
+fn a_level_weighs_the_ratio_times_the_level_above() {
     let level = |nats: f32| Kl::ClosedForm(tensor([[nats - 0.5], [nats + 0.5]]));
     let sampled = with_kl(vec![level(2.0), level(1.0), level(3.0)], &[[-3.0, -5.0]]);
     let ratio = Schedule::Linear(WarmUp { from: 3.0, to: 1.0, until: 1.0 });

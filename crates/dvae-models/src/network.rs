@@ -123,7 +123,8 @@ impl Features {
     }
 }
 
-/// The input of the layers of a level's posterior and prior: its features, and beside them on axis 1 the context from the level above.
+/// The input of the layers of a level's posterior and prior: its features, and beside them on axis 1 the context from the
+/// level above.
 #[derive(Debug)]
 pub(crate) struct HeadInput {
     pub(crate) features: Features,

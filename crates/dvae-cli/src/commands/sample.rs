@@ -16,7 +16,6 @@ use crate::output::{Output, path};
 Examples:
   dvae sample runs/run-001 -n 64 -o grid.png
   dvae sample runs/run-001 -n 1000 -o samples.npy
-
   dvae sample runs/run-001 --shared 1 -o levels.png      what the levels below the top one add
 
 Each is the mean of p(x | z) at a draw of z from the prior.")]
