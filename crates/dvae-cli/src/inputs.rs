@@ -92,7 +92,6 @@ impl Reading {
             no_header: self.no_header || base.no_header,
             delimiter: self.delimiter.or(base.delimiter),
             decimal: if self.decimal_comma { Decimal::Comma } else { base.decimal },
-            image: None,
             ..base
         })
     }

@@ -29,6 +29,9 @@ impl Dataset {
         if let Some((row, _, value)) = self.find(|_, value| !(0.0..=1.0).contains(&value)) {
             return Err(DataError::NotAChance { row, value });
         }
+        if self.is_cropped() {
+            return Err(DataError::Cropped { what: "binarization" });
+        }
         if self.is_incomplete() {
             return Err(DataError::Incomplete { what: "binarization" });
         }

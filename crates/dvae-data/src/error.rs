@@ -126,6 +126,28 @@ pub enum DataError {
         /// The number of rows in the set.
         rows: usize,
     },
+    /// More crops to hold out than whole pictures can spare.
+    #[error(
+        "cannot hold out {held_out} crops of {pictures} picture{}: a picture is held out whole, and one at least must be \
+         left to train on",
+        if *pictures == 1 { "" } else { "s" }
+    )]
+    HeldOutPictures {
+        /// The number of crops to hold out.
+        held_out: usize,
+        /// The number of pictures in the set.
+        pictures: usize,
+    },
+    /// Crops that cannot be turned.
+    #[error(
+        "crops of {height} × {width} pixels cannot be turned by a quarter: their sides must be equal"
+    )]
+    Turns {
+        /// The height of a crop.
+        height: usize,
+        /// The width of a crop.
+        width: usize,
+    },
     /// A value that is infinite or NaN.
     #[error("row {row} holds {value:?} at place {place}: values must be finite")]
     NonFinite {
@@ -181,6 +203,12 @@ pub enum DataError {
     /// Missing entries where they are not supported.
     #[error("rows with missing entries cannot be used for {what}")]
     Incomplete {
+        /// The use that does not support them.
+        what: &'static str,
+    },
+    /// Crops where they are not supported.
+    #[error("crops of pictures cannot be used for {what}")]
+    Cropped {
         /// The use that does not support them.
         what: &'static str,
     },

@@ -16,7 +16,7 @@ use zip::CompressionMethod;
 use crate::budget::Budget;
 use crate::npy_header::{Header, Order};
 use crate::rows::{Extra, Layout};
-use crate::{Channels, DataError, Domain, Element, Format, Numbers, ReadOptions, Row, Rows};
+use crate::{Channels, DataError, Domain, Element, Fit, Format, Numbers, ReadOptions, Row, Rows};
 
 /// Opens the rows of an NPY file, or of an array of an NPZ file: axis 0 of the array. NaN marks an unobserved entry.
 pub(crate) fn read_npy_rows(path: &Path, options: &ReadOptions) -> Result<Rows, DataError> {
@@ -201,8 +201,12 @@ fn channels(event: &[usize], options: &ReadOptions) -> Result<Channels, String> 
     if let Some(channels) = options.channels {
         return Ok(channels);
     }
-    if let Some(model) = options.model.as_deref() {
-        let is_last = model != event && *model == [last, first, rows];
+    let is_last = match &options.fit {
+        Fit::Model(model) => Some(model != event && *model == [last, first, rows]),
+        Fit::Channels(channels) => Some(first != *channels && last == *channels),
+        Fit::Stored | Fit::Resized(_) => None,
+    };
+    if let Some(is_last) = is_last {
         return Ok(if is_last { Channels::Last } else { Channels::First });
     }
     let few = |axis| matches!(axis, 1 | 3 | 4);
@@ -385,8 +389,9 @@ mod tests {
         let error = read(&array).unwrap_err();
         assert!(error.contains("`data.channels = \"last\"`"), "{error}");
         let last = ReadOptions { channels: Some(Channels::Last), ..ReadOptions::default() };
-        let model = ReadOptions { model: Some(vec![3, 2, 2]), ..ReadOptions::default() };
-        for options in [last, model] {
+        let model = ReadOptions { fit: Fit::Model(vec![3, 2, 2]), ..ReadOptions::default() };
+        let sides = ReadOptions { fit: Fit::Channels(3), ..ReadOptions::default() };
+        for options in [last, model, sides] {
             let (event, rows) = read_as(&array, &options).unwrap();
             assert_eq!(event, [3, 2, 2]);
             assert_eq!(rows[0][..4], [0.0, 3.0, 6.0, 9.0]);

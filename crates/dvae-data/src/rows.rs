@@ -317,12 +317,25 @@ pub struct ReadOptions {
     pub decimal: Decimal,
     /// Texts of missing cells, in addition to the usual ones.
     pub missing: Vec<String>,
-    /// The shape that images are converted to: `[channels, height, width]`. Without it all must have the same
-    /// shape.
-    pub image: Option<[usize; 3]>,
-    /// The shape of the rows of a model that will read them. A picture is converted to its channels, and refused by
-    /// its header if its sides differ; an array with its channels last is recognized by it.
-    pub model: Option<Vec<usize>>,
+    /// The shape that the rows get.
+    pub fit: Fit,
+}
+
+/// Which shape the rows of a file get.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Fit {
+    /// The shape that the file has. All pictures of a folder must have that of the first.
+    #[default]
+    Stored,
+    /// Pictures are converted to this shape, `[channels, height, width]`: their channels are converted, and their sides
+    /// resized.
+    Resized([usize; 3]),
+    /// That of the rows of a model. A picture is converted to its channels, and refused by its header if its sides
+    /// differ; an array with its channels last is recognized by it.
+    Model(Vec<usize>),
+    /// So many channels, for a model of pictures of any sides. A picture is converted to them; an array with its channels
+    /// last is recognized by them.
+    Channels(usize),
 }
 
 /// Opens an image, a folder of images, an array or a table.

@@ -25,14 +25,34 @@ pub type LearnedNormal<const D: usize> = Entries<LearnedNormalEntry, D, 2>;
 /// The entry of [`LearnedNormal`].
 #[derive(Clone, Copy, Debug)]
 pub struct LearnedNormalEntry {
-    /// The lower limit of the standard deviation, in units of the data.
-    pub min_scale: f64,
+    min_scale: f64,
+    /// The scale of a raw scale of 0, if it is not `min_scale + ln 2`.
+    initial_scale: Option<f64>,
+    /// What is added to raw scales for it.
+    offset: f64,
+}
+
+impl LearnedNormalEntry {
+    /// A normal whose standard deviation is above `min_scale`, in units of the data, and is `initial_scale` where the raw
+    /// scale is 0 (by default `min_scale + ln 2`): `σ = σ₀ + softplus(r + c)`.
+    pub fn new(min_scale: f64, initial_scale: Option<f64>) -> Self {
+        let offset = initial_scale.map_or(0.0, |initial| {
+            let above = initial - min_scale;
+            above + (-(-above).exp_m1()).ln()
+        });
+        Self { min_scale, initial_scale, offset }
+    }
+
+    #[inline(always)]
+    fn scale<S: Scalar>(&self, raw_scale: S) -> S {
+        positive(raw_scale + self.offset, self.min_scale)
+    }
 }
 
 impl Formula<2, 1> for LearnedNormalEntry {
     #[inline(always)]
     fn at<S: Scalar>(&self, [mean, raw_scale]: [S; 2], [x]: [S::Constant; 1]) -> S {
-        let scale = positive(raw_scale, self.min_scale);
+        let scale = self.scale(raw_scale);
         let standard = (mean - x) / scale.clone();
         standard.square() * -0.5 - scale.log() - HALF_LN_TAU
     }
@@ -45,18 +65,23 @@ impl<const D: usize> LearnedNormal<D> {
         raw_scale: Tensor<D>,
         min_scale: f64,
     ) -> Result<Self, DistributionError> {
-        Self::of(LearnedNormalEntry { min_scale }, Parameters::Apart([mean, raw_scale]))
+        Self::of(LearnedNormalEntry::new(min_scale, None), Parameters::Apart([mean, raw_scale]))
     }
 
     /// The standard deviation of every entry.
     pub fn scale(&self) -> Tensor<D> {
-        positive(self.parameters.get(1), self.entry.min_scale)
+        self.entry.scale(self.parameters.get(1))
     }
 }
 
 impl EntryDistribution<2> for LearnedNormalEntry {
     fn check(&self) -> Result<(), DistributionError> {
         scale("min_scale", self.min_scale)?;
+        if let Some(initial) = self.initial_scale {
+            // Just above the limit, the slope of the softplus is so small that the scale would stay there.
+            let least = 1.01 * self.min_scale;
+            within_single("initial_scale", initial, (Excluded(least), Unbounded))?;
+        }
         Ok(())
     }
 
@@ -70,43 +95,23 @@ impl EntryDistribution<2> for LearnedNormalEntry {
         draws: &mut RowStreams,
     ) -> Tensor<D> {
         let noise = draws.normal(mean.shape(), &mean.device());
-        mean + noise * positive(raw_scale, self.min_scale)
+        mean + noise * self.scale(raw_scale)
     }
 
     fn named<const D: usize>(
         &self,
         [mean, raw_scale]: [Tensor<D>; 2],
     ) -> Vec<(&'static str, Tensor<D>)> {
-        vec![("mean", mean), ("scale", positive(raw_scale, self.min_scale))]
+        vec![("mean", mean), ("scale", self.scale(raw_scale))]
     }
 }
 
 /// [`LearnedNormal`] with one scale for all entries, which is a weight of the model.
-pub(crate) struct SharedScale {
-    pub(crate) entry: LearnedNormalEntry,
-    /// The scale for a weight of 0, if it is not that of a raw scale of 0.
-    pub(crate) initial: Option<f64>,
-}
-
-impl SharedScale {
-    /// The raw scale for a weight of 0: `r` with `σ₀ + softplus(r)` as the initial scale.
-    fn offset(&self) -> f64 {
-        self.initial.map_or(0.0, |initial| {
-            let above = initial - self.entry.min_scale;
-            above + (-(-above).exp_m1()).ln()
-        })
-    }
-}
+pub(crate) struct SharedScale(pub(crate) LearnedNormalEntry);
 
 impl FromOutputs for SharedScale {
     fn check(&self, _columns: usize) -> Result<(), DistributionError> {
-        self.entry.check()?;
-        if let Some(initial) = self.initial {
-            // Just above the limit, the slope of the softplus is so small that the scale would stay there.
-            let least = 1.01 * self.entry.min_scale;
-            within_single("initial_scale", initial, (Excluded(least), Unbounded))?;
-        }
-        Ok(())
+        self.0.check()
     }
 
     fn outputs(&self, columns: usize) -> usize {
@@ -123,8 +128,8 @@ impl FromOutputs for SharedScale {
         shared: Option<&Tensor<1>>,
     ) -> Result<Box<dyn Likelihood<D>>, DistributionError> {
         let shared = shared.expect("the shared weight of the likelihood");
-        let raw_scale = (shared.clone() + self.offset()).reshape([1; D]).expand(outputs.dims());
-        Ok(Box::new(Entries::of(self.entry, Parameters::Apart([outputs, raw_scale]))?))
+        let raw_scale = shared.clone().reshape([1; D]).expand(outputs.dims());
+        Ok(Box::new(Entries::of(self.0, Parameters::Apart([outputs, raw_scale]))?))
     }
 }
 

@@ -136,10 +136,7 @@ likelihoods! {
             /// changes what it has above `min_scale` by a few thousandths at most, so start near what is to be expected.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             initial_scale: Option<f64>,
-        } => crate::learned_normal::SharedScale {
-            entry: crate::LearnedNormalEntry { min_scale: *min_scale },
-            initial: *initial_scale,
-        };
+        } => crate::learned_normal::SharedScale(crate::LearnedNormalEntry::new(*min_scale, *initial_scale));
         /// [`OptimalNormal`](crate::OptimalNormal).
         OptimalNormal {
             /// The lower limit of the standard deviation, in units of the data.
@@ -151,7 +148,11 @@ likelihoods! {
             /// The lower limit of the standard deviation, in units of the data.
             #[serde(default = "thousandth")]
             min_scale: f64,
-        } => Independent(crate::LearnedNormalEntry { min_scale: *min_scale });
+            /// The standard deviation where the network's output for it is 0, in units of the data, as it is about before
+            /// training [default: `min_scale` + 0.69].
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            initial_scale: Option<f64>,
+        } => Independent(crate::LearnedNormalEntry::new(*min_scale, *initial_scale));
         /// [`Laplace`](crate::Laplace).
         Laplace {
             /// The scale, in units of the data.

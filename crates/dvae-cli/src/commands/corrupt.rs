@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use dvae::burn::tensor::TensorData;
-use dvae::data::{ReadOptions, Row, RowWriter, Scaler, Scaling, array_names, read_rows};
+use dvae::data::{Fit, ReadOptions, Row, RowWriter, Scaler, Scaling, array_names, read_rows};
 use dvae::prelude::*;
 use dvae::{Experiment, PreparedData};
 
@@ -62,7 +62,8 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<ExitCode, Error> {
             let columns = data.as_ref().and_then(|data| data.columns.clone()).or(options.columns);
             let is_key_of_model = options.key.is_some();
             let domain = experiment.data.domain;
-            let options = ReadOptions { domain, columns, is_key_of_model, ..options };
+            let fit = Fit::Stored;
+            let options = ReadOptions { domain, columns, is_key_of_model, fit, ..options };
             (experiment.corruption.clone(), data, options)
         }
         None => (args.corruption.parse()?, None, ReadOptions::default()),

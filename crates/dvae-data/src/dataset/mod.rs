@@ -1,7 +1,9 @@
 //! In-memory sets of rows.
 
+mod crops;
 mod stored;
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -12,6 +14,9 @@ use rayon::prelude::*;
 use crate::scaling::Statistics;
 use crate::values::Values;
 use crate::{DataError, Domain};
+
+pub use crops::Crops;
+use crops::{Cropped, Cut};
 
 /// Rows of equal shape in one contiguous buffer, and a view of some of them.
 ///
@@ -27,15 +32,23 @@ pub struct Dataset {
     event: Vec<usize>,
     ids: Arc<[u64]>,
     /// If set, each entry is drawn as 0 or 1, with its value as the probability of 1.
-    drawn: Option<Drawn>,
+    drawn: Option<Draws>,
+    /// If set, rows are crops of pictures in the buffer.
+    crops: Option<Cropped>,
 }
 
 /// The key of draws that change with the epoch.
 #[derive(Clone, Copy, Debug)]
-struct Drawn {
+struct Draws {
     /// The key outside of any epoch.
     root: Key,
     now: Key,
+}
+
+impl Draws {
+    fn at_epoch(self, epoch: u64) -> Self {
+        Self { now: self.root.epoch(epoch), ..self }
+    }
 }
 
 /// Training and test rows of one data set.
@@ -70,7 +83,8 @@ impl Dataset {
     fn new(values: Values, event: &[usize], domain: Domain) -> Result<Self, DataError> {
         let ids = (0..rows(values.len(), event)? as u64).collect();
         let (values, event) = (Arc::new(values), event.into());
-        Ok(Self { values, domain, is_incomplete: false, labels: None, event, ids, drawn: None })
+        let (drawn, crops) = (None, None);
+        Ok(Self { values, domain, is_incomplete: false, labels: None, event, ids, drawn, crops })
     }
 
     /// An error names a row with an entry that is infinite, or NaN where all entries are observed.
@@ -98,13 +112,15 @@ impl Dataset {
     /// The rows with their entries as probabilities: batches hold draws of 0 and 1, which are new in each
     /// [`epoch`](Self::at_epoch) and always the same outside of training.
     pub(crate) fn drawn(self, key: Key) -> Self {
-        Self { drawn: Some(Drawn { root: key, now: key }), ..self }
+        Self { drawn: Some(Draws { root: key, now: key }), ..self }
     }
 
-    /// The rows as they are in this epoch, from 0. They only differ if they are binarized anew in each epoch.
+    /// The rows as they are in this epoch, from 0. They only differ if they are binarized anew in each epoch, or if they
+    /// are crops.
     pub fn at_epoch(&self, epoch: u64) -> Self {
-        let drawn = self.drawn.map(|drawn| Drawn { now: drawn.root.epoch(epoch), ..drawn });
-        Self { drawn, ..self.clone() }
+        let drawn = self.drawn.map(|drawn| drawn.at_epoch(epoch));
+        let crops = self.crops.clone().map(|crops| crops.at_epoch(epoch));
+        Self { drawn, crops, ..self.clone() }
     }
 
     /// Draws each entry of a row, if the entries are probabilities.
@@ -120,7 +136,8 @@ impl Dataset {
     /// The rows, reshaped to another shape with the same number of entries.
     pub fn reshaped(self, event: &[usize]) -> Result<Self, DataError> {
         let width = event.iter().try_fold(1usize, |n, &axis| n.checked_mul(axis));
-        if event.is_empty() || width != Some(self.width()) {
+        let is_same = self.event == event;
+        if event.is_empty() || width != Some(self.width()) || (self.crops.is_some() && !is_same) {
             return Err(DataError::Reshape { from: self.event, to: event.into() });
         }
         Ok(Self { event: event.into(), ..self })
@@ -169,8 +186,12 @@ impl Dataset {
         Self { ids: self.ids[..n.min(self.len())].into(), ..self.clone() }
     }
 
-    /// Holds out `held_out` random rows: (the others, the held-out ones), both in stored order.
+    /// Holds out `held_out` random rows: (the others, the held-out ones), both in stored order. Of crops, whole pictures
+    /// are held out, with so many rows at least.
     pub fn split(&self, held_out: usize, key: Key) -> Result<(Self, Self), DataError> {
+        if let Some(crops) = &self.crops {
+            return self.split_pictures(crops, held_out, key);
+        }
         if held_out >= self.len() {
             return Err(DataError::HeldOut { held_out, rows: self.len() });
         }
@@ -179,6 +200,31 @@ impl Dataset {
         places.sort_unstable();
         held.sort_unstable();
         Ok((self.view(&places), self.view(&held)))
+    }
+
+    fn split_pictures(
+        &self,
+        crops: &Cropped,
+        held_out: usize,
+        key: Key,
+    ) -> Result<(Self, Self), DataError> {
+        let mut pictures: Vec<u32> = self.ids.iter().map(|&id| crops.picture(id)).collect();
+        pictures.dedup();
+        let order = key.permutation(pictures.len());
+        let (mut held, mut rows) = (HashSet::new(), 0);
+        for place in order {
+            if rows >= held_out {
+                break;
+            }
+            held.insert(pictures[place]);
+            rows += self.ids.iter().filter(|&&id| crops.picture(id) == pictures[place]).count();
+        }
+        if held.len() == pictures.len() {
+            return Err(DataError::HeldOutPictures { held_out, pictures: pictures.len() });
+        }
+        let is_held = |&place: &usize| held.contains(&crops.picture(self.ids[place]));
+        let (held, rest): (Vec<usize>, Vec<usize>) = (0..self.len()).partition(is_held);
+        Ok((self.view(&rest), self.view(&held)))
     }
 
     fn view(&self, places: &[usize]) -> Self {
@@ -203,9 +249,10 @@ impl Dataset {
     /// The first observed entry of this view that is `wrong`, as (row id, place, value). `wrong` gets an
     /// entry's place on the first axis of a row and its value.
     pub fn find(&self, wrong: impl Fn(usize, f32) -> bool) -> Option<(u64, usize, f32)> {
-        let per_place = self.width() / self.event[0];
-        self.ids.iter().find_map(|&id| {
-            let observed = self.row(id).enumerate().filter(|(_, value)| !value.is_nan());
+        self.units().find_map(|(id, entries)| {
+            let per_place = entries.len() / self.event[0];
+            let placed = entries.map(|at| self.values.get(at)).enumerate();
+            let observed = placed.filter(|(_, value)| !value.is_nan());
             let mut placed = observed.map(|(at, value)| (id, at / per_place, value as f32));
             placed.find(|&(_, place, value)| wrong(place, value))
         })
@@ -213,8 +260,8 @@ impl Dataset {
 
     /// The rows of this view that have at least one observed entry.
     pub fn with_observed_entries(&self) -> Self {
-        if !self.is_incomplete() {
-            return self.clone();
+        if !self.is_incomplete() || self.crops.is_some() {
+            return self.clone(); // Which entries a crop has depends on the epoch.
         }
         let seen = |&id: &u64| self.row(id).any(|value| !value.is_nan());
         Self { ids: self.ids.iter().copied().filter(seen).collect(), ..self.clone() }
@@ -228,8 +275,32 @@ impl Dataset {
 
     /// Some of the entries.
     fn entries(&self, id: u64, places: Range<usize>) -> impl Iterator<Item = f64> {
-        let at = id as usize * self.width();
-        (at + places.start..at + places.end).map(move |at| self.values.get(at))
+        let (start, cut) = (id as usize * self.width(), self.crop(id));
+        places.map(move |at| self.values.get(cut.map_or(start + at, |cut| cut.place(at))))
+    }
+
+    /// Where a row lies in the buffer, if it is a crop.
+    fn crop(&self, id: u64) -> Option<Cut> {
+        self.crops.as_ref().map(|crops| crops.cut(id))
+    }
+
+    /// What is stored of this view, each with the id of its first row: the entries of each row, or of each picture that
+    /// rows are cut from.
+    fn units(&self) -> impl Iterator<Item = (u64, Range<usize>)> {
+        let (width, mut last) = (self.width(), None);
+        self.ids.iter().filter_map(move |&id| match &self.crops {
+            None => Some((id, id as usize * width..(id as usize + 1) * width)),
+            Some(crops) => {
+                let picture = crops.picture(id);
+                let is_new = last.replace(picture) != Some(picture);
+                is_new.then(|| (id, crops.entries(picture)))
+            }
+        })
+    }
+
+    /// Whether the rows are crops of pictures.
+    pub fn is_cropped(&self) -> bool {
+        self.crops.is_some()
     }
 
     /// Whether entries may be missing.
@@ -251,16 +322,31 @@ impl Dataset {
 
     /// Statistics of the observed entries at each place on the first axis of a row.
     pub(crate) fn statistics(&self) -> Vec<Statistics> {
-        let per_place = self.width() / self.event[0];
         let place = |place: usize| {
-            let start = place * per_place;
-            let entries = move |&id| self.entries(id, start..start + per_place);
-            Statistics::of(self.ids.iter().flat_map(entries))
+            let entries = |(_, entries): (u64, Range<usize>)| {
+                let per_place = entries.len() / self.event[0];
+                let start = entries.start + place * per_place;
+                (start..start + per_place).map(|at| self.values.get(at))
+            };
+            Statistics::of(self.units().flat_map(entries))
         };
         (0..self.event[0]).map(place).collect()
     }
 
-    /// Maps all rows of the buffer to bytes.
+    /// All rows of the buffer, or all pictures.
+    pub(crate) fn all_units(&self) -> Box<dyn Iterator<Item = Range<usize>> + '_> {
+        let width = self.width();
+        match &self.crops {
+            None => {
+                Box::new((0..self.values.len() / width).map(move |id| id * width..(id + 1) * width))
+            }
+            Some(crops) => {
+                Box::new((0..crops.pictures() as u32).map(|picture| crops.entries(picture)))
+            }
+        }
+    }
+
+    /// Maps all rows of the buffer to bytes. Rows must not be crops.
     pub(crate) fn map_to_bytes(&self, change: impl Fn(u64, &[f32]) -> Vec<u8>) -> Self {
         let rows = 0..self.values.len() as u64 / self.width() as u64;
         let change = |id| change(id, &self.row(id).map(|value| value as f32).collect::<Vec<f32>>());
@@ -275,8 +361,8 @@ impl Dataset {
         change: impl Fn(&[f64]) -> Vec<f32>,
     ) -> Result<Self, DataError> {
         let mut floats = Vec::with_capacity(self.values.len());
-        for id in 0..self.values.len() as u64 / self.width() as u64 {
-            floats.extend(change(&self.row(id).collect::<Vec<f64>>()));
+        for entries in self.all_units() {
+            floats.extend(change(&entries.map(|at| self.values.get(at)).collect::<Vec<f64>>()));
         }
         let values = Arc::new(Values::Singles(floats));
         let changed = Self { values, domain: Domain::Real, ..self.clone() };
@@ -295,11 +381,15 @@ impl Dataset {
         if let Some(drawn) = &self.drawn {
             hasher.update(format!("{:?}", drawn.root).as_bytes());
         }
-        let width = self.width();
-        for &id in &*self.ids {
+        if let Some(crops) = &self.crops {
+            crops.hash(&mut hasher);
+        }
+        for (id, entries) in self.units() {
             hasher.update(&id.to_le_bytes());
-            let row = id as usize * width..(id as usize + 1) * width;
-            self.values.hash(row, &mut hasher);
+            self.values.hash(entries, &mut hasher);
+        }
+        if self.crops.is_some() {
+            hasher.update(&(self.len() as u64).to_le_bytes());
         }
         hasher.finalize()
     }
@@ -319,7 +409,10 @@ impl Dataset {
         let source = |id: u64| id as usize * width..(id as usize + 1) * width;
         out.par_chunks_mut(width).with_min_len(8).zip(ids).for_each(|(out, &id)| {
             let row = &mut *out;
-            self.values.singles(source(id), row);
+            match self.crop(id) {
+                Some(cut) => cut.copy(&self.values, row),
+                None => self.values.singles(source(id), row),
+            }
             if self.is_incomplete {
                 row.iter_mut().filter(|value| value.is_nan()).for_each(|value| *value = 0.0);
             }

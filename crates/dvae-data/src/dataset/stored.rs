@@ -62,10 +62,10 @@ impl Dataset {
     /// by that: a whole number of more than 24 bits, or one whose differences from the others would be lost.
     pub fn single(self) -> Result<Self, DataError> {
         let Values::Doubles(doubles) = &*self.values else { return Ok(self) };
-        let (width, places) = (self.width(), self.event()[0]);
-        let spreads = spreads(doubles, width, places);
-        for (row, entries) in doubles.chunks(width).enumerate() {
-            let placed = entries.chunks(width / places).zip(&spreads).enumerate();
+        let places = self.event()[0];
+        let spreads = spreads(self.all_units().map(|entries| &doubles[entries]), places);
+        for (row, entries) in self.all_units().map(|entries| &doubles[entries]).enumerate() {
+            let placed = entries.chunks(entries.len() / places).zip(&spreads).enumerate();
             for (place, (entries, spread)) in placed {
                 if let Some(&value) = entries.iter().find(|&&value| is_lost(value, *spread)) {
                     return Err(DataError::Precision { row, place, value });
@@ -78,10 +78,10 @@ impl Dataset {
 }
 
 /// The distance from the smallest to the largest observed entry at each place on the first axis of a row.
-fn spreads(values: &[f64], width: usize, places: usize) -> Vec<f64> {
+fn spreads<'a>(rows: impl Iterator<Item = &'a [f64]>, places: usize) -> Vec<f64> {
     let mut ends = vec![(f64::INFINITY, f64::NEG_INFINITY); places];
-    for row in values.chunks(width) {
-        for ((low, high), entries) in ends.iter_mut().zip(row.chunks(width / places)) {
+    for row in rows {
+        for ((low, high), entries) in ends.iter_mut().zip(row.chunks(row.len() / places)) {
             for &value in entries {
                 (*low, *high) = (low.min(value), high.max(value)); // NaN is neither.
             }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use dvae_checks::contained;
 
 use crate::rows::{Extra, Layout};
-use crate::{DataError, Dataset, Domain, Element, Format, Numbers, ReadOptions, Row, Rows};
+use crate::{DataError, Dataset, Domain, Element, Fit, Format, Numbers, ReadOptions, Row, Rows};
 
 pub use encode::write_picture;
 pub(crate) use encode::{PictureWriter, loses};
@@ -81,32 +81,38 @@ enum Wanted {
     Resized([usize; 3]),
     /// This shape: channels are converted; an image with other sides is refused by its header.
     Model([usize; 3]),
+    /// The sides of the first, and these channels, which are converted.
+    Channels([usize; 3]),
 }
 
 impl Wanted {
     fn event(self) -> [usize; 3] {
         match self {
-            Self::AsTheFirst(event) | Self::Resized(event) | Self::Model(event) => event,
+            Self::AsTheFirst(event)
+            | Self::Resized(event)
+            | Self::Model(event)
+            | Self::Channels(event) => event,
         }
     }
 }
 
-/// Reads one row for each of these images, or several for one of several pages. They are converted to the shape
-/// `options.image` if it is given, or to the channels of `options.model`; otherwise all must have the shape of the
-/// first.
+/// Reads one row for each of these images, or several for one of several pages, converted as `options.fit` says.
 ///
 /// Nothing is decoded before it is wanted: an image that cannot be used is refused by its header.
 pub(crate) fn picture_rows(paths: Vec<PathBuf>, options: &ReadOptions) -> Result<Rows, DataError> {
     let first = paths.first().ok_or_else(|| DataError::NoPicture { path: PathBuf::new() })?;
     let bytes = read(first)?;
     let header = decode::header(&bytes).map_err(failed(first))?;
-    let wanted = match (options.image, options.model.as_deref()) {
-        (Some(shape), _) if is_possible(shape) => Wanted::Resized(shape),
-        (Some(shape), _) => return Err(DataError::PictureShape { shape }),
-        (None, Some(&[channels @ (1 | 3), height, width])) => {
-            Wanted::Model([channels, height, width])
-        }
-        (None, _) => Wanted::AsTheFirst(header.event),
+    let [_, height, width] = header.event;
+    let wanted = match options.fit {
+        Fit::Resized(shape) if is_possible(shape) => Wanted::Resized(shape),
+        Fit::Resized(shape) => return Err(DataError::PictureShape { shape }),
+        Fit::Model(ref event) => match event[..] {
+            [channels @ (1 | 3), height, width] => Wanted::Model([channels, height, width]),
+            _ => Wanted::AsTheFirst(header.event),
+        },
+        Fit::Channels(channels @ (1 | 3)) => Wanted::Channels([channels, height, width]),
+        Fit::Channels(_) | Fit::Stored => Wanted::AsTheFirst(header.event),
     };
     let element = header.element;
     let domain = options.domain.unwrap_or(picture_domain(element));
@@ -195,6 +201,9 @@ fn check_header(
     match wanted {
         Wanted::AsTheFirst(event) if event != header.event => {
             return Err(unlike("give a shape that all are brought to (`data.image`)"));
+        }
+        Wanted::Channels([_, height, width]) if header.event[1..] != [height, width] => {
+            return Err(unlike("put the pages of one size in a file"));
         }
         Wanted::Model([_, height, width]) if header.event[1..] != [height, width] => {
             return Err(DataError::ForModel {

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use dvae_data::{
-    Binarization, Channels, DataError, Dataset, Decimal, Domain, Element, FileKind, ReadOptions,
-    Rows, Scaling, Sets, fashion_mnist, read_idx_folder_of, read_rows,
+    Binarization, Channels, Crops, DataError, Dataset, Decimal, Domain, Element, FileKind, Fit,
+    ReadOptions, Rows, Scaling, Sets, fashion_mnist, read_idx_folder_of, read_rows,
 };
+use dvae_random::Key;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -115,10 +116,14 @@ pub enum DataSource {
         /// A folder with the images to report on.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         test_path: Option<PathBuf>,
-        /// The shape that images are converted to, `[channels, height, width]`; without it all images must
-        /// have the same shape.
+        /// The shape that images are converted to, `[channels, height, width]`; without it, and without `crops`, all
+        /// images must have the same shape.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         image: Option<[usize; 3]>,
+        /// How rows are cut from images of any size: `{ shape = [1, 64, 64], flips = true, turns = true }`. In every
+        /// epoch they are others. Images are held out whole.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        crops: Option<Crops>,
     },
 }
 
@@ -173,12 +178,17 @@ impl DataSource {
                 options.decimal = *decimal;
                 options.missing.clone_from(missing);
             }
-            Self::Images { image, .. } => options.image = *image,
+            Self::Images { image, .. } => options.fit = image.map_or(Fit::Stored, Fit::Resized),
         }
         options
     }
 
-    pub(super) fn read(&self, domain: Option<Domain>) -> Result<SourceRows, ExperimentError> {
+    /// Reads the rows; crops are drawn by `key`.
+    pub(super) fn read(
+        &self,
+        domain: Option<Domain>,
+        key: Key,
+    ) -> Result<SourceRows, ExperimentError> {
         match self {
             Self::FashionMnist {} => own(fashion_mnist(), domain),
             Self::Idx { path, prefix } => {
@@ -191,6 +201,15 @@ impl DataSource {
                 let test_key = test_key.as_ref().or(key.as_ref()).cloned();
                 let of_test = ReadOptions { key: test_key, ..options.clone() };
                 self.files(path, &options, test.map(|test| (&**test, &of_test)))
+            }
+            Self::Images { path, test_path, crops: Some(crops), .. } => {
+                let options = ReadOptions { domain, ..self.options() };
+                let read = |path: &Path| Dataset::read_crops(path, &options, *crops, key);
+                let (rows, element) = read(path)?;
+                let test = test_path.as_ref().map(|path| read(path)).transpose()?;
+                let test = test.map(|(test, _)| test);
+                keep_apart(&rows, test.as_ref())?;
+                Ok(SourceRows { rows, test, columns: None, empty_columns: vec![], element })
             }
             Self::Csv { path, test_path, .. } | Self::Images { path, test_path, .. } => {
                 let options = ReadOptions { domain, ..self.options() };
@@ -225,13 +244,7 @@ impl DataSource {
             }
             None => None,
         };
-        if let (Some(_), true) =
-            (&test, test.as_ref().map(Dataset::checksum) == Some(rows.checksum()))
-        {
-            let text = "the test rows are the training rows: name others by `data.test_path` or `data.test_key`, or \
-                        hold some out by `data.test`";
-            return Err(ExperimentError::Settings(text.to_owned()));
-        }
+        keep_apart(&rows, test.as_ref())?;
         Ok(SourceRows { rows, test, columns, empty_columns, element })
     }
 
@@ -323,6 +336,16 @@ impl DataSource {
     }
 }
 
+/// An error if the test rows are the training rows.
+fn keep_apart(rows: &Dataset, test: Option<&Dataset>) -> Result<(), ExperimentError> {
+    if test.is_some_and(|test| test.checksum() == rows.checksum()) {
+        let text = "the test rows are the training rows: name others by `data.test_path` or `data.test_key`, or \
+                    hold some out by `data.test`";
+        return Err(ExperimentError::Settings(text.to_owned()));
+    }
+    Ok(())
+}
+
 /// The rows of a source that is stored as bytes, with test rows.
 fn own(Sets { train, test }: Sets, domain: Option<Domain>) -> Result<SourceRows, ExperimentError> {
     let declared = |rows: Dataset| rows.declared(domain.unwrap_or(Domain::Unit));
@@ -352,6 +375,20 @@ impl DataConfig {
             let text =
                 "`data.binarization` takes values in [0, 1] as they are: leave `data.scaling` out";
             return wrong(text.to_owned());
+        }
+        if let DataSource::Images { image, crops: Some(crops), .. } = &self.source {
+            crops.check()?;
+            let other = match (image, self.binarization, &self.shape) {
+                (Some(_), ..) => "data.image",
+                (_, Some(_), _) => "data.binarization",
+                (.., Some(_)) => "data.shape",
+                _ => "",
+            };
+            if !other.is_empty() {
+                return wrong(format!(
+                    "`{other}` does not go with `data.crops`: leave one of them out"
+                ));
+            }
         }
         if self.shape.as_ref().is_some_and(Vec::is_empty) {
             return wrong("`data.shape` must have an axis at least, but is []".to_owned());

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use dvae_checks::{shown, shown_path};
 use dvae_data::{
-    DataError, Dataset, Domain, Element, ReadOptions, Rows, Scaler, array_names,
+    DataError, Dataset, Domain, Element, Fit, ReadOptions, Rows, Scaler, array_names,
     read_idx_folder_of, read_rows,
 };
 use dvae_random::{Key, Purpose};
@@ -71,9 +71,8 @@ impl PreparedData {
         ReadOptions {
             domain: config.domain,
             columns: options.columns.or_else(|| self.columns.clone()),
-            model: Some(self.event.clone()),
+            fit: Fit::Model(self.event.clone()),
             is_key_of_model: options.key.is_some(),
-            image: None,
             ..options
         }
     }
@@ -93,7 +92,11 @@ impl PreparedData {
                 sets.test.declared(self.domain)?
             }
             source => {
-                let options = ReadOptions { image: source.options().image, ..options.clone() };
+                let fit = match source.options().fit {
+                    Fit::Stored => options.fit.clone(),
+                    resized => resized,
+                };
+                let options = ReadOptions { fit, ..options.clone() };
                 self.open(path, &options)?.into_dataset(path)?
             }
         };
@@ -160,7 +163,8 @@ impl DataConfig {
         earlier: Option<&PreparedData>,
     ) -> Result<(PreparedData, Splits), ExperimentError> {
         self.check()?;
-        let source = self.source.read(self.domain)?;
+        let key = Key::new(self.seed).purpose(Purpose::Data);
+        let source = self.source.read(self.domain, key.branch(2))?;
         let domain = source.rows.domain();
         let (rows, test) = (source.rows, source.test);
         if let Some(test) = test.as_ref().filter(|test| test.event() != rows.event()) {
@@ -189,7 +193,6 @@ impl DataConfig {
             );
             return Err(ExperimentError::Settings(text));
         }
-        let key = Key::new(self.seed).purpose(Purpose::Data);
         let named = |path| {
             move |error| match error {
                 ExperimentError::Data(

@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use dvae_checks::{Number, shown_path};
 use dvae_corruption::{Corruption, CorruptionConfig, ShowMask};
-use dvae_data::{DataError, Dataset, Domain, ReadOptions, Rows, Scaling};
+use dvae_data::{DataError, Dataset, Domain, Fit, ReadOptions, Rows, Scaling};
 use dvae_distributions::LatentShape;
 use dvae_eval::{Denoising, denoising, latent_activity};
 use dvae_losses::Objective;
@@ -207,7 +207,7 @@ impl Pretrained {
     /// channels last, axes of length 1, or flat rows. An error names a file with other rows, with numbers that are
     /// not those of the model's data, or a row with a value that no training input could have.
     pub fn open(&self, path: &Path, options: &ReadOptions) -> Result<Rows, ExperimentError> {
-        let options = ReadOptions { model: Some(self.data.event.clone()), ..options.clone() };
+        let options = ReadOptions { fit: Fit::Model(self.data.event.clone()), ..options.clone() };
         let mut rows = self.data.open(path, &options)?;
         self.fits(path, &rows.format.event)?;
         let Some([low, high]) = self.reach() else { return Ok(rows) };

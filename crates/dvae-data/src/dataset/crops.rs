@@ -1,0 +1,354 @@
+//! Random crops of pictures of any size.
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use dvae_random::Key;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Dataset, Draws};
+use crate::budget::Budget;
+use crate::values::Values;
+use crate::{
+    DataError, Domain, Element, FileKind, Fit, Numbers, ReadOptions, pictures_in, read_rows,
+};
+
+/// How rows are cut from pictures of any size.
+///
+/// A picture gives as many rows as are needed to cover its area once, at least one. In each epoch of training every row is
+/// another crop of its picture; outside of training it is always the same one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Crops {
+    /// The shape of a crop, `[channels, height, width]`; colors are converted to the channels.
+    pub shape: [usize; 3],
+    /// Whether half of the crops are mirrored, left to right.
+    #[serde(default)]
+    pub flips: bool,
+    /// Whether crops are turned by a random number of quarter turns; their sides must be equal.
+    #[serde(default)]
+    pub turns: bool,
+}
+
+impl Crops {
+    /// Crops of this shape, neither mirrored nor turned.
+    pub fn new(shape: [usize; 3]) -> Self {
+        Self { shape, flips: false, turns: false }
+    }
+
+    /// An error names what cannot be.
+    pub fn check(&self) -> Result<(), DataError> {
+        let [channels, height, width] = self.shape;
+        let is_side = |side: usize| (1..=usize::from(u16::MAX)).contains(&side);
+        if !matches!(channels, 1 | 3) || !is_side(height) || !is_side(width) {
+            return Err(DataError::PictureShape { shape: self.shape });
+        }
+        if self.turns && height != width {
+            return Err(DataError::Turns { height, width });
+        }
+        Ok(())
+    }
+}
+
+/// A picture in a buffer, `[channels, height, width]` from `start` on.
+#[derive(Clone, Copy, Debug)]
+struct Picture {
+    start: usize,
+    height: usize,
+    width: usize,
+}
+
+/// Pictures side by side in a buffer, and how rows are cut from them.
+#[derive(Clone, Debug)]
+pub(super) struct Cropped {
+    crops: Crops,
+    pictures: Arc<[Picture]>,
+    /// The picture of each row.
+    of_row: Arc<[u32]>,
+    draws: Draws,
+}
+
+/// Where the pixels of a crop lie in the buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cut {
+    shape: [usize; 3],
+    /// The first pixel of the first channel, and the steps to the next channel, line and column.
+    first: isize,
+    steps: [isize; 3],
+}
+
+impl Cut {
+    /// The place in the buffer of an entry of the row.
+    pub(super) fn place(self, at: usize) -> usize {
+        let [_, height, width] = self.shape;
+        self.at([at / (height * width), at / width % height, at % width])
+    }
+
+    fn at(self, place: [usize; 3]) -> usize {
+        let along = place.iter().zip(self.steps).map(|(&at, step)| at as isize * step);
+        (self.first + along.sum::<isize>()) as usize
+    }
+
+    /// Copies the row from the buffer.
+    pub(super) fn copy(self, values: &Values, out: &mut [f32]) {
+        let [_, height, width] = self.shape;
+        for (line, out) in out.chunks_mut(width).enumerate() {
+            let start = self.at([line / height, line % height, 0]);
+            match self.steps[2] {
+                1 => values.singles(start..start + width, out),
+                step => out.iter_mut().enumerate().for_each(|(x, out)| {
+                    *out = values.get((start as isize + x as isize * step) as usize) as f32;
+                }),
+            }
+        }
+    }
+}
+
+impl Cropped {
+    /// The same crops as they are in this epoch.
+    pub(super) fn at_epoch(self, epoch: u64) -> Self {
+        Self { draws: self.draws.at_epoch(epoch), ..self }
+    }
+
+    /// The picture of a row.
+    pub(super) fn picture(&self, id: u64) -> u32 {
+        self.of_row[id as usize]
+    }
+
+    /// The number of pictures.
+    pub(super) fn pictures(&self) -> usize {
+        self.pictures.len()
+    }
+
+    /// The entries of a picture in the buffer.
+    pub(super) fn entries(&self, picture: u32) -> Range<usize> {
+        let Picture { start, height, width } = self.pictures[picture as usize];
+        start..start + self.crops.shape[0] * height * width
+    }
+
+    /// The crop that a row is, at the epoch of the draws.
+    pub(super) fn cut(&self, id: u64) -> Cut {
+        let Picture { start, height, width } = self.pictures[self.picture(id) as usize];
+        let [channels, rows, columns] = self.crops.shape;
+        let [top, left, mirror, turn] = self.draws.now.rows(&[id]).row(0).uniforms::<4>();
+        let within = |draw: f32, places: usize| (f64::from(draw) * places as f64) as usize;
+        let (top, left) = (within(top, height - rows + 1), within(left, width - columns + 1));
+        // The pixel at (y, x) of the crop is one of the picture's at (a·y + b·x + …): a turn exchanges the axes.
+        let stride = width as isize;
+        let corner = (start + top * width + left) as isize;
+        let (mut first, mut down, mut right) = (corner, stride, 1);
+        if self.crops.flips && mirror < 0.5 {
+            (first, right) = (first + right * (columns as isize - 1), -right);
+        }
+        if self.crops.turns {
+            for _ in 0..within(turn, 4) {
+                // A quarter turn to the left: what was the last column becomes the first line.
+                (first, down, right) = (first + right * (rows as isize - 1), -right, down);
+            }
+        }
+        let plane = (height * width) as isize;
+        Cut { shape: [channels, rows, columns], first, steps: [plane, down, right] }
+    }
+
+    /// Adds what decides the rows to a checksum, apart from the values.
+    pub(super) fn hash(&self, hasher: &mut crc32fast::Hasher) {
+        hasher.update(format!("{:?} {:?}", self.crops, self.draws.root).as_bytes());
+    }
+}
+
+impl Dataset {
+    /// Reads the pictures of a folder, or one picture, of any sizes, whose crops are the rows: see [`Crops`]. The crops are
+    /// drawn by `key`. Returns the type of the stored numbers as well.
+    ///
+    /// An error names a picture that is smaller than a crop, or of another depth than those before it.
+    pub fn read_crops(
+        path: &Path,
+        options: &ReadOptions,
+        crops: Crops,
+        key: Key,
+    ) -> Result<(Self, Element), DataError> {
+        crops.check()?;
+        let bad = |path: &Path, reason: String| DataError::File { path: path.into(), reason };
+        let files = match FileKind::of(path)? {
+            FileKind::Folder => pictures_in(path)?.files,
+            FileKind::Picture => vec![path.into()],
+            _ => return Err(DataError::Kind { path: path.into() }),
+        };
+        let [channels, height, width] = crops.shape;
+        let options = ReadOptions { fit: Fit::Channels(channels), ..options.clone() };
+        let budget = Budget::of_all(path);
+        let mut first: Option<(Element, Domain)> = None;
+        let mut numbers = Numbers::new(Element::U8, vec![]);
+        let mut pictures = vec![];
+        for file in &files {
+            let rows = read_rows(file, &options)?;
+            let (event, element) = (rows.format.event.clone(), rows.format.element);
+            let (expected, _) = *first.get_or_insert_with(|| {
+                numbers = Numbers::new(element, vec![]);
+                (element, rows.format.domain)
+            });
+            if element != expected {
+                let reason = format!(
+                    "its numbers are {element}, but those of the pictures before it are {expected}: put pictures of \
+                     one depth in a folder"
+                );
+                return Err(bad(file, reason));
+            }
+            if event[1] < height || event[2] < width {
+                let reason = format!(
+                    "it has {} × {} pixels, fewer than the crops of {height} × {width}: take it out, or make \
+                     `data.crops` smaller",
+                    event[1], event[2]
+                );
+                return Err(bad(file, reason));
+            }
+            for row in rows {
+                pictures.push(Picture { start: numbers.len(), height: event[1], width: event[2] });
+                numbers.extend(&row?.into_numbers());
+                let within = budget.check_numbers(numbers.len() as u128);
+                within.map_err(|reason| bad(path, reason))?;
+            }
+        }
+        let Some((element, domain)) = first else {
+            return Err(bad(path, "it holds no pictures".to_owned()));
+        };
+        let rows = Self::cropped(numbers, &pictures, domain, crops, key);
+        Ok((rows.map_err(|error| bad(path, error.to_string()))?, element))
+    }
+
+    fn cropped(
+        numbers: Numbers,
+        pictures: &[Picture],
+        domain: Domain,
+        crops: Crops,
+        key: Key,
+    ) -> Result<Self, DataError> {
+        // One row of all numbers, whose checks do not depend on rows.
+        let length = numbers.len();
+        let whole = Self::from_numbers(numbers, &[length], domain)?;
+        let area = crops.shape[1] * crops.shape[2];
+        let of_row: Vec<u32> = (0..)
+            .zip(pictures)
+            .flat_map(|(at, picture)| {
+                let rows = (picture.height * picture.width + area / 2) / area;
+                std::iter::repeat_n(at, rows.max(1))
+            })
+            .collect();
+        let ids = (0..of_row.len() as u64).collect();
+        let draws = Draws { root: key, now: key };
+        let cropped = Cropped { crops, pictures: pictures.into(), of_row: of_row.into(), draws };
+        Ok(Self { event: crops.shape.into(), ids, crops: Some(cropped), ..whole })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+    use dvae_random::Purpose;
+
+    /// Pictures of one channel whose pixels are numbered, and 100 more in each next one.
+    fn numbered(sides: &[[usize; 2]], crops: Crops) -> Dataset {
+        let (mut values, mut pictures) = (vec![], vec![]);
+        for (at, &[height, width]) in sides.iter().enumerate() {
+            pictures.push(Picture { start: values.len(), height, width });
+            values.extend((0..height * width).map(|pixel| (1000 * at + pixel) as f32));
+        }
+        let values: Vec<f64> = values.into_iter().map(f64::from).collect();
+        let key = Key::new(1).purpose(Purpose::Data);
+        let numbers = Numbers::from(&values[..]);
+        Dataset::cropped(numbers, &pictures, Domain::Real, crops, key).unwrap()
+    }
+
+    fn rows(data: &Dataset) -> Vec<Vec<f32>> {
+        let all = data.gather::<4>(data.ids(), &Device::flex());
+        let width: usize = data.event().iter().product();
+        let all: Vec<f32> = all.into_data().try_to_vec().unwrap();
+        all.chunks(width).map(<[f32]>::to_vec).collect()
+    }
+
+    // A picture of 6 × 5 = 30 pixels holds 5 crops of 6 pixels, and one of 2 × 4 holds one.
+    #[test]
+    fn a_picture_has_as_many_rows_as_cover_it_and_each_is_a_window_of_it() {
+        let data = numbered(&[[6, 5], [2, 4]], Crops::new([1, 2, 3]));
+        assert_eq!((data.len(), data.event()), (6, &[1, 2, 3][..]));
+        for (at, row) in rows(&data).into_iter().enumerate() {
+            let width = if at < 5 { 5.0 } else { 4.0 };
+            let first = row[0];
+            let window = [0.0, 1.0, 2.0, width, width + 1.0, width + 2.0];
+            assert_eq!(row, window.map(|step| first + step), "{at}");
+            assert_eq!(first >= 1000.0, at == 5, "{at}");
+        }
+        // Every entry can be found in the buffer by its place.
+        let cropped = data.crops.as_ref().unwrap();
+        let places = (0..6).map(|at| cropped.cut(2).place(at)).collect::<Vec<_>>();
+        assert_eq!(places[1] - places[0], 1);
+        assert_eq!(places[3] - places[0], 5);
+    }
+
+    #[test]
+    fn crops_change_with_the_epoch_and_never_outside_of_training() {
+        let data = numbered(&[[40, 40]], Crops::new([1, 8, 8]));
+        assert_eq!(rows(&data), rows(&data.clone()));
+        assert_ne!(rows(&data.at_epoch(0)), rows(&data.at_epoch(1)));
+        assert_ne!(rows(&data.at_epoch(0)), rows(&data));
+        assert_eq!(rows(&data.at_epoch(1)), rows(&data.at_epoch(0).at_epoch(1)));
+        assert_eq!(data.checksum(), data.at_epoch(1).checksum());
+    }
+
+    // Of a picture that is one crop, all eight turns and mirrors appear; 400 rows miss one of them with a
+    // probability of 8 · (7/8)^400 < 1e-22.
+    #[test]
+    fn all_turns_and_mirrors_of_a_square_appear_and_nothing_else() {
+        let square = [[2, 2]; 400];
+        let plain = numbered(&square, Crops::new([1, 2, 2]));
+        assert!(rows(&plain).iter().enumerate().all(|(at, row)| row[3] == (1000 * at + 3) as f32));
+        let crops = Crops { flips: true, turns: true, ..Crops::new([1, 2, 2]) };
+        let mut seen: Vec<Vec<u32>> = rows(&numbered(&square, crops))
+            .into_iter()
+            .map(|row| row.iter().map(|&value| value as u32 % 1000).collect())
+            .collect();
+        seen.sort();
+        seen.dedup();
+        let all = [
+            [0, 1, 2, 3],
+            [0, 2, 1, 3],
+            [1, 0, 3, 2],
+            [1, 3, 0, 2],
+            [2, 0, 3, 1],
+            [2, 3, 0, 1],
+            [3, 1, 2, 0],
+            [3, 2, 1, 0],
+        ];
+        assert_eq!(seen, all);
+        // Mirrors alone keep top and bottom.
+        let crops = Crops { flips: true, ..Crops::new([1, 2, 2]) };
+        let seen = rows(&numbered(&square, crops));
+        assert!(seen.iter().all(|row| row[0] < row[2] && row[1] < row[3]));
+    }
+
+    #[test]
+    fn a_split_holds_out_whole_pictures() {
+        let data = numbered(&[[8, 8]; 10], Crops::new([1, 4, 4]));
+        let (train, held) = data.split(5, Key::new(1).purpose(Purpose::Split)).unwrap();
+        // Five rows are more than the four of one picture: two are held out.
+        assert_eq!((train.len(), held.len()), (32, 8));
+        let pictures = |rows: &Dataset| rows.ids().iter().map(|id| id / 4).collect::<Vec<u64>>();
+        let (train, held) = (pictures(&train), pictures(&held));
+        assert!(held.iter().all(|picture| !train.contains(picture)));
+        let one = numbered(&[[8, 8]], Crops::new([1, 4, 4]));
+        let error = one.split(1, Key::new(1)).unwrap_err().to_string();
+        assert!(error.contains("of 1 picture"), "{error}");
+    }
+
+    #[test]
+    fn crops_that_cannot_be_are_refused() {
+        let error = |crops: Crops| crops.check().unwrap_err().to_string();
+        assert!(error(Crops::new([2, 8, 8])).contains("[2, 8, 8]"));
+        assert!(error(Crops::new([1, 0, 8])).contains("[1, 0, 8]"));
+        let turned = Crops { turns: true, ..Crops::new([1, 8, 9]) };
+        assert!(error(turned).contains("8 × 9"), "{}", error(turned));
+    }
+}
