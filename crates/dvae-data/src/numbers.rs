@@ -1,5 +1,7 @@
 //! Numbers as files store them.
 
+use std::ops::Range;
+
 use half::f16;
 
 use crate::Domain;
@@ -197,6 +199,9 @@ impl Element {
     }
 }
 
+/// How many numbers are converted at a time.
+pub(crate) const AT_ONCE: usize = 1 << 16;
+
 /// Numbers of one type, bit for bit as a file has them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Numbers {
@@ -256,6 +261,47 @@ impl Numbers {
             let numbers = self.bytes.as_chunks().0.iter();
             numbers.map(|&bytes| T::of(bytes).double() / scale).collect()
         })
+    }
+
+    /// Some of the numbers as values of a domain.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer numbers.
+    pub(crate) fn values_of(&self, places: Range<usize>, domain: Domain) -> Vec<f64> {
+        let scale = self.scale(domain);
+        with_element!(self.element, T => {
+            let numbers = self.bytes.as_chunks().0[places].iter();
+            numbers.map(|&bytes| T::of(bytes).double() / scale).collect()
+        })
+    }
+
+    /// Replaces the numbers from a place on by the nearest ones of their type to these values of the domain.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer numbers.
+    pub(crate) fn set_from(&mut self, start: usize, domain: Domain, values: &[f64]) {
+        let scale = self.scale(domain);
+        with_element!(self.element, T => {
+            let numbers = &mut self.bytes.as_chunks_mut().0[start..start + values.len()];
+            for (number, &value) in numbers.iter_mut().zip(values) {
+                *number = T::nearest(value * scale).bytes();
+            }
+        });
+    }
+
+    /// The numbers, values of a domain, as the nearest ones of another type and domain.
+    pub(crate) fn converted(&self, from: Domain, element: Element, to: Domain) -> Self {
+        if element == self.element && from == to {
+            return self.clone();
+        }
+        let mut numbers = Self::new(element, vec![0; self.len() * element.size()]);
+        for start in (0..self.len()).step_by(AT_ONCE) {
+            let places = start..self.len().min(start + AT_ONCE);
+            numbers.set_from(start, to, &self.values_of(places, from));
+        }
+        numbers
     }
 
     /// [`Self::values`] in single precision.

@@ -13,7 +13,7 @@ use crate::error::{row, sizes};
 use crate::networks::{Bundled, InputOutput, saturating_product};
 use crate::{
     AnyNetwork, Autoencoder, ConvNetConfig, Distributions, Initializer, LadderConfig, MlpConfig,
-    ModelError, NetworkConfig, PosteriorConfig, PriorConfig, ResNetConfig,
+    ModelError, NetworkConfig, PosteriorConfig, PriorConfig, Reach, ResNetConfig,
 };
 
 /// Configuration of an [`Autoencoder`] with one of the bundled networks.
@@ -89,6 +89,18 @@ impl AutoencoderConfig {
     /// A ladder of three levels of 16, 32 and 32 channels, with `latent` latents at each place of a level.
     pub fn ladder(image: &[usize], latent: usize) -> Self {
         Self::new(LadderConfig::default(), image, latent)
+    }
+
+    /// How the model applies to images of other sides than `event` has; `None` if it does not.
+    pub fn reach(&self) -> Option<Reach> {
+        let distributions = (self.posterior, self.prior);
+        match (&self.network, distributions) {
+            (
+                NetworkConfig::Ladder(ladder),
+                (PosteriorConfig::DiagonalNormal {}, PriorConfig::StandardNormal {}),
+            ) => Some(ladder.reach()),
+            _ => None,
+        }
     }
 
     /// Builds the model with weights drawn from `key`; an error names what is out of range.

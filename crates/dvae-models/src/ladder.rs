@@ -11,7 +11,7 @@ use crate::conv_net::Stages;
 use crate::error::{row, weights};
 use crate::layers::Conv2d;
 use crate::networks::{Bundled, InputOutput, same_rank};
-use crate::{Activation, Features, Initializer, Level, ModelError, Network};
+use crate::{Activation, Features, Initializer, Level, ModelError, Network, Reach};
 
 /// Configuration of a [`Ladder`].
 ///
@@ -39,6 +39,30 @@ impl LadderConfig {
     /// Levels of these channels, finest first, one block each.
     pub fn new(channels: &[usize]) -> Self {
         Self { channels: channels.into(), ..Self::default() }
+    }
+
+    /// How the network applies to images of any sides.
+    pub fn reach(&self) -> Reach {
+        let grid = 1 << (self.channels.len() - 1).min(32);
+        // Of each level: its convolution and its blocks on the way up, its merging and its blocks on the way down.
+        let blocks = 2 * self.blocks;
+        let of_level = |level: usize| {
+            let step = 1usize << level.min(32);
+            let conv = if level == 0 { 1 } else { step / 2 };
+            conv + blocks * step + (1 + blocks) * step
+        };
+        let levels = (0..self.channels.len()).map(of_level);
+        // The last convolution, and the place of a pixel within a place of the top level.
+        let numbers = self
+            .channels
+            .iter()
+            .zip(0u32..)
+            .map(|(channels, level)| channels >> (2 * level).min(31));
+        Reach {
+            pixels: levels.sum::<usize>() + 1 + grid - 1,
+            grid,
+            numbers: 2 * numbers.sum::<usize>(),
+        }
     }
 
     fn blocks(&self, channels: usize, init: &mut Initializer) -> Vec<Block> {

@@ -69,7 +69,7 @@ pub use initializer::Initializer;
 pub use ladder::{Ladder, LadderConfig};
 pub use layers::{Conv2d, ConvTranspose2d, GroupNorm, Linear};
 pub use mlp::{Mlp, MlpConfig};
-pub use network::{Features, Level, Network};
+pub use network::{Features, Level, Network, Reach};
 pub use networks::{AnyNetwork, NetworkConfig};
 pub use posterior::PosteriorConfig;
 pub use prior::PriorConfig;

@@ -43,6 +43,20 @@ pub trait Network<const D: usize>: Module + ModuleDisplay + 'static {
     fn outputs(&self, context: Features) -> Tensor<D>;
 }
 
+/// How far what a network makes of a pixel depends on others, if it applies to images of any sides.
+///
+/// A part of an image that begins at multiples of `grid`, and ends at one or with the image, gives the same outputs as the
+/// whole image at least `pixels` away from where it was cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reach {
+    /// The distance of an output, in pixels along an axis, from the farthest input that it may depend on.
+    pub pixels: usize,
+    /// The pixels along an axis that one place of the coarsest level stands for.
+    pub grid: usize,
+    /// How many numbers denoising holds at once for each pixel, about.
+    pub numbers: usize,
+}
+
 /// The sizes of one level of latents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Level {

@@ -22,6 +22,7 @@
 //! | [`Key`]     | 64 bits that name a family of streams, derived from seed, purpose and epoch    |
 //! | [`RowStreams`]   | one stream per data row, drawn from in order: uniform, normal, Bernoulli       |
 //! | [`RowStream`], [`Pieces`] | the same numbers on the host: one row's stream, or part of a draw |
+//! | [`Window`]  | a part of a map: a tile meets the noise that it meets in the whole picture     |
 //! | [`RowRng`]  | one row's words as a generator of the `rand` family, for rejection sampling     |
 //!
 //! # Layout
@@ -52,6 +53,8 @@ mod fill;
 mod key;
 pub mod philox;
 mod row_streams;
+mod window;
 
 pub use key::{Key, Purpose};
 pub use row_streams::{Pieces, RowRng, RowStream, RowStreams};
+pub use window::Window;

@@ -8,9 +8,9 @@ use dvae_kernels::streams::KeyedDraw;
 use pulp::Arch;
 use rand_core::TryRng;
 
-use crate::Key;
 use crate::fill::{self, Bernoulli, Distribution, Draw, Normal, Uniform};
 use crate::key::DERIVATION;
+use crate::{Key, Window};
 
 /// Random tensors whose rows come from the streams of given data rows.
 ///
@@ -22,11 +22,13 @@ pub struct RowStreams {
     ids: Arc<[u64]>,
     next: u32,
     progress: f64,
+    /// Which parts of the draws are made, in turn, if it is not all.
+    windows: Option<Arc<[Window]>>,
 }
 
 impl RowStreams {
     pub(crate) fn new(key: Key, ids: Arc<[u64]>) -> Self {
-        Self { key, ids, next: 0, progress: 1.0 }
+        Self { key, ids, next: 0, progress: 1.0, windows: None }
     }
 
     /// The same draws at a given training progress: 0 in the first epoch, 1 in the last.
@@ -41,6 +43,18 @@ impl RowStreams {
         self.progress
     }
 
+    /// The same draws of normals, of which only a part is made: of the first draw what lies in the first window, and so on,
+    /// and of the draw after the last window in the first one again. So a tile of a picture meets the noise that it meets
+    /// in the whole picture, of which each level of latents is a map.
+    ///
+    /// # Panics
+    ///
+    /// If there is no window. Afterwards every draw panics that is not one of normals, or not of the shape of its window.
+    pub fn within(self, windows: &[Window]) -> Self {
+        assert!(!windows.is_empty(), "a window at least");
+        Self { windows: Some(windows.into()), ..self }
+    }
+
     /// The ids of the data rows, in the order of axis 0.
     pub fn ids(&self) -> &[u64] {
         &self.ids
@@ -50,7 +64,7 @@ impl RowStreams {
     /// these. It counts as a draw.
     pub fn branch(&mut self) -> Self {
         let key = self.key.branch(u64::from(self.advance()));
-        Self { key, ids: self.ids.clone(), next: 0, progress: self.progress }
+        Self { next: 0, ..Self::new(key, self.ids.clone()).at_progress(self.progress) }
     }
 
     /// The streams of some of the rows, given by their positions on axis 0.
@@ -91,7 +105,12 @@ impl RowStreams {
         shape: impl Into<Shape>,
         device: &Device,
     ) -> Tensor<D> {
-        let (shape, draw) = self.draw(shape.into());
+        let window = self.window();
+        let (shape, draw) = self.counted(shape.into());
+        if let Some(window) = window {
+            let values = window.fill(&self.ids, draw, shape.num_elements());
+            return Tensor::from_data(TensorData::new(values, shape), device);
+        }
         self.stream(draw).normal(&shape, device).unwrap_or_else(|| {
             Tensor::from_data(TensorData::new(self.fill(&shape, draw, Normal), shape), device)
         })
@@ -125,6 +144,7 @@ impl RowStreams {
 
     /// The next draw, to be made on the host piece by piece.
     pub fn pieces(&mut self) -> Pieces {
+        assert!(self.windows.is_none(), "only normals are drawn within windows");
         let draw = Draw { key: self.key.words(), index: self.advance() };
         Pieces { ids: self.ids.clone(), draw }
     }
@@ -140,8 +160,19 @@ impl RowStreams {
         RowStream { key: self.key, row: self.ids[place], next: self.next }
     }
 
-    /// The next draw, of this shape.
+    /// The window of the next draw.
+    fn window(&self) -> Option<Window> {
+        let windows = self.windows.as_ref()?;
+        Some(windows[self.next as usize % windows.len()].clone())
+    }
+
+    /// The next draw, of this shape, which must be all of it.
     fn draw(&mut self, shape: Shape) -> (Shape, Draw) {
+        assert!(self.windows.is_none(), "only normals are drawn within windows");
+        self.counted(shape)
+    }
+
+    fn counted(&mut self, shape: Shape) -> (Shape, Draw) {
         let rows = self.ids.len();
         assert_eq!(shape[0], rows, "axis 0 of a draw of shape {shape:?} must be its {rows} rows");
         let draw = Draw { key: self.key.words(), index: self.advance() };

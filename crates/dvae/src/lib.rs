@@ -64,8 +64,8 @@ pub use dvae_models as models;
 pub use dvae_random as random;
 pub use dvae_train as train;
 pub use experiment::{
-    DataConfig, DataSource, Experiment, ExperimentError, HeldOut, Prepared, PreparedData,
-    Pretrained, Run, Splits, Status, Weights, from_pretrained,
+    DataConfig, DataSource, Experiment, ExperimentError, HeldOut, LatentChoice, PictureOptions,
+    Prepared, PreparedData, Pretrained, Run, Splits, Status, Weights, from_pretrained,
 };
 
 /// What most programs use.

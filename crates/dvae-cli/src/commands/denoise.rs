@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use dvae::Pretrained;
-use dvae::data::{Format, ReadOptions, Row, RowWriter};
+use dvae::data::{Format, ReadOptions, Row, RowWriter, Rows};
+use dvae::random::Window;
+use dvae::{LatentChoice, PictureOptions, Pretrained};
 
 use super::ModelArgs;
 use crate::Error;
@@ -21,6 +22,10 @@ Examples:
   dvae denoise runs/run-001 photos/ -o cleaned/          a folder of pictures
   dvae denoise runs/run-001 sensors.csv -o filled.csv    missing cells are filled in
   dvae denoise runs/run-001 x.npy -o clean.npy --samples 16
+
+Pictures may have any size. A model of maps (a ladder) is applied to a picture as it is, or in tiles that overlap so far that
+the result is the same where it needs more than --memory. Any other model cleans patches of the size that it was trained on,
+which overlap by half.
 
 With --samples n, the output is the mean over n draws of the latent, and a second file beside it
 (clean-deviation.npy) has the standard deviation of each entry over the draws.")]
@@ -41,6 +46,9 @@ pub(crate) struct Args {
     /// Rows in a batch, at most: large ones are fewer
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     batch_size: u32,
+    /// Memory for the model's work on a large picture, in megabytes, about; the picture itself comes on top
+    #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
+    memory: u32,
 }
 
 pub(crate) fn run(args: &Args, out: Output) -> Result<ExitCode, Error> {
@@ -81,7 +89,6 @@ struct Cleaning<'a> {
 
 struct Waiting {
     row: Row,
-    /// Its number, which says what is drawn for it: it does not depend on other files.
     id: u64,
     /// The place of its output in the list.
     output: usize,
@@ -106,7 +113,7 @@ impl Cleaning<'_> {
     /// Cleans a file. Nothing is written of one that cannot be read, or cleaned, whole.
     fn file(&mut self, job: usize, options: &ReadOptions) -> Result<(), Error> {
         let opened = || -> Result<_, Error> {
-            let rows = self.model.open(&self.jobs[job].input, options)?;
+            let rows = self.model.open_of_any_size(&self.jobs[job].input, options)?;
             let writers = Writers::create(&self.jobs[job], &rows.format)?;
             Ok((rows, writers))
         };
@@ -114,8 +121,44 @@ impl Cleaning<'_> {
             Ok(opened) => opened,
             Err(error) => return self.failures.add(&self.jobs[job], error),
         };
+        let shape = self.model.fits(&self.jobs[job].input, &rows.format.event)?;
         self.outputs.push(Cleaned { job, writers: Some(writers) });
-        let at_once = self.model.rows_at_once(self.args.batch_size as usize);
+        match *shape {
+            [channels, height, width] if shape != self.model.event() => {
+                self.pictures(job, rows, [channels, height, width])
+            }
+            _ => self.rows(job, rows),
+        }
+    }
+
+    /// Cleans the pictures of a file, which have other sides than those that the model was trained on, piece by piece.
+    fn pictures(&mut self, job: usize, rows: Rows, shape: [usize; 3]) -> Result<(), Error> {
+        let output = self.outputs.len() - 1;
+        for (place, row) in rows.enumerate() {
+            let latents = match self.args.samples {
+                None => LatentChoice::Mean,
+                Some(samples) => {
+                    let samples = samples as usize;
+                    LatentChoice::Draws { samples, id: id(job, place) }
+                }
+            };
+            let options = PictureOptions { memory: (self.args.memory as usize) << 20, latents };
+            let Some(writers) = &mut self.outputs[output].writers else { break };
+            let cleaned = row.map_err(Error::from).and_then(|row| {
+                let (cleaned, deviation) =
+                    cleaned_picture(self.model, &row, shape, options, writers);
+                writers.write(&cleaned, deviation.as_ref())
+            });
+            if let Err(error) = cleaned {
+                self.failed(output, error)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Cleans rows of the shape that the model was trained on, in batches.
+    fn rows(&mut self, job: usize, rows: Rows) -> Result<(), Error> {
+        let at_once = self.model.rows_at_once(self.model.event(), self.args.batch_size as usize);
         for (place, row) in rows.enumerate() {
             let output = self.outputs.len() - 1;
             if self.outputs[output].writers.is_none() {
@@ -123,8 +166,7 @@ impl Cleaning<'_> {
             }
             match row {
                 Ok(row) => {
-                    let id = ((job as u64) << 32) + place as u64;
-                    self.waiting.push(Waiting { row, id, output });
+                    self.waiting.push(Waiting { row, id: id(job, place), output });
                 }
                 Err(error) => self.failed(output, error.into())?,
             }
@@ -159,7 +201,7 @@ impl Cleaning<'_> {
         for (at, Waiting { row, output, .. }) in waiting.iter().enumerate() {
             let deviation = deviations.as_ref().map(|deviations| &deviations[at][..]);
             let written = match &mut self.outputs[*output].writers {
-                Some(writers) => writers.write(row, &cleaned[at], deviation),
+                Some(writers) => writers.write_values(row, &cleaned[at], deviation),
                 None => Ok(()),
             };
             if let Err(error) = written {
@@ -193,6 +235,31 @@ impl Cleaning<'_> {
     }
 }
 
+/// The number of a row, which says what is drawn for it: it does not depend on other files.
+fn id(job: usize, place: usize) -> u64 {
+    ((job as u64) << 32) + place as u64
+}
+
+/// A cleaned picture, and its deviations if latents are drawn.
+fn cleaned_picture(
+    model: &Pretrained,
+    row: &Row,
+    shape: [usize; 3],
+    options: PictureOptions,
+    writers: &Writers,
+) -> (Row, Option<Row>) {
+    let mut cleaned = row.in_format(&writers.format);
+    let mut deviations = writers.deviation.as_ref().map(|(format, _)| Row::zeros(format));
+    let write = |part: &Window, values: &[f64], deviation: Option<&[f64]>| {
+        cleaned.replace_part(part, values);
+        if let (Some(row), Some(values)) = (&mut deviations, deviation) {
+            row.replace_part(part, values);
+        }
+    };
+    model.denoise_picture(shape, options, |part| row.part(part), write);
+    (cleaned, deviations)
+}
+
 impl Writers {
     fn create(job: &Job, input: &Format) -> Result<Self, Error> {
         let format = input.of_results();
@@ -207,16 +274,25 @@ impl Writers {
         Ok(Self { format, rows: 0, cleaned, deviation })
     }
 
-    fn write(
+    /// Writes what was made of a row.
+    fn write_values(
         &mut self,
         row: &Row,
         cleaned: &[f64],
         deviation: Option<&[f64]>,
     ) -> Result<(), Error> {
+        let deviation = match (&self.deviation, deviation) {
+            (Some((format, _)), Some(deviation)) => Some(row.with_distances(format, deviation)),
+            _ => None,
+        };
+        self.write(&row.with_values(&self.format, cleaned), deviation.as_ref())
+    }
+
+    fn write(&mut self, cleaned: &Row, deviation: Option<&Row>) -> Result<(), Error> {
         self.rows += 1;
-        self.cleaned.write(&row.with_values(&self.format, cleaned))?;
-        if let (Some((format, writer)), Some(deviation)) = (&mut self.deviation, deviation) {
-            writer.write(&row.with_distances(format, deviation))?;
+        self.cleaned.write(cleaned)?;
+        if let (Some((_, writer)), Some(deviation)) = (&mut self.deviation, deviation) {
+            writer.write(deviation)?;
         }
         Ok(())
     }

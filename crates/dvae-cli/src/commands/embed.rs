@@ -19,6 +19,9 @@ Examples:
   dvae embed runs/run-001 x.npy -o z.npy
   dvae embed runs/run-001 photos/ -o z.csv      one line a picture, with its file
 
+Pictures may have another size than those that the model was trained on if it is one of maps (a ladder): they then have more
+latents, or fewer, and all must have one size.
+
 A table has the file of each row and its place there, from 0; an array has the latents alone, in the same order.")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -48,16 +51,25 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let files = inputs.files()?;
     keep_inputs([&*args.out], files.iter().map(|file| &**file))?;
     keep_data([&*args.out], model.experiment())?;
-    let mut latents = Latents::create(&args.out, &model)?;
+    let mut latents: Option<Latents> = None;
     for file in &files {
-        for (place, row) in model.open(file, &options)?.enumerate() {
+        let rows = model.open_of_any_size(file, &options)?;
+        let shape = model.fits(file, &rows.format.event)?;
+        let latents = match &mut latents {
+            Some(latents) => latents,
+            none => none.insert(Latents::create(&args.out, &model, &shape, file)?),
+        };
+        latents.check(&shape, file)?;
+        for (place, row) in rows.enumerate() {
             latents.push(row?.values(), [inputs.label(file), place.to_string()])?;
         }
     }
+    let latents = latents.ok_or("there is no row")?;
+    let number = latents.format.event[0];
     let rows = latents.finish()?;
-    let summary = Summary { rows, latents: model.latent(), out: args.out.clone() };
+    let summary = Summary { rows, latents: number, out: args.out.clone() };
     out.write(&summary, || {
-        let (rows, latents) = (counted(rows, "row"), counted(model.latent(), "latent"));
+        let (rows, latents) = (counted(rows, "row"), counted(number, "latent"));
         format!("{latents} of {rows} are in {}", args.out.display())
     })
 }
@@ -65,6 +77,8 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
 /// The file of latents, which are made in batches.
 struct Latents<'a> {
     model: &'a Pretrained,
+    /// The shape of a row.
+    shape: Vec<usize>,
     format: Format,
     writer: RowWriter,
     rows: Vec<Vec<f64>>,
@@ -74,7 +88,13 @@ struct Latents<'a> {
 }
 
 impl<'a> Latents<'a> {
-    fn create(path: &Path, model: &'a Pretrained) -> Result<Self, Error> {
+    /// A file for the latents of rows of this shape, which the first file has.
+    fn create(
+        path: &Path,
+        model: &'a Pretrained,
+        shape: &[usize],
+        first: &Path,
+    ) -> Result<Self, Error> {
         let element = match FileKind::by_name(path) {
             Some(FileKind::Picture) => {
                 let path = path.display();
@@ -83,24 +103,56 @@ impl<'a> Latents<'a> {
             Some(FileKind::Table) => Element::F64,
             _ => Element::F32,
         };
-        let format = Format::new(&[model.latent()], element, Domain::Real)
-            .named(Some(model.latent_names()))
+        let levels = match (model.picture(shape), model.reach()) {
+            _ if shape == model.event() => model.levels(),
+            (Some(shape), Some(_)) => model.levels_of(shape),
+            _ => {
+                return Err(format!(
+                    "{} has rows of shape {shape:?}, but the model has latents for rows of shape {:?}",
+                    first.display(),
+                    model.event()
+                )
+                .into());
+            }
+        };
+        let number = levels.iter().map(|level| level.len()).sum();
+        let format = Format::new(&[number], element, Domain::Real)
+            .named(Some(model.names_of(&levels)))
             .labeled(&["file", "row"]);
         let writer = RowWriter::create(path, &format)?;
-        Ok(Self { model, format, writer, rows: vec![], labels: vec![], done: 0 })
+        let shape = shape.into();
+        Ok(Self { model, shape, format, writer, rows: vec![], labels: vec![], done: 0 })
+    }
+
+    /// An error names a file whose rows have another shape than those before it, and so other latents.
+    fn check(&self, shape: &[usize], file: &Path) -> Result<(), Error> {
+        if shape == self.shape {
+            return Ok(());
+        }
+        Err(format!(
+            "{} has rows of shape {shape:?}, but those before it are of shape {:?}: their latents do not go into one \
+             file",
+            file.display(),
+            self.shape
+        )
+        .into())
     }
 
     fn push(&mut self, row: Vec<f64>, labels: [String; 2]) -> Result<(), Error> {
         self.rows.push(row);
         self.labels.push(labels);
-        if self.rows.len() == self.model.rows_at_once(BATCH) { self.batch() } else { Ok(()) }
+        if self.rows.len() == self.model.rows_at_once(&self.shape, BATCH) {
+            self.batch()
+        } else {
+            Ok(())
+        }
     }
 
     fn batch(&mut self) -> Result<(), Error> {
         if self.rows.is_empty() {
             return Ok(());
         }
-        let latents = self.model.embed(&self.rows);
+        let latents = self.model.embed_pictures(&self.rows, &self.shape);
         for (latent, labels) in latents.iter().zip(self.labels.drain(..)) {
             let latent: Vec<f64> = latent.iter().copied().map(f64::from).collect();
             self.writer.write(&self.format.row(&latent).labeled(labels.into()))?;

@@ -11,12 +11,25 @@ use super::Pretrained;
 use super::model::with_rank;
 use super::pretrained::ROWS_AT_ONCE;
 
+/// Rows that were denoised, in the units of the files.
+pub(super) struct Denoised {
+    pub(super) mean: Vec<Vec<f64>>,
+    /// Of the results of several draws.
+    pub(super) deviation: Option<Vec<Vec<f64>>>,
+}
+
 impl Pretrained {
     /// Denoises rows: the mean of `p(x | z)` at the posterior's mean.
     pub fn denoise(&self, rows: &[Vec<f64>]) -> Vec<Vec<f64>> {
+        self.denoised(rows, self.event()).mean
+    }
+
+    /// Denoises rows of this shape.
+    pub(super) fn denoised(&self, rows: &[Vec<f64>], event: &[usize]) -> Denoised {
         let input = self.input(rows);
-        let cleaned = with_rank!(self.rank, D => flat(self.model.denoise(self.shaped::<D>(input))));
-        self.output(cleaned)
+        let cleaned =
+            with_rank!(self.rank, D => flat(self.model.denoise(self.shaped::<D>(input, event))));
+        Denoised { mean: self.output(cleaned), deviation: None }
     }
 
     /// Denoises rows with `samples` draws of `z`: the mean and the standard deviation, over the draws, of the
@@ -28,28 +41,41 @@ impl Pretrained {
         ids: &[u64],
         samples: usize,
     ) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
+        let draws = self.sampling().rows(ids);
+        let Denoised { mean, deviation } =
+            self.denoised_by_draws(rows, self.event(), draws, samples);
+        (mean, deviation.expect("of several draws"))
+    }
+
+    /// Denoises rows of this shape by draws of `z`.
+    pub(super) fn denoised_by_draws(
+        &self,
+        rows: &[Vec<f64>],
+        event: &[usize],
+        mut draws: RowStreams,
+        samples: usize,
+    ) -> Denoised {
         let input = self.input(rows);
-        let key = Key::new(self.experiment.train.seed).purpose(Purpose::Sampling);
         let (mean, deviation) = with_rank!(self.rank, D => {
-            self.mean_and_deviation::<D>(input, &mut key.rows(ids), samples)
+            self.mean_and_deviation::<D>(self.shaped(input, event), &mut draws, samples)
         });
         let deviation = lines(deviation).into_iter().map(|row| match &self.data.scaler {
             Some(scaler) => scaler.undo_distance(&row),
             None => doubles(&row),
         });
-        (self.output(mean), deviation.collect())
+        Denoised { mean: self.output(mean), deviation: Some(deviation.collect()) }
     }
 
     /// The mean and standard deviation, over draws of `z`, of the mean of `p(x | z)`, flat. Welford (1962),
     /// "Note on a Method for Calculating Corrected Sums of Squares and Products".
     fn mean_and_deviation<const D: usize>(
         &self,
-        input: Tensor<2>,
+        input: Tensor<D>,
         draws: &mut RowStreams,
         samples: usize,
     ) -> (Tensor<2>, Tensor<2>) {
         let prior = Vae::<D>::prior(&self.model);
-        let encoding = self.model.encode(self.shaped::<D>(input), &prior);
+        let encoding = self.model.encode(input, &prior);
         let mut draw = || flat(Vae::<D>::explain(&self.model, &encoding.infer(draws)).mean());
         let mut mean = draw();
         let mut squares = mean.zeros_like();
@@ -65,13 +91,20 @@ impl Pretrained {
 
     /// The posterior's mean for each row, level by level.
     pub fn embed(&self, rows: &[Vec<f64>]) -> Vec<Vec<f32>> {
+        self.embed_pictures(rows, self.event())
+    }
+
+    /// The posterior's mean for each of several pictures of this shape, which the model must apply to: see
+    /// [`Pretrained::reach`].
+    pub fn embed_pictures(&self, rows: &[Vec<f64>], event: &[usize]) -> Vec<Vec<f32>> {
         let input = self.input(rows);
-        lines(with_rank!(self.rank, D => self.model.embed(self.shaped::<D>(input)).flat()))
+        lines(with_rank!(self.rank, D => self.model.embed(self.shaped::<D>(input, event)).flat()))
     }
 
     /// The mean of `p(x | z)` for each latent.
     pub fn decode(&self, latents: &[Vec<f32>]) -> Vec<Vec<f64>> {
-        let (chunks, levels) = (latents.chunks(self.rows_at_once(ROWS_AT_ONCE)), self.levels());
+        let (chunks, levels) =
+            (latents.chunks(self.rows_at_once(self.event(), ROWS_AT_ONCE)), self.levels());
         chunks
             .flat_map(|latents| {
                 let values = latents.concat();
@@ -104,7 +137,7 @@ impl Pretrained {
         assert!(levels <= self.levels().len(), "{levels} levels are shared");
         assert!(group > 0, "a group has no samples");
         let key = Key::new(seed).purpose(Purpose::Sampling);
-        let at_once = self.rows_at_once(ROWS_AT_ONCE);
+        let at_once = self.rows_at_once(self.event(), ROWS_AT_ONCE);
         let starts = numbers.clone().step_by(at_once);
         starts.flat_map(move |start| {
             let ids: Vec<u64> = (start..numbers.end.min(start + at_once as u64)).collect();
@@ -121,10 +154,10 @@ impl Pretrained {
         })
     }
 
-    /// How many rows, of so many wanted, go through the model at once: fewer if they are large, so that several have 2²²
+    /// How many rows of this shape, of so many wanted, go through the model at once: fewer if they are large, so that several have 2²²
     /// numbers at most.
-    pub fn rows_at_once(&self, wanted: usize) -> usize {
-        let width: usize = self.event().iter().product();
+    pub fn rows_at_once(&self, shape: &[usize], wanted: usize) -> usize {
+        let width: usize = shape.iter().product();
         ((1 << 22) / width.max(1)).min(wanted).max(1)
     }
 
@@ -133,23 +166,24 @@ impl Pretrained {
         with_rank!(self.rank, D => flat(Vae::<D>::decode(&self.model, latents).mean()))
     }
 
-    /// The encoder's input, in its own shape. A mask follows the rows on axis 1.
-    fn shaped<const D: usize>(&self, input: Tensor<2>) -> Tensor<D> {
+    /// The encoder's input for rows of this shape. A mask follows the rows on axis 1.
+    fn shaped<const D: usize>(&self, input: Tensor<2>, event: &[usize]) -> Tensor<D> {
         let mut shape = [input.dims()[0]; D];
-        shape[1..].copy_from_slice(self.event());
+        shape[1..].copy_from_slice(event);
         if self.shows_mask {
             shape[1] *= 2;
         }
         input.reshape(shape)
     }
 
-    /// The encoder's input for rows: `[rows, width]`, or twice as wide with a mask of the unobserved entries.
+    /// The encoder's input for rows of equal length: `[rows, width]`, or twice as wide with a mask of the unobserved
+    /// entries.
     fn input(&self, rows: &[Vec<f64>]) -> Tensor<2> {
-        let width: usize = self.event().iter().product();
+        let width = rows.first().map_or(0, Vec::len);
         let masked = self.shows_mask;
         let mut values = Vec::with_capacity(rows.len() * width * if masked { 2 } else { 1 });
         for row in rows {
-            assert_eq!(row.len(), width, "a row of the model's shape");
+            assert_eq!(row.len(), width, "rows of one shape");
             let row: Vec<f32> = match &self.data.scaler {
                 Some(scaler) => scaler.apply(row),
                 None => row.iter().map(|&value| value as f32).collect(),

@@ -7,10 +7,12 @@ mod inference;
 mod layer_errors;
 mod layers;
 mod model;
+mod pictures;
 mod prepared;
 mod pretrained;
 mod run;
 mod schema;
+mod tiles;
 mod units;
 
 use std::path::Path;
@@ -23,6 +25,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub use data::{DataConfig, DataSource};
 pub use error::ExperimentError;
+pub use pictures::{LatentChoice, PictureOptions};
 pub use prepared::{Prepared, PreparedData, Splits};
 pub use pretrained::{HeldOut, Pretrained, Weights, from_pretrained};
 pub use run::{Run, Status};

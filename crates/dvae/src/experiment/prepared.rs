@@ -78,13 +78,13 @@ impl PreparedData {
     }
 
     /// Loads the clean rows of another file, in the shape of the model's rows, scaled and binarized like them. `fits`
-    /// checks the shape of the file's rows.
+    /// gives the shape of the file's rows for the model.
     pub(super) fn load_other(
         &self,
         config: &DataConfig,
         path: &Path,
         options: &ReadOptions,
-        fits: impl Fn(&[usize]) -> Result<(), ExperimentError>,
+        fits: impl Fn(&[usize]) -> Result<Vec<usize>, ExperimentError>,
     ) -> Result<Dataset, ExperimentError> {
         let rows = match &config.source {
             DataSource::Idx { prefix, .. } if path.is_dir() => {
@@ -100,8 +100,8 @@ impl PreparedData {
                 self.open(path, &options)?.into_dataset(path)?
             }
         };
-        fits(rows.event())?;
-        let rows = rows.reshaped(&self.event)?;
+        let shape = fits(rows.event())?;
+        let rows = rows.reshaped(&shape)?;
         // What a model is evaluated on is clean.
         let rows = if self.domain == Domain::Unit { rows.declared(Domain::Unit)? } else { rows };
         let key = Key::new(config.seed).purpose(Purpose::Data).branch(1);

@@ -178,6 +178,19 @@ impl Pretrained {
         with_rank!(self.rank, D => Vae::<D>::latent_shapes(&self.model))
     }
 
+    /// The latents of each level of a picture of this shape, which the model must apply to: see [`Self::reach`].
+    pub fn levels_of(&self, [_, height, width]: [usize; 3]) -> Vec<LatentShape> {
+        let (levels, mut scale) = (self.levels(), 1);
+        let below = levels.iter().rev().map(|level| {
+            let [height, width] = [height, width].map(|side| side.div_ceil(scale));
+            scale *= 2;
+            LatentShape::Map { channels: level.channels(), height, width }
+        });
+        let mut below: Vec<LatentShape> = below.collect();
+        below.reverse();
+        below
+    }
+
     /// The number of latents, over all levels.
     pub fn latent(&self) -> usize {
         self.levels().iter().map(|level| level.len()).sum()
@@ -186,7 +199,11 @@ impl Pretrained {
     /// The names of the latents, in the order of [`Pretrained::embed`]: `z0`, `z1`, …, or with several levels
     /// `z0.0`, `z0.1`, …, `z1.0`, ….
     pub fn latent_names(&self) -> Vec<String> {
-        let levels = self.levels();
+        self.names_of(&self.levels())
+    }
+
+    /// The names of the latents of these levels, in the same order.
+    pub fn names_of(&self, levels: &[LatentShape]) -> Vec<String> {
         let name = |level: usize, latent: usize| match levels.len() {
             1 => format!("z{latent}"),
             _ => format!("z{level}.{latent}"),
@@ -203,21 +220,38 @@ impl Pretrained {
 
     /// Opens a file whose rows are to be denoised or embedded.
     ///
-    /// A gray model sees color images in gray, and a color model sees gray images in color. An array may have its
-    /// channels last, axes of length 1, or flat rows. An error names a file with other rows, with numbers that are
-    /// not those of the model's data, or a row with a value that no training input could have.
+    /// A gray model sees color images in gray, and a color model sees gray images in color. An array may have its channels last, axes of length 1, or flat rows. An error names a
+    /// file with other rows, with numbers that are not those of the model's data, or a row with a value that no training
+    /// input could have.
     pub fn open(&self, path: &Path, options: &ReadOptions) -> Result<Rows, ExperimentError> {
-        let options = ReadOptions { fit: Fit::Model(self.data.event.clone()), ..options.clone() };
-        let mut rows = self.data.open(path, &options)?;
+        let fit = Fit::Model(self.event().into());
+        let rows = self.data.open(path, &ReadOptions { fit, ..options.clone() })?;
+        match self.fits(path, &rows.format.event)? {
+            shape if shape == self.event() => Ok(self.checked(path, rows)),
+            _ => Err(self.unlike(path, &rows.format.event)),
+        }
+    }
+
+    /// The same for pictures, which may have any sides: see [`Self::denoise_picture`].
+    pub fn open_of_any_size(
+        &self,
+        path: &Path,
+        options: &ReadOptions,
+    ) -> Result<Rows, ExperimentError> {
+        let rows = self.data.open(path, &ReadOptions { fit: self.fit(), ..options.clone() })?;
         self.fits(path, &rows.format.event)?;
-        let Some([low, high]) = self.reach() else { return Ok(rows) };
+        Ok(self.checked(path, rows))
+    }
+
+    /// The rows, of which a value that no training input could have is an error.
+    fn checked(&self, path: &Path, rows: Rows) -> Rows {
+        let Some([low, high]) = self.input_range() else { return rows };
         let (path, mut number, domain) = (path.to_path_buf(), 0, self.data.domain);
-        rows = rows.checked(move |row| {
+        rows.checked(move |row| {
             number += 1;
             // In single precision, as the model sees them.
             let outside = |value: &f64| !(low as f32..=high as f32).contains(&(*value as f32));
-            let outside = row.values().into_iter().find(|value| !value.is_nan() && outside(value));
-            match outside {
+            match row.find(|value| !value.is_nan() && outside(&value)) {
                 None => Ok(()),
                 Some(value) => {
                     let reason = format!(
@@ -229,12 +263,11 @@ impl Pretrained {
                     Err(DataError::File { path: path.clone(), reason })
                 }
             }
-        });
-        Ok(rows)
+        })
     }
 
     /// The range of the encoder's inputs in training, in the units of the files, if the data have a range.
-    fn reach(&self) -> Option<[f64; 2]> {
+    fn input_range(&self) -> Option<[f64; 2]> {
         let (data, corruption) = (&self.data, &self.experiment.corruption);
         match data.domain {
             // Scaled values have none: not farther from [0, 1] than it is wide.
@@ -246,15 +279,32 @@ impl Pretrained {
         }
     }
 
-    /// Reads the rows of a file, prepared as the experiment's test rows are, for [`Self::evaluate`].
+    /// Reads the rows of a file, prepared as the experiment's test rows are, for [`Self::evaluate`]. Pictures of other
+    /// sides than those of training are refused unless the model applies to them whole: see [`Self::reach`].
     pub fn read(&self, path: &Path, options: &ReadOptions) -> Result<Dataset, ExperimentError> {
-        let fits = |event: &[usize]| self.fits(path, event);
-        self.data.load_other(&self.experiment.data, path, options, fits)
+        let fit = if self.reach().is_some() { self.fit() } else { options.fit.clone() };
+        let options = ReadOptions { fit, ..options.clone() };
+        let fits = |event: &[usize]| match self.fits(path, event)? {
+            shape if shape != self.event() && self.reach().is_none() => {
+                Err(self.unlike(path, event))
+            }
+            shape => Ok(shape),
+        };
+        self.data.load_other(&self.experiment.data, path, &options, fits)
     }
 
-    /// Checks that rows of this shape fit the model. Axes of length 1 are ignored, and a flat row with the
-    /// same number of entries is accepted; with `data.shape`, any row with as many.
-    pub fn fits(&self, path: &Path, event: &[usize]) -> Result<(), ExperimentError> {
+    /// Which shape rows of files get that the model is applied to.
+    fn fit(&self) -> Fit {
+        match (self.event(), &self.experiment.data.shape) {
+            (&[channels @ (1 | 3), _, _], None) => Fit::Channels(channels),
+            _ => Fit::Model(self.event().into()),
+        }
+    }
+
+    /// Checks that rows of this shape fit the model, and returns the shape that they have for it. Axes of length 1 are
+    /// ignored, and a flat row with the same number of entries is accepted; with `data.shape`, any row with as many.
+    /// Pictures may have other sides than the model's rows.
+    pub fn fits(&self, path: &Path, event: &[usize]) -> Result<Vec<usize>, ExperimentError> {
         let long = |shape: &[usize]| -> Vec<usize> {
             shape.iter().copied().filter(|&axis| axis != 1).collect()
         };
@@ -262,9 +312,9 @@ impl Pretrained {
         let reshaped = self.experiment.data.shape.is_some();
         let as_many = event.iter().try_fold(1usize, |n, &axis| n.checked_mul(axis)) == Some(width);
         if long(event) == long(self.event()) || event == [width] || (reshaped && as_many) {
-            return Ok(());
+            return Ok(self.event().into());
         }
-        Err(self.unlike(path, event))
+        self.picture(event).map(Vec::from).ok_or_else(|| self.unlike(path, event))
     }
 
     fn unlike(&self, path: &Path, event: &[usize]) -> ExperimentError {
@@ -279,10 +329,10 @@ impl Pretrained {
         corruption: &CorruptionConfig,
         objective: &Objective,
     ) -> Result<Evaluation, ExperimentError> {
-        let batch = rows_at_once(objective);
+        let context = self.context(rows, rows_at_once(objective));
         with_rank!(self.rank, D => {
             let process = self.process::<D>(corruption)?;
-            Ok(evaluate(&self.model, rows, &*process, objective, &self.context(batch))?)
+            Ok(evaluate(&self.model, rows, &*process, objective, &context)?)
         })
     }
 
@@ -293,10 +343,10 @@ impl Pretrained {
         corruption: &CorruptionConfig,
         objective: &Objective,
     ) -> Result<Vec<(u64, f64)>, ExperimentError> {
-        let batch = rows_at_once(objective);
+        let context = self.context(rows, rows_at_once(objective));
         with_rank!(self.rank, D => {
             let process = self.process::<D>(corruption)?;
-            Ok(row_bounds(&self.model, rows, &*process, objective, &self.context(batch))?)
+            Ok(row_bounds(&self.model, rows, &*process, objective, &context)?)
         })
     }
 
@@ -308,7 +358,7 @@ impl Pretrained {
     ) -> Result<Denoising, ExperimentError> {
         with_rank!(self.rank, D => {
             let process = self.process::<D>(corruption)?;
-            Ok(denoising(&self.model, rows, &*process, &self.context(ROWS_AT_ONCE))?)
+            Ok(denoising(&self.model, rows, &*process, &self.context(rows, ROWS_AT_ONCE))?)
         })
     }
 
@@ -316,11 +366,12 @@ impl Pretrained {
     pub fn activity(&self, rows: &Dataset) -> Result<Vec<Vec<f64>>, ExperimentError> {
         with_rank!(self.rank, D => {
             let process = self.process::<D>(&self.experiment.corruption)?.at_null()?;
-            Ok(latent_activity(&self.model, rows, &*process, &self.context(ROWS_AT_ONCE))?)
+            Ok(latent_activity(&self.model, rows, &*process, &self.context(rows, ROWS_AT_ONCE))?)
         })
     }
 
-    fn context(&self, batch_size: usize) -> EvaluationContext<'_> {
+    fn context(&self, rows: &Dataset, batch_size: usize) -> EvaluationContext<'_> {
+        let batch_size = self.rows_at_once(rows.event(), batch_size);
         let key = Key::new(self.experiment.train.seed);
         EvaluationContext { key, batch_size, device: &self.device }
     }
