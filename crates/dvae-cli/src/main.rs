@@ -14,8 +14,8 @@ use dvae::ExperimentError;
 use dvae::data::DataError;
 
 use commands::{
-    compare, completions, config, corrupt, denoise, embed, evaluate, import, info, interpolate,
-    list, noise, sample, train, traverse,
+    benchmark, compare, completions, config, corrupt, denoise, embed, evaluate, import, info,
+    interpolate, list, noise, sample, train, traverse,
 };
 
 /// Fewer page faults than the system's allocator: Burn makes a new buffer for every operation.
@@ -53,6 +53,7 @@ enum Command {
     Interpolate(interpolate::Args),
     Traverse(traverse::Args),
     Evaluate(evaluate::Args),
+    Benchmark(benchmark::Args),
     Noise(noise::Args),
     Info(info::Args),
     List(list::Args),
@@ -76,6 +77,7 @@ impl Command {
                 | Self::Interpolate(_)
                 | Self::Traverse(_)
                 | Self::Evaluate(_)
+                | Self::Benchmark(_)
                 | Self::Noise(_)
                 | Self::Import(_)
         )
@@ -103,6 +105,7 @@ fn main() -> ExitCode {
         Command::Interpolate(args) => interpolate::run(args, out),
         Command::Traverse(args) => traverse::run(args, out),
         Command::Evaluate(args) => evaluate::run(args, out),
+        Command::Benchmark(args) => benchmark::run(args, out),
         Command::Noise(args) => noise::run(args, out),
         Command::Info(args) => info::run(args, out),
         Command::List(args) => list::run(args, out),

@@ -112,7 +112,7 @@ fn files_that_a_model_is_not_for_are_refused_by_name() {
     fs::create_dir(at("empty")).unwrap();
     picture(&at("right.png"), 28, 28);
     let cases: [(&[&str], &str); 10] = [
-        (&["denoise", "run", "big.png", "-o", "o.png"], "big.png has rows of shape [1, 30, 28]"),
+        (&["embed", "run", "big.png", "-o", "z.csv"], "big.png has rows of shape [1, 30, 28]"),
         (&["denoise", "run", "torn.png", "-o", "o.png"], "torn.png is no picture that can be read"),
         (&["denoise", "run", "empty", "-o", "out"], "holds no picture"),
         (&["denoise", "run", "gone.png", "-o", "o.png"], "cannot read gone.png"),
@@ -219,7 +219,7 @@ fn no_input_is_overwritten_and_nothing_half_written_stays() {
         &["embed", "run", "big.png", "-o", "z.npy"][..],
         &["embed", "run", "gone.npy", "-o", "z.npy"],
         &["corrupt", "masking", "t.csv", "-o", "u.csv"],
-        &["denoise", "run", "big.png", "-o", "o.png"],
+        &["embed", "run", "big.png", "-o", "o.csv"],
     ] {
         refused(folder.path(), arguments);
     }

@@ -333,6 +333,7 @@ fn help_has_examples_and_shells_have_completions() {
         "interpolate",
         "traverse",
         "evaluate",
+        "benchmark",
         "info",
         "list",
         "noise",

@@ -8,6 +8,8 @@
 //! | [`latent_activity`] | how much each latent varies; [`active_units`] counts those in use        |
 //! | [`samples`]    | a picture of samples from the prior                                           |
 //! | [`psnr`]       | peak signal-to-noise ratio of each row, in decibels                           |
+//! | [`Quality`]    | both ratios of a picture; [`classical_filters`] has those of what filters make of it |
+//! | [`ssim`]       | structural similarity of an image to its original                             |
 //! | [`NoiseEstimate`] | how noisy an image is, from the image alone                              |
 //! | [`Robustness`] | one model per training level, each at every test level: a table and pictures  |
 //! | [`Heatmap`]    | metrics in rows and columns, as one PNG picture                               |
@@ -30,7 +32,9 @@ mod grid;
 mod heatmap;
 mod noise;
 mod psnr;
+mod quality;
 mod robustness;
+mod ssim;
 
 pub use active_units::{active_units, latent_activity};
 pub use comparison::{Comparison, ComparisonTable, Entry, FilterEntry, samples};
@@ -40,4 +44,6 @@ pub use grid::Grid;
 pub use heatmap::Heatmap;
 pub use noise::{NoiseEstimate, NoiseLine};
 pub use psnr::psnr;
+pub use quality::{CLASSICAL, Filtered, Quality, classical_filters};
 pub use robustness::{Robustness, Tested};
+pub use ssim::ssim;

@@ -12,7 +12,7 @@ use crate::Error;
 use crate::files::keep_data;
 use crate::inputs::Inputs;
 use crate::jobs::{Failures, Job, outputs};
-use crate::output::Output;
+use crate::output::{Output, warn};
 
 /// Denoise files with the model of a run
 #[derive(clap::Args)]
@@ -40,6 +40,9 @@ pub(crate) struct Args {
     /// Draw the latent this many times, at least 2, and also write the uncertainty
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
     samples: Option<u32>,
+    /// Average the results for the eight turns and mirrors of each picture: better, and eight times as long
+    #[arg(long)]
+    flips: bool,
     /// Stop at the first file that cannot be used, instead of going on with the others
     #[arg(long)]
     strict: bool,
@@ -47,7 +50,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     batch_size: u32,
     /// Memory for the model's work on a large picture, in megabytes, about; the picture itself comes on top
-    #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
     memory: u32,
 }
 
@@ -65,6 +68,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<ExitCode, Error> {
         outputs: vec![],
         failures: Failures::new(args.strict, &jobs),
         rows: 0,
+        says_patches: false,
     };
     for job in 0..jobs.len() {
         cleaning.file(job, &options)?;
@@ -85,6 +89,8 @@ struct Cleaning<'a> {
     failures: Failures,
     /// Rows of the files that are complete.
     rows: usize,
+    /// Whether it was said that pictures are cleaned in patches.
+    says_patches: bool,
 }
 
 struct Waiting {
@@ -124,8 +130,14 @@ impl Cleaning<'_> {
         let shape = self.model.fits(&self.jobs[job].input, &rows.format.event)?;
         self.outputs.push(Cleaned { job, writers: Some(writers) });
         match *shape {
-            [channels, height, width] if shape != self.model.event() => {
+            [channels, height, width] if shape != self.model.event() || self.args.flips => {
                 self.pictures(job, rows, [channels, height, width])
+            }
+            _ if self.args.flips => {
+                let input = self.jobs[job].input.display();
+                let error =
+                    format!("{input}: --flips is for pictures, not for rows of shape {shape:?}");
+                self.failed(self.outputs.len() - 1, error.into())
             }
             _ => self.rows(job, rows),
         }
@@ -134,6 +146,15 @@ impl Cleaning<'_> {
     /// Cleans the pictures of a file, which have other sides than those that the model was trained on, piece by piece.
     fn pictures(&mut self, job: usize, rows: Rows, shape: [usize; 3]) -> Result<(), Error> {
         let output = self.outputs.len() - 1;
+        let own = &self.model.event()[1..];
+        if self.model.reach().is_none() && shape[1..] != *own && !self.says_patches {
+            self.says_patches = true;
+            let (input, [_, height, width]) = (self.jobs[job].input.display(), shape);
+            warn(&format!(
+                "{input} has {height} × {width} pixels: cleaned in patches of {} × {}, the size that the model is for",
+                own[0], own[1]
+            ));
+        }
         for (place, row) in rows.enumerate() {
             let latents = match self.args.samples {
                 None => LatentChoice::Mean,
@@ -142,7 +163,8 @@ impl Cleaning<'_> {
                     LatentChoice::Draws { samples, id: id(job, place) }
                 }
             };
-            let options = PictureOptions { memory: (self.args.memory as usize) << 20, latents };
+            let memory = (self.args.memory as usize) << 20;
+            let options = PictureOptions { memory, latents, flips: self.args.flips };
             let Some(writers) = &mut self.outputs[output].writers else { break };
             let cleaned = row.map_err(Error::from).and_then(|row| {
                 let (cleaned, deviation) =

@@ -1,5 +1,6 @@
 //! The commands, one per file: arguments and implementation.
 
+pub(crate) mod benchmark;
 pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod config;

@@ -1,0 +1,180 @@
+//! Pictures of any size on the command line.
+
+#![allow(clippy::unwrap_used)] // A test may panic.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::{dvae, ok, picture, refused, rows, trained};
+
+/// A run of a small ladder on crops of a folder of pictures.
+const CROPS: &str = r#"
+corruption = "gaussian:0.2"
+[data]
+source = "images"
+path = "photographs"
+crops = { shape = [1, 16, 16], flips = true, turns = true }
+validation = 0.3
+[model]
+latent = 1
+network = { type = "ladder", channels = [2, 2, 2] }
+likelihood = { type = "learned-normal", min_scale = 0.02, initial_scale = 0.2 }
+[train]
+epochs = 1
+batch_size = 4
+"#;
+
+fn on_crops() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("photographs")).unwrap();
+    for (name, height, width) in [("a.png", 20, 41), ("b.png", 33, 16), ("c.jpg", 24, 24)] {
+        picture(&folder.path().join("photographs").join(name), height, width);
+    }
+    fs::write(folder.path().join("crops.toml"), CROPS).unwrap();
+    ok(folder.path(), &["train", "crops.toml", "--out", "run", "--quiet"]);
+    folder
+}
+
+fn pixels(path: &Path) -> Vec<f64> {
+    rows(path).1.remove(0)
+}
+
+#[test]
+fn a_folder_of_several_sizes_trains_a_model_that_cleans_all_of_them() {
+    let folder = on_crops();
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir(at("noisy")).unwrap();
+    for (name, height, width) in [("1.png", 1, 1), ("2.png", 7, 31), ("3.png", 200, 150)] {
+        picture(&at("noisy").join(name), height, width);
+    }
+    ok(folder.path(), &["denoise", "run", "noisy", "-o", "clean"]);
+    for (name, sides) in [("1.png", [1, 1]), ("2.png", [7, 31]), ("3.png", [200, 150])] {
+        assert_eq!(rows(&at("clean").join(name)).0[1..], sides, "{name}");
+    }
+    // Tiles of the least size are the whole picture, with draws too.
+    for samples in [&[][..], &["--samples", "2"]] {
+        let denoise = |memory: &str, out: &str| {
+            let arguments = ["denoise", "run", "noisy/3.png", "-o", out, "--memory", memory];
+            ok(folder.path(), &[&arguments, samples].concat());
+            pixels(&at(out))
+        };
+        let whole = denoise("4000", "whole.tif");
+        assert_eq!(whole, denoise("1", "tiles.tif"), "{samples:?}");
+    }
+    let deviations = pixels(&at("whole-deviation.npy"));
+    let tiled = pixels(&at("tiles-deviation.npy"));
+    let gap = deviations.iter().zip(&tiled).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(gap < 1e-5 && deviations.iter().all(|&value| value > 0.0), "{gap}");
+    // Its own data, another size, and what has too many latents for one file.
+    ok(folder.path(), &["evaluate", "run"]);
+    let text = ok(folder.path(), &["evaluate", "run", "--data", "noisy/3.png"]);
+    assert!(text.starts_with("1 given row"), "{text}");
+    ok(folder.path(), &["embed", "run", "noisy/3.png", "-o", "z.npy"]);
+    assert_eq!(rows(&at("z.npy")).0, [200 * 150 + 100 * 75 + 50 * 38]);
+    let error = refused(folder.path(), &["embed", "run", "noisy", "-o", "z.csv"]);
+    assert!(error.contains("2.png has rows of shape [1, 7, 31], but those before"), "{error}");
+    let error = refused(folder.path(), &["evaluate", "run", "--data", "noisy"]);
+    assert!(error.contains("2.png is of shape [1, 7, 31]"), "{error}");
+}
+
+#[test]
+fn a_model_of_one_size_says_that_it_cleans_patches() {
+    let folder = trained();
+    let at = |name: &str| folder.path().join(name);
+    for (name, height, width) in [("large.png", 70, 45), ("small.png", 9, 90)] {
+        picture(&at(name), height, width);
+        let output = dvae(folder.path()).args(["denoise", "run", name, "-o", "o.png"]).output();
+        let output = output.unwrap();
+        let note = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && note.contains("in patches of 28 × 28"), "{note}");
+        assert_eq!(rows(&at("o.png")).0[1..], [height, width]);
+    }
+    // What has no latents of the model's.
+    for arguments in [
+        &["embed", "run", "large.png", "-o", "z.csv"][..],
+        &["evaluate", "run", "--data", "large.png"],
+        &["traverse", "run", "--input", "large.png", "-o", "t.png"],
+        &["interpolate", "run", "large.png", "large.png", "-o", "i.png"],
+    ] {
+        let error = refused(folder.path(), arguments);
+        assert!(error.contains("large.png") && error.contains("[1, 70, 45]"), "{error}");
+    }
+}
+
+#[test]
+fn a_benchmark_measures_the_model_beside_filters_and_says_which_wins() {
+    let folder = on_crops();
+    let at = |name: &str| folder.path().join(name);
+    let arguments = ["benchmark", "run", "photographs", "--corruption", "gaussian:0.1"];
+    let text = ok(folder.path(), &[&arguments[..], &["--picture", "beside.png"]].concat());
+    assert!(text.starts_with("gaussian, sigma 0.1: 3 pictures"), "{text}");
+    for method in ["input", "median", "Gaussian", "non-local means", "total variation", "model"] {
+        assert!(text.lines().any(|line| line.starts_with(method)), "{method}: {text}");
+    }
+    assert!(text.contains("highest mean PSNR"), "{text}");
+    assert!(rows(&at("beside.png")).0[1] > 7 * 16);
+    // Of one picture, all figures; the noise is the same again, and stays the input of each method.
+    let json = |more: &[&str]| -> Vec<serde_json::Value> {
+        let arguments = ["benchmark", "run", "photographs/a.png", "--json", "--corruption"];
+        let text = ok(folder.path(), &[&arguments[..], &["gaussian:0.1"], more].concat());
+        serde_json::from_str(&text).unwrap()
+    };
+    let lines = json(&[]);
+    assert_eq!(lines.len(), 6);
+    let psnr = |line: &serde_json::Value| line["psnr"].as_f64().unwrap();
+    // Noise of 0.1 is 20 dB; what is cut off at black and white makes it less.
+    assert_eq!(lines[0]["method"], "input");
+    assert!((19.9..21.5).contains(&psnr(&lines[0])), "{:?}", lines[0]);
+    assert!(lines.iter().all(|line| line["ssim"].as_f64().is_some()));
+    let flipped = json(&["--flips"]);
+    assert_eq!(psnr(&flipped[0]), psnr(&lines[0]));
+    assert_ne!(psnr(&flipped[5]), psnr(&lines[5]));
+    // What is measured is what `denoise` makes.
+    ok(folder.path(), &["denoise", "run", "photographs/a.png", "-o", "f.png", "--flips"]);
+    assert_eq!(rows(&at("f.png")).0, rows(&at("photographs/a.png")).0);
+    let error = refused(folder.path(), &["benchmark", "run", "crops.toml"]);
+    assert!(error.contains("crops.toml"), "{error}");
+    // Rows that are no pictures cannot be turned.
+    let table: String = (0..30).map(|row| format!("{row},{}\n", row * row)).collect();
+    fs::write(at("t.csv"), format!("a,b\n{table}")).unwrap();
+    let settings =
+        ["data.source=csv", "data.path=t.csv", "data.scaling=standard", "train.epochs=1"];
+    let network = ["model.network=mlp", "model.likelihood.type=learned-normal"];
+    let settings = settings.iter().chain(&network).flat_map(|setting| ["--set", setting]);
+    let arguments: Vec<&str> =
+        ["train", "--out", "table", "--quiet"].into_iter().chain(settings).collect();
+    ok(folder.path(), &arguments);
+    let error = refused(folder.path(), &["denoise", "table", "t.csv", "-o", "o.csv", "--flips"]);
+    assert!(error.contains("--flips is for pictures"), "{error}");
+}
+
+// 24 megapixels, whose file alone is 24 MB, are read, cleaned and written within 600 MB.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_picture_of_24_megapixels_is_cleaned_within_600_megabytes() {
+    let folder = on_crops();
+    let at = |name: &str| folder.path().join(name);
+    let mut bytes = b"P5\n6000 4000\n255\n".to_vec();
+    bytes.extend((0..24_000_000u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8));
+    fs::write(at("large.pgm"), bytes).unwrap();
+    let arguments = ["denoise", "run", "large.pgm", "-o", "clean.pgm"];
+    let mut child = dvae(folder.path()).args(arguments).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    let code = loop {
+        if let Ok(text) = fs::read_to_string(&status) {
+            let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let now = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+            peak = peak.max(now.unwrap_or(0usize));
+        }
+        if let Some(code) = child.try_wait().unwrap() {
+            break code;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    };
+    assert!(code.success());
+    assert!((1 << 15..600 << 10).contains(&peak), "{peak} kB");
+    assert_eq!(fs::metadata(at("clean.pgm")).unwrap().len(), 24_000_017);
+}
