@@ -7,6 +7,7 @@
 //! | [`Normal`]                       | `N(mean, σ²)`, one fixed σ                                     |
 //! | [`LearnedNormal`]                | `N(mean, σᵢ²)`, σ from the network (or shared), bounded below  |
 //! | [`OptimalNormal`]                | `N(mean, σ*²)`, the best σ for the batch                       |
+//! | [`PoissonGaussian`]              | `N(mean, gain · mean + offset)`: counted light and electronics |
 //! | [`Laplace`]                      | `Laplace(location, scale)`, one fixed scale                    |
 //! | [`LearnedLaplace`]               | the same, the scale from the network, bounded below            |
 //! | [`StudentT`]                     | Student's t, with learned scale and degrees of freedom         |
@@ -74,6 +75,7 @@ mod normal;
 mod optimal_normal;
 mod planar;
 mod poisson;
+mod poisson_gaussian;
 mod sampling;
 mod stable;
 mod standard_normal;
@@ -107,6 +109,7 @@ pub use normal::{Normal, NormalEntry};
 pub use optimal_normal::OptimalNormal;
 pub use planar::Planar;
 pub use poisson::{Poisson, PoissonEntry};
+pub use poisson_gaussian::{PoissonGaussian, PoissonGaussianEntry};
 pub use standard_normal::StandardNormal;
 pub use student_t::{StudentT, StudentTEntry};
 pub use support::Support;

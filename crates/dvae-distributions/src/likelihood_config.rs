@@ -153,6 +153,16 @@ likelihoods! {
             #[serde(default, skip_serializing_if = "Option::is_none")]
             initial_scale: Option<f64>,
         } => Independent(crate::LearnedNormalEntry::new(*min_scale, *initial_scale));
+        /// [`PoissonGaussian`](crate::PoissonGaussian).
+        PoissonGaussian {
+            /// The slope of the variance over the mean, in units of the data; at least 0.
+            gain: f64,
+            /// The variance of an entry whose mean is 0, in squared units of the data.
+            offset: f64,
+            /// The lower limit of the standard deviation, in units of the data.
+            #[serde(default = "thousandth")]
+            min_scale: f64,
+        } => Independent(crate::PoissonGaussianEntry { gain: *gain, offset: *offset, min_scale: *min_scale });
         /// [`Laplace`](crate::Laplace).
         Laplace {
             /// The scale, in units of the data.

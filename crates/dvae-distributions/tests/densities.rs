@@ -68,6 +68,11 @@ fn laws() -> impl Strategy<Value = LikelihoodConfig> {
         Just(L::ContinuousBernoulli {}),
         (0.05..2.0).prop_map(|scale| L::Normal { scale }),
         Just(L::LearnedNormal { min_scale: 0.05, initial_scale: None }),
+        (0.0..2.0, 0.01..2.0).prop_map(|(gain, offset)| L::PoissonGaussian {
+            gain,
+            offset,
+            min_scale: 0.1
+        }),
         (0.05..2.0).prop_map(|scale| L::Laplace { scale }),
         Just(L::LearnedLaplace { min_scale: 0.05 }),
         Just(L::StudentT { min_scale: 0.05, min_degrees: 2.0 }),

@@ -12,7 +12,7 @@ import pathlib
 import struct
 
 import scipy.stats
-from mpmath import diff, exp, fabs, log, log1p, loggamma, mp, mpf, pi, tanh
+from mpmath import diff, exp, fabs, log, log1p, loggamma, mp, mpf, pi, sqrt, tanh
 
 mp.dps = 60
 
@@ -35,6 +35,10 @@ def log_sigmoid(x):
 
 def normal(x, mean, scale):
     return -((x - mean) / scale) ** 2 / 2 - log(scale) - log(2 * pi) / 2
+
+
+def sensor_scale(mean):
+    return sqrt(max(mean / 4 + mpf(1) / 16, mpf(1) / 64))
 
 
 def student(x, location, scale, degrees):
@@ -121,6 +125,12 @@ LAWS = {
         lambda x, o: scipy.stats.norm(float(o[0]), float(thousandth + softplus(o[1]))).logpdf(float(x)),
         lambda o: o[0],
     ),
+    "poisson-gaussian": (
+        {"type": "poisson-gaussian", "gain": 0.25, "offset": 0.0625, "min_scale": 0.125},
+        lambda x, o: normal(x, o[0], sensor_scale(o[0])),
+        lambda x, o: scipy.stats.norm(float(o[0]), float(sensor_scale(o[0]))).logpdf(float(x)),
+        lambda o: o[0],
+    ),
     "laplace": (
         {"type": "laplace", "scale": 0.25},
         lambda x, o: -fabs(x - o[0]) * 4 - log(mpf("0.5")),
@@ -197,6 +207,7 @@ CASES = {
     ],
     "normal": [(x, [m]) for m in (-1, 1e4) for x in (-1, 0.25, 1e4)],
     "learned-normal": [(x, [0.5, r]) for r in (-1e4, -3, 0, 30, 1e4) for x in (-1, 0.5, 1e4)],
+    "poisson-gaussian": [(x, [m]) for m in (-1e4, -1, 0, 0.5, 1e4) for x in (-1, 0.25, 1e4)],
     "laplace": [(x, [m]) for m in (-1, 1e4) for x in (-2, 0.25, 1.5e4)],
     "learned-laplace": [(x, [0.5, r]) for r in (-1e4, -3, 0, 30, 1e4) for x in (-1, 0.625, 1e4)],
     "student-t": [

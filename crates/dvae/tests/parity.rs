@@ -206,6 +206,7 @@ fn every_likelihood_computes_the_same_everywhere() {
         L::Normal { scale: 0.5 },
         L::OptimalNormal { min_scale: 0.1 },
         L::LearnedNormal { min_scale: 0.1, initial_scale: None },
+        L::PoissonGaussian { gain: 0.3, offset: 0.05, min_scale: 0.1 },
         L::LearnedLaplace { min_scale: 0.1 },
         L::StudentT { min_scale: 0.1, min_degrees: 1.0 },
         L::DiscretizedLogistic { levels: 5, components: 3, min_scale: 0.01 },
