@@ -96,13 +96,7 @@ pub(crate) fn write_rows(
 ) -> Result<(), Error> {
     let format = format_of(model, path);
     if FileKind::by_name(path) == Some(FileKind::Picture) {
-        if path.extension().is_none_or(|kind| !kind.eq_ignore_ascii_case("png")) {
-            return Err(format!(
-                "{}: such a picture is written as PNG: choose a name that ends in .png",
-                path.display()
-            )
-            .into());
-        }
+        check_png(path)?;
         return Ok(write_file(path, &grid(labeled, &format)?.png())?);
     }
     let mut writer = RowWriter::create(path, &format)?;
@@ -110,6 +104,18 @@ pub(crate) fn write_rows(
         writer.write(&format.row(row))?;
     }
     Ok(writer.finish()?)
+}
+
+/// An error if the name of a drawn picture does not end in .png.
+pub(crate) fn check_png(path: &Path) -> Result<(), Error> {
+    if path.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("png")) {
+        return Ok(());
+    }
+    Err(format!(
+        "{}: such a picture is written as PNG: choose a name that ends in .png",
+        path.display()
+    )
+    .into())
 }
 
 /// A number of things: `1 row`, `2 rows`.

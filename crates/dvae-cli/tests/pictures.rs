@@ -70,13 +70,63 @@ fn a_folder_of_several_sizes_trains_a_model_that_cleans_all_of_them() {
     // Its own data, another size, and what has too many latents for one file.
     ok(folder.path(), &["evaluate", "run"]);
     let text = ok(folder.path(), &["evaluate", "run", "--data", "noisy/3.png"]);
-    assert!(text.starts_with("1 given row"), "{text}");
+    // Two latents at each place would be twice as many; 200 × 150 pixels have 41,500 places.
+    let latents = 200 * 150 + 100 * 75 + 50 * 38;
+    assert!(text.starts_with("1 given row;") && text.contains(&format!("of {latents} latents")));
+    let text = ok(folder.path(), &["evaluate", "run", "--data", "noisy/1.png"]);
+    assert!(text.contains("of 3 latents are active (0, 0, 0 by level"), "{text}");
     ok(folder.path(), &["embed", "run", "noisy/3.png", "-o", "z.npy"]);
-    assert_eq!(rows(&at("z.npy")).0, [200 * 150 + 100 * 75 + 50 * 38]);
+    assert_eq!(rows(&at("z.npy")).0, [latents]);
     let error = refused(folder.path(), &["embed", "run", "noisy", "-o", "z.csv"]);
     assert!(error.contains("2.png has rows of shape [1, 7, 31], but those before"), "{error}");
     let error = refused(folder.path(), &["evaluate", "run", "--data", "noisy"]);
     assert!(error.contains("2.png is of shape [1, 7, 31]"), "{error}");
+}
+
+// Lines of one color picture are no gray pictures, and a picture on its side is not one of the model's size.
+#[test]
+fn what_only_looks_like_a_picture_of_the_model_is_not_taken_for_one() {
+    let folder = on_crops();
+    let at = |name: &str| folder.path().join(name);
+    common::array(&at("color.npy"), &[60, 3], 40, |at| (at % 5) as f64 / 5.0);
+    for command in ["denoise", "embed"] {
+        let error = refused(folder.path(), &[command, "run", "color.npy", "-o", "o.npy"]);
+        assert!(error.contains("rows of shape [60, 3], but the model is for"), "{error}");
+    }
+    let error = refused(folder.path(), &["benchmark", "run", "color.npy"]);
+    assert!(error.contains("rows of shape [60, 3]"), "{error}");
+    fs::write(
+        at("narrow.toml"),
+        CROPS.replace("[1, 16, 16], flips = true, turns = true", "[1, 1, 16]"),
+    )
+    .unwrap();
+    ok(folder.path(), &["train", "narrow.toml", "--out", "narrow", "--quiet"]);
+    picture(&at("tall.png"), 16, 1);
+    ok(folder.path(), &["denoise", "narrow", "tall.png", "-o", "clean.png"]);
+    assert_eq!(rows(&at("clean.png")).0, [1, 16, 1]);
+}
+
+// The first picture is written while the second one is still on its way.
+#[cfg(unix)]
+#[test]
+fn a_picture_is_written_before_the_next_one_is_read() {
+    use std::io::Write;
+    use std::process::Stdio;
+
+    let folder = on_crops();
+    let at = |name: &str| folder.path().join(name);
+    picture(&at("first.png"), 40, 50);
+    picture(&at("second.png"), 50, 40);
+    let arguments = ["denoise", "run", "first.png", "-", "--format", "png", "-o", "clean"];
+    let mut command = dvae(folder.path());
+    let mut child = command.args(arguments).stdin(Stdio::piped()).spawn().unwrap();
+    while !at("clean/first.png").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    child.stdin.take().unwrap().write_all(&fs::read(at("second.png")).unwrap()).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(rows(&at("clean/standard-input.png")).0, [1, 50, 40]);
 }
 
 #[test]
@@ -136,6 +186,19 @@ fn a_benchmark_measures_the_model_beside_filters_and_says_which_wins() {
     assert_eq!(rows(&at("f.png")).0, rows(&at("photographs/a.png")).0);
     let error = refused(folder.path(), &["benchmark", "run", "crops.toml"]);
     assert!(error.contains("crops.toml"), "{error}");
+    // What cannot be measured is said.
+    common::array(&at("holes.npy"), &[20, 30], 1, |at| if at == 7 { f64::NAN } else { 0.5 });
+    let error = refused(folder.path(), &["benchmark", "run", "holes.npy"]);
+    assert!(error.contains("row 0 has pixels that were not observed"), "{error}");
+    common::array(&at("none.npy"), &[20, 30], 0, |_| 0.0);
+    let error = refused(folder.path(), &["benchmark", "run", "none.npy"]);
+    assert!(error.contains("there is no picture to measure"), "{error}");
+    let error = refused(folder.path(), &["benchmark", "run", "photographs", "--picture", "b.jpg"]);
+    assert!(error.contains("b.jpg: such a picture is written as PNG"), "{error}");
+    // Floats in [0, 1] are pictures as well.
+    common::array(&at("floats.npy"), &[20, 30], 2, |at| (at % 5) as f64 / 5.0);
+    let text = ok(folder.path(), &["benchmark", "run", "floats.npy"]);
+    assert!(text.starts_with("gaussian, sigma 0.2: 2 pictures"), "{text}");
     // Rows that are no pictures cannot be turned.
     let table: String = (0..30).map(|row| format!("{row},{}\n", row * row)).collect();
     fs::write(at("t.csv"), format!("a,b\n{table}")).unwrap();
@@ -148,6 +211,66 @@ fn a_benchmark_measures_the_model_beside_filters_and_says_which_wins() {
     ok(folder.path(), &arguments);
     let error = refused(folder.path(), &["denoise", "table", "t.csv", "-o", "o.csv", "--flips"]);
     assert!(error.contains("--flips is for pictures"), "{error}");
+}
+
+// Rows of a table that are pictures keep what stands beside their numbers, in the file of deviations too.
+#[test]
+fn pictures_in_a_table_keep_its_other_columns() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let names: Vec<String> = (0..36).map(|at| format!("p{at}")).collect();
+    let cells = |row: usize| -> Vec<String> {
+        (0..36).map(|at| format!("{}", (row * 5 + at * 7) % 11)).collect()
+    };
+    let lines: Vec<String> =
+        (0..30).map(|row| format!("r{row},{}", cells(row).join(","))).collect();
+    fs::write(at("t.csv"), format!("name,{}\n{}\n", names.join(","), lines.join("\n"))).unwrap();
+    let columns: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
+    let experiment = format!(
+        "corruption = \"gaussian:0.2\"\n[data]\nsource = \"csv\"\npath = \"t.csv\"\nscaling = \"standard\"\n\
+         shape = [1, 6, 6]\ncolumns = [{}]\n[model]\nnetwork = \"mlp\"\n\
+         likelihood = {{ type = \"learned-normal\" }}\n[train]\nepochs = 1\n",
+        columns.join(", ")
+    );
+    fs::write(at("t.toml"), experiment).unwrap();
+    ok(folder.path(), &["train", "t.toml", "--out", "run", "--quiet"]);
+    let arguments = ["denoise", "run", "t.csv", "-o", "c.csv", "--samples", "2", "--flips"];
+    ok(folder.path(), &arguments);
+    for name in ["c.csv", "c-deviation.csv"] {
+        let text = fs::read_to_string(at(name)).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!((lines.len(), lines[0].split(',').next()), (31, Some("name")), "{name}");
+        for (row, line) in lines[1..].iter().enumerate() {
+            let cells: Vec<&str> = line.split(',').collect();
+            assert_eq!((cells.len(), cells[0]), (37, &*format!("r{row}")), "{name}");
+        }
+    }
+}
+
+// The corruption of a model of scaled rows is in scaled units: 0.3 standard deviations, not 0.3. And one that is shown a
+// mask is told which pixels are missing, as a filter beside it is.
+#[test]
+fn a_benchmark_damages_pictures_as_training_does() {
+    let folder = on_crops();
+    let at = |name: &str| folder.path().join(name);
+    let scaled = CROPS.replace("validation = 0.3", "validation = 0.3\nscaling = \"standard\"");
+    fs::write(at("scaled.toml"), scaled).unwrap();
+    ok(folder.path(), &["train", "scaled.toml", "--out", "scaled", "--quiet"]);
+    let input = |run: &str| -> f64 {
+        let text = ok(folder.path(), &["benchmark", run, "photographs/a.png", "--json"]);
+        serde_json::from_str::<Vec<serde_json::Value>>(&text).unwrap()[0]["psnr"].as_f64().unwrap()
+    };
+    // The pixels' standard deviation is about 0.29, which makes the noise weaker by 10.9 dB.
+    let gap = input("scaled") - input("run");
+    assert!((9.0..12.5).contains(&gap), "{gap}");
+    let masked = CROPS.replace(
+        "corruption = \"gaussian:0.2\"",
+        "corruption = { process = \"show-mask\", of = { process = \"masking\", level = 0.3 } }",
+    );
+    fs::write(at("masked.toml"), masked).unwrap();
+    ok(folder.path(), &["train", "masked.toml", "--out", "masked", "--quiet"]);
+    let text = ok(folder.path(), &["benchmark", "masked", "photographs"]);
+    assert!(text.contains("normalized, told the holes"), "{text}");
 }
 
 // 24 megapixels, whose file alone is 24 MB, are read, cleaned and written within 600 MB.

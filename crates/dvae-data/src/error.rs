@@ -128,8 +128,8 @@ pub enum DataError {
     },
     /// More crops to hold out than whole pictures can spare.
     #[error(
-        "cannot hold out {held_out} crops of {pictures} picture{}: a picture is held out whole, and one at least must be \
-         left to train on",
+        "cannot hold out {held_out} crops of {pictures} picture{}: pictures are held out whole, and one at least must be left \
+         to train on. Give more pictures, or hold out less (`data.validation`, `data.test`)",
         if *pictures == 1 { "" } else { "s" }
     )]
     HeldOutPictures {
@@ -137,6 +137,14 @@ pub enum DataError {
         held_out: usize,
         /// The number of pictures in the set.
         pictures: usize,
+    },
+    /// A shape that crops cannot have.
+    #[error(
+        "`data.crops.shape` must be [1 or 3, height, width] with sides of 1 to 65535, but is {shape:?}"
+    )]
+    CropShape {
+        /// The shape.
+        shape: [usize; 3],
     },
     /// Crops that cannot be turned.
     #[error(

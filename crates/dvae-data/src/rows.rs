@@ -258,11 +258,19 @@ impl Row {
         Self { numbers, domain: format.domain, extra: self.extra.clone() }
     }
 
-    /// A row of this format with nothing but zeros.
-    pub fn zeros(format: &Format) -> Self {
+    /// The same row with distances of 0 in place of its values: see [`Format::of_deviations`].
+    pub fn zeros(&self, format: &Format) -> Self {
         let length = format.event.iter().product::<usize>() * format.element.size();
         let numbers = Numbers::new(format.element, vec![0; length]);
-        Self { numbers, domain: format.domain, extra: Extra::None }
+        Self { numbers, domain: format.domain, extra: self.beside_distances() }
+    }
+
+    /// What stands beside distances: the line of a table.
+    fn beside_distances(&self) -> Extra {
+        match &self.extra {
+            Extra::Line(line) => Extra::Line(line.clone()),
+            _ => Extra::None,
+        }
     }
 
     /// The values of a part of a picture, `[channels, lines, columns]`: see [`Row::values`].
@@ -351,11 +359,7 @@ impl Row {
     ///
     /// If their number is not that of the format's shape.
     pub fn with_distances(&self, format: &Format, distances: &[f64]) -> Self {
-        let extra = match &self.extra {
-            Extra::Line(line) => Extra::Line(line.clone()),
-            _ => Extra::None,
-        };
-        Self { extra, ..format.row(distances) }
+        Self { extra: self.beside_distances(), ..format.row(distances) }
     }
 
     /// The numbers as a data set stores them: a transparent picture before a white background.

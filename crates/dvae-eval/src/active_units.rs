@@ -27,11 +27,14 @@ pub fn latent_activity<const D: usize, V: Vae<D>>(
         return Err(TrainError::Empty { set: "evaluation" });
     }
     corruption.check(rows.event())?;
-    let mut moments = Moments::default();
+    let (mut moments, mut shapes) = (Moments::default(), model.latent_shapes());
     for batch in rows.batches::<D>(batch_size, Order::Stored, device)? {
         let draws = &mut BatchNoise::evaluation(key, &batch.ids).corruption;
         let batch = CorruptedBatch::new(batch.clean, batch.observed, corruption, 1, draws);
-        moments.add(batch.embed(model).flat());
+        let latents = batch.embed(model);
+        // Pictures of other sides than those of training have more latents, or fewer.
+        shapes = latents.shapes();
+        moments.add(latents.flat());
     }
     let variances = moments.variances();
     let mut start = 0;
@@ -39,7 +42,7 @@ pub fn latent_activity<const D: usize, V: Vae<D>>(
         start += shape.len();
         variances[start - shape.len()..start].to_vec()
     };
-    Ok(model.latent_shapes().into_iter().map(level).collect())
+    Ok(shapes.into_iter().map(level).collect())
 }
 
 /// The number of active latents, from their [`latent_activity`]: those above 0.01, as Burda et al. count.

@@ -61,11 +61,16 @@ impl fmt::Display for Filter {
         match self {
             Self::Median { radius } => write!(f, "median {0}×{0}", 2 * radius + 1),
             Self::Gaussian { sigma } => write!(f, "Gaussian {sigma}"),
-            Self::NonLocalMeans { strength, .. } => write!(f, "NLM {strength}"),
-            Self::TotalVariation { weight } => write!(f, "TV {weight}"),
+            Self::NonLocalMeans { strength, .. } => write!(f, "NLM {}", rounded(*strength)),
+            Self::TotalVariation { weight } => write!(f, "TV {}", rounded(*weight)),
             Self::Normalized { sigma } => write!(f, "normalized {sigma}"),
         }
     }
+}
+
+/// A setting that was computed, as it is shown.
+fn rounded(value: f32) -> f32 {
+    (value * 1e4).round() / 1e4
 }
 
 impl Filter {
@@ -203,52 +208,18 @@ impl Plane<'_> {
         // The pixels, and those beyond the edge that a shifted patch needs.
         let border = reach + patch;
         let away = |at: usize| at as isize - border as isize;
-        let (lines, width) = (self.height + 2 * border, self.width + 2 * border);
-        let wide: Vec<f32> = (0..lines)
+        let width = self.width + 2 * border;
+        let wide: Vec<f32> = (0..self.height + 2 * border)
             .flat_map(|row| (0..width).map(move |column| [away(row), away(column)]))
             .map(|by| self.at(0, 0, by))
             .collect();
+        let means = Means { wide: &wide, width, reach, patch, sigma, strength };
         let mut out = vec![0.0; self.values.len()];
         // Strips of lines, each with all shifts.
-        let strip = 32;
-        out.par_chunks_mut(strip * self.width).enumerate().for_each(|(at, out)| {
-            let first = at * strip;
-            let rows = out.len() / self.width;
-            let mut totals = vec![0.0; out.len()];
-            let mut sums = vec![0.0; width];
-            for [down, right] in square(reach) {
-                let shift = down * width as isize + right;
-                let square_of = |row: usize, column: usize| {
-                    let at = row * width + column;
-                    (wide[at] - wide[at.saturating_add_signed(shift)]).powi(2)
-                };
-                let columns = reach..width - reach;
-                // Of each column, the sum over the lines of a patch.
-                let line = |sums: &mut [f32], row: usize, sign: f32| {
-                    columns
-                        .clone()
-                        .for_each(|column| sums[column] += sign * square_of(row, column));
-                };
-                sums.fill(0.0);
-                (0..2 * patch).for_each(|row| line(&mut sums, first + reach + row, 1.0));
-                for row in 0..rows {
-                    line(&mut sums, first + reach + 2 * patch + row, 1.0);
-                    let area = ((2 * patch + 1) * (2 * patch + 1)) as f32;
-                    for column in 0..self.width {
-                        let patch: f32 =
-                            sums[column + reach..=column + reach + 2 * patch].iter().sum();
-                        let excess = (patch / area - 2.0 * sigma * sigma).max(0.0);
-                        let weight = (-excess / (strength * strength)).exp();
-                        let at = (first + row + border) * width + column + border;
-                        out[row * self.width + column] +=
-                            weight * wide[at.saturating_add_signed(shift)];
-                        totals[row * self.width + column] += weight;
-                    }
-                    line(&mut sums, first + reach + row, -1.0);
-                }
-            }
-            out.iter_mut().zip(totals).for_each(|(sum, total)| *sum /= total);
-        });
+        const STRIP: usize = 32;
+        out.par_chunks_mut(STRIP * self.width)
+            .enumerate()
+            .for_each(|(at, out)| means.strip(at * STRIP, self.width, out));
         out
     }
 
@@ -285,16 +256,78 @@ impl Plane<'_> {
                 break;
             }
             last = energy;
-            out.par_chunks_mut(width).enumerate().for_each(|(row, line)| {
-                for (column, out) in line.iter_mut().enumerate() {
-                    let at = row * width + column;
-                    let above = if row > 0 { field[at - width][0] } else { 0.0 };
-                    let before = if column > 0 { field[at - 1][1] } else { 0.0 };
-                    *out = self.values[at] - field[at][0] - field[at][1] + above + before;
-                }
-            });
+            self.less_divergence(&field, &mut out);
         }
         out
+    }
+
+    /// The channel less the divergence of a field of downward and rightward parts.
+    fn less_divergence(self, field: &[[f32; 2]], out: &mut [f32]) {
+        let width = self.width;
+        out.par_chunks_mut(width).enumerate().for_each(|(row, line)| {
+            for (column, out) in line.iter_mut().enumerate() {
+                let at = row * width + column;
+                let above = if row > 0 { field[at - width][0] } else { 0.0 };
+                let before = if column > 0 { field[at - 1][1] } else { 0.0 };
+                *out = self.values[at] - field[at][0] - field[at][1] + above + before;
+            }
+        });
+    }
+}
+
+/// Non-local means over a channel with a border.
+struct Means<'a> {
+    wide: &'a [f32],
+    /// Of a line with its border.
+    width: usize,
+    reach: usize,
+    patch: usize,
+    sigma: f32,
+    strength: f32,
+}
+
+impl Means<'_> {
+    /// The means of some lines of `columns` pixels, from line `first` on.
+    fn strip(&self, first: usize, columns: usize, out: &mut [f32]) {
+        let &Self { width, reach, patch, .. } = self;
+        let (mut totals, mut sums) = (vec![0.0; out.len()], vec![0.0; width]);
+        for [down, right] in square(reach) {
+            let shift = down * width as isize + right;
+            // Of each column, the sum of squared differences over the lines of a patch.
+            sums.fill(0.0);
+            (0..2 * patch)
+                .for_each(|row| self.add_line(&mut sums, first + reach + row, shift, 1.0));
+            let lines = out.chunks_mut(columns).zip(totals.chunks_mut(columns));
+            for (row, (out, totals)) in lines.enumerate() {
+                let top = first + reach + row;
+                self.add_line(&mut sums, top + 2 * patch, shift, 1.0);
+                for (column, (out, total)) in out.iter_mut().zip(totals).enumerate() {
+                    let start = column + reach;
+                    let weight = self.weight(sums[start..=start + 2 * patch].iter().sum());
+                    let at = (top + patch) * width + start + patch;
+                    *out += weight * self.wide[at.saturating_add_signed(shift)];
+                    *total += weight;
+                }
+                self.add_line(&mut sums, top, shift, -1.0);
+            }
+        }
+        out.iter_mut().zip(totals).for_each(|(sum, total)| *sum /= total);
+    }
+
+    /// Adds the squared differences of a line to itself, shifted.
+    fn add_line(&self, sums: &mut [f32], row: usize, shift: isize, sign: f32) {
+        for column in self.reach..self.width - self.reach {
+            let at = row * self.width + column;
+            let other = self.wide[at.saturating_add_signed(shift)];
+            sums[column] += sign * (self.wide[at] - other).powi(2);
+        }
+    }
+
+    /// The weight of a patch, from its sum of squared differences.
+    fn weight(&self, squares: f32) -> f32 {
+        let side = (2 * self.patch + 1) as f32;
+        let excess = squares / (side * side) - 2.0 * self.sigma * self.sigma;
+        (-excess.max(0.0) / (self.strength * self.strength)).exp()
     }
 }
 

@@ -44,6 +44,6 @@ pub use grid::Grid;
 pub use heatmap::Heatmap;
 pub use noise::{NoiseEstimate, NoiseLine};
 pub use psnr::psnr;
-pub use quality::{CLASSICAL, Filtered, Quality, classical_filters};
+pub use quality::{Filtered, Quality, classical_filters};
 pub use robustness::{Robustness, Tested};
 pub use ssim::ssim;

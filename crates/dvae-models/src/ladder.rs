@@ -43,26 +43,23 @@ impl LadderConfig {
 
     /// How the network applies to images of any sides.
     pub fn reach(&self) -> Reach {
-        let grid = 1 << (self.channels.len() - 1).min(32);
-        // Of each level: its convolution and its blocks on the way up, its merging and its blocks on the way down.
-        let blocks = 2 * self.blocks;
+        let grid = 1 << self.channels.len().saturating_sub(1).min(32);
+        let convolutions = self.blocks.saturating_mul(2);
+        // Of each level: a convolution and the blocks on the way up, a convolution and the blocks on the way down.
         let of_level = |level: usize| {
             let step = 1usize << level.min(32);
-            let conv = if level == 0 { 1 } else { step / 2 };
-            conv + blocks * step + (1 + blocks) * step
+            let first = if level == 0 { 1 } else { step / 2 };
+            convolutions
+                .saturating_mul(2)
+                .saturating_add(1)
+                .saturating_mul(step)
+                .saturating_add(first)
         };
-        let levels = (0..self.channels.len()).map(of_level);
-        // The last convolution, and the place of a pixel within a place of the top level.
-        let numbers = self
-            .channels
-            .iter()
-            .zip(0u32..)
-            .map(|(channels, level)| channels >> (2 * level).min(31));
-        Reach {
-            pixels: levels.sum::<usize>() + 1 + grid - 1,
-            grid,
-            numbers: 2 * numbers.sum::<usize>(),
-        }
+        // The last convolution reaches one pixel farther, and a place of the top level is `grid` pixels wide.
+        let pixels = (0..self.channels.len()).map(of_level).fold(grid, usize::saturating_add);
+        let of_pixel = |(level, channels): (usize, &usize)| channels >> (2 * level).min(63);
+        let numbers = self.channels.iter().enumerate().map(of_pixel).fold(0, usize::saturating_add);
+        Reach { pixels, grid, numbers: numbers.saturating_mul(2) }
     }
 
     fn blocks(&self, channels: usize, init: &mut Initializer) -> Vec<Block> {

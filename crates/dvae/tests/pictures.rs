@@ -5,12 +5,12 @@
 use std::path::Path;
 
 use burn::tensor::Tensor;
-use dvae::data::{Row, read_rows, write_picture};
+use dvae::data::{Element, Format, ReadOptions, Row, RowWriter, Scaling, read_rows, write_picture};
 use dvae::models::LadderConfig;
 use dvae::prelude::*;
 use dvae::random::Window;
 use dvae::train::Interrupt;
-use dvae::{Experiment, LatentChoice, PictureOptions, Pretrained, Run, Weights};
+use dvae::{DataSource, Experiment, LatentChoice, PictureOptions, Pretrained, Run, Weights};
 
 /// A folder of pictures of several sizes.
 fn photographs(folder: &Path) {
@@ -53,7 +53,7 @@ const LADDER: &str = "{ type = \"ladder\", channels = [3, 4, 5] }";
 fn noise(shape: [usize; 3]) -> Row {
     let length: usize = shape.iter().product();
     let values: Vec<f64> = (0..length).map(|i| (i * i * 7 % 101) as f64 / 100.0).collect();
-    dvae::data::Format::new(&shape, dvae::data::Element::F32, Domain::Unit).row(&values)
+    Format::new(&shape, Element::F32, Domain::Unit).row(&values)
 }
 
 /// What a model makes of a picture, with its deviations.
@@ -119,7 +119,7 @@ fn the_mean_over_flips_turns_with_the_picture() {
             (0..131 * 90).map(|at| values[(89 - at % 90) * 131 + at / 90]).collect()
         };
         let turned = turn(&picture.values());
-        let format = dvae::data::Format::new(&[1, 131, 90], dvae::data::Element::F32, Domain::Unit);
+        let format = Format::new(&[1, 131, 90], Element::F32, Domain::Unit);
         let (input, mut out) = (format.row(&turned), format.row(&turned));
         model.denoise_picture(
             [1, 131, 90],
@@ -239,25 +239,95 @@ fn pictures_that_give_no_crop_are_named() {
     assert!(error.contains("8 × 9"), "{error}");
 }
 
-// Parts of pictures, transparent ones too, are what the whole picture has there.
+/// Flips sum in double precision: numbers far from 0 keep the digits that the file has.
+#[test]
+fn flips_keep_the_digits_of_large_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    photographs(&folder.path().join("photographs"));
+    let large = |i: usize| 1e6 + (i * 7 % 101) as f64 / 100.0;
+    let format = Format::new(&[1, 16, 16], Element::F64, Domain::Real);
+    let path = folder.path().join("large.npy");
+    let mut writer = RowWriter::create(&path, &format).unwrap();
+    for row in 0..20 {
+        let values: Vec<f64> = (0..256).map(|i| large(i + row)).collect();
+        writer.write(&format.row(&values)).unwrap();
+    }
+    writer.finish().unwrap();
+    let mut experiment = experiment(folder.path(), LADDER);
+    experiment.data.source =
+        DataSource::Npy { path, test_path: None, key: None, test_key: None, channels: None };
+    experiment.data.scaling = Scaling::Standard;
+    let mut run = Run::create_at(&experiment, folder.path().join("run")).unwrap();
+    run.train(vec![], &Interrupt::new()).unwrap();
+    let model = run.model(Weights::Last, None).unwrap();
+    let format = Format::new(&[1, 20, 24], Element::F64, Domain::Real);
+    let picture = format.row(&(0..480).map(large).collect::<Vec<f64>>());
+    let cleaned = |flips: bool| {
+        let mut out = picture.clone();
+        let options = PictureOptions { flips, ..PictureOptions::default() };
+        let write =
+            |part: &Window, values: &[f64], _: Option<&[f64]>| out.replace_part(part, values);
+        model.denoise_picture([1, 20, 24], options, |part| picture.part(part), write);
+        let mut values: Vec<u64> = out.values().into_iter().map(f64::to_bits).collect();
+        values.sort_unstable();
+        values.dedup();
+        values.len()
+    };
+    assert!(cleaned(true) * 2 > cleaned(false), "{} {}", cleaned(true), cleaned(false));
+}
+
+// Parts of pictures, transparent ones of 8 and 16 bits too, are what the whole picture has there.
 #[test]
 fn a_part_of_a_row_is_read_and_replaced_alone() {
     let shape = [3, 7, 9];
     let picture = noise(shape);
     let part = Window { sides: [7, 9], lines: 2..5, columns: 4..9 };
-    let values = picture.values();
-    let expected: Vec<f64> =
-        (0..3 * 3 * 5).map(|at| values[(at / 15 * 7 + 2 + at / 5 % 3) * 9 + 4 + at % 5]).collect();
+    let within = |values: &[f64], channels: usize| -> Vec<f64> {
+        (0..channels * 15)
+            .map(|at| values[(at / 15 * 7 + 2 + at / 5 % 3) * 9 + 4 + at % 5])
+            .collect()
+    };
+    let expected = within(&picture.values(), 3);
     assert_eq!(picture.part(&part), expected);
     let mut changed = picture.clone();
     changed.replace_part(&part, &vec![0.25; expected.len()]);
     assert!(changed.part(&part).iter().all(|&value| value == 0.25));
-    let same = changed.values().iter().zip(&values).filter(|(a, b)| a == b).count();
-    assert!(same >= values.len() - expected.len());
-    assert_eq!(changed.find(|value| value > 0.99), picture.find(|value| value > 0.99));
-    let file = tempfile::tempdir().unwrap();
-    let path = file.path().join("x.png");
-    write_picture(&path, &[0.5; 6], &[1, 2, 3]).unwrap();
-    let mut rows = read_rows(&path, &dvae::data::ReadOptions::default()).unwrap();
-    assert_eq!(rows.next().unwrap().unwrap().find(|value| value < 0.0), None);
+    let both = changed.values().into_iter().zip(picture.values());
+    assert!(both.filter(|(a, b)| a == b).count() >= 3 * (63 - 15));
+    let folder = tempfile::tempdir().unwrap();
+    for deep in [false, true] {
+        let path = folder.path().join("transparent.png");
+        transparent(&path, deep);
+        let row = read_rows(&path, &ReadOptions::default()).unwrap().next().unwrap().unwrap();
+        let values = row.values();
+        assert_eq!(row.part(&part), within(&values, 1));
+        assert_eq!(row.find(|value| value < 0.2), values.iter().copied().find(|&v| v < 0.2));
+        // A pixel that nobody sees keeps its color, and the others look as they were told.
+        let mut changed = row.clone();
+        changed.replace_part(&part, &[1.0; 15]);
+        let (old, new) = (row.numbers().as_bytes(), changed.numbers().as_bytes());
+        let size = if deep { 2 } else { 1 };
+        let invisible = (2 * 9 + 5) * size;
+        assert_eq!(old[invisible..invisible + size], new[invisible..invisible + size]);
+        assert!(changed.part(&part).iter().all(|&value| value > 0.99), "{:?}", changed.part(&part));
+        assert_ne!(old, new);
+    }
+}
+
+/// A gray picture of 7 × 9 pixels, half of which are partly transparent, and one not to be seen.
+fn transparent(path: &Path, deep: bool) {
+    use image::{ExtendedColorType, ImageEncoder};
+    let alpha = |at: usize| [0xffff, 0x8000][at % 2] * u16::from(at != 2 * 9 + 5);
+    let pixels: Vec<[u16; 2]> = (0..63).map(|at| [(at * 901 % 0xffff) as u16, alpha(at)]).collect();
+    let (color, bytes): (_, Vec<u8>) = match deep {
+        true => (
+            ExtendedColorType::La16,
+            pixels.as_flattened().iter().flat_map(|v| v.to_ne_bytes()).collect(),
+        ),
+        false => {
+            (ExtendedColorType::La8, pixels.as_flattened().iter().map(|v| (v >> 8) as u8).collect())
+        }
+    };
+    let file = std::fs::File::create(path).unwrap();
+    image::codecs::png::PngEncoder::new(file).write_image(&bytes, 9, 7, color).unwrap();
 }

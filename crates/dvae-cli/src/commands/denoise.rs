@@ -40,13 +40,14 @@ pub(crate) struct Args {
     /// Draw the latent this many times, at least 2, and also write the uncertainty
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
     samples: Option<u32>,
-    /// Average the results for the eight turns and mirrors of each picture: better, and eight times as long
+    /// Average the results for the eight turns and mirrors of each picture: better, and takes eight times as long or more.
+    /// Deviations are the means of the eight
     #[arg(long)]
     flips: bool,
     /// Stop at the first file that cannot be used, instead of going on with the others
     #[arg(long)]
     strict: bool,
-    /// Rows in a batch, at most: large ones are fewer
+    /// Rows in a batch, at most: large ones are fewer, and pictures of other sizes than the model's go one by one
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     batch_size: u32,
     /// Memory for the model's work on a large picture, in megabytes, about; the picture itself comes on top
@@ -175,7 +176,9 @@ impl Cleaning<'_> {
                 self.failed(output, error)?;
             }
         }
-        Ok(())
+        // Pictures are large: none waits for others to be written.
+        self.batch()?;
+        self.complete()
     }
 
     /// Cleans rows of the shape that the model was trained on, in batches.
@@ -271,7 +274,7 @@ fn cleaned_picture(
     writers: &Writers,
 ) -> (Row, Option<Row>) {
     let mut cleaned = row.in_format(&writers.format);
-    let mut deviations = writers.deviation.as_ref().map(|(format, _)| Row::zeros(format));
+    let mut deviations = writers.deviation.as_ref().map(|(format, _)| row.zeros(format));
     let write = |part: &Window, values: &[f64], deviation: Option<&[f64]>| {
         cleaned.replace_part(part, values);
         if let (Some(row), Some(values)) = (&mut deviations, deviation) {

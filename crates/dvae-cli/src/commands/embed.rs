@@ -115,9 +115,11 @@ impl<'a> Latents<'a> {
                 .into());
             }
         };
+        // A large picture has millions: only a table needs their names.
+        let is_table = FileKind::by_name(path) == Some(FileKind::Table);
         let number = levels.iter().map(|level| level.len()).sum();
         let format = Format::new(&[number], element, Domain::Real)
-            .named(Some(model.names_of(&levels)))
+            .named(is_table.then(|| model.names_of(&levels)))
             .labeled(&["file", "row"]);
         let writer = RowWriter::create(path, &format)?;
         let shape = shape.into();

@@ -130,7 +130,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
         unobserved_rows: all.len() - rows.len(),
         active_latents: active_by_level.iter().sum(),
         active_by_level,
-        latents: model.latent(),
+        latents: activity.iter().map(Vec::len).sum(),
         corruptions: lines,
     };
     out.write(&metrics, || describe(&metrics))
@@ -283,8 +283,10 @@ fn describe(metrics: &Metrics) -> String {
 
 fn heading(metrics: &Metrics) -> String {
     let Metrics { rows, rows_are, active_latents, latents, active_by_level, .. } = metrics;
-    let mut text =
-        format!("{rows} {rows_are} rows; {active_latents} of {latents} latents are active");
+    let mut text = format!(
+        "{rows} {rows_are} row{}; {active_latents} of {latents} latents are active",
+        if *rows == 1 { "" } else { "s" }
+    );
     if active_by_level.len() > 1 {
         let levels: Vec<String> = active_by_level.iter().map(usize::to_string).collect();
         text += &format!(" ({} by level, top first)", levels.join(", "));

@@ -43,7 +43,7 @@ impl Crops {
         let [channels, height, width] = self.shape;
         let is_side = |side: usize| (1..=usize::from(u16::MAX)).contains(&side);
         if !matches!(channels, 1 | 3) || !is_side(height) || !is_side(width) {
-            return Err(DataError::PictureShape { shape: self.shape });
+            return Err(DataError::CropShape { shape: self.shape });
         }
         if self.turns && height != width {
             return Err(DataError::Turns { height, width });
@@ -72,14 +72,14 @@ pub(super) struct Cropped {
 
 /// Where the pixels of a crop lie in the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Cut {
+pub(super) struct Placement {
     shape: [usize; 3],
     /// The first pixel of the first channel, and the steps to the next channel, line and column.
     first: isize,
     steps: [isize; 3],
 }
 
-impl Cut {
+impl Placement {
     /// The place in the buffer of an entry of the row.
     pub(super) fn place(self, at: usize) -> usize {
         let [_, height, width] = self.shape;
@@ -129,7 +129,7 @@ impl Cropped {
     }
 
     /// The crop that a row is, at the epoch of the draws.
-    pub(super) fn cut(&self, id: u64) -> Cut {
+    pub(super) fn crop(&self, id: u64) -> Placement {
         let Picture { start, height, width } = self.pictures[self.picture(id) as usize];
         let [channels, rows, columns] = self.crops.shape;
         let [top, left, mirror, turn] = self.draws.now.rows(&[id]).row(0).uniforms::<4>();
@@ -149,12 +149,62 @@ impl Cropped {
             }
         }
         let plane = (height * width) as isize;
-        Cut { shape: [channels, rows, columns], first, steps: [plane, down, right] }
+        Placement { shape: [channels, rows, columns], first, steps: [plane, down, right] }
     }
 
     /// Adds what decides the rows to a checksum, apart from the values.
     pub(super) fn hash(&self, hasher: &mut crc32fast::Hasher) {
-        hasher.update(format!("{:?} {:?}", self.crops, self.draws.root).as_bytes());
+        let Crops { shape, flips, turns } = self.crops;
+        shape.iter().for_each(|&side| hasher.update(&(side as u64).to_le_bytes()));
+        hasher.update(&[u8::from(flips), u8::from(turns)]);
+        // The key, by what it draws.
+        let draws = self.draws.root.rows(&[0]).row(0).uniforms::<4>();
+        draws.iter().for_each(|draw| hasher.update(&draw.to_le_bytes()));
+    }
+}
+
+/// Pictures that were read so far.
+struct Reading {
+    crops: Crops,
+    /// The numbers of all pictures, and what they are: as those of the first.
+    first: Option<(Numbers, Domain)>,
+    pictures: Vec<Picture>,
+}
+
+impl Reading {
+    fn len(&self) -> usize {
+        self.first.as_ref().map_or(0, |(numbers, _)| numbers.len())
+    }
+
+    /// Adds the pictures of a file: one, or several pages.
+    fn add(&mut self, file: &Path, options: &ReadOptions) -> Result<(), DataError> {
+        let rows = read_rows(file, options)?;
+        let (element, domain) = (rows.format.element, rows.format.domain);
+        let bad = |reason| DataError::File { path: file.into(), reason };
+        let [_, height, width] = self.crops.shape;
+        let &[_, lines, columns] = &rows.format.event[..] else {
+            return Err(bad("it is not a picture".to_owned()));
+        };
+        if lines < height || columns < width {
+            return Err(bad(format!(
+                "it has {lines} × {columns} pixels, fewer than the crops of {height} × {width}: take it out, or make \
+                 `data.crops.shape` smaller"
+            )));
+        }
+        let (numbers, _) =
+            self.first.get_or_insert_with(|| (Numbers::new(element, vec![]), domain));
+        if element != numbers.element() {
+            return Err(bad(format!(
+                "its numbers are {element}, but those of the pictures before it are {}: put pictures of one depth in a \
+                 folder",
+                numbers.element()
+            )));
+        }
+        for row in rows {
+            self.pictures.push(Picture { start: numbers.len(), height: lines, width: columns });
+            numbers.extend(&row?.into_numbers());
+        }
+        Ok(())
     }
 }
 
@@ -170,52 +220,25 @@ impl Dataset {
         key: Key,
     ) -> Result<(Self, Element), DataError> {
         crops.check()?;
-        let bad = |path: &Path, reason: String| DataError::File { path: path.into(), reason };
         let files = match FileKind::of(path)? {
             FileKind::Folder => pictures_in(path)?.files,
             FileKind::Picture => vec![path.into()],
             _ => return Err(DataError::Kind { path: path.into() }),
         };
-        let [channels, height, width] = crops.shape;
-        let options = ReadOptions { fit: Fit::Channels(channels), ..options.clone() };
+        let options = ReadOptions { fit: Fit::Channels(crops.shape[0]), ..options.clone() };
+        let mut reading = Reading { crops, first: None, pictures: vec![] };
         let budget = Budget::of_all(path);
-        let mut first: Option<(Element, Domain)> = None;
-        let mut numbers = Numbers::new(Element::U8, vec![]);
-        let mut pictures = vec![];
+        let bad = |reason| DataError::File { path: path.into(), reason };
         for file in &files {
-            let rows = read_rows(file, &options)?;
-            let (event, element) = (rows.format.event.clone(), rows.format.element);
-            let (expected, _) = *first.get_or_insert_with(|| {
-                numbers = Numbers::new(element, vec![]);
-                (element, rows.format.domain)
-            });
-            if element != expected {
-                let reason = format!(
-                    "its numbers are {element}, but those of the pictures before it are {expected}: put pictures of \
-                     one depth in a folder"
-                );
-                return Err(bad(file, reason));
-            }
-            if event[1] < height || event[2] < width {
-                let reason = format!(
-                    "it has {} × {} pixels, fewer than the crops of {height} × {width}: take it out, or make \
-                     `data.crops` smaller",
-                    event[1], event[2]
-                );
-                return Err(bad(file, reason));
-            }
-            for row in rows {
-                pictures.push(Picture { start: numbers.len(), height: event[1], width: event[2] });
-                numbers.extend(&row?.into_numbers());
-                let within = budget.check_numbers(numbers.len() as u128);
-                within.map_err(|reason| bad(path, reason))?;
-            }
+            reading.add(file, &options)?;
+            budget.check_numbers(reading.len() as u128).map_err(bad)?;
         }
-        let Some((element, domain)) = first else {
-            return Err(bad(path, "it holds no pictures".to_owned()));
+        let Reading { first: Some((numbers, domain)), pictures, .. } = reading else {
+            return Err(bad("it holds no pictures".to_owned()));
         };
+        let element = numbers.element();
         let rows = Self::cropped(numbers, &pictures, domain, crops, key);
-        Ok((rows.map_err(|error| bad(path, error.to_string()))?, element))
+        Ok((rows.map_err(|error| bad(error.to_string()))?, element))
     }
 
     fn cropped(
@@ -283,7 +306,7 @@ mod tests {
         }
         // Every entry can be found in the buffer by its place.
         let cropped = data.crops.as_ref().unwrap();
-        let places = (0..6).map(|at| cropped.cut(2).place(at)).collect::<Vec<_>>();
+        let places = (0..6).map(|at| cropped.crop(2).place(at)).collect::<Vec<_>>();
         assert_eq!(places[1] - places[0], 1);
         assert_eq!(places[3] - places[0], 5);
     }

@@ -16,7 +16,7 @@ use crate::values::Values;
 use crate::{DataError, Domain};
 
 pub use crops::Crops;
-use crops::{Cropped, Cut};
+use crops::{Cropped, Placement};
 
 /// Rows of equal shape in one contiguous buffer, and a view of some of them.
 ///
@@ -275,13 +275,13 @@ impl Dataset {
 
     /// Some of the entries.
     fn entries(&self, id: u64, places: Range<usize>) -> impl Iterator<Item = f64> {
-        let (start, cut) = (id as usize * self.width(), self.crop(id));
-        places.map(move |at| self.values.get(cut.map_or(start + at, |cut| cut.place(at))))
+        let (start, crop) = (id as usize * self.width(), self.crop(id));
+        places.map(move |at| self.values.get(crop.map_or(start + at, |crop| crop.place(at))))
     }
 
     /// Where a row lies in the buffer, if it is a crop.
-    fn crop(&self, id: u64) -> Option<Cut> {
-        self.crops.as_ref().map(|crops| crops.cut(id))
+    fn crop(&self, id: u64) -> Option<Placement> {
+        self.crops.as_ref().map(|crops| crops.crop(id))
     }
 
     /// What is stored of this view, each with the id of its first row: the entries of each row, or of each picture that
@@ -410,7 +410,7 @@ impl Dataset {
         out.par_chunks_mut(width).with_min_len(8).zip(ids).for_each(|(out, &id)| {
             let row = &mut *out;
             match self.crop(id) {
-                Some(cut) => cut.copy(&self.values, row),
+                Some(crop) => crop.copy(&self.values, row),
                 None => self.values.singles(source(id), row),
             }
             if self.is_incomplete {

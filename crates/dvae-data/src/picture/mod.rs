@@ -203,7 +203,7 @@ fn check_header(
             return Err(unlike("give a shape that all are brought to (`data.image`)"));
         }
         Wanted::Channels([_, height, width]) if header.event[1..] != [height, width] => {
-            return Err(unlike("put the pages of one size in a file"));
+            return Err(unlike("take those of one size at a time"));
         }
         Wanted::Model([_, height, width]) if header.event[1..] != [height, width] => {
             return Err(DataError::ForModel {

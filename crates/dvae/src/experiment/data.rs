@@ -376,20 +376,7 @@ impl DataConfig {
                 "`data.binarization` takes values in [0, 1] as they are: leave `data.scaling` out";
             return wrong(text.to_owned());
         }
-        if let DataSource::Images { image, crops: Some(crops), .. } = &self.source {
-            crops.check()?;
-            let other = match (image, self.binarization, &self.shape) {
-                (Some(_), ..) => "data.image",
-                (_, Some(_), _) => "data.binarization",
-                (.., Some(_)) => "data.shape",
-                _ => "",
-            };
-            if !other.is_empty() {
-                return wrong(format!(
-                    "`{other}` does not go with `data.crops`: leave one of them out"
-                ));
-            }
-        }
+        self.check_crops()?;
         if self.shape.as_ref().is_some_and(Vec::is_empty) {
             return wrong("`data.shape` must have an axis at least, but is []".to_owned());
         }
@@ -397,5 +384,20 @@ impl DataConfig {
             return wrong("`data.test` is for data without a test set: leave it out".to_owned());
         }
         Ok(())
+    }
+
+    fn check_crops(&self) -> Result<(), ExperimentError> {
+        let DataSource::Images { image, crops: Some(crops), .. } = &self.source else {
+            return Ok(());
+        };
+        crops.check()?;
+        let other = match (image, self.binarization, &self.shape) {
+            (Some(_), ..) => "data.image",
+            (_, Some(_), _) => "data.binarization",
+            (.., Some(_)) => "data.shape",
+            _ => return Ok(()),
+        };
+        let text = format!("`{other}` does not go with `data.crops`: leave one of them out");
+        Err(ExperimentError::Settings(text))
     }
 }

@@ -16,8 +16,8 @@ pub struct PictureOptions {
     /// How the latents are found.
     pub latents: LatentChoice,
     /// Whether the result is the mean of those of the eight turns and mirrors of the picture, as Weigert et al. (2018),
-    /// "Content-Aware Image Restoration", and others do: it takes eight times as long, and a copy of the picture in single
-    /// precision.
+    /// "Content-Aware Image Restoration", and others do: it takes eight times as long, and a copy of the picture in double
+    /// precision. Deviations are the means of the eight.
     pub flips: bool,
 }
 
@@ -52,7 +52,8 @@ impl Pretrained {
         };
         match *event {
             [own, height, width] if own == channels => Some([own, height, width]),
-            [height, width] if channels == 1 => Some([1, height, width]),
+            // Three or four columns are the channels of a color picture.
+            [height, width] if channels == 1 && !matches!(width, 3 | 4) => Some([1, height, width]),
             _ => None,
         }
     }
@@ -109,45 +110,28 @@ impl Pretrained {
         mut read: impl FnMut(&Window) -> Vec<f64>,
         mut write: impl FnMut(&Window, &[f64], Option<&[f64]>),
     ) {
-        let whole = Window { sides: [height, width], lines: 0..height, columns: 0..width };
-        let drawn = options.latents != LatentChoice::Mean;
-        let mut mean = vec![0.0f32; channels * height * width];
-        let mut deviation = drawn.then(|| mean.clone());
+        let sides = [height, width];
+        let mut sums = Sums { sides, mean: vec![0.0; channels * height * width], deviation: None };
+        if options.latents != LatentChoice::Mean {
+            sums.deviation = Some(sums.mean.clone());
+        }
         for flip in Flip::ALL {
-            let turned = flip.sides([height, width]);
-            let add = |sums: &mut [f32], part: &Window, values: &[f64]| {
-                let area = part.lines.len() * part.columns.len();
-                for (channel, values) in values.chunks(area).enumerate() {
-                    for (at, value) in values.iter().enumerate() {
-                        let [y, x] = [at / part.columns.len(), at % part.columns.len()];
-                        let place = [part.lines.start + y, part.columns.start + x];
-                        let [y, x] = flip.source(place, [height, width]);
-                        sums[(channel * height + y) * width + x] += (value / 8.0) as f32;
-                    }
-                }
-            };
+            let [lines, columns] = flip.sides(sides);
             self.denoise_pieces(
-                [channels, turned[0], turned[1]],
+                [channels, lines, columns],
                 options,
                 |part| flip.part(part, shape, &mut read),
-                |part, values, deviations| {
-                    add(&mut mean, part, values);
-                    if let (Some(sums), Some(values)) = (&mut deviation, deviations) {
-                        add(sums, part, values);
-                    }
-                },
+                |part, mean, deviation| sums.add(flip, part, mean, deviation),
             );
         }
-        // Line by line: the whole in double precision would take twice as much again.
         for line in 0..height {
-            let of_line = |values: &Vec<f32>| -> Vec<f64> {
+            let of_line = |values: &Vec<f64>| -> Vec<f64> {
                 let start = |channel: usize| (channel * height + line) * width;
-                let lines = (0..channels)
-                    .flat_map(|channel| &values[start(channel)..start(channel) + width]);
-                lines.copied().map(f64::from).collect()
+                let line = |channel| &values[start(channel)..start(channel) + width];
+                (0..channels).flat_map(line).copied().collect()
             };
-            let window = Window { lines: line..line + 1, ..whole.clone() };
-            write(&window, &of_line(&mean), deviation.as_ref().map(of_line).as_deref());
+            let window = Window { sides, lines: line..line + 1, columns: 0..width };
+            write(&window, &of_line(&sums.mean), sums.deviation.as_ref().map(of_line).as_deref());
         }
     }
 
@@ -293,6 +277,35 @@ impl Flip {
             }
         }
         turned
+    }
+}
+
+/// Means over the turns and mirrors of a picture, `[channels, height, width]`.
+struct Sums {
+    sides: [usize; 2],
+    mean: Vec<f64>,
+    deviation: Option<Vec<f64>>,
+}
+
+impl Sums {
+    /// Adds an eighth of the results for a part of a turned picture.
+    fn add(&mut self, flip: Flip, part: &Window, mean: &[f64], deviation: Option<&[f64]>) {
+        let (sides, columns) = (self.sides, part.columns.len());
+        let area = part.lines.len() * columns;
+        let place = |at: usize| {
+            let within = at % area;
+            let turned =
+                [part.lines.start + within / columns, part.columns.start + within % columns];
+            let [y, x] = flip.source(turned, sides);
+            (at / area * sides[0] + y) * sides[1] + x
+        };
+        let add = |sums: &mut [f64], values: &[f64]| {
+            values.iter().enumerate().for_each(|(at, value)| sums[place(at)] += value / 8.0);
+        };
+        add(&mut self.mean, mean);
+        if let (Some(sums), Some(values)) = (&mut self.deviation, deviation) {
+            add(sums, values);
+        }
     }
 }
 

@@ -305,6 +305,9 @@ impl Pretrained {
     /// ignored, and a flat row with the same number of entries is accepted; with `data.shape`, any row with as many.
     /// Pictures may have other sides than the model's rows.
     pub fn fits(&self, path: &Path, event: &[usize]) -> Result<Vec<usize>, ExperimentError> {
+        if let (3, Some(shape)) = (event.len(), self.picture(event)) {
+            return Ok(shape.into());
+        }
         let long = |shape: &[usize]| -> Vec<usize> {
             shape.iter().copied().filter(|&axis| axis != 1).collect()
         };
