@@ -316,10 +316,11 @@ impl Means<'_> {
 
     /// Adds the squared differences of a line to itself, shifted.
     fn add_line(&self, sums: &mut [f32], row: usize, shift: isize, sign: f32) {
-        for column in self.reach..self.width - self.reach {
+        let columns = self.reach..self.width - self.reach;
+        for (sum, column) in sums[columns.clone()].iter_mut().zip(columns) {
             let at = row * self.width + column;
             let other = self.wide[at.saturating_add_signed(shift)];
-            sums[column] += sign * (self.wide[at] - other).powi(2);
+            *sum += sign * (self.wide[at] - other).powi(2);
         }
     }
 

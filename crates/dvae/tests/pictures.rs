@@ -181,7 +181,7 @@ fn a_network_of_one_size_cleans_other_sizes_in_patches() {
         (0..256).map(|at| values[at / 16 * 24 + left + at % 16]).collect()
     };
     let patches = model.denoise(&[patch(0), patch(8)]);
-    for at in 0..16 * 24 {
+    for (at, value) in wide[0].iter().enumerate() {
         let (y, x) = (at / 24, at % 24);
         let weight = |place: usize| (place.min(15 - place) + 1) as f64;
         let of = |which: usize, left: usize| {
@@ -190,7 +190,7 @@ fn a_network_of_one_size_cleans_other_sizes_in_patches() {
         };
         let terms = [of(0, 0), of(1, 8)].into_iter().flatten();
         let (weights, sum) = terms.fold((0.0, 0.0), |(w, s), (a, v)| (w + a, s + a * v));
-        assert!((wide[0][at] - sum / weights).abs() < 1e-6, "{y} {x}");
+        assert!((value - sum / weights).abs() < 1e-6, "{y} {x}");
     }
     let draws = LatentChoice::Draws { samples: 2, id: 1 };
     let options = PictureOptions { latents: draws, ..PictureOptions::default() };

@@ -89,7 +89,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
             return Err("there is no picture to measure".into());
         }
         if args.picture.is_some() {
-            grid = drawn(grid.heading(&corruption.to_string()), &section.drawn)?;
+            grid = drawn(grid.heading(corruption.to_string()), &section.drawn)?;
         }
         sections.push(section.lines);
     }

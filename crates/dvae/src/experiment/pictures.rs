@@ -232,7 +232,7 @@ impl Flip {
 
     /// The sides of the picture after it.
     fn sides(self, [height, width]: [usize; 2]) -> [usize; 2] {
-        if self.turns % 2 == 0 { [height, width] } else { [width, height] }
+        if self.turns.is_multiple_of(2) { [height, width] } else { [width, height] }
     }
 
     /// Where the pixel at a place after it was in a picture of these sides.
