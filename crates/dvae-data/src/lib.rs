@@ -44,6 +44,7 @@ mod npy;
 mod npy_header;
 mod npy_writer;
 mod numbers;
+mod parts;
 mod picture;
 mod rows;
 mod scaling;

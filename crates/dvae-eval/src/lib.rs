@@ -31,6 +31,7 @@ mod filters;
 mod grid;
 mod heatmap;
 mod noise;
+mod plane;
 mod psnr;
 mod quality;
 mod robustness;

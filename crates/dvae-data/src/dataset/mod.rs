@@ -3,7 +3,6 @@
 mod crops;
 mod stored;
 
-use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -200,31 +199,6 @@ impl Dataset {
         places.sort_unstable();
         held.sort_unstable();
         Ok((self.view(&places), self.view(&held)))
-    }
-
-    fn split_pictures(
-        &self,
-        crops: &Cropped,
-        held_out: usize,
-        key: Key,
-    ) -> Result<(Self, Self), DataError> {
-        let mut pictures: Vec<u32> = self.ids.iter().map(|&id| crops.picture(id)).collect();
-        pictures.dedup();
-        let order = key.permutation(pictures.len());
-        let (mut held, mut rows) = (HashSet::new(), 0);
-        for place in order {
-            if rows >= held_out {
-                break;
-            }
-            held.insert(pictures[place]);
-            rows += self.ids.iter().filter(|&&id| crops.picture(id) == pictures[place]).count();
-        }
-        if held.len() == pictures.len() {
-            return Err(DataError::HeldOutPictures { held_out, pictures: pictures.len() });
-        }
-        let is_held = |&place: &usize| held.contains(&crops.picture(self.ids[place]));
-        let (held, rest): (Vec<usize>, Vec<usize>) = (0..self.len()).partition(is_held);
-        Ok((self.view(&rest), self.view(&held)))
     }
 
     fn view(&self, places: &[usize]) -> Self {

@@ -154,8 +154,8 @@ impl Pretrained {
         })
     }
 
-    /// How many rows of this shape, of so many wanted, go through the model at once: fewer if they are large, so that several have 2²²
-    /// numbers at most.
+    /// How many rows of this shape, of so many wanted, go through the model at once: fewer if they are large, so that
+    /// several have 2²² numbers at most.
     pub fn rows_at_once(&self, shape: &[usize], wanted: usize) -> usize {
         let width: usize = shape.iter().product();
         ((1 << 22) / width.max(1)).min(wanted).max(1)

@@ -2,14 +2,17 @@
 
 mod data;
 mod error;
+mod flips;
 mod identity;
 mod inference;
 mod layer_errors;
 mod layers;
 mod model;
+mod patches;
 mod pictures;
 mod prepared;
 mod pretrained;
+mod reading;
 mod run;
 mod schema;
 mod tiles;

@@ -4,8 +4,10 @@ use dvae_models::Reach;
 use dvae_random::{Key, Purpose, Window};
 
 use super::Pretrained;
+use super::flips::{Flip, Sums};
 use super::inference::Denoised;
-use super::tiles::{Tile, mirrored, starts, tiles, weight};
+use super::patches::{Band, patch};
+use super::tiles::{Tile, starts, tiles};
 
 /// How a picture of any size is denoised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -212,103 +214,6 @@ impl Pretrained {
     }
 }
 
-/// A mirroring of the columns, or none, after some quarter turns: one of the eight symmetries of a square.
-#[derive(Clone, Copy, Debug)]
-struct Flip {
-    is_mirrored: bool,
-    turns: usize,
-}
-
-impl Flip {
-    const ALL: [Self; 8] = {
-        let mut all = [Self { is_mirrored: false, turns: 0 }; 8];
-        let mut at = 0;
-        while at < 8 {
-            all[at] = Self { is_mirrored: at >= 4, turns: at % 4 };
-            at += 1;
-        }
-        all
-    };
-
-    /// The sides of the picture after it.
-    fn sides(self, [height, width]: [usize; 2]) -> [usize; 2] {
-        if self.turns.is_multiple_of(2) { [height, width] } else { [width, height] }
-    }
-
-    /// Where the pixel at a place after it was in a picture of these sides.
-    fn source(self, [y, x]: [usize; 2], sides @ [height, width]: [usize; 2]) -> [usize; 2] {
-        let x = if self.is_mirrored { self.sides(sides)[1] - 1 - x } else { x };
-        match self.turns {
-            0 => [y, x],
-            1 => [x, width - 1 - y],
-            2 => [height - 1 - y, width - 1 - x],
-            _ => [height - 1 - x, y],
-        }
-    }
-
-    /// A part of the picture after it.
-    fn part(
-        self,
-        part: &Window,
-        [channels, height, width]: [usize; 3],
-        read: &mut impl FnMut(&Window) -> Vec<f64>,
-    ) -> Vec<f64> {
-        let sides = [height, width];
-        let corners = [
-            self.source([part.lines.start, part.columns.start], sides),
-            self.source([part.lines.end - 1, part.columns.end - 1], sides),
-        ];
-        let between = |axis: usize| {
-            let [a, b] = [corners[0][axis], corners[1][axis]];
-            a.min(b)..a.max(b) + 1
-        };
-        let window = Window { sides, lines: between(0), columns: between(1) };
-        let values = read(&window);
-        let (lines, columns) = (window.lines.len(), window.columns.len());
-        let value = |channel: usize, y: usize, x: usize| {
-            let [y, x] = self.source([y, x], sides);
-            let line = channel * lines + y - window.lines.start;
-            values[line * columns + x - window.columns.start]
-        };
-        let mut turned = Vec::with_capacity(values.len());
-        for channel in 0..channels {
-            for y in part.lines.clone() {
-                turned.extend(part.columns.clone().map(|x| value(channel, y, x)));
-            }
-        }
-        turned
-    }
-}
-
-/// Means over the turns and mirrors of a picture, `[channels, height, width]`.
-struct Sums {
-    sides: [usize; 2],
-    mean: Vec<f64>,
-    deviation: Option<Vec<f64>>,
-}
-
-impl Sums {
-    /// Adds an eighth of the results for a part of a turned picture.
-    fn add(&mut self, flip: Flip, part: &Window, mean: &[f64], deviation: Option<&[f64]>) {
-        let (sides, columns) = (self.sides, part.columns.len());
-        let area = part.lines.len() * columns;
-        let place = |at: usize| {
-            let within = at % area;
-            let turned =
-                [part.lines.start + within / columns, part.columns.start + within % columns];
-            let [y, x] = flip.source(turned, sides);
-            (at / area * sides[0] + y) * sides[1] + x
-        };
-        let add = |sums: &mut [f64], values: &[f64]| {
-            values.iter().enumerate().for_each(|(at, value)| sums[place(at)] += value / 8.0);
-        };
-        add(&mut self.mean, mean);
-        if let (Some(sums), Some(values)) = (&mut self.deviation, deviation) {
-            add(sums, values);
-        }
-    }
-}
-
 /// What is kept of a tile's results.
 fn part(values: &[f64], channels: usize, tile: &Tile) -> Vec<f64> {
     let Window { sides: [height, width], lines, columns } = tile.inner();
@@ -320,82 +225,4 @@ fn part(values: &[f64], channels: usize, tile: &Tile) -> Vec<f64> {
         .flat_map(|channel| lines.clone().flat_map(move |at| line(channel, at)))
         .copied()
         .collect()
-}
-
-/// The patch of these sides that begins at a column of some lines, mirrored where it goes beyond them.
-fn patch(
-    values: &[f64],
-    [channels, height, width]: [usize; 3],
-    [rows, columns]: [usize; 2],
-    left: usize,
-) -> Vec<f64> {
-    let mut patch = Vec::with_capacity(channels * rows * columns);
-    for channel in 0..channels {
-        for row in 0..rows {
-            let start = (channel * height + mirrored(row, height)) * width;
-            patch.extend((left..left + columns).map(|x| values[start + mirrored(x, width)]));
-        }
-    }
-    patch
-}
-
-/// Lines of a picture to which patches are added, from the first line that is not complete on.
-struct Band {
-    channels: usize,
-    patch: [usize; 2],
-    width: usize,
-    mean: Vec<f64>,
-    deviation: Option<Vec<f64>>,
-    /// The sum of the weights of each pixel of a channel.
-    weights: Vec<f64>,
-}
-
-impl Band {
-    fn new(channels: usize, patch: [usize; 2], width: usize, with_deviation: bool) -> Self {
-        let area = patch[0] * width;
-        let zeros = || vec![0.0; channels * area];
-        let deviation = with_deviation.then(zeros);
-        Self { channels, patch, width, mean: zeros(), deviation, weights: vec![0.0; area] }
-    }
-
-    /// Adds a patch that begins at a column of the first line.
-    fn add(&mut self, left: usize, mean: &[f64], deviation: Option<&[f64]>) {
-        let [rows, columns] = self.patch;
-        let within = columns.min(self.width - left);
-        for row in 0..rows {
-            for column in 0..within {
-                let weight = weight(row, rows) * weight(column, columns);
-                let place = row * self.width + left + column;
-                self.weights[place] += weight;
-                for channel in 0..self.channels {
-                    let from = (channel * rows + row) * columns + column;
-                    let to = channel * rows * self.width + place;
-                    self.mean[to] += weight * mean[from];
-                    if let (Some(sums), Some(deviation)) = (&mut self.deviation, deviation) {
-                        sums[to] += weight * deviation[from];
-                    }
-                }
-            }
-        }
-    }
-
-    /// The means of the first lines, which are complete, and of their deviations; the lines after them become the first.
-    fn take(&mut self, lines: usize) -> (Vec<f64>, Option<Vec<f64>>) {
-        let (all, taken) = (self.patch[0] * self.width, lines * self.width);
-        let weights = &self.weights;
-        let take = |sums: &mut Vec<f64>| {
-            let mut means = Vec::with_capacity(self.channels * taken);
-            for plane in sums.chunks_mut(all) {
-                means.extend(plane[..taken].iter().zip(weights).map(|(sum, weight)| sum / weight));
-                plane.copy_within(taken.., 0);
-                plane[all - taken..].fill(0.0);
-            }
-            means
-        };
-        let mean = take(&mut self.mean);
-        let deviation = self.deviation.as_mut().map(take);
-        self.weights.copy_within(taken.., 0);
-        self.weights[all - taken..].fill(0.0);
-        (mean, deviation)
-    }
 }
