@@ -17,14 +17,39 @@ use crate::output::{Output, path, report, warn};
 pub(crate) struct Job {
     pub(crate) input: PathBuf,
     pub(crate) output: PathBuf,
-    /// The output file for the uncertainty, if requested.
-    pub(crate) deviation: Option<PathBuf>,
+    /// The files that say how sure it is.
+    pub(crate) beside: Vec<PathBuf>,
+}
+
+/// What is written beside each output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beside {
+    Nothing,
+    /// Standard deviations: `clean-deviation.npy`.
+    Deviation,
+    /// The ends of intervals: `clean-low.png` and `clean-high.png`.
+    Interval,
+}
+
+impl Beside {
+    fn files(self, output: &Path) -> Vec<PathBuf> {
+        match self {
+            Self::Nothing => vec![],
+            Self::Deviation => vec![deviation_of(output)],
+            Self::Interval => {
+                let ending = output.extension().unwrap_or_default().to_string_lossy().into_owned();
+                // The losses of a JPEG file are as large as some intervals.
+                let ending = if RowWriter::loses(output) { "png".to_owned() } else { ending };
+                ["low", "high"].map(|end| named(output, &format!("{end}.{ending}"))).into()
+            }
+        }
+    }
 }
 
 impl InputFiles<'_> {
     /// Each file with its output: `out` itself for one file, or a file in the folder `out` for several files
     /// or a folder.
-    pub(crate) fn jobs(&self, out: &Path, deviations: bool) -> Result<Vec<Job>, Error> {
+    pub(crate) fn jobs(&self, out: &Path, beside: Beside) -> Result<Vec<Job>, Error> {
         let several = self.inputs.len() > 1 || FileKind::of(&self.inputs[0])? == FileKind::Folder;
         if several && !out.is_dir() && FileKind::by_name(out).is_some() {
             return Err(format!(
@@ -44,14 +69,11 @@ impl InputFiles<'_> {
                 output.set_extension("png");
             }
             check_output(&input, &output)?;
-            let deviation = deviations.then(|| deviation_of(&output));
-            jobs.push(Job { input, output, deviation });
+            let beside = beside.files(&output);
+            jobs.push(Job { input, output, beside });
         }
         let outputs = jobs.iter().flat_map(|job| {
-            [Some(&job.output), job.deviation.as_ref()]
-                .into_iter()
-                .flatten()
-                .map(|path| (path, &job.input))
+            std::iter::once(&job.output).chain(&job.beside).map(|path| (path, &job.input))
         });
         let mut taken: HashMap<&Path, &Path> = HashMap::new();
         for (output, input) in outputs.clone() {
@@ -140,7 +162,8 @@ fn is_of_output(error: &(dyn std::error::Error + 'static)) -> bool {
 
 /// The outputs of jobs.
 pub(crate) fn outputs(jobs: &[Job]) -> impl Iterator<Item = &Path> {
-    jobs.iter().flat_map(|job| std::iter::once(&*job.output).chain(job.deviation.as_deref()))
+    jobs.iter()
+        .flat_map(|job| std::iter::once(&*job.output).chain(job.beside.iter().map(|path| &**path)))
 }
 
 /// `clean.png` → `clean-deviation.npy`; for a table `clean-deviation.csv`.
@@ -151,8 +174,13 @@ fn deviation_of(output: &Path) -> PathBuf {
         }
         _ => "npy".to_owned(),
     };
+    named(output, &format!("deviation.{ending}"))
+}
+
+/// `clean.png` → `clean-end`.
+fn named(output: &Path, end: &str) -> PathBuf {
     let mut name = output.file_stem().unwrap_or_default().to_owned();
-    name.push(format!("-deviation.{ending}"));
+    name.push(format!("-{end}"));
     output.with_file_name(name)
 }
 

@@ -14,8 +14,8 @@ use dvae::ExperimentError;
 use dvae::data::DataError;
 
 use commands::{
-    benchmark, compare, completions, config, corrupt, denoise, embed, evaluate, import, info,
-    interpolate, list, noise, sample, train, traverse,
+    benchmark, calibrate, compare, completions, config, corrupt, denoise, embed, evaluate, export,
+    import, info, interpolate, list, noise, sample, train, traverse,
 };
 
 /// Fewer page faults than the system's allocator: Burn makes a new buffer for every operation.
@@ -54,6 +54,7 @@ enum Command {
     Traverse(traverse::Args),
     Evaluate(evaluate::Args),
     Benchmark(benchmark::Args),
+    Calibrate(calibrate::Args),
     Noise(noise::Args),
     Info(info::Args),
     List(list::Args),
@@ -61,6 +62,7 @@ enum Command {
     Config(config::Args),
     /// List the back ends, and which are compiled in
     Backends,
+    Export(export::Args),
     Import(import::Args),
     Completions(completions::Args),
 }
@@ -78,6 +80,8 @@ impl Command {
                 | Self::Traverse(_)
                 | Self::Evaluate(_)
                 | Self::Benchmark(_)
+                | Self::Calibrate(_)
+                | Self::Export(_)
                 | Self::Noise(_)
                 | Self::Import(_)
         )
@@ -106,6 +110,8 @@ fn main() -> ExitCode {
         Command::Traverse(args) => traverse::run(args, out),
         Command::Evaluate(args) => evaluate::run(args, out),
         Command::Benchmark(args) => benchmark::run(args, out),
+        Command::Calibrate(args) => calibrate::run(args, out),
+        Command::Export(args) => export::run(args, out),
         Command::Noise(args) => noise::run(args, out),
         Command::Info(args) => info::run(args, out),
         Command::List(args) => list::run(args, out),

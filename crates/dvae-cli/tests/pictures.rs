@@ -7,7 +7,8 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::{dvae, ok, picture, refused, rows, trained};
+use ::dvae::data::{Domain, Element, Format, RowWriter};
+use common::{dvae, ok, picture, refused, rows, run, trained};
 
 /// A run of a small ladder on crops of a folder of pictures.
 const CROPS: &str = r#"
@@ -39,6 +40,10 @@ fn on_crops() -> tempfile::TempDir {
 
 fn pixels(path: &Path) -> Vec<f64> {
     rows(path).1.remove(0)
+}
+
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap()
 }
 
 #[test]
@@ -300,4 +305,121 @@ fn a_picture_of_24_megapixels_is_cleaned_within_600_megabytes() {
     assert!(code.success());
     assert!((1 << 15..600 << 10).contains(&peak), "{peak} kB");
     assert_eq!(fs::metadata(at("clean.pgm")).unwrap().len(), 24_000_017);
+}
+
+// The measured noise is that of the pairs: a model of them cleans it, and what has no counterpart is named.
+#[test]
+fn pairs_of_pictures_train_a_model_and_broken_ones_can_be_skipped() {
+    let folder = on_crops();
+    let at = |name: &str| folder.path().join(name);
+    ok(folder.path(), &["corrupt", "gaussian:0.2", "photographs", "-o", "noisy"]);
+    let text = CROPS.replace("\"gaussian:0.2\"", "\"none\"").replace(
+        "validation = 0.3",
+        "validation = 0.3\npairs = { type = \"damaged\", path = \"noisy\" }",
+    );
+    fs::write(at("pairs.toml"), &text).unwrap();
+    ok(folder.path(), &["train", "pairs.toml", "--out", "pairs", "--quiet"]);
+    let metrics = json(&ok(folder.path(), &["evaluate", "pairs", "--json"]));
+    let noise = metrics["corruptions"][0]["psnr_input"].as_f64();
+    assert!(noise.is_some_and(|ratio| (10.0..20.0).contains(&ratio)), "{metrics}");
+    // The folder of the damaged pictures belongs to the data too.
+    let error = refused(folder.path(), &["denoise", "pairs", "photographs", "-o", "noisy"]);
+    assert!(error.contains("belongs to the data"), "{error}");
+    fs::write(at("noisy/a.png"), b"not a picture").unwrap();
+    let error = refused(folder.path(), &["train", "pairs.toml", "--out", "broken", "--quiet"]);
+    assert!(error.contains("a.png"), "{error}");
+    let arguments = ["train", "pairs.toml", "--out", "skipped", "--quiet", "--skip-broken"];
+    let output = run(folder.path(), &arguments);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && said.contains("a.png"), "{said}");
+    let config = fs::read_to_string(at("skipped/config.toml")).unwrap();
+    assert!(config.contains("leave_out = [\"a.png\"]"), "{config}");
+    ok(folder.path(), &["evaluate", "skipped"]);
+}
+
+// 12 bits in files of 16: results are in the numbers of the files, and nothing above the range is trained on.
+#[test]
+fn a_range_says_what_is_white() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir(at("photographs")).unwrap();
+    let format = Format::new(&[1, 24, 24], Element::U16, Domain::Unit);
+    for (name, most) in [("a.png", 4095.0), ("b.png", 4000.0), ("c.png", 3000.0)] {
+        let values: Vec<f64> =
+            (0..576).map(|i| (f64::from(i) / 575.0 * most).round() / 65_535.0).collect();
+        let mut writer = RowWriter::create(&at("photographs").join(name), &format).unwrap();
+        writer.write(&format.row(&values)).unwrap();
+        writer.finish().unwrap();
+    }
+    let text = |range: &str| CROPS.replace("validation", &format!("range = {range}\nvalidation"));
+    fs::write(at("range.toml"), text("{ between = [0, 4095] }")).unwrap();
+    ok(folder.path(), &["train", "range.toml", "--out", "run", "--quiet"]);
+    ok(folder.path(), &["denoise", "run", "photographs/a.png", "-o", "clean.png"]);
+    // In sixteen bits again, and about as bright.
+    let mean = |path: &Path| pixels(path).iter().sum::<f64>() / 576.0;
+    let (before, after) = (mean(&at("photographs/a.png")), mean(&at("clean.png")));
+    assert!((after - before).abs() < 0.4 * before && after > 0.0, "{before} {after}");
+    let metrics = json(&ok(folder.path(), &["evaluate", "run", "--json"]));
+    let noise = metrics["corruptions"][0]["psnr_input"].as_f64();
+    // Noise of 0.2 of the range, clipped to it: 14 to 16 dB.
+    assert!(noise.is_some_and(|ratio| (12.0..18.0).contains(&ratio)), "{metrics}");
+    // As a benchmark measures it, too.
+    let lines = json(&ok(folder.path(), &["benchmark", "run", "photographs/a.png", "--json"]));
+    let noise = lines[0]["psnr"].as_f64();
+    assert!(noise.is_some_and(|ratio| (12.0..18.0).contains(&ratio)), "{lines}");
+    fs::write(at("narrow.toml"), text("{ between = [0, 2000] }")).unwrap();
+    let error = refused(folder.path(), &["train", "narrow.toml", "--out", "narrow", "--quiet"]);
+    assert!(error.contains("outside of the range"), "{error}");
+    fs::write(at("percentiles.toml"), text("{ percentiles = [1, 99] }")).unwrap();
+    ok(folder.path(), &["train", "percentiles.toml", "--out", "percentiles", "--quiet"]);
+}
+
+// Written beside the result, in its format; the ends hold the result between them.
+#[test]
+fn intervals_need_a_calibration_and_hold_the_result() {
+    let folder = on_crops();
+    let at = |name: &str| folder.path().join(name);
+    let clean = ["denoise", "run", "photographs/a.png", "-o", "clean.png"];
+    let with = |share| [&clean[..], &["--interval", share]].concat();
+    let error = refused(folder.path(), &with("0.95"));
+    assert!(error.contains("dvae calibrate run"), "{error}");
+    let error = refused(folder.path(), &with("0.96"));
+    assert!(error.contains("0.5, 0.8, 0.9, 0.95, 0.99"), "{error}");
+    // The validation crops of one picture are too few.
+    let error = refused(folder.path(), &["calibrate", "run", "--samples", "2"]);
+    assert!(error.contains("too few"), "{error}");
+    picture(&at("large.png"), 64, 80);
+    let text = ok(folder.path(), &["calibrate", "run", "large.png", "--samples", "2"]);
+    assert!(text.contains("95.0 %") && text.contains("held"), "{text}");
+    ok(folder.path(), &with("0.95"));
+    let [low, middle, high] =
+        ["clean-low.png", "clean.png", "clean-high.png"].map(|name| pixels(&at(name)));
+    for ((low, middle), high) in low.iter().zip(&middle).zip(&high) {
+        assert!(low <= middle && middle <= high, "{low} {middle} {high}");
+    }
+    assert!(low != high && !at("clean-deviation.npy").exists());
+}
+
+// Without a set-up, whatever the channels of a file; a folder of that name may stand there.
+#[test]
+fn the_models_in_the_box_clean_gray_and_color_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let clean = ["denoise", "photographs"];
+    picture(&at("gray.png"), 20, 31);
+    ok(folder.path(), &[&clean[..], &["gray.png", "-o", "clean.png"]].concat());
+    assert_eq!(rows(&at("clean.png")).0, [1, 20, 31]);
+    fs::create_dir(at("photographs")).unwrap();
+    picture(&at("photographs/gray.png"), 20, 31);
+    let values: Vec<f32> = (0..3 * 20 * 31).map(|at| (at % 11) as f32 / 11.0).collect();
+    ::dvae::data::write_picture(&at("photographs/color.png"), &values, &[3, 20, 31]).unwrap();
+    let with = ["photographs", "-o", "cleaned", "--interval", "0.9"];
+    ok(folder.path(), &[&clean[..], &with].concat());
+    assert_eq!(rows(&at("cleaned/gray.png")).0, [1, 20, 31]);
+    assert_eq!(rows(&at("cleaned/color.png")).0, [3, 20, 31]);
+    assert!(at("cleaned/color-low.png").exists() && at("cleaned/gray-high.png").exists());
+    let error = refused(folder.path(), &["calibrate", "photographs"]);
+    assert!(error.contains("comes with the program"), "{error}");
+    let error = refused(folder.path(), &["benchmark", "photographs", "photographs"]);
+    assert!(error.contains("not both gray"), "{error}");
 }

@@ -10,6 +10,8 @@ use crate::{DataError, Dataset};
 pub struct Batch<const D: usize> {
     /// The clean rows, shape `[batch, …event]`.
     pub clean: Tensor<D>,
+    /// Their damaged counterparts, of the same shape, if the rows have any: see [`Pairs`](crate::Pairs).
+    pub damaged: Option<Tensor<D>>,
     /// The rows' ids, which key their noise.
     pub ids: Vec<u64>,
     /// Which entries were observed, shape `[batch, …event]`; `None` if all were.
@@ -52,7 +54,8 @@ impl Dataset {
         Ok((0..ids.len().div_ceil(batch_size)).map(move |i| {
             let ids = ids[i * batch_size..ids.len().min((i + 1) * batch_size)].to_vec();
             let observed = dataset.observed(&ids, &device);
-            Batch { clean: dataset.gather(&ids, &device), ids, observed }
+            let damaged = dataset.damaged(&ids, &device);
+            Batch { clean: dataset.gather(&ids, &device), damaged, ids, observed }
         }))
     }
 }

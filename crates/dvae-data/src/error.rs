@@ -228,6 +228,32 @@ pub enum DataError {
         /// The length of the first axis of a row.
         places: usize,
     },
+    /// A range that is none.
+    #[error(
+        "{} must ascend and be {}, but are {low} and {high}",
+        if *is_percentiles { "percentiles" } else { "the ends of a range" },
+        if *is_percentiles { "from 0 to 100" } else { "finite" }
+    )]
+    Range {
+        /// The lower end.
+        low: f64,
+        /// The upper end.
+        high: f64,
+        /// Whether the ends are percentiles.
+        is_percentiles: bool,
+    },
+    /// A value outside of the range that all were said to lie in.
+    #[error(
+        "row {row} holds {value}, which is outside of the range {range:?} that all values were said to lie in"
+    )]
+    OutOfRange {
+        /// The row's id.
+        row: usize,
+        /// Its value.
+        value: f64,
+        /// The range.
+        range: [f64; 2],
+    },
     /// A shape with a different number of entries.
     #[error(
         "rows of shape {from:?} cannot become rows of shape {to:?}: they must have as many entries, and an axis"

@@ -57,7 +57,7 @@ mod writer;
 pub use batch::{Batch, Order};
 pub use beside::{remove_unfinished_files, sync_folder, write_file};
 pub use binarize::Binarization;
-pub use dataset::{Crops, Dataset, Sets};
+pub use dataset::{Crops, Dataset, Pairs, Sets};
 pub use dvae_checks::Domain;
 pub use error::{DataError, is_full_disk};
 pub use fashion::fashion_mnist;
@@ -66,8 +66,10 @@ pub use kind::{FileKind, Omission, Pictures, pictures_in};
 pub use npy::array_names;
 pub use numbers::{Element, Numbers};
 pub use picture::{picture_row, read_picture, write_picture};
-pub use rows::{Channels, Decimal, Fit, Format, ReadOptions, Row, Rows, read_rows};
-pub use scaling::{Scaler, Scaling};
+pub use rows::{
+    Channels, Decimal, Fit, Format, ReadOptions, Row, Rows, broken_pictures, read_rows,
+};
+pub use scaling::{Scaler, Scaling, ValueRange};
 pub use writer::RowWriter;
 
 use npy::read_npy_rows;

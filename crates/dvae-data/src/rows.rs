@@ -1,6 +1,6 @@
 //! Rows of files, one at a time.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::budget::Budget;
@@ -338,6 +338,40 @@ pub struct ReadOptions {
     pub missing: Vec<String>,
     /// The shape that the rows get.
     pub fit: Fit,
+    /// Pictures of a folder that are left out, by their places in it.
+    pub leave_out: Vec<PathBuf>,
+}
+
+impl ReadOptions {
+    /// The pictures of a folder that are to be read: [`pictures_in`], but for those left out. An error says that there are
+    /// none.
+    pub fn pictures_in(&self, folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+        let mut files = pictures_in(folder)?.files;
+        for left_out in &self.leave_out {
+            let before = files.len();
+            files.retain(|file| file.strip_prefix(folder).unwrap_or(file) != left_out);
+            if files.len() == before {
+                let reason =
+                    format!("there is no picture {} in it to leave out", left_out.display());
+                return Err(DataError::File { path: folder.into(), reason });
+            }
+        }
+        if files.is_empty() {
+            return Err(DataError::NoPicture { path: folder.into() });
+        }
+        Ok(files)
+    }
+}
+
+/// The pictures of a folder that cannot be read, by their places in it, with the reason: each is decoded whole.
+pub fn broken_pictures(folder: &Path) -> Result<Vec<(PathBuf, DataError)>, DataError> {
+    let broken = |file: PathBuf| {
+        let read = read_rows(&file, &ReadOptions::default())
+            .and_then(|mut rows| rows.try_for_each(|row| row.map(|_| ())));
+        let place = file.strip_prefix(folder).unwrap_or(&file).to_path_buf();
+        read.err().map(|error| (place, error))
+    };
+    Ok(pictures_in(folder)?.files.into_iter().filter_map(broken).collect())
 }
 
 /// Which shape the rows of a file get.
@@ -362,7 +396,7 @@ pub fn read_rows(path: &Path, options: &ReadOptions) -> Result<Rows, DataError> 
     match FileKind::of(path)? {
         FileKind::Picture => picture_rows(vec![path.into()], options),
         FileKind::Folder => {
-            let pictures = pictures_in(path)?.files;
+            let pictures = options.pictures_in(path)?;
             let classes = classes(path, &pictures);
             Ok(Rows { classes, ..picture_rows(pictures, options)? })
         }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{DataError, Dataset};
+use crate::{DataError, Dataset, Domain};
 
 /// How entries are scaled. Each place on the first axis of a row (a column of a table, a channel of an image)
 /// is scaled separately.
@@ -17,6 +17,51 @@ pub enum Scaling {
     Standard,
     /// To `[0, 1]` over the training rows; values of other rows may lie outside.
     MinMax,
+}
+
+/// What 0 and 1 are for a model, in the numbers of the files: the same for all channels.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ValueRange {
+    /// These two numbers, between which all values lie: `[0, 4095]` for 12 bits in files of 16.
+    Between([f64; 2]),
+    /// These percentiles, from 0 to 100, of the training rows' values; some values lie outside.
+    Percentiles([f64; 2]),
+}
+
+impl ValueRange {
+    /// What the values are for the model: numbers in `[0, 1]` if all lie in the range, and real ones if some may not.
+    pub fn domain(&self) -> Domain {
+        match self {
+            Self::Between(_) => Domain::Unit,
+            Self::Percentiles(_) => Domain::Real,
+        }
+    }
+
+    /// An error names a row with a value outside of a range that all lie in. `full_scale` is the number of the files that is
+    /// 1 in these rows.
+    pub fn hold(&self, rows: &Dataset, full_scale: f64) -> Result<(), DataError> {
+        let Self::Between(range) = *self else { return Ok(()) };
+        let [low, high] = range.map(|end| (end / full_scale) as f32);
+        match rows.find(|_, value| !(low..=high).contains(&value)) {
+            None => Ok(()),
+            Some((row, _, value)) => {
+                let value = (f64::from(value) * full_scale * 1e3).round() / 1e3;
+                Err(DataError::OutOfRange { row: row as usize, value, range })
+            }
+        }
+    }
+
+    /// An error names a range that is none.
+    pub fn check(&self) -> Result<(), DataError> {
+        let (Self::Between([low, high]) | Self::Percentiles([low, high])) = *self;
+        let is_percentiles = matches!(self, Self::Percentiles(_));
+        let possible = if is_percentiles { 0.0..=100.0 } else { f64::MIN..=f64::MAX };
+        if low < high && possible.contains(&low) && possible.contains(&high) {
+            return Ok(());
+        }
+        Err(DataError::Range { low, high, is_percentiles })
+    }
 }
 
 /// A fitted scaling: `x ↦ (x − offset) / scale` for each place on the first axis of a row.
@@ -44,6 +89,25 @@ impl Scaler {
         };
         let (offset, scale) = statistics.iter().map(pair).unzip();
         Some(Self { offset, scale })
+    }
+
+    /// The scaler that makes `[0, 1]` of a range. `full_scale` is the number of the files that is 1 in these rows:
+    /// [`Element::full_scale`](crate::Element::full_scale) where they are in [`Domain::Unit`](crate::Domain::Unit).
+    ///
+    /// An error names a range that is none, or a row with a value outside of one that all lie in.
+    pub fn of_range(range: ValueRange, rows: &Dataset, full_scale: f64) -> Result<Self, DataError> {
+        range.check()?;
+        let [low, high] = match range {
+            ValueRange::Between(ends) => {
+                range.hold(rows, full_scale)?;
+                // In single precision, as the rows are: an end becomes 0 or 1 exactly.
+                ends.map(|end| f64::from((end / full_scale) as f32))
+            }
+            ValueRange::Percentiles(ends) => rows.percentiles(ends),
+        };
+        let places = rows.event()[0];
+        let scale = if high > low { high - low } else { 1.0 };
+        Ok(Self { offset: vec![low; places], scale: vec![scale; places] })
     }
 
     /// The first place whose entries spread too far for double precision.
@@ -156,6 +220,40 @@ mod tests {
         let unit = Scaler::fit(Scaling::MinMax, &rows.take(3)).unwrap();
         assert_eq!((unit.offset, unit.scale), (vec![1.0, 5.0], vec![2.0, 1.0]));
         assert_eq!(Scaler::fit(Scaling::None, &rows), None);
+    }
+
+    // 12 bits in files of 16: 4095 / 65535 is 1.
+    #[test]
+    fn a_range_is_in_the_numbers_of_the_files() {
+        let values: Vec<f32> = (0..=4095).map(|n| n as f32 / 65_535.0).collect();
+        let rows = Dataset::from_floats(values, &[1, 16, 16]).unwrap();
+        let scaler = Scaler::of_range(ValueRange::Between([0.0, 4095.0]), &rows, 65_535.0).unwrap();
+        let ends = scaler.apply(&[0.0, 4095.0 / 65_535.0]);
+        assert!(ends[0] == 0.0 && (ends[1] - 1.0).abs() < 1e-6, "{ends:?}");
+        // Black levels become 0, and nothing below.
+        for black in [64, 256, 639] {
+            let rows: Vec<f32> = (black..=4095).map(|n| n as f32 / 65_535.0).collect();
+            let rows = Dataset::from_floats(rows, &[1]).unwrap();
+            let range = ValueRange::Between([f64::from(black), 4095.0]);
+            let scaler = Scaler::of_range(range, &rows, 65_535.0).unwrap();
+            let scaled = rows.scaled(&scaler).unwrap();
+            assert_eq!(scaled.find(|_, value| !(0.0..=1.0).contains(&value)), None, "{black}");
+        }
+        let narrow = ValueRange::Between([0.0, 4000.0]);
+        let error = Scaler::of_range(narrow, &rows, 65_535.0).unwrap_err().to_string();
+        assert!(error.contains("holds 4001") && error.contains("[0.0, 4000.0]"), "{error}");
+        let scaler = Scaler::of_range(ValueRange::Percentiles([10.0, 90.0]), &rows, 65_535.0);
+        let ends =
+            scaler.unwrap().undo(&[0.0, 1.0]).iter().map(|end| end * 65_535.0).collect::<Vec<_>>();
+        assert!((ends[0] - 409.5).abs() < 1.0 && (ends[1] - 3685.5).abs() < 1.0, "{ends:?}");
+        for wrong in [
+            ValueRange::Between([1.0, 1.0]),
+            ValueRange::Between([0.0, f64::NAN]),
+            ValueRange::Percentiles([-1.0, 50.0]),
+            ValueRange::Percentiles([0.0, 101.0]),
+        ] {
+            assert!(wrong.check().is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

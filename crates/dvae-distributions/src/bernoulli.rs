@@ -55,6 +55,11 @@ impl EntryDistribution<1> for BernoulliEntry {
         dvae_kernels::sigmoid(logits)
     }
 
+    fn variance<const D: usize>(&self, [logits]: [Tensor<D>; 1]) -> Tensor<D> {
+        // Both factors keep their digits, however near to 0 or 1 the mean is.
+        dvae_kernels::sigmoid(logits.clone()) * dvae_kernels::sigmoid(logits.neg())
+    }
+
     /// Entries are 0 or 1.
     fn sample<const D: usize>(&self, logits: [Tensor<D>; 1], draws: &mut RowStreams) -> Tensor<D> {
         let mean = self.mean(logits);

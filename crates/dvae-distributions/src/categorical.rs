@@ -69,6 +69,12 @@ impl<const D: usize> Likelihood<D> for Categorical<D> {
         self.by_class().argmax(1).float().reshape(self.shape())
     }
 
+    /// The probability of another class than the most probable.
+    fn variance(&self) -> Tensor<D> {
+        let most = softmax(self.by_class(), 1).max_dim(1);
+        (most.neg() + 1.0).clamp_min(0.0).reshape(self.shape())
+    }
+
     fn sample(&self, draws: &mut RowStreams) -> Tensor<D> {
         choose(softmax(self.by_class().detach(), 1), draws).reshape(self.shape())
     }

@@ -48,6 +48,10 @@ impl<const D: usize> Likelihood<D> for Columns<D> {
         self.beside(|law, _, _| law.mean())
     }
 
+    fn variance(&self) -> Tensor<D> {
+        self.beside(|law, _, _| law.variance())
+    }
+
     fn sample(&self, draws: &mut RowStreams) -> Tensor<D> {
         let parts = self.groups.iter().map(|(_, law)| law.sample(&mut draws.branch()));
         Tensor::cat(parts.collect(), 1)

@@ -51,6 +51,20 @@ impl EntryDistribution<1> for ContinuousBernoulliEntry {
         mean.mask_where(near, small * series + 0.5)
     }
 
+    /// `1/l² − e⁻ˡ/(1 − e⁻ˡ)²`, the derivative of the mean.
+    fn variance<const D: usize>(&self, [l]: [Tensor<D>; 1]) -> Tensor<D> {
+        let size = l.abs();
+        let near = size.clone().lower_elem(0.7);
+        let s = size.clone().clamp_max(0.7).square();
+        let series =
+            ((s.clone() * (-1.0 / 172_800.0) + 1.0 / 6_048.0) * s.clone() - 1.0 / 240.0) * s;
+        let far = size.mask_fill(near.clone(), 1.0);
+        let steep = far.clone().neg().exp();
+        let between = steep.clone() / (steep.neg() + 1.0).square();
+        let variance = far.recip().square() - between;
+        variance.mask_where(near, series + 1.0 / 12.0)
+    }
+
     /// Samples by inversion of the distribution function, accurate to 2 · 10⁻⁴ of it.
     fn sample<const D: usize>(
         &self,

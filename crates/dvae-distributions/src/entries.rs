@@ -19,6 +19,9 @@ pub trait EntryDistribution<const P: usize>: Formula<P, 1> {
     /// `E[x]` of every entry, from parameters `[batch, …]`.
     fn mean<const D: usize>(&self, parameters: [Tensor<D>; P]) -> Tensor<D>;
 
+    /// `Var[x]` of every entry, at least 0, from parameters `[batch, …]`; infinite where there is none.
+    fn variance<const D: usize>(&self, parameters: [Tensor<D>; P]) -> Tensor<D>;
+
     /// One draw of every entry, each row from its own stream. The parameters are detached.
     fn sample<const D: usize>(
         &self,
@@ -65,6 +68,10 @@ impl<E: EntryDistribution<P>, const D: usize, const P: usize> Likelihood<D> for 
 
     fn mean(&self) -> Tensor<D> {
         self.entry.mean(self.parameters.all())
+    }
+
+    fn variance(&self) -> Tensor<D> {
+        self.entry.variance(self.parameters.all())
     }
 
     fn sample(&self, draws: &mut RowStreams) -> Tensor<D> {

@@ -77,6 +77,10 @@ impl EntryDistribution<1> for LaplaceEntry {
         location
     }
 
+    fn variance<const D: usize>(&self, [location]: [Tensor<D>; 1]) -> Tensor<D> {
+        location.full_like(2.0 * self.scale * self.scale)
+    }
+
     fn sample<const D: usize>(
         &self,
         [location]: [Tensor<D>; 1],
@@ -98,6 +102,10 @@ impl EntryDistribution<2> for LearnedLaplaceEntry {
 
     fn mean<const D: usize>(&self, [location, _]: [Tensor<D>; 2]) -> Tensor<D> {
         location
+    }
+
+    fn variance<const D: usize>(&self, [_, raw_scale]: [Tensor<D>; 2]) -> Tensor<D> {
+        positive(raw_scale, self.min_scale).square() * 2.0
     }
 
     fn sample<const D: usize>(

@@ -89,6 +89,10 @@ impl EntryDistribution<2> for LearnedNormalEntry {
         mean
     }
 
+    fn variance<const D: usize>(&self, [_, raw_scale]: [Tensor<D>; 2]) -> Tensor<D> {
+        self.scale(raw_scale).square()
+    }
+
     fn sample<const D: usize>(
         &self,
         [mean, raw_scale]: [Tensor<D>; 2],

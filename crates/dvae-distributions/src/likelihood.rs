@@ -44,6 +44,10 @@ pub trait Likelihood<const D: usize, K: Basic = Float>: Debug {
     /// `E[xᵢ | z]` of every entry; for classes, which have no mean, the most probable class.
     fn mean(&self) -> Tensor<D>;
 
+    /// `Var[xᵢ | z]` of every entry, at least 0; for classes, which have none, the probability of another class than the
+    /// most probable. Infinite where the distribution has no variance.
+    fn variance(&self) -> Tensor<D>;
+
     /// One draw of every entry, each row from its own stream. No gradient flows through it.
     fn sample(&self, draws: &mut RowStreams) -> Tensor<D, K>;
 
@@ -72,6 +76,10 @@ impl<const D: usize, K: Basic> Likelihood<D, K> for Box<dyn Likelihood<D, K>> {
 
     fn mean(&self) -> Tensor<D> {
         (**self).mean()
+    }
+
+    fn variance(&self) -> Tensor<D> {
+        (**self).variance()
     }
 
     fn sample(&self, draws: &mut RowStreams) -> Tensor<D, K> {

@@ -75,6 +75,15 @@ impl EntryDistribution<2> for NegativeBinomialEntry {
         raw_mean.softplus()
     }
 
+    fn variance<const D: usize>(
+        &self,
+        [raw_mean, raw_inverse_dispersion]: [Tensor<D>; 2],
+    ) -> Tensor<D> {
+        let theta = positive(raw_inverse_dispersion, self.min_inverse_dispersion);
+        let mean = raw_mean.softplus();
+        mean.clone() * (mean / theta + 1.0)
+    }
+
     fn sample<const D: usize>(
         &self,
         [raw_mean, raw_inverse_dispersion]: [Tensor<D>; 2],
@@ -151,6 +160,16 @@ impl EntryDistribution<3> for ZeroInflatedEntry {
 
     fn mean<const D: usize>(&self, [raw_mean, _, gate]: [Tensor<D>; 3]) -> Tensor<D> {
         raw_mean.softplus() * dvae_kernels::sigmoid(gate.neg())
+    }
+
+    /// `(1 − π) (v + π μ²)`, where `v` and `μ` are those of the counts.
+    fn variance<const D: usize>(
+        &self,
+        [raw_mean, raw_inverse_dispersion, gate]: [Tensor<D>; 3],
+    ) -> Tensor<D> {
+        let counted = self.counts.variance([raw_mean.clone(), raw_inverse_dispersion]);
+        let [extra, not] = [gate.clone(), gate.neg()].map(dvae_kernels::sigmoid);
+        not * (counted + extra * raw_mean.softplus().square())
     }
 
     fn sample<const D: usize>(

@@ -58,6 +58,10 @@ impl EntryDistribution<1> for NormalEntry {
         mean
     }
 
+    fn variance<const D: usize>(&self, [mean]: [Tensor<D>; 1]) -> Tensor<D> {
+        mean.full_like(self.scale * self.scale)
+    }
+
     fn sample<const D: usize>(&self, [mean]: [Tensor<D>; 1], draws: &mut RowStreams) -> Tensor<D> {
         let noise = draws.normal(mean.shape(), &mean.device());
         mean + noise * self.scale

@@ -90,6 +90,11 @@ impl<const D: usize> Likelihood<D> for OptimalNormal<D> {
         self.mean.clone()
     }
 
+    /// At the lower limit of the scale, as samples are.
+    fn variance(&self) -> Tensor<D> {
+        self.mean.full_like(self.min_scale * self.min_scale)
+    }
+
     /// Samples at the lower limit of the scale, because the optimal scale is known only for given data.
     fn sample(&self, draws: &mut RowStreams) -> Tensor<D> {
         let mean = self.mean.clone().detach();

@@ -45,6 +45,10 @@ impl EntryDistribution<1> for PoissonEntry {
         raw_rate.softplus()
     }
 
+    fn variance<const D: usize>(&self, raw_rate: [Tensor<D>; 1]) -> Tensor<D> {
+        self.mean(raw_rate)
+    }
+
     fn sample<const D: usize>(
         &self,
         raw_rate: [Tensor<D>; 1],

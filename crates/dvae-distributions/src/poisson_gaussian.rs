@@ -35,7 +35,7 @@ pub struct PoissonGaussianEntry {
 
 impl PoissonGaussianEntry {
     #[inline(always)]
-    fn variance<S: Scalar>(&self, mean: S) -> S {
+    fn variance_at<S: Scalar>(&self, mean: S) -> S {
         (mean * self.gain + self.offset).clamp_min(self.min_scale * self.min_scale)
     }
 }
@@ -43,7 +43,7 @@ impl PoissonGaussianEntry {
 impl Formula<1, 1> for PoissonGaussianEntry {
     #[inline(always)]
     fn at<S: Scalar>(&self, [mean]: [S; 1], [x]: [S::Constant; 1]) -> S {
-        let variance = self.variance(mean.clone());
+        let variance = self.variance_at(mean.clone());
         let squared = (mean - x).square() / variance.clone();
         (squared + variance.log()) * -0.5 - HALF_LN_TAU
     }
@@ -69,13 +69,17 @@ impl EntryDistribution<1> for PoissonGaussianEntry {
         mean
     }
 
+    fn variance<const D: usize>(&self, [mean]: [Tensor<D>; 1]) -> Tensor<D> {
+        self.variance_at(mean)
+    }
+
     fn sample<const D: usize>(&self, [mean]: [Tensor<D>; 1], draws: &mut RowStreams) -> Tensor<D> {
         let noise = draws.normal(mean.shape(), &mean.device());
-        mean.clone() + noise * self.variance(mean).sqrt()
+        mean.clone() + noise * self.variance_at(mean).sqrt()
     }
 
     fn named<const D: usize>(&self, [mean]: [Tensor<D>; 1]) -> Vec<(&'static str, Tensor<D>)> {
-        vec![("mean", mean.clone()), ("scale", self.variance(mean).sqrt())]
+        vec![("mean", mean.clone()), ("scale", self.variance_at(mean).sqrt())]
     }
 }
 

@@ -85,6 +85,16 @@ impl EntryDistribution<3> for StudentTEntry {
         location
     }
 
+    /// `s² ν/(ν − 2)`; infinite where `ν ≤ 2`.
+    fn variance<const D: usize>(&self, parameters: [Tensor<D>; 3]) -> Tensor<D> {
+        let [_, scale, degrees] = self.linked(parameters);
+        // Written so that many degrees of freedom, which may be infinite, leave the square of the scale.
+        let excess = (degrees - 2.0).clamp_min(0.0);
+        let times = excess.clone().recip() * 2.0 + 1.0;
+        let variance = scale.square() * times;
+        variance.mask_fill(excess.equal_elem(0.0), f32::INFINITY)
+    }
+
     fn sample<const D: usize>(
         &self,
         parameters: [Tensor<D>; 3],

@@ -61,6 +61,42 @@ fn densities_gradients_and_means_are_those_of_the_reference() {
     }
 }
 
+// Of 4 and of 1000 degrees of freedom and a scale of 2: s² ν/(ν − 2). With 2 or fewer there is none.
+#[test]
+fn the_variance_of_heavy_tails_is_that_of_their_degrees_of_freedom() {
+    let law = |degrees: f64| LikelihoodConfig::StudentT { min_scale: 2.0, min_degrees: degrees };
+    let variance = |degrees| {
+        let outputs = row(&[0.3, -1e4, -1e4], &Device::flex());
+        entry(&law(degrees), outputs).variance().into_scalar::<f64>()
+    };
+    assert!((variance(4.0) - 8.0).abs() < 1e-4, "{}", variance(4.0));
+    assert!((variance(1000.0) - 4.0 * 1000.0 / 998.0).abs() < 1e-4, "{}", variance(1000.0));
+    assert_eq!(variance(2.0), f64::INFINITY);
+    assert_eq!(variance(0.5), f64::INFINITY);
+}
+
+// However narrow a component is, and beyond the levels.
+#[test]
+fn the_variance_of_levels_is_never_negative_and_none_where_all_mass_is_on_one() {
+    for levels in [2, 5, 256, 1000, 65_536] {
+        let law = LikelihoodConfig::DiscretizedLogistic { levels, components: 1, min_scale: 1e-6 };
+        for location in [-3.0, 0.0, 1.0, 7.0] {
+            let variance = entry(&law, row(&[location, -1e4], &Device::flex())).variance();
+            let variance = variance.into_scalar::<f64>();
+            assert!((0.0..1e-6).contains(&variance), "{levels} {location}: {variance}");
+        }
+        // Half way between two levels, each has half of the mass.
+        let step = 1.0 / (levels.min(1024) - 1) as f32;
+        let variance = entry(&law, row(&[0.5 * step, -1e4], &Device::flex())).variance();
+        let expected = 0.25 * f64::from(step * step);
+        let variance = variance.into_scalar::<f64>();
+        assert!(
+            (variance - expected).abs() < 0.05 * expected,
+            "{levels}: {variance}, not {expected}"
+        );
+    }
+}
+
 fn laws() -> impl Strategy<Value = LikelihoodConfig> {
     use LikelihoodConfig as L;
     prop_oneof![
@@ -143,6 +179,17 @@ proptest! {
             _ => 0.02 * (1.0 + mean.abs()),
         };
         prop_assert!((said - mean).abs() <= bound, "{law:?} {outputs:?}: {said}, not {mean}");
+        let squares = mass.iter().zip(&values).map(|(m, x)| m * (f64::from(*x) - mean).powi(2));
+        let (variance, said) =
+            (squares.sum::<f64>(), rows(&law, outputs, 1).variance().into_scalar::<f64>());
+        let bound = match support {
+            // Of a squared distance between levels, and of the mean's rounding.
+            Support::Levels(levels) => 1e-4 / (levels as f64 - 1.0).powi(2) + 1e-4 * variance + 1e-7,
+            // Heavy tails: a part of the variance is beyond the grid. Its formula is tested below.
+            _ if matches!(law, LikelihoodConfig::StudentT { .. }) => return Ok(()),
+            _ => 0.02 * variance + 1e-6,
+        };
+        prop_assert!((said - variance).abs() <= bound, "{law:?} {outputs:?}: {said}, not {variance}");
     }
 
     // The distribution function of the density, summed over the same grid, against that of 20,000 draws: the

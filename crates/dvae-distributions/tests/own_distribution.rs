@@ -30,6 +30,10 @@ impl EntryDistribution<2> for Cauchy {
         location
     }
 
+    fn variance<const D: usize>(&self, [location, _]: [Tensor<D>; 2]) -> Tensor<D> {
+        location.full_like(f32::INFINITY)
+    }
+
     fn sample<const D: usize>(
         &self,
         [location, raw_scale]: [Tensor<D>; 2],

@@ -30,7 +30,7 @@ pub fn latent_activity<const D: usize, V: Vae<D>>(
     let (mut moments, mut shapes) = (Moments::default(), model.latent_shapes());
     for batch in rows.batches::<D>(batch_size, Order::Stored, device)? {
         let draws = &mut BatchNoise::evaluation(key, &batch.ids).corruption;
-        let batch = CorruptedBatch::new(batch.clean, batch.observed, corruption, 1, draws);
+        let batch = CorruptedBatch::of(batch, corruption, 1, draws);
         let latents = batch.embed(model);
         // Pictures of other sides than those of training have more latents, or fewer.
         shapes = latents.shapes();

@@ -107,10 +107,10 @@ impl<V: Vae<4>> Comparison<'_, V> {
         let EvaluationContext { key, batch_size, device } = self.context;
         let process = process.build::<4>(Domain::Unit)?;
         let rows = rows.with_observed_entries();
-        let batches = rows.batches::<4>(batch_size, Order::Stored, device)?;
+        let batches = rows.unpaired().batches::<4>(batch_size, Order::Stored, device)?;
         let corrupted = batches.map(|batch| {
             let draws = &mut BatchNoise::evaluation(key, &batch.ids).corruption;
-            CorruptedBatch::new(batch.clean, batch.observed, &*process, 1, draws)
+            CorruptedBatch::of(batch, &*process, 1, draws)
         });
         Ok(corrupted.collect())
     }
@@ -118,7 +118,7 @@ impl<V: Vae<4>> Comparison<'_, V> {
     /// Draws the first `columns` rows: clean, corrupted, cleaned by the filter that was measured, and denoised by every
     /// model.
     pub fn picture(&self, columns: usize, measured: &ComparisonTable) -> Result<Grid, TrainError> {
-        let rows = self.rows.take(columns);
+        let rows = self.rows.take(columns).unpaired();
         let clean = rows.gather::<4>(rows.ids(), self.context.device);
         let mut grid = Grid::new();
         for corruption in self.corruptions {

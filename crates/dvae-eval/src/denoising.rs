@@ -43,14 +43,15 @@ pub fn denoising<const D: usize, V: Vae<D>>(
 ) -> Result<Denoising, TrainError> {
     let EvaluationContext { key, batch_size, device } = *context;
     let rows = &dataset.with_observed_entries();
-    let bound = |corruption: &dyn Corruption<D>| -> Result<MeanElbo, TrainError> {
+    let bound = |rows: &Dataset, corruption: &dyn Corruption<D>| -> Result<MeanElbo, TrainError> {
         Ok(evaluate(model, rows, corruption, &Objective::default(), context)?.mean)
     };
-    let (clean, corrupted) = (bound(&*corruption.at_null()?)?, bound(corruption)?);
+    let clean = bound(&rows.unpaired(), &*corruption.at_null()?)?;
+    let corrupted = bound(rows, corruption)?;
     let (mut damaged, mut all) = (Sums::default(), Sums::default());
     for batch in rows.batches::<D>(batch_size, Order::Stored, device)? {
         let draws = &mut BatchNoise::evaluation(key, &batch.ids).corruption;
-        let batch = CorruptedBatch::new(batch.clean, batch.observed, corruption, 1, draws);
+        let batch = CorruptedBatch::of(batch, corruption, 1, draws);
         let ratios = |rows| values(psnr(batch.clean(), rows, batch.observed()));
         let each = ratios(batch.values()).into_iter().zip(ratios(batch.denoise(model)));
         for (changed, (input, output)) in changed_rows(&batch).into_iter().zip(each) {

@@ -9,6 +9,7 @@
 //! | [`samples`]    | a picture of samples from the prior                                           |
 //! | [`psnr`]       | peak signal-to-noise ratio of each row, in decibels                           |
 //! | [`Quality`]    | both ratios of a picture; [`classical_filters`] has those of what filters make of it |
+//! | [`Calibration`] | intervals about results that hold the share of entries that they promise       |
 //! | [`ssim`]       | structural similarity of an image to its original                             |
 //! | [`NoiseEstimate`] | how noisy an image is, from the image alone                              |
 //! | [`Robustness`] | one model per training level, each at every test level: a table and pictures  |
@@ -24,6 +25,7 @@
 //! - The peak of a signal is taken to be 1: data on another scale needs another metric.
 
 mod active_units;
+mod calibration;
 mod canvas;
 mod comparison;
 mod denoising;
@@ -38,6 +40,7 @@ mod robustness;
 mod ssim;
 
 pub use active_units::{active_units, latent_activity};
+pub use calibration::{COVERAGES, Calibration, FEWEST, HeldOutEntry};
 pub use comparison::{Comparison, ComparisonTable, Entry, FilterEntry, samples};
 pub use denoising::{Denoising, denoising};
 pub use filters::Filter;

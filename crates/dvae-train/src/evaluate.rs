@@ -34,8 +34,8 @@ pub struct Evaluation {
     /// mixture as denominator, or with sticking the landing, its KL is estimated from the draws; the terms
     /// above always use each posterior by itself.
     pub bound: f64,
-    /// Mean `KL(q ‖ p)` of each latent, in nats, level by level, top first; latents at 0 have collapsed onto
-    /// the prior. Empty for a level whose KL has no closed form.
+    /// Mean `KL(q ‖ p)` of each latent, in nats, level by level, top first; of maps, of each channel, summed over its
+    /// positions. Latents at 0 have collapsed onto the prior. Empty for a level whose KL has no closed form.
     pub kl_per_latent: Vec<Vec<f64>>,
     /// Rows without any observed entry, which are left out of all means.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -137,9 +137,9 @@ fn score<const D: usize, V: Vae<D>>(
     for batch in rows.batches::<D>(batch_size, Order::Stored, device)? {
         let mut noise = BatchNoise::evaluation(key, &batch.ids);
         let (draws, corruptions) = (&mut noise.corruption, objective.corruptions());
-        let corrupted =
-            CorruptedBatch::new(batch.clean, batch.observed, corruption, corruptions, draws);
-        each(&batch.ids, corrupted.score(model, objective, &mut noise.latent));
+        let ids = batch.ids.clone();
+        let corrupted = CorruptedBatch::of(batch, corruption, corruptions, draws);
+        each(&ids, corrupted.score(model, objective, &mut noise.latent));
     }
     Ok(())
 }

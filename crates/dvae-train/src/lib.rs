@@ -89,4 +89,4 @@ pub use tensor_board::TensorBoard;
 pub use terms::MeanElbo;
 pub use text_log::TextLog;
 pub use trainer::{Trained, Trainer, has_checkpoint, load_checkpoint};
-pub use weights::{WeightFile, import_state_dict, load_weights, save_weights};
+pub use weights::{Precision, WeightFile, import_state_dict, load_weights, save_weights};

@@ -110,7 +110,7 @@ pub struct Training {
     /// The unweighted bound and its terms.
     #[serde(flatten)]
     pub mean: MeanElbo,
-    /// Mean `KL(q ‖ p)` of each latent, level by level; empty for a level without a closed form.
+    /// Mean `KL(q ‖ p)` of each latent, or of each channel of a map, level by level; empty for a level without a closed form.
     pub kl_per_latent: Vec<Vec<f64>>,
 }
 

@@ -3,6 +3,7 @@
 use burn::tensor::kind::Basic;
 use burn::tensor::{Bool, Float, Tensor};
 use dvae_corruption::{CorruptedInput, Corruption};
+use dvae_data::Batch;
 use dvae_distributions::{Encoding, Inference, Latents, Likelihood};
 use dvae_losses::{BoundTerms, Elbo, Emphasis, Estimator, Objective};
 use dvae_models::Vae;
@@ -40,6 +41,28 @@ pub struct CorruptedBatch<const D: usize, K: Basic = Float> {
     observed: Option<Tensor<D, Bool>>,
     /// Draws of `x̃`.
     corrupted: Vec<CorruptedInput<D, K>>,
+}
+
+impl<const D: usize> CorruptedBatch<D> {
+    /// Draws `x̃` the given number of times for a batch of a data set: see [`Self::new`]. If its rows have damaged counterparts, the process gets these: measured damage,
+    /// and that of the process on top.
+    pub fn of(
+        batch: Batch<D>,
+        corruption: &dyn Corruption<D>,
+        corruptions: usize,
+        draws: &mut RowStreams,
+    ) -> Self {
+        let Batch { clean, damaged, observed, .. } = batch;
+        let Some(damaged) = damaged else {
+            return Self::new(clean, observed, corruption, corruptions, draws);
+        };
+        let measured = damaged.clone().not_equal(clean.clone());
+        let mut batch = Self::new(damaged, observed, corruption, corruptions, draws);
+        for corrupted in &mut batch.corrupted {
+            corrupted.changed = corrupted.changed.clone().bool_or(measured.clone());
+        }
+        Self { clean, ..batch }
+    }
 }
 
 impl<const D: usize, K: Basic> CorruptedBatch<D, K> {

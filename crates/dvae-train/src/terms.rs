@@ -65,7 +65,9 @@ impl TermSums {
         self.objective += other.objective;
         self.kl_per_latent.resize(other.kl_per_latent.len(), vec![]);
         for (sums, level) in self.kl_per_latent.iter_mut().zip(&other.kl_per_latent) {
-            sums.resize(level.len(), 0.0);
+            if sums.len() != level.len() {
+                *sums = vec![0.0; level.len()];
+            }
             sums.iter_mut().zip(level).for_each(|(sum, kl)| *sum += kl);
         }
     }
@@ -146,8 +148,8 @@ impl PendingTerms {
     }
 }
 
-/// The KL of each latent of a level, summed over rows: a mean over all draws of the levels above it. `None`
-/// without a closed form.
+/// The KL of each latent of a level, or of each channel of a map with all its positions, summed over rows: a mean over
+/// all draws of the levels above it. `None` without a closed form.
 fn kl_of_level(sampled: &[BoundTerms], level: usize) -> Option<Tensor<2>> {
     // For the top level it is the same for all draws from one encoding.
     let draws = |terms: &BoundTerms| if level == 0 { 1 } else { terms.draws.len() };
@@ -156,5 +158,8 @@ fn kl_of_level(sampled: &[BoundTerms], level: usize) -> Option<Tensor<2>> {
     let all = all.collect::<Option<Vec<_>>>()?;
     let count = all.len() as f64;
     let sum = all.into_iter().map(|kl| kl.inner().sum_dim(0)).reduce(|a, b| a + b)?;
-    Some(sum / count)
+    let channels = sampled[0].draws[0].inference().latents.levels()[level].shape().channels();
+    let positions = sum.dims()[1] / channels;
+    let of_channels = sum.reshape([channels, positions]).sum_dim(1);
+    Some(of_channels.reshape([1, channels]) / count)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Bytes, Tensor, TensorData};
+use burn::tensor::{Bytes, Tensor, TensorData, f16};
 use burn_store::{ModuleStore, PytorchStore};
 use dvae_checks::{contained, shown};
 use dvae_data::write_file;
@@ -24,16 +24,28 @@ const CHECKSUM: &str = "crc32";
 /// checksum of both under `crc32`.
 ///
 /// The write is atomic: the file is either the old one or the new one. Equal weights have equal bytes.
-pub fn save_weights<M: Module>(path: &Path, model: &M, config: &str) -> Result<(), TrainError> {
-    let mut weights = Weights::default();
+///
+/// In [`Precision::Half`] each weight is rounded to the nearest number of 16 bits; an error names one that is too large.
+pub fn save_weights<M: Module>(
+    path: &Path,
+    model: &M,
+    config: &str,
+    precision: Precision,
+) -> Result<(), TrainError> {
+    let mut weights = Weights { precision, ..Weights::default() };
     model.visit(&mut weights);
     let mut found = weights.found;
+    if let Some(name) = weights.too_large {
+        let reason = format!("{} is too large for half precision", shown(&name));
+        return Err(unusable(path, reason));
+    }
     found.sort();
+    let dtype = precision.dtype();
     let mut end = 0;
     let infos = found.iter().map(|(name, shape, bytes)| {
         let data_offsets = (end, end + bytes.len());
         end += bytes.len();
-        (name.clone(), TensorInfo { dtype: Dtype::F32, shape: shape.clone(), data_offsets })
+        (name.clone(), TensorInfo { dtype, shape: shape.clone(), data_offsets })
     });
     let wrong = |reason: &dyn std::fmt::Display| unusable(path, reason.to_string());
     let tensors = Metadata::new(None, infos.collect()).map_err(|error| wrong(&error))?;
@@ -51,6 +63,41 @@ pub fn save_weights<M: Module>(path: &Path, model: &M, config: &str) -> Result<(
     header.resize(header.len().next_multiple_of(8), b' ');
     let file = [&(header.len() as u64).to_le_bytes()[..], &header, &bytes].concat();
     Ok(write_file(path, &file)?)
+}
+
+/// The numbers that weights are stored as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// 32 bits: as they are.
+    #[default]
+    Single,
+    /// 16 bits, of which 11 are digits.
+    Half,
+}
+
+impl Precision {
+    fn dtype(self) -> Dtype {
+        match self {
+            Self::Single => Dtype::F32,
+            Self::Half => Dtype::F16,
+        }
+    }
+
+    /// Little-endian bytes of numbers; `None` if one is too large.
+    fn bytes(self, values: impl Iterator<Item = f32>) -> Option<Vec<u8>> {
+        match self {
+            Self::Single => Some(values.flat_map(f32::to_le_bytes).collect()),
+            Self::Half => {
+                let halves: Option<Vec<[u8; 2]>> = values
+                    .map(|value| {
+                        let half = f16::from_f32(value);
+                        (half.is_finite() || !value.is_finite()).then(|| half.to_le_bytes())
+                    })
+                    .collect();
+                halves.map(|halves| halves.concat())
+            }
+        }
+    }
 }
 
 fn checksum(config: &str, weights: &[u8]) -> u32 {
@@ -71,7 +118,11 @@ pub struct WeightFile {
 impl WeightFile {
     /// Reads a file. An error names one that is damaged: its checksum, if it has one, does not hold.
     pub fn open(path: &Path) -> Result<Self, TrainError> {
-        let bytes = read_file(path)?;
+        Self::from_bytes(path, read_file(path)?)
+    }
+
+    /// The same of the bytes of a file; errors name it by this path.
+    pub fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self, TrainError> {
         let wrong = |error: safetensors::SafeTensorError| unusable(path, error.to_string());
         let (header, tensors) = SafeTensors::read_metadata(&bytes).map_err(wrong)?;
         let value = |key| tensors.metadata().as_ref().and_then(|all| all.get(key).cloned());
@@ -94,9 +145,18 @@ impl WeightFile {
         self.config.as_deref()
     }
 
+    /// The precision that its weights are stored in.
+    pub fn precision(&self) -> Precision {
+        let header = SafeTensors::read_metadata(&self.bytes).ok();
+        let is_half = header.is_some_and(|(_, tensors)| {
+            tensors.tensors().values().any(|info| info.dtype == Dtype::F16)
+        });
+        if is_half { Precision::Half } else { Precision::Single }
+    }
+
     /// The number of weights that a file of this length can hold.
     pub fn most_weights(&self) -> usize {
-        self.bytes.len() / 4
+        self.bytes.len() / 2
     }
 
     /// Loads the weights into `model`; an error names what does not fit, and a weight that is not finite.
@@ -106,12 +166,20 @@ impl WeightFile {
         let file = file.map_err(|error| unusable(path, error.to_string()))?;
         let mut stored = BTreeMap::new();
         for (name, view) in file.tensors() {
-            if view.dtype() != Dtype::F32 {
-                let reason = format!("{} is of {:?}, not F32", shown(&name), view.dtype());
-                return Err(unusable(path, reason));
-            }
-            let entries = view.data().as_chunks::<4>().0.iter();
-            let entries: Vec<f32> = entries.map(|bytes| f32::from_le_bytes(*bytes)).collect();
+            let entries: Vec<f32> = match view.dtype() {
+                Dtype::F32 => {
+                    let entries = view.data().as_chunks::<4>().0.iter();
+                    entries.map(|bytes| f32::from_le_bytes(*bytes)).collect()
+                }
+                Dtype::F16 => {
+                    let entries = view.data().as_chunks::<2>().0.iter();
+                    entries.map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect()
+                }
+                other => {
+                    let reason = format!("{} is of {other:?}, not F32 or F16", shown(&name));
+                    return Err(unusable(path, reason));
+                }
+            };
             stored.insert(name, TensorData::new(entries, view.shape().to_vec()));
         }
         fill(path, model, stored, false)
@@ -186,7 +254,10 @@ fn fill<M: Module>(
 #[derive(Default)]
 struct Weights {
     path: ModulePath,
+    precision: Precision,
     found: Vec<(String, Vec<usize>, Vec<u8>)>,
+    /// A parameter with a number that the precision cannot hold.
+    too_large: Option<String>,
 }
 
 impl ModuleVisitor for Weights {
@@ -200,8 +271,10 @@ impl ModuleVisitor for Weights {
 
     fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
         let data = parameter.val().into_data();
-        let bytes = data.iter::<f32>().flat_map(f32::to_le_bytes).collect();
-        self.found.push((self.path.name(), data.shape().to_vec(), bytes));
+        match self.precision.bytes(data.iter::<f32>()) {
+            Some(bytes) => self.found.push((self.path.name(), data.shape().to_vec(), bytes)),
+            None => self.too_large = Some(self.path.name()),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use dvae_corruption::Masking;
 use dvae_data::Dataset;
 use dvae_models::{AnyNetwork, Autoencoder, AutoencoderConfig, MlpConfig};
 use dvae_random::Key;
-use dvae_train::{TrainConfig, Trainer, load_checkpoint, load_weights, save_weights};
+use dvae_train::{Precision, TrainConfig, Trainer, load_checkpoint, load_weights, save_weights};
 use proptest::prelude::*;
 
 fn model() -> Autoencoder<AnyNetwork> {
@@ -23,7 +23,7 @@ fn model() -> Autoencoder<AnyNetwork> {
 fn bits(model: &Autoencoder<AnyNetwork>) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bits.safetensors");
-    save_weights(&file, model, "").unwrap();
+    save_weights(&file, model, "", Precision::Single).unwrap();
     fs::read(file).unwrap()
 }
 
@@ -38,7 +38,7 @@ static WHOLE: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
     trainer.checkpoints(folder.path()).fit(&rows, &rows).unwrap();
     let checkpoint = folder.path().join("step-00000001");
     let weights = folder.path().join("a.safetensors");
-    save_weights(&weights, &model(), "a = 1").unwrap();
+    save_weights(&weights, &model(), "a = 1", Precision::Single).unwrap();
     let names = ["manifest.json", "manifest.crc32", "model.bpk", "average.bpk", "optimizer.bpk"];
     let mut files: Vec<(String, Vec<u8>)> =
         names.map(|name| (name.to_owned(), fs::read(checkpoint.join(name)).unwrap())).into();

@@ -453,7 +453,7 @@ fn damage(path: &Path, change: impl Fn(Vec<u8>) -> Vec<u8>) -> String {
 fn weights_that_cannot_be_used_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.safetensors");
-    dvae_train::save_weights(&path, &model(), "").unwrap();
+    dvae_train::save_weights(&path, &model(), "", dvae_train::Precision::Single).unwrap();
     assert_eq!(bits(&load_weights(&path, model()).unwrap()), bits(&model()));
 
     let torn = damage(&path, |bytes| bytes[..bytes.len() / 2].to_vec());

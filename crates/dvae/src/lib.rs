@@ -25,6 +25,7 @@
 //! | [`Experiment`]    | data, corruption, model and training in one file                  |
 //! | [`Run`]           | an experiment in a folder: created, resumed, trained, read        |
 //! | [`from_pretrained`] | the model of a run, ready for use: [`Pretrained`]               |
+//! | [`Bundled`]       | models that come with the crate: [`Pretrained::bundled`]          |
 //!
 //! Tensors of Burn 0.22 do not carry the back end in their type: it is part of the [`Device`], and cargo
 //! features (`flex`, `ndarray`, `wgpu`, …) choose which ones are compiled in. So every model here runs on
@@ -64,8 +65,9 @@ pub use dvae_models as models;
 pub use dvae_random as random;
 pub use dvae_train as train;
 pub use experiment::{
-    DataConfig, DataSource, Experiment, ExperimentError, HeldOut, LatentChoice, PictureOptions,
-    Prepared, PreparedData, Pretrained, Run, Splits, Status, Weights, from_pretrained,
+    Bundled, Coverage, DataConfig, DataSource, Experiment, ExperimentError, HeldOut, LatentChoice,
+    PictureOptions, Prepared, PreparedData, Pretrained, Run, Splits, Status, Uncertainty, Weights,
+    from_pretrained,
 };
 
 /// What most programs use.

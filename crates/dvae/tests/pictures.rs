@@ -10,7 +10,9 @@ use dvae::models::LadderConfig;
 use dvae::prelude::*;
 use dvae::random::Window;
 use dvae::train::Interrupt;
-use dvae::{DataSource, Experiment, LatentChoice, PictureOptions, Pretrained, Run, Weights};
+use dvae::{
+    DataSource, Experiment, LatentChoice, PictureOptions, Pretrained, Run, Uncertainty, Weights,
+};
 
 /// A folder of pictures of several sizes.
 fn photographs(folder: &Path) {
@@ -81,7 +83,7 @@ fn tiles_are_the_whole_picture_with_means_and_with_draws() {
     let folder = tempfile::tempdir().unwrap();
     let model = trained(folder.path(), LADDER);
     let shape = [1, 130, 171];
-    let draws = LatentChoice::Draws { samples: 3, id: 7 };
+    let draws = LatentChoice::Draws { samples: 3, id: 7, uncertainty: Uncertainty::Predictive };
     for latents in [LatentChoice::Mean, draws] {
         let whole =
             denoised(&model, shape, PictureOptions { latents, memory: 1 << 30, flips: false });
@@ -192,7 +194,7 @@ fn a_network_of_one_size_cleans_other_sizes_in_patches() {
         let (weights, sum) = terms.fold((0.0, 0.0), |(w, s), (a, v)| (w + a, s + a * v));
         assert!((value - sum / weights).abs() < 1e-6, "{y} {x}");
     }
-    let draws = LatentChoice::Draws { samples: 2, id: 1 };
+    let draws = LatentChoice::Draws { samples: 2, id: 1, uncertainty: Uncertainty::Posterior };
     let options = PictureOptions { latents: draws, ..PictureOptions::default() };
     assert_eq!(denoised(&model, [1, 20, 40], options), denoised(&model, [1, 20, 40], options));
 }

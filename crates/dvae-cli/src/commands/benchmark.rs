@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use dvae::burn::tensor::TensorData;
-use dvae::data::{Domain, Element, Format, write_file};
+use dvae::data::{Domain, write_file};
 use dvae::eval::{Grid, Quality, classical_filters};
 use dvae::prelude::*;
 use dvae::{PictureOptions, Pretrained};
@@ -19,6 +19,7 @@ use crate::output::{Output, table};
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
+  dvae benchmark photographs photos/ --corruption gaussian:0.1 --corruption jpeg:2
   dvae benchmark runs/run-001 photos/ --corruption gaussian:0.1
   dvae benchmark runs/run-001 a.png b.png --corruption gaussian:0.1 --corruption jpeg:2 --picture beside.png
 
@@ -65,10 +66,21 @@ const INPUT: &str = "input";
 const MODEL: &str = "model";
 
 pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
-    let model = args.run.load()?;
+    let models = args.run.models()?;
     let inputs = args.files.open()?;
-    let options = inputs.options(model.read_options())?;
     let files = inputs.files()?;
+    let first = files.first().ok_or("there is no picture to measure")?;
+    let model = models.of(first, &inputs)?;
+    for file in &files {
+        if !std::ptr::eq(models.of(file, &inputs)?, model) {
+            let (file, first) = (inputs.label(file), inputs.label(first));
+            return Err(format!(
+                "{file} and {first} are not both gray, or both in color: measure each kind by itself"
+            )
+            .into());
+        }
+    }
+    let options = inputs.options(model.read_options())?;
     if let Some(path) = &args.picture {
         check_png(path)?;
         keep_inputs([&**path], files.iter().map(|file| &**file))?;
@@ -80,7 +92,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     };
     let (mut sections, mut grid) = (vec![], Grid::new());
     for corruption in &corruptions {
-        let mut section = Section { args, model: &model, corruption, lines: vec![], drawn: vec![] };
+        let mut section = Section { args, model, corruption, lines: vec![], drawn: vec![] };
         for file in &files {
             let rows = model.open_of_any_size(file, &options)?;
             section.file(file, &inputs.label(file), rows)?;
@@ -118,10 +130,12 @@ impl Section<'_> {
         let Some(shape) = self.model.picture(&event) else {
             return Err(format!("{label}: rows of shape {event:?} are not pictures").into());
         };
-        if self.model.data().domain != Domain::Unit {
+        let has_range = self.model.experiment().data.range.is_some();
+        if self.model.data().domain != Domain::Unit && !has_range {
             let domain = self.model.data().domain;
             return Err(format!(
-                "{}: the model is for values that are {domain}, and PSNR is for numbers in [0, 1]",
+                "{}: the model is for values that are {domain}, and PSNR is for numbers in [0, 1]: say by `data.range` \
+                 what 0 and 1 are",
                 file.display()
             )
             .into());
@@ -179,18 +193,25 @@ impl Test<'_> {
     /// The clean picture, the damaged one, and what each method makes of it.
     fn results(&self, corruption: &CorruptionConfig, clean: &[f64]) -> Result<Vec<Cleaned>, Error> {
         let Damaged { values: noisy, missing } = self.damaged(corruption, clean)?;
+        // The peak is 1 in the files, or else what the range calls so.
+        let has_range = self.model.experiment().data.range.is_some();
+        let scaled = |values: &[f64]| match &self.model.data().scaler {
+            Some(scaler) if has_range => scaler.apply(values).into_iter().map(f64::from).collect(),
+            _ => values.to_vec(),
+        };
+        let (clean, scaled_noisy) = (scaled(clean), scaled(&noisy));
         let result = |method, values: Vec<f64>| {
-            let quality = Quality::of(clean, &values, self.shape);
+            let quality = Quality::of(&clean, &values, self.shape);
             Cleaned { method, filter: None, values, quality }
         };
-        let mut results = vec![result(CLEAN, clean.to_vec()), result(INPUT, noisy.clone())];
-        let filtered = classical_filters(clean, &noisy, missing.as_deref(), self.shape);
+        let mut results = vec![result(CLEAN, clean.clone()), result(INPUT, scaled_noisy.clone())];
+        let filtered = classical_filters(&clean, &scaled_noisy, missing.as_deref(), self.shape);
         results.extend(filtered.into_iter().map(|filtered| {
             let filter = Some(filtered.filter.to_string());
             let (method, values, quality) = (filtered.name, filtered.values, filtered.quality);
             Cleaned { method, filter, values, quality }
         }));
-        results.push(result(MODEL, self.cleaned(noisy, missing.as_deref())));
+        results.push(result(MODEL, scaled(&self.cleaned(noisy, missing.as_deref()))));
         Ok(results)
     }
 
@@ -229,21 +250,12 @@ impl Test<'_> {
                 *value = f64::NAN;
             }
         }
-        let format = Format::new(&self.shape, Element::F64, Domain::Unit);
-        let input = format.row(&noisy);
-        let mut cleaned = input.clone();
         let options = PictureOptions {
             memory: (self.args.memory as usize) << 20,
             flips: self.args.flips,
             ..PictureOptions::default()
         };
-        self.model.denoise_picture(
-            self.shape,
-            options,
-            |part| input.part(part),
-            |part, values, _| cleaned.replace_part(part, values),
-        );
-        cleaned.values()
+        self.model.denoise_values(self.shape, options, &noisy).0
     }
 }
 

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use dvae::burn::tensor::TensorData;
-use dvae::data::{Fit, ReadOptions, Row, RowWriter, Scaler, Scaling, array_names, read_rows};
+use dvae::data::{Fit, ReadOptions, Row, RowWriter, Scaler, array_names, read_rows};
 use dvae::prelude::*;
-use dvae::{Experiment, PreparedData};
+use dvae::{DataConfig, Experiment, PreparedData};
 
 use crate::Error;
 use crate::files::keep_data;
 use crate::inputs::Inputs;
-use crate::jobs::{Failures, Job, outputs};
+use crate::jobs::{Beside, Failures, Job, outputs};
 use crate::output::Output;
 
 /// Corrupt files with a corruption process
@@ -81,7 +81,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<ExitCode, Error> {
     let scaler = data.and_then(|data| data.scaler);
     let damage =
         Damage { config, experiment: experiment.as_ref(), scaler, options, seed: args.seed };
-    let jobs = inputs.jobs(&args.out, false)?;
+    let jobs = inputs.jobs(&args.out, Beside::Nothing)?;
     if let Some(experiment) = &experiment {
         keep_data(outputs(&jobs), experiment)?;
     }
@@ -100,10 +100,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<ExitCode, Error> {
 /// What the data of an experiment decided, if the rows that are damaged depend on it: the scaling that was fitted on the
 /// training rows.
 fn data_of(experiment: &Experiment) -> Result<Option<PreparedData>, Error> {
-    match experiment.data.scaling {
-        Scaling::None => Ok(None),
-        _ => Ok(Some(experiment.load_data(None)?.0)),
-    }
+    Ok(if experiment.data.is_scaled() { Some(experiment.load_data(None)?.0) } else { None })
 }
 
 struct Damage<'a> {
@@ -164,6 +161,9 @@ impl Damage<'_> {
     /// What the values are that are damaged.
     fn domain(&self, stored: Domain) -> Domain {
         match (&self.scaler, self.experiment) {
+            (Some(_), Some(Experiment { data: DataConfig { range: Some(range), .. }, .. })) => {
+                range.domain()
+            }
             (Some(_), _) => Domain::Real,
             (None, Some(experiment)) => experiment.domain_of_files(stored),
             (None, None) => stored,

@@ -3,32 +3,37 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use dvae::data::{Format, ReadOptions, Row, RowWriter, Rows};
+use dvae::data::{Format, Row, RowWriter, Rows};
+use dvae::eval::COVERAGES;
 use dvae::random::Window;
-use dvae::{LatentChoice, PictureOptions, Pretrained};
+use dvae::{LatentChoice, PictureOptions, Pretrained, Uncertainty};
 
-use super::ModelArgs;
+use super::{ModelArgs, Models};
 use crate::Error;
 use crate::files::keep_data;
-use crate::inputs::Inputs;
-use crate::jobs::{Failures, Job, outputs};
+use crate::inputs::{InputFiles, Inputs};
+use crate::jobs::{Beside, Failures, Job, outputs};
 use crate::output::{Output, warn};
 
 /// Denoise files with the model of a run
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
+  dvae denoise photographs noisy.jpg -o clean.png        with the models that come with the program
   dvae denoise runs/run-001 noisy.png -o clean.png
   dvae denoise runs/run-001 photos/ -o cleaned/          a folder of pictures
   dvae denoise runs/run-001 sensors.csv -o filled.csv    missing cells are filled in
   dvae denoise runs/run-001 x.npy -o clean.npy --samples 16
+  dvae denoise runs/run-001 noisy.png -o clean.png --interval 0.95
 
 Pictures may have any size. A model of maps (a ladder) is applied to a picture as it is, or in tiles that overlap so far that
 the result is the same where it needs more than --memory. Any other model cleans patches of the size that it was trained on,
 which overlap by half.
 
-With --samples n, the output is the mean over n draws of the latent, and a second file beside it
-(clean-deviation.npy) has the standard deviation of each entry over the draws.")]
+With --samples n, the output is the mean over n draws of the latent, and a second file beside it (clean-deviation.npy) has
+the standard deviation of each entry: that of the draws, and the likelihood's own spread. With --interval 0.95, two files
+beside it (clean-low.png and clean-high.png) have the ends of an interval that holds 95 % of entries like those that the
+model was calibrated on: see `dvae calibrate`.")]
 pub(crate) struct Args {
     #[command(flatten)]
     run: ModelArgs,
@@ -40,6 +45,14 @@ pub(crate) struct Args {
     /// Draw the latent this many times, at least 2, and also write the uncertainty
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
     samples: Option<u32>,
+    /// Which deviation --samples writes: the predictive one, or the posterior's alone, without the likelihood's own spread,
+    /// which is what counts if the likelihood is the noise of the data
+    #[arg(long, value_enum, default_value_t, requires = "samples")]
+    deviation: Deviation,
+    /// Also write the ends of an interval that holds this share of entries: 0.5, 0.8, 0.9, 0.95 or 0.99. The model must be
+    /// calibrated
+    #[arg(long, value_name = "SHARE", conflicts_with_all = ["samples", "flips"])]
+    interval: Option<f64>,
     /// Average the results for the eight turns and mirrors of each picture: better, and takes eight times as long or more.
     /// Deviations are the means of the eight
     #[arg(long)]
@@ -55,15 +68,70 @@ pub(crate) struct Args {
     memory: u32,
 }
 
+/// Which standard deviation is written.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+enum Deviation {
+    #[default]
+    Predictive,
+    Posterior,
+}
+
+/// How draws of the latent are used.
+#[derive(Clone, Copy)]
+struct Draws {
+    samples: usize,
+    uncertainty: Uncertainty,
+}
+
+impl Draws {
+    /// What the arguments ask for, if anything.
+    fn of(args: &Args, model: &Pretrained) -> Result<Option<Self>, Error> {
+        let Some(coverage) = args.interval else {
+            return Ok(args.samples.map(|samples| Self {
+                samples: samples as usize,
+                uncertainty: match args.deviation {
+                    Deviation::Predictive => Uncertainty::Predictive,
+                    Deviation::Posterior => Uncertainty::Posterior,
+                },
+            }));
+        };
+        if !COVERAGES.contains(&coverage) {
+            let known = COVERAGES.map(|known| known.to_string()).join(", ");
+            return Err(format!("--interval {coverage}: intervals are known for {known}").into());
+        }
+        let run = args.run.path.display();
+        let calibration = model.calibration().ok_or_else(|| {
+            format!(
+                "{run} has no calibration, which --interval needs: run `dvae calibrate {run}` first"
+            )
+        })?;
+        let (samples, uncertainty) = (calibration.samples, Uncertainty::Interval(coverage));
+        Ok(Some(Self { samples, uncertainty }))
+    }
+
+    fn beside(draws: Option<Self>) -> Beside {
+        match draws {
+            None => Beside::Nothing,
+            Some(Self { uncertainty: Uncertainty::Interval(_), .. }) => Beside::Interval,
+            Some(_) => Beside::Deviation,
+        }
+    }
+}
+
 pub(crate) fn run(args: &Args, out: Output) -> Result<ExitCode, Error> {
-    let model = args.run.load()?;
+    let models = args.run.models()?;
+    let model = models.all()[0];
+    let draws = Draws::of(args, model)?;
     let inputs = args.files.open()?;
-    let options = inputs.options(model.read_options())?;
-    let jobs = inputs.jobs(&args.out, args.samples.is_some())?;
-    keep_data(outputs(&jobs), model.experiment())?;
+    let jobs = inputs.jobs(&args.out, Draws::beside(draws))?;
+    if let Models::One(model) = &models {
+        keep_data(outputs(&jobs), model.experiment())?;
+    }
     let mut cleaning = Cleaning {
         args,
-        model: &model,
+        draws,
+        models: &models,
+        model,
         jobs: &jobs,
         waiting: vec![],
         outputs: vec![],
@@ -72,7 +140,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<ExitCode, Error> {
         says_patches: false,
     };
     for job in 0..jobs.len() {
-        cleaning.file(job, &options)?;
+        cleaning.file(job, &inputs)?;
     }
     let (rows, failures) = cleaning.finish()?;
     failures.summarize("Cleaned", rows, &args.out, out)
@@ -81,6 +149,9 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<ExitCode, Error> {
 /// Rows of one file or several, which go through the model in batches.
 struct Cleaning<'a> {
     args: &'a Args,
+    draws: Option<Draws>,
+    models: &'a Models,
+    /// That of the file whose rows are being read, and of the rows that wait.
     model: &'a Pretrained,
     jobs: &'a [Job],
     /// Rows that wait for their batch.
@@ -107,27 +178,24 @@ struct Cleaned {
     writers: Option<Writers>,
 }
 
-/// The outputs of a file.
-struct Writers {
-    /// The format of a result.
-    format: Format,
-    rows: usize,
-    cleaned: RowWriter,
-    deviation: Option<(Format, RowWriter)>,
-}
-
 impl Cleaning<'_> {
     /// Cleans a file. Nothing is written of one that cannot be read, or cleaned, whole.
-    fn file(&mut self, job: usize, options: &ReadOptions) -> Result<(), Error> {
+    fn file(&mut self, job: usize, inputs: &InputFiles<'_>) -> Result<(), Error> {
         let opened = || -> Result<_, Error> {
-            let rows = self.model.open_of_any_size(&self.jobs[job].input, options)?;
-            let writers = Writers::create(&self.jobs[job], &rows.format)?;
-            Ok((rows, writers))
+            let model = self.models.of(&self.jobs[job].input, inputs)?;
+            let options = inputs.options(model.read_options())?;
+            let rows = model.open_of_any_size(&self.jobs[job].input, &options)?;
+            let writers = Writers::create(&self.jobs[job], &rows.format, self.draws)?;
+            Ok((model, rows, writers))
         };
-        let (rows, writers) = match opened() {
+        let (model, rows, writers) = match opened() {
             Ok(opened) => opened,
             Err(error) => return self.failures.add(&self.jobs[job], error),
         };
+        if !std::ptr::eq(model, self.model) {
+            self.batch()?;
+            self.model = model;
+        }
         let shape = self.model.fits(&self.jobs[job].input, &rows.format.event)?;
         self.outputs.push(Cleaned { job, writers: Some(writers) });
         match *shape {
@@ -157,20 +225,18 @@ impl Cleaning<'_> {
             ));
         }
         for (place, row) in rows.enumerate() {
-            let latents = match self.args.samples {
+            let latents = match self.draws {
                 None => LatentChoice::Mean,
-                Some(samples) => {
-                    let samples = samples as usize;
-                    LatentChoice::Draws { samples, id: id(job, place) }
+                Some(Draws { samples, uncertainty }) => {
+                    LatentChoice::Draws { samples, id: id(job, place), uncertainty }
                 }
             };
             let memory = (self.args.memory as usize) << 20;
             let options = PictureOptions { memory, latents, flips: self.args.flips };
             let Some(writers) = &mut self.outputs[output].writers else { break };
             let cleaned = row.map_err(Error::from).and_then(|row| {
-                let (cleaned, deviation) =
-                    cleaned_picture(self.model, &row, shape, options, writers);
-                writers.write(&cleaned, deviation.as_ref())
+                let (cleaned, beside) = cleaned_picture(self.model, &row, shape, options, writers);
+                writers.write(&cleaned, &beside)
             });
             if let Err(error) = cleaned {
                 self.failed(output, error)?;
@@ -213,20 +279,20 @@ impl Cleaning<'_> {
         let mut waiting = std::mem::take(&mut self.waiting);
         waiting.retain(|row| self.outputs[row.output].writers.is_some());
         let rows: Vec<Vec<f64>> = waiting.iter().map(|waiting| waiting.row.values()).collect();
-        let (cleaned, deviations) = match self.args.samples {
+        let (cleaned, spreads) = match self.draws {
             _ if rows.is_empty() => (vec![], None),
-            Some(samples) => {
+            Some(Draws { samples, uncertainty }) => {
                 let ids: Vec<u64> = waiting.iter().map(|row| row.id).collect();
-                let (mean, deviation) =
-                    self.model.denoise_by_samples(&rows, &ids, samples as usize);
-                (mean, Some(deviation))
+                let (mean, spread) =
+                    self.model.denoise_by_samples(&rows, &ids, samples, uncertainty);
+                (mean, Some(spread))
             }
             None => (self.model.denoise(&rows), None),
         };
         for (at, Waiting { row, output, .. }) in waiting.iter().enumerate() {
-            let deviation = deviations.as_ref().map(|deviations| &deviations[at][..]);
+            let spread = spreads.as_ref().map(|spreads| &spreads[at][..]);
             let written = match &mut self.outputs[*output].writers {
-                Some(writers) => writers.write_values(row, &cleaned[at], deviation),
+                Some(writers) => writers.write_values(self.model, row, &cleaned[at], spread),
                 None => Ok(()),
             };
             if let Err(error) = written {
@@ -265,65 +331,117 @@ fn id(job: usize, place: usize) -> u64 {
     ((job as u64) << 32) + place as u64
 }
 
-/// A cleaned picture, and its deviations if latents are drawn.
+/// A cleaned picture, and what is written beside it.
 fn cleaned_picture(
     model: &Pretrained,
     row: &Row,
     shape: [usize; 3],
     options: PictureOptions,
     writers: &Writers,
-) -> (Row, Option<Row>) {
+) -> (Row, Vec<Row>) {
     let mut cleaned = row.in_format(&writers.format);
-    let mut deviations = writers.deviation.as_ref().map(|(format, _)| row.zeros(format));
-    let write = |part: &Window, values: &[f64], deviation: Option<&[f64]>| {
+    let mut beside: Vec<Row> = match &writers.beside {
+        BesideWriters::Nothing => vec![],
+        BesideWriters::Deviation(format, _) => vec![row.zeros(format)],
+        BesideWriters::Interval(_) => vec![cleaned.clone(); 2],
+    };
+    let write = |part: &Window, values: &[f64], spread: Option<&[f64]>| {
         cleaned.replace_part(part, values);
-        if let (Some(row), Some(values)) = (&mut deviations, deviation) {
-            row.replace_part(part, values);
+        match (&writers.beside, spread) {
+            (BesideWriters::Deviation(..), Some(spread)) => beside[0].replace_part(part, spread),
+            (BesideWriters::Interval(_), Some(half_width)) => {
+                let ends = model.interval(values, half_width);
+                beside.iter_mut().zip(ends).for_each(|(row, end)| row.replace_part(part, &end));
+            }
+            _ => {}
         }
     };
     model.denoise_picture(shape, options, |part| row.part(part), write);
-    (cleaned, deviations)
+    (cleaned, beside)
+}
+
+/// The outputs of a file.
+struct Writers {
+    /// The format of a result.
+    format: Format,
+    rows: usize,
+    cleaned: RowWriter,
+    beside: BesideWriters,
+}
+
+/// What says how sure the results are.
+enum BesideWriters {
+    Nothing,
+    Deviation(Format, RowWriter),
+    /// The low ends and the high ones.
+    Interval([RowWriter; 2]),
 }
 
 impl Writers {
-    fn create(job: &Job, input: &Format) -> Result<Self, Error> {
+    fn create(job: &Job, input: &Format, draws: Option<Draws>) -> Result<Self, Error> {
         let format = input.of_results();
         let cleaned = RowWriter::create(&job.output, &format)?;
-        let deviation = match &job.deviation {
-            Some(path) => {
+        let beside = match (Draws::beside(draws), &job.beside[..]) {
+            (Beside::Deviation, [path]) => {
                 let format = input.of_deviations();
-                Some((format.clone(), RowWriter::create(path, &format)?))
+                BesideWriters::Deviation(format.clone(), RowWriter::create(path, &format)?)
             }
-            None => None,
+            (Beside::Interval, [low, high]) => BesideWriters::Interval([
+                RowWriter::create(low, &format)?,
+                RowWriter::create(high, &format)?,
+            ]),
+            _ => BesideWriters::Nothing,
         };
-        Ok(Self { format, rows: 0, cleaned, deviation })
+        Ok(Self { format, rows: 0, cleaned, beside })
     }
 
     /// Writes what was made of a row.
     fn write_values(
         &mut self,
+        model: &Pretrained,
         row: &Row,
         cleaned: &[f64],
-        deviation: Option<&[f64]>,
+        spread: Option<&[f64]>,
     ) -> Result<(), Error> {
-        let deviation = match (&self.deviation, deviation) {
-            (Some((format, _)), Some(deviation)) => Some(row.with_distances(format, deviation)),
-            _ => None,
+        let beside: Vec<Row> = match (&self.beside, spread) {
+            (BesideWriters::Deviation(format, _), Some(spread)) => {
+                vec![row.with_distances(format, spread)]
+            }
+            (BesideWriters::Interval(_), Some(half_width)) => {
+                let ends = model.interval(cleaned, half_width);
+                ends.iter().map(|end| row.with_values(&self.format, end)).collect()
+            }
+            _ => vec![],
         };
-        self.write(&row.with_values(&self.format, cleaned), deviation.as_ref())
+        self.write(&row.with_values(&self.format, cleaned), &beside)
     }
 
-    fn write(&mut self, cleaned: &Row, deviation: Option<&Row>) -> Result<(), Error> {
+    fn write(&mut self, cleaned: &Row, beside: &[Row]) -> Result<(), Error> {
         self.rows += 1;
         self.cleaned.write(cleaned)?;
-        if let (Some((_, writer)), Some(deviation)) = (&mut self.deviation, deviation) {
-            writer.write(deviation)?;
+        match (&mut self.beside, beside) {
+            (BesideWriters::Deviation(_, writer), [row]) => writer.write(row)?,
+            (BesideWriters::Interval(writers), rows) => {
+                for (writer, row) in writers.iter_mut().zip(rows) {
+                    writer.write(row)?;
+                }
+            }
+            _ => {}
         }
         Ok(())
     }
 
     fn finish(self) -> Result<(), Error> {
         self.cleaned.finish()?;
-        Ok(self.deviation.map_or(Ok(()), |(_, writer)| writer.finish())?)
+        match self.beside {
+            BesideWriters::Nothing => {}
+            BesideWriters::Deviation(_, writer) => writer.finish()?,
+            BesideWriters::Interval(writers) => {
+                for writer in writers {
+                    writer.finish()?;
+                }
+            }
+        }
+        Ok(())
     }
 }

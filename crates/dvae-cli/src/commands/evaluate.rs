@@ -26,7 +26,7 @@ Examples:
 
 Metrics on clean and on corrupted input stand apart. Bounds are means over rows, in nats: the ELBO, and
 with --samples the importance-weighted bound of so many draws, which is nearer to log p(x).
-With data.scaling they are bounds on scaled values; those in the data's own units stand beside them.")]
+With data.scaling or data.range they are bounds on scaled values; those in the data's own units stand beside them.")]
 pub(crate) struct Args {
     #[command(flatten)]
     run: ModelArgs,
@@ -80,7 +80,7 @@ struct Bounds {
     log_likelihood: f64,
     kl: f64,
     importance_weighted: Option<f64>,
-    /// The ELBO in the data's own units; only if `data.scaling` changes the units.
+    /// The ELBO in the data's own units; only if `data.scaling` or `data.range` changes the units.
     elbo_in_data_units: Option<f64>,
 }
 
@@ -105,22 +105,23 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
         [] => vec![model.experiment().corruption.clone()],
         given => given.to_vec(),
     };
-    let measured = Measured { model: &model, rows: &rows, samples: args.samples };
-    let in_unit = model.data().model_domain(&model.experiment().data) == Domain::Unit;
+    let clean = rows.unpaired();
+    let measured = Measured { model: &model, samples: args.samples };
+    let in_unit = model.has_peak();
     let mut lines = vec![];
     for corruption in &corruptions {
         let ratios = if in_unit { Some(model.denoising(&rows, corruption)?) } else { None };
         lines.push(Line {
             corruption: corruption.to_string(),
-            clean: measured.bounds(&CorruptionConfig::None {})?,
-            corrupted: measured.bounds(corruption)?,
+            clean: measured.bounds(&clean, &CorruptionConfig::None {})?,
+            corrupted: measured.bounds(&rows, corruption)?,
             psnr_input: ratios.and_then(|ratios| ratios.psnr_input),
             psnr_output: ratios.map(|ratios| ratios.psnr_output),
             left_clean: ratios.map(|ratios| ratios.left_clean),
         });
     }
     if let Some(path) = &args.per_row {
-        per_row(args, path, &measured, &corruptions)?;
+        per_row(args, path, &measured, [&clean, &rows], &corruptions)?;
     }
     let activity = model.activity(&rows)?;
     let active_by_level = activity.iter().map(|level| active_units(level)).collect::<Vec<_>>();
@@ -141,6 +142,7 @@ fn per_row(
     args: &Args,
     path: &Path,
     measured: &Measured,
+    [clean, rows]: [&Dataset; 2],
     corruptions: &[CorruptionConfig],
 ) -> Result<(), Error> {
     if FileKind::by_name(path) != Some(FileKind::Table) {
@@ -148,15 +150,14 @@ fn per_row(
     }
     keep_inputs([path], args.data.as_deref())?;
     keep_data([path], measured.model.experiment())?;
-    let all = [&[CorruptionConfig::None {}], corruptions].concat();
-    let bounds: Vec<Vec<(u64, f64)>> =
-        all.iter().map(|corruption| measured.of_rows(corruption)).collect::<Result<_, _>>()?;
-    let names = all.iter().map(|corruption| match corruption {
-        CorruptionConfig::None {} => "clean".to_owned(),
-        other => other.to_string(),
-    });
-    let format = Format::new(&[all.len()], Element::F64, Domain::Real)
-        .named(Some(names.collect()))
+    let mut bounds = vec![measured.of_rows(clean, &CorruptionConfig::None {})?];
+    let mut names = vec!["clean".to_owned()];
+    for corruption in corruptions {
+        bounds.push(measured.of_rows(rows, corruption)?);
+        names.push(corruption.to_string());
+    }
+    let format = Format::new(&[bounds.len()], Element::F64, Domain::Real)
+        .named(Some(names))
         .labeled(&["file", "row"]);
     let files = Files::of(args.data.as_deref())?;
     let mut writer = RowWriter::create(path, &format)?;
@@ -209,30 +210,33 @@ impl Files {
 /// A measurement and the rows it was made on.
 struct Measured<'a> {
     model: &'a Pretrained,
-    rows: &'a Dataset,
     samples: Option<u32>,
 }
 
 impl Measured<'_> {
     /// The tightest bound that was asked for, of each row.
-    fn of_rows(&self, corruption: &CorruptionConfig) -> Result<Vec<(u64, f64)>, Error> {
+    fn of_rows(
+        &self,
+        rows: &Dataset,
+        corruption: &CorruptionConfig,
+    ) -> Result<Vec<(u64, f64)>, Error> {
         let draws = self.samples.map(|draws| Objective::diwae(1, draws as usize));
         let objective = draws.unwrap_or_default();
-        Ok(self.model.row_bounds(self.rows, corruption, &objective)?)
+        Ok(self.model.row_bounds(rows, corruption, &objective)?)
     }
 
-    fn bounds(&self, corruption: &CorruptionConfig) -> Result<Bounds, Error> {
-        let plain = self.model.evaluate(self.rows, corruption, &Objective::default())?;
+    fn bounds(&self, rows: &Dataset, corruption: &CorruptionConfig) -> Result<Bounds, Error> {
+        let plain = self.model.evaluate(rows, corruption, &Objective::default())?;
         let importance_weighted = match self.samples {
             Some(draws) => {
                 let latents = draws as usize;
                 let objective = Objective::diwae(1, latents);
-                Some(self.model.evaluate(self.rows, corruption, &objective)?.bound)
+                Some(self.model.evaluate(rows, corruption, &objective)?.bound)
             }
             None => None,
         };
         let MeanElbo { elbo, log_likelihood, kl } = plain.mean;
-        let shift = self.model.units_shift(self.rows);
+        let shift = self.model.units_shift(rows);
         let elbo_in_data_units = shift.map(|shift| elbo + shift);
         Ok(Bounds { elbo, log_likelihood, kl, importance_weighted, elbo_in_data_units })
     }
@@ -263,7 +267,7 @@ fn describe(metrics: &Metrics) -> String {
     let mut note = "Bounds are means over rows, in nats; PSNR is in decibels.".to_owned();
     if is_scaled {
         head.push("ELBO, data's units");
-        note += "\nValues are scaled (data.scaling), and bounds are on scaled values; the last column is the ELBO on \
+        note += "\nValues are scaled (data.scaling or data.range), and bounds are on scaled values; the last column is the ELBO on \
                  values in the data's own units.";
     }
     for line in &metrics.corruptions {

@@ -1,6 +1,7 @@
 //! The commands, one per file: arguments and implementation.
 
 pub(crate) mod benchmark;
+pub(crate) mod calibrate;
 pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod config;
@@ -8,6 +9,7 @@ pub(crate) mod corrupt;
 pub(crate) mod denoise;
 pub(crate) mod embed;
 pub(crate) mod evaluate;
+pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod info;
 pub(crate) mod interpolate;
@@ -17,19 +19,22 @@ pub(crate) mod sample;
 pub(crate) mod train;
 pub(crate) mod traverse;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use dvae::data::{Fit, ReadOptions, read_rows};
 use dvae::prelude::*;
-use dvae::{HeldOut, Pretrained, Weights};
+use dvae::{Bundled, HeldOut, Pretrained, Weights};
 use serde::Serialize;
 
 use crate::Error;
+use crate::inputs::InputFiles;
 use crate::output::{Output, table};
 
 /// The model of a run.
 #[derive(clap::Args)]
 pub(crate) struct ModelArgs {
-    /// The folder of a run, or a .safetensors file of one
+    /// The folder of a run, a .safetensors file of one, or `photographs`: the models that come with the program. `denoise` and
+    /// `benchmark` take that for gray photographs or that for color ones, as a file has them; others take that for color
     #[arg(value_name = "RUN")]
     pub(crate) path: PathBuf,
     /// Use the weights at the end of training, not those with the best bound on held-out rows
@@ -41,13 +46,86 @@ pub(crate) struct ModelArgs {
 }
 
 impl ModelArgs {
-    pub(crate) fn load(&self) -> Result<Pretrained, Error> {
-        let weights = if self.last { Weights::Last } else { Weights::Best };
-        let device = match &self.backend {
+    /// The file of its weights.
+    pub(crate) fn file(&self) -> Result<PathBuf, Error> {
+        if self.is_bundled() {
+            let path = self.path.display();
+            return Err(format!("{path} comes with the program as it is, calibrated").into());
+        }
+        Ok(Pretrained::file(&self.path, self.weights())?)
+    }
+
+    fn weights(&self) -> Weights {
+        if self.last { Weights::Last } else { Weights::Best }
+    }
+
+    fn device(&self) -> Result<Option<Device>, Error> {
+        Ok(match &self.backend {
             Some(name) => Some(name.parse::<Backend>()?.device()?),
             None => None,
-        };
-        Ok(Pretrained::load(&self.path, weights, device.as_ref())?)
+        })
+    }
+
+    /// The model; of those for photographs the one for color.
+    pub(crate) fn load(&self) -> Result<Pretrained, Error> {
+        Ok(match self.models()? {
+            Models::One(model) => *model,
+            Models::Photographs { color, .. } => *color,
+        })
+    }
+
+    /// The model, or those for photographs.
+    pub(crate) fn models(&self) -> Result<Models, Error> {
+        let device = self.device()?;
+        if !self.is_bundled() {
+            let model = Pretrained::load(&self.path, self.weights(), device.as_ref())?;
+            return Ok(Models::One(Box::new(model)));
+        }
+        let load = |model| Ok::<_, Error>(Box::new(Pretrained::bundled(model, device.as_ref())?));
+        let (gray, color) = (load(Bundled::GrayPhotographs)?, load(Bundled::ColorPhotographs)?);
+        Ok(Models::Photographs { gray, color })
+    }
+
+    /// Whether it names the models that come with the program, and not a file or the folder of a run.
+    fn is_bundled(&self) -> bool {
+        let is_own = self.path.is_file() || Pretrained::file(&self.path, self.weights()).is_ok();
+        self.path == Path::new(PHOTOGRAPHS) && !(self.path.exists() && is_own)
+    }
+}
+
+/// The name of the models that come with the program.
+const PHOTOGRAPHS: &str = "photographs";
+
+/// The models of a command.
+pub(crate) enum Models {
+    One(Box<Pretrained>),
+    /// Those for photographs.
+    Photographs {
+        gray: Box<Pretrained>,
+        color: Box<Pretrained>,
+    },
+}
+
+impl Models {
+    /// The model for the rows of a file: that for gray photographs if they are.
+    pub(crate) fn of(&self, file: &Path, inputs: &InputFiles<'_>) -> Result<&Pretrained, Error> {
+        match self {
+            Self::One(model) => Ok(model),
+            Self::Photographs { gray, color } => {
+                let options = inputs.options(gray.read_options())?;
+                let options = ReadOptions { fit: Fit::Stored, ..options };
+                let event = read_rows(file, &options)?.format.event;
+                Ok(if gray.picture(&event).is_some() { gray } else { color })
+            }
+        }
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> Vec<&Pretrained> {
+        match self {
+            Self::One(model) => vec![model],
+            Self::Photographs { gray, color } => vec![gray, color],
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use dvae::data::pictures_in;
+use dvae::data::{Pairs, broken_pictures, pictures_in};
 use dvae::prelude::*;
 use dvae::train::{End, Interrupt};
 use dvae::{DataSource, Experiment, ExperimentError, Run};
@@ -25,6 +25,7 @@ Examples:
   dvae train --resume runs/first                   after Ctrl-C, a crash or a power cut
   dvae train --resume runs/first --set data.path=moved.csv
   dvae train experiment.toml --out runs/first --resume-or-start     in the job of a scheduler
+  dvae train pictures.toml --skip-broken           without the pictures that cannot be read
 
 Ctrl-C finishes the step and saves, with exit code 130; a second one ends at once. SIGTERM and SIGHUP do
 the same as the first, with 143 and 129.
@@ -49,6 +50,9 @@ pub(crate) struct Args {
     /// The folder of the run, new or empty [default: a numbered one in runs/]
     #[arg(long, value_name = "RUN")]
     out: Option<PathBuf>,
+    /// Leave out pictures that cannot be read, and list them: `data.leave_out` of the run then names them
+    #[arg(long, conflicts_with = "resume")]
+    skip_broken: bool,
     /// Show no progress
     #[arg(long, short)]
     quiet: bool,
@@ -105,7 +109,10 @@ fn opened(args: &Args) -> Result<Run, Error> {
     if let Some(path) = &args.resume {
         return Ok(Run::resume_with(path, &settings)?);
     }
-    let experiment = Experiment::load(args.experiment.as_deref(), &settings)?;
+    let mut experiment = Experiment::load(args.experiment.as_deref(), &settings)?;
+    if args.skip_broken {
+        skip_broken(&mut experiment)?;
+    }
     Ok(match &args.out {
         Some(path) if args.resume_or_start && Run::exists(path) => {
             Run::resume_as(path, &experiment)?
@@ -113,6 +120,26 @@ fn opened(args: &Args) -> Result<Run, Error> {
         Some(path) => Run::create_at(&experiment, path)?,
         None => Run::create(&experiment, "runs")?,
     })
+}
+
+/// Leaves out the pictures of the data that cannot be read.
+fn skip_broken(experiment: &mut Experiment) -> Result<(), Error> {
+    let DataSource::Images { path, pairs, leave_out, .. } = &mut experiment.data.source else {
+        return Err("--skip-broken is for folders of images".into());
+    };
+    let damaged = match pairs {
+        Some(Pairs::Damaged { path }) => Some(&*path),
+        _ => None,
+    };
+    for folder in std::iter::once(&*path).chain(damaged).filter(|folder| folder.is_dir()) {
+        for (place, reason) in broken_pictures(folder)? {
+            warn(&format!("{reason}: it is left out"));
+            if !leave_out.contains(&place) {
+                leave_out.push(place);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Adds to an error of the data what to do about it.

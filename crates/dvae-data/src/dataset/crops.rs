@@ -1,20 +1,17 @@
 //! Random crops of pictures of any size.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 
 use dvae_random::Key;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::pairs::Inputs;
 use super::{Dataset, Draws};
-use crate::budget::Budget;
+use crate::DataError;
 use crate::values::Values;
-use crate::{
-    DataError, Domain, Element, FileKind, Fit, Numbers, ReadOptions, pictures_in, read_rows,
-};
 
 /// How rows are cut from pictures of any size.
 ///
@@ -55,20 +52,24 @@ impl Crops {
 
 /// A picture in a buffer, `[channels, height, width]` from `start` on.
 #[derive(Clone, Copy, Debug)]
-struct Picture {
-    start: usize,
-    height: usize,
-    width: usize,
+pub(super) struct Picture {
+    pub(super) start: usize,
+    pub(super) height: usize,
+    pub(super) width: usize,
 }
 
 /// Pictures side by side in a buffer, and how rows are cut from them.
 #[derive(Clone, Debug)]
 pub(super) struct Cropped {
-    crops: Crops,
-    pictures: Arc<[Picture]>,
+    pub(super) crops: Crops,
+    pub(super) pictures: Arc<[Picture]>,
     /// The picture of each row.
-    of_row: Arc<[u32]>,
-    draws: Draws,
+    pub(super) of_row: Arc<[u32]>,
+    pub(super) draws: Draws,
+    /// What the inputs of each picture of a row are drawn from; none if the rows themselves are the inputs.
+    pub(super) inputs: Arc<HashMap<u32, Inputs>>,
+    /// Whether an input is drawn.
+    pub(super) is_paired: bool,
 }
 
 /// Where the pixels of a crop lie in the buffer.
@@ -129,12 +130,74 @@ impl Cropped {
         start..start + self.crops.shape[0] * height * width
     }
 
+    /// Whether rows have inputs of their own.
+    pub(super) fn is_paired(&self) -> bool {
+        self.is_paired
+    }
+
+    /// The same rows as their own inputs.
+    pub(super) fn unpaired(self) -> Self {
+        Self { is_paired: false, ..self }
+    }
+
+    /// What the inputs of a row are drawn from.
+    fn inputs(&self, id: u64) -> Option<&Inputs> {
+        self.inputs.get(&self.picture(id))
+    }
+
+    /// The picture that the input of a row is cut from, at the epoch of the draws.
+    fn drawn(&self, id: u64) -> u32 {
+        let Some(Inputs { pictures, .. }) = self.inputs(id) else { return self.picture(id) };
+        let mut draws = self.draws.now.rows(&[id]).row(0);
+        draws.uniforms::<4>(); // They place the crop.
+        let [draw] = draws.uniforms::<1>();
+        pictures[within(draw, pictures.len())]
+    }
+
+    /// The input of a row.
+    pub(super) fn input(&self, id: u64) -> Placement {
+        self.crop_of(id, self.drawn(id))
+    }
+
+    /// Copies a row: its picture, or the mean of those of its scene that are not the input, of each pixel where it was
+    /// observed.
+    pub(super) fn target(&self, id: u64, values: &Values, out: &mut [f32]) {
+        let Some(Inputs { pictures, are_targets: true }) = self.inputs(id) else {
+            return self.crop(id).copy(values, out);
+        };
+        let input = self.is_paired.then(|| self.drawn(id));
+        let others: Vec<u32> = pictures.iter().copied().filter(|own| Some(*own) != input).collect();
+        let (mut one, mut observed) = (vec![0.0; out.len()], vec![0.0f32; out.len()]);
+        out.fill(0.0);
+        for &picture in &others {
+            self.crop_of(id, picture).copy(values, &mut one);
+            for ((sum, observed), value) in out.iter_mut().zip(&mut observed).zip(&one) {
+                if !value.is_nan() {
+                    *sum += value;
+                    *observed += 1.0;
+                }
+            }
+        }
+        // NaN where no other shot was observed.
+        out.iter_mut().zip(observed).for_each(|(sum, observed)| *sum /= observed);
+    }
+
+    /// The entries of what the inputs of a row are drawn from.
+    pub(super) fn input_entries(&self, id: u64) -> Vec<Range<usize>> {
+        let pictures = self.inputs(id).map_or(&[][..], |inputs| &inputs.pictures);
+        pictures.iter().map(|&picture| self.entries(picture)).collect()
+    }
+
     /// The crop that a row is, at the epoch of the draws.
     pub(super) fn crop(&self, id: u64) -> Placement {
-        let Picture { start, height, width } = self.pictures[self.picture(id) as usize];
+        self.crop_of(id, self.picture(id))
+    }
+
+    /// The crop of a row, of a picture of its scene.
+    fn crop_of(&self, id: u64, picture: u32) -> Placement {
+        let Picture { start, height, width } = self.pictures[picture as usize];
         let [channels, rows, columns] = self.crops.shape;
         let [top, left, mirror, turn] = self.draws.now.rows(&[id]).row(0).uniforms::<4>();
-        let within = |draw: f32, places: usize| (f64::from(draw) * places as f64) as usize;
         let (top, left) = (within(top, height - rows + 1), within(left, width - columns + 1));
         // The pixel at (y, x) of the crop is one of the picture's at (a·y + b·x + …): a turn exchanges the axes.
         let stride = width as isize;
@@ -164,84 +227,12 @@ impl Cropped {
     }
 }
 
-/// Pictures that were read so far.
-struct Reading {
-    crops: Crops,
-    /// The numbers of all pictures, and what they are: as those of the first.
-    first: Option<(Numbers, Domain)>,
-    pictures: Vec<Picture>,
-}
-
-impl Reading {
-    fn len(&self) -> usize {
-        self.first.as_ref().map_or(0, |(numbers, _)| numbers.len())
-    }
-
-    /// Adds the pictures of a file: one, or several pages.
-    fn add(&mut self, file: &Path, options: &ReadOptions) -> Result<(), DataError> {
-        let rows = read_rows(file, options)?;
-        let (element, domain) = (rows.format.element, rows.format.domain);
-        let bad = |reason| DataError::File { path: file.into(), reason };
-        let [_, height, width] = self.crops.shape;
-        let &[_, lines, columns] = &rows.format.event[..] else {
-            return Err(bad("it is not a picture".to_owned()));
-        };
-        if lines < height || columns < width {
-            return Err(bad(format!(
-                "it has {lines} × {columns} pixels, fewer than the crops of {height} × {width}: take it out, or make \
-                 `data.crops.shape` smaller"
-            )));
-        }
-        let (numbers, _) =
-            self.first.get_or_insert_with(|| (Numbers::new(element, vec![]), domain));
-        if element != numbers.element() {
-            return Err(bad(format!(
-                "its numbers are {element}, but those of the pictures before it are {}: put pictures of one depth in a \
-                 folder",
-                numbers.element()
-            )));
-        }
-        for row in rows {
-            self.pictures.push(Picture { start: numbers.len(), height: lines, width: columns });
-            numbers.extend(&row?.into_numbers());
-        }
-        Ok(())
-    }
+/// Which of so many places a draw in `[0, 1)` is.
+fn within(draw: f32, places: usize) -> usize {
+    (f64::from(draw) * places as f64) as usize
 }
 
 impl Dataset {
-    /// Reads the pictures of a folder, or one picture, of any sizes, whose crops are the rows: see [`Crops`]. The crops are
-    /// drawn by `key`. Returns the type of the stored numbers as well.
-    ///
-    /// An error names a picture that is smaller than a crop, or of another depth than those before it.
-    pub fn read_crops(
-        path: &Path,
-        options: &ReadOptions,
-        crops: Crops,
-        key: Key,
-    ) -> Result<(Self, Element), DataError> {
-        crops.check()?;
-        let files = match FileKind::of(path)? {
-            FileKind::Folder => pictures_in(path)?.files,
-            FileKind::Picture => vec![path.into()],
-            _ => return Err(DataError::Kind { path: path.into() }),
-        };
-        let options = ReadOptions { fit: Fit::Channels(crops.shape[0]), ..options.clone() };
-        let mut reading = Reading { crops, first: None, pictures: vec![] };
-        let budget = Budget::of_all(path);
-        let bad = |reason| DataError::File { path: path.into(), reason };
-        for file in &files {
-            reading.add(file, &options)?;
-            budget.check_numbers(reading.len() as u128).map_err(bad)?;
-        }
-        let Reading { first: Some((numbers, domain)), pictures, .. } = reading else {
-            return Err(bad("it holds no pictures".to_owned()));
-        };
-        let element = numbers.element();
-        let rows = Self::cropped(numbers, &pictures, domain, crops, key);
-        Ok((rows.map_err(|error| bad(error.to_string()))?, element))
-    }
-
     /// Holds out whole pictures, of so many crops at least: see [`Dataset::split`].
     pub(super) fn split_pictures(
         &self,
@@ -267,35 +258,13 @@ impl Dataset {
         let (held, rest): (Vec<usize>, Vec<usize>) = (0..self.len()).partition(is_held);
         Ok((self.view(&rest), self.view(&held)))
     }
-
-    fn cropped(
-        numbers: Numbers,
-        pictures: &[Picture],
-        domain: Domain,
-        crops: Crops,
-        key: Key,
-    ) -> Result<Self, DataError> {
-        // One row of all numbers, whose checks do not depend on rows.
-        let length = numbers.len();
-        let whole = Self::from_numbers(numbers, &[length], domain)?;
-        let area = crops.shape[1] * crops.shape[2];
-        let of_row: Vec<u32> = (0..)
-            .zip(pictures)
-            .flat_map(|(at, picture)| {
-                let rows = (picture.height * picture.width + area / 2) / area;
-                std::iter::repeat_n(at, rows.max(1))
-            })
-            .collect();
-        let ids = (0..of_row.len() as u64).collect();
-        let draws = Draws { root: key, now: key };
-        let cropped = Cropped { crops, pictures: pictures.into(), of_row: of_row.into(), draws };
-        Ok(Self { event: crops.shape.into(), ids, crops: Some(cropped), ..whole })
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::read_crops::Reading;
     use super::*;
+    use crate::{Domain, Numbers};
     use burn::tensor::Device;
     use dvae_random::Purpose;
 
@@ -309,7 +278,9 @@ mod tests {
         let values: Vec<f64> = values.into_iter().map(f64::from).collect();
         let key = Key::new(1).purpose(Purpose::Data);
         let numbers = Numbers::from(&values[..]);
-        Dataset::cropped(numbers, &pictures, Domain::Real, crops, key).unwrap()
+        let rows = (0..pictures.len() as u32).collect();
+        let reading = Reading { crops, first: None, pictures, rows, inputs: HashMap::new() };
+        Dataset::cropped(numbers, reading, Domain::Real, key).unwrap()
     }
 
     fn rows(data: &Dataset) -> Vec<Vec<f32>> {

@@ -1,6 +1,8 @@
 //! In-memory sets of rows.
 
 mod crops;
+mod pairs;
+mod read_crops;
 mod stored;
 
 use std::ops::Range;
@@ -16,6 +18,7 @@ use crate::{DataError, Domain};
 
 pub use crops::Crops;
 use crops::{Cropped, Placement};
+pub use pairs::Pairs;
 
 /// Rows of equal shape in one contiguous buffer, and a view of some of them.
 ///
@@ -307,6 +310,25 @@ impl Dataset {
         (0..self.event[0]).map(place).collect()
     }
 
+    /// Percentiles of the observed entries of this view, of about a million of them if there are more.
+    pub(crate) fn percentiles(&self, percentiles: [f64; 2]) -> [f64; 2] {
+        const ABOUT: u64 = 1 << 20;
+        let number: usize = self.units().map(|(_, entries)| entries.len()).sum();
+        // Chosen by a hash (Knuth's multiplicative one), so that no column or channel is preferred.
+        let share = u64::MAX / (number as u64).max(1);
+        let is_chosen = |&at: &usize| {
+            (at as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) <= share.saturating_mul(ABOUT)
+        };
+        let entries = self.units().flat_map(|(_, entries)| entries).filter(is_chosen);
+        let entries = entries.map(|at| self.values.get(at));
+        let mut values: Vec<f64> = entries.filter(|value| !value.is_nan()).collect();
+        values.sort_by(f64::total_cmp);
+        percentiles.map(|percentile| {
+            let place = (percentile / 100.0 * values.len().saturating_sub(1) as f64).round();
+            values.get(place as usize).copied().unwrap_or(0.0)
+        })
+    }
+
     /// All rows of the buffer, or all pictures.
     pub(crate) fn all_units(&self) -> Box<dyn Iterator<Item = Range<usize>> + '_> {
         let width = self.width();
@@ -361,6 +383,9 @@ impl Dataset {
         for (id, entries) in self.units() {
             hasher.update(&id.to_le_bytes());
             self.values.hash(entries, &mut hasher);
+            for entries in self.crops.iter().flat_map(|crops| crops.input_entries(id)) {
+                self.values.hash(entries, &mut hasher);
+            }
         }
         if self.crops.is_some() {
             hasher.update(&(self.len() as u64).to_le_bytes());
@@ -384,7 +409,7 @@ impl Dataset {
         out.par_chunks_mut(width).with_min_len(8).zip(ids).for_each(|(out, &id)| {
             let row = &mut *out;
             match self.crop(id) {
-                Some(crop) => crop.copy(&self.values, row),
+                Some(_) => self.crops.iter().for_each(|crops| crops.target(id, &self.values, row)),
                 None => self.values.singles(source(id), row),
             }
             if self.is_incomplete {
@@ -409,8 +434,17 @@ impl Dataset {
         if !self.is_incomplete {
             return None;
         }
-        let observed = ids.iter().flat_map(|&id| self.row(id)).map(|value| !value.is_nan());
-        let observed: Vec<bool> = observed.collect();
+        let mut row = vec![0.0f32; self.width()];
+        let mut observed = Vec::with_capacity(ids.len() * row.len());
+        for &id in ids {
+            match &self.crops {
+                Some(crops) => {
+                    crops.target(id, &self.values, &mut row);
+                    observed.extend(row.iter().map(|value| !value.is_nan()));
+                }
+                None => observed.extend(self.row(id).map(|value| !value.is_nan())),
+            }
+        }
         Some(Tensor::from_data(TensorData::new(observed, self.batch_shape(ids)), device))
     }
 

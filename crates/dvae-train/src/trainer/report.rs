@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use dvae_corruption::Corruption;
+use dvae_data::Dataset;
 use dvae_models::Vae;
 
 use super::{Run, Trainer};
 use crate::checkpoint::Snapshot;
 use crate::evaluate::measure;
-use crate::weights::save_weights;
+use crate::weights::{Precision, save_weights};
 use crate::{EvaluationContext, Event, Report, TrainError, Training, Validation, checkpoint};
 
 impl<const D: usize, V: Vae<D>> Trainer<D, V> {
@@ -36,10 +37,10 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         let last = self.state.steps - 1;
         let epoch = last / plan.per_epoch + 1;
         let objective = &self.config.objective;
-        let on = |corruption: &dyn Corruption<D>| {
+        let on = |rows: &Dataset, corruption: &dyn Corruption<D>| {
             let (batch_size, key) = (self.config.batch_size, self.root());
             let context = EvaluationContext { key, batch_size, device: &self.device };
-            let evaluation = measure(model, run.validation, corruption, objective, &context)?;
+            let evaluation = measure(model, rows, corruption, objective, &context)?;
             for value in [evaluation.mean.elbo, evaluation.bound] {
                 if !value.is_finite() {
                     let term = "bound on held-out rows".to_owned();
@@ -62,7 +63,10 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
                 mean: terms.mean(),
                 kl_per_latent: terms.kl_per_latent(),
             },
-            validation: Validation { clean: on(&*undamaged)?, corrupted: on(&*self.corruption)? },
+            validation: Validation {
+                clean: on(&run.validation.unpaired(), &*undamaged)?,
+                corrupted: on(run.validation, &*self.corruption)?,
+            },
             best: false,
             seconds: self.seconds,
         })
@@ -87,7 +91,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         name: &str,
         model: &V,
     ) -> Result<(), TrainError> {
-        save_weights(&folder.join(name), model, &self.description)
+        save_weights(&folder.join(name), model, &self.description, Precision::Single)
     }
 
     /// The model that is measured and used: the averaged one, if it is kept.

@@ -40,9 +40,9 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         Ok(batches.skip(behind).map(move |batch| {
             let mut noise = BatchNoise::training(root, epoch, &batch.ids).at_progress(progress);
             let draws = &mut noise.corruption;
-            let rows =
-                CorruptedBatch::new(batch.clean, batch.observed, &*corruption, corruptions, draws);
-            TrainingBatch { ids: batch.ids, rows, latent: noise.latent }
+            let ids = batch.ids.clone();
+            let rows = CorruptedBatch::of(batch, &*corruption, corruptions, draws);
+            TrainingBatch { ids, rows, latent: noise.latent }
         }))
     }
 

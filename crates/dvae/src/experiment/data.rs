@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use dvae_data::{
     Binarization, Channels, Crops, DataError, Dataset, Decimal, Domain, Element, FileKind, Fit,
-    ReadOptions, Rows, Scaling, Sets, fashion_mnist, read_idx_folder_of, read_rows,
+    Pairs, ReadOptions, Rows, Scaling, Sets, ValueRange, fashion_mnist, read_idx_folder_of,
+    read_rows,
 };
 use dvae_random::Key;
 use schemars::JsonSchema;
@@ -49,6 +50,12 @@ pub struct DataConfig {
     /// How entries are scaled; the scaling is fitted on the training rows. Bounds, and lower limits of scales
     /// in a likelihood, are then in scaled units.
     pub scaling: Scaling,
+    /// What 0 and 1 are for the model, for pictures that do not fill the range of their type: `{ between = [0, 4095] }` for 12
+    /// bits in files of 16, or `{ percentiles = [0.1, 99.9] }` of the training rows. Signal-to-noise ratios and levels of
+    /// corruptions follow it; noise is clipped to it if all values lie in it. Left out, the largest number of an integer
+    /// type is 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range: Option<ValueRange>,
     /// How entries in `[0, 1]` become zeros and ones; left out, they are not binarized.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub binarization: Option<Binarization>,
@@ -124,6 +131,13 @@ pub enum DataSource {
         /// epoch they are others. Images are held out whole.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         crops: Option<Crops>,
+        /// Damaged pictures of the same scenes, which the model gets in place of the clean ones; `crops` must be given too.
+        /// `corruption` comes on top: "none" adds nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pairs: Option<Pairs>,
+        /// Images that are left out, by their places in the folder: broken ones, as `dvae train --skip-broken` finds them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        leave_out: Vec<PathBuf>,
     },
 }
 
@@ -143,6 +157,7 @@ impl Default for DataConfig {
             test: 0.0,
             seed: 1,
             scaling: Scaling::default(),
+            range: None,
             binarization: None,
         }
     }
@@ -178,7 +193,10 @@ impl DataSource {
                 options.decimal = *decimal;
                 options.missing.clone_from(missing);
             }
-            Self::Images { image, .. } => options.fit = image.map_or(Fit::Stored, Fit::Resized),
+            Self::Images { image, leave_out, .. } => {
+                options.fit = image.map_or(Fit::Stored, Fit::Resized);
+                options.leave_out.clone_from(leave_out);
+            }
         }
         options
     }
@@ -202,18 +220,24 @@ impl DataSource {
                 let of_test = ReadOptions { key: test_key, ..options.clone() };
                 self.files(path, &options, test.map(|test| (&**test, &of_test)))
             }
-            Self::Images { path, test_path, crops: Some(crops), .. } => {
+            Self::Images { path, test_path, crops: Some(crops), pairs, .. } => {
                 let options = ReadOptions { domain, ..self.options() };
-                let read = |path: &Path| Dataset::read_crops(path, &options, *crops, key);
-                let (rows, element) = read(path)?;
-                let test = test_path.as_ref().map(|path| read(path)).transpose()?;
+                let (rows, element) =
+                    Dataset::read_crops(path, &options, *crops, pairs.as_ref(), key)?;
+                let test = test_path.as_ref().map(|path| {
+                    // Left out is what is broken in the folder of the training.
+                    let options = ReadOptions { leave_out: vec![], ..options.clone() };
+                    Dataset::read_crops(path, &options, *crops, pairs.as_ref(), key)
+                });
+                let test = test.transpose()?;
                 let test = test.map(|(test, _)| test);
                 keep_apart(&rows, test.as_ref())?;
                 Ok(SourceRows { rows, test, columns: None, empty_columns: vec![], element })
             }
             Self::Csv { path, test_path, .. } | Self::Images { path, test_path, .. } => {
                 let options = ReadOptions { domain, ..self.options() };
-                self.files(path, &options, test_path.as_ref().map(|test| (&**test, &options)))
+                let of_test = ReadOptions { leave_out: vec![], ..options.clone() };
+                self.files(path, &options, test_path.as_ref().map(|test| (&**test, &of_test)))
             }
         }
     }
@@ -286,10 +310,49 @@ impl DataSource {
         match self {
             Self::FashionMnist {} => vec![],
             Self::Idx { path, .. } => vec![path],
-            Self::Npy { path, test_path, .. }
-            | Self::Csv { path, test_path, .. }
-            | Self::Images { path, test_path, .. } => {
+            Self::Npy { path, test_path, .. } | Self::Csv { path, test_path, .. } => {
                 std::iter::once(&**path).chain(test_path.as_deref()).collect()
+            }
+            Self::Images { path, test_path, pairs, .. } => {
+                let damaged = match pairs {
+                    Some(Pairs::Damaged { path }) => Some(&**path),
+                    _ => None,
+                };
+                std::iter::once(&**path).chain(test_path.as_deref()).chain(damaged).collect()
+            }
+        }
+    }
+
+    /// The file or folder of the test rows, if they have one.
+    pub(super) fn test_path(&self) -> Option<&Path> {
+        match self {
+            Self::FashionMnist {} | Self::Idx { .. } => None,
+            Self::Npy { test_path, .. }
+            | Self::Csv { test_path, .. }
+            | Self::Images { test_path, .. } => test_path.as_deref(),
+        }
+    }
+
+    /// Keeps the last part of each path alone.
+    pub(super) fn name_paths(&mut self) {
+        for path in self.paths_mut() {
+            *path = path.file_name().map_or_else(|| PathBuf::from("data"), PathBuf::from);
+        }
+    }
+
+    fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        match self {
+            Self::FashionMnist {} => vec![],
+            Self::Idx { path, .. } => vec![path],
+            Self::Npy { path, test_path, .. } | Self::Csv { path, test_path, .. } => {
+                std::iter::once(path).chain(test_path).collect()
+            }
+            Self::Images { path, test_path, pairs, .. } => {
+                let damaged = match pairs {
+                    Some(Pairs::Damaged { path }) => Some(path),
+                    _ => None,
+                };
+                std::iter::once(path).chain(test_path).chain(damaged).collect()
             }
         }
     }
@@ -317,19 +380,9 @@ impl DataSource {
 
     /// The same source with absolute paths, which do not depend on the working directory.
     pub(super) fn absolute(mut self) -> Self {
-        let absolute = |path: &mut PathBuf| {
+        for path in self.paths_mut() {
             if let Ok(absolute) = std::path::absolute(&path) {
                 *path = absolute;
-            }
-        };
-        match &mut self {
-            Self::FashionMnist {} => {}
-            Self::Idx { path, .. } => absolute(path),
-            Self::Npy { path, test_path, .. }
-            | Self::Csv { path, test_path, .. }
-            | Self::Images { path, test_path, .. } => {
-                absolute(path);
-                test_path.iter_mut().for_each(absolute);
             }
         }
         self
@@ -354,6 +407,11 @@ fn own(Sets { train, test }: Sets, domain: Option<Domain>) -> Result<SourceRows,
 }
 
 impl DataConfig {
+    /// Whether rows are scaled.
+    pub fn is_scaled(&self) -> bool {
+        self.scaling != Scaling::None || self.range.is_some()
+    }
+
     pub(super) fn check(&self) -> Result<(), ExperimentError> {
         let wrong = |text: String| Err(ExperimentError::Settings(text));
         if !(self.validation > 0.0 && self.validation < 1.0) {
@@ -376,6 +434,13 @@ impl DataConfig {
                 "`data.binarization` takes values in [0, 1] as they are: leave `data.scaling` out";
             return wrong(text.to_owned());
         }
+        if let Some(range) = &self.range {
+            range.check()?;
+            if self.scaling != Scaling::None || self.binarization.is_some() {
+                let text = "`data.range` says what 0 and 1 are: leave `data.scaling` and `data.binarization` out";
+                return wrong(text.to_owned());
+            }
+        }
         self.check_crops()?;
         if self.shape.as_ref().is_some_and(Vec::is_empty) {
             return wrong("`data.shape` must have an axis at least, but is []".to_owned());
@@ -387,6 +452,18 @@ impl DataConfig {
     }
 
     fn check_crops(&self) -> Result<(), ExperimentError> {
+        if let DataSource::Images { crops: None, pairs: Some(_), .. } = &self.source {
+            let text =
+                "`data.pairs` is for crops of pictures: say by `data.crops` how they are cut";
+            return Err(ExperimentError::Settings(text.to_owned()));
+        }
+        if let DataSource::Images {
+            test_path: Some(_), pairs: Some(Pairs::Damaged { .. }), ..
+        } = &self.source
+        {
+            let text = "the pictures of `data.test_path` have no damaged counterparts: hold pairs out by `data.test`";
+            return Err(ExperimentError::Settings(text.to_owned()));
+        }
         let DataSource::Images { image, crops: Some(crops), .. } = &self.source else {
             return Ok(());
         };

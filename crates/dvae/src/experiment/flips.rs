@@ -74,18 +74,12 @@ impl Flip {
 pub(super) struct Sums {
     pub(super) sides: [usize; 2],
     pub(super) mean: Vec<f64>,
-    pub(super) deviation: Option<Vec<f64>>,
+    pub(super) spread: Option<Vec<f64>>,
 }
 
 impl Sums {
     /// Adds an eighth of the results for a part of a turned picture.
-    pub(super) fn add(
-        &mut self,
-        flip: Flip,
-        part: &Window,
-        mean: &[f64],
-        deviation: Option<&[f64]>,
-    ) {
+    pub(super) fn add(&mut self, flip: Flip, part: &Window, mean: &[f64], spread: Option<&[f64]>) {
         let (sides, columns) = (self.sides, part.columns.len());
         let area = part.lines.len() * columns;
         let place = |at: usize| {
@@ -99,7 +93,7 @@ impl Sums {
             values.iter().enumerate().for_each(|(at, value)| sums[place(at)] += value / 8.0);
         };
         add(&mut self.mean, mean);
-        if let (Some(sums), Some(values)) = (&mut self.deviation, deviation) {
+        if let (Some(sums), Some(values)) = (&mut self.spread, spread) {
             add(sums, values);
         }
     }

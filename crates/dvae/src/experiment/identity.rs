@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use dvae_eval::Calibration;
 use dvae_train::{Difference, Settings};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -73,6 +74,10 @@ fn deciding(experiment: &Experiment) -> Result<Map<String, Value>, ExperimentErr
     if let Some(path) = data.get_mut("test_path") {
         *path = json!("a file");
     }
+    // The checksum of the rows is one of their damaged counterparts too.
+    if let Some(path) = data.get_mut("pairs").and_then(|pairs| pairs.get_mut("path")) {
+        *path = json!("a folder");
+    }
     Ok(table)
 }
 
@@ -88,18 +93,21 @@ fn inner<'a>(table: &'a mut Map<String, Value>, key: &str) -> &'a mut Map<String
     table.get_mut(key).and_then(Value::as_object_mut).expect("a table of every experiment")
 }
 
-/// An experiment and what its data determined, as TOML for the metadata of weights: everything except where it
+/// An experiment, what its data determined and what was learned of intervals, as TOML for the metadata of weights: everything except where it
 /// runs.
 pub(super) fn description(
     experiment: &Experiment,
     data: &PreparedData,
+    calibration: Option<&Calibration>,
 ) -> Result<String, ExperimentError> {
     #[derive(Serialize)]
     struct Stored<'a> {
         prepared: &'a PreparedData,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        calibration: Option<&'a Calibration>,
     }
     let experiment = Experiment { backend: None, ..experiment.clone() }.to_toml()?;
-    let prepared = toml::to_string(&Stored { prepared: data })
+    let prepared = toml::to_string(&Stored { prepared: data, calibration })
         .map_err(|error| ExperimentError::Settings(error.to_string()))?;
     Ok(format!("{experiment}\n{prepared}"))
 }
@@ -108,7 +116,7 @@ pub(super) fn description(
 pub(super) fn described(
     text: &str,
     place: &str,
-) -> Result<(Experiment, PreparedData), ExperimentError> {
+) -> Result<(Experiment, PreparedData, Option<Calibration>), ExperimentError> {
     let failed = |reason: String| ExperimentError::Config { place: place.to_owned(), reason };
     let mut table: toml::Table =
         text.parse().map_err(|error: toml::de::Error| failed(error.to_string()))?;
@@ -116,9 +124,18 @@ pub(super) fn described(
         failed("it does not say what its data decided: the table `prepared` is missing".to_owned())
     })?;
     let data = data.try_into().map_err(|error: toml::de::Error| failed(error.to_string()))?;
+    let calibration = match table.remove("calibration") {
+        Some(table) => {
+            let calibration: Calibration =
+                table.try_into().map_err(|error: toml::de::Error| failed(error.to_string()))?;
+            calibration.check().map_err(failed)?;
+            Some(calibration)
+        }
+        None => None,
+    };
     let experiment =
         table.try_into().map_err(|error: toml::de::Error| failed(error.to_string()))?;
-    Ok((experiment, data))
+    Ok((experiment, data, calibration))
 }
 
 #[cfg(test)]
@@ -188,6 +205,20 @@ mod tests {
         let error = check_resumed(Path::new("x"), &experiment(&[]), &without.unwrap()).unwrap_err();
         let expected = "`data.test_path` is \"a file\" in the run x, and cannot become not set";
         assert!(error.to_string().starts_with(expected), "{error}");
+    }
+
+    #[test]
+    fn the_place_of_damaged_pictures_does_not_decide_the_result() {
+        let of = |place: &str| {
+            let settings = [
+                "data.source=images".to_owned(),
+                "data.path=clean".to_owned(),
+                "data.crops={ shape = [1, 8, 8] }".to_owned(),
+                format!("data.pairs={{ type = \"damaged\", path = \"{place}\" }}"),
+            ];
+            Experiment::layered(None, [], &settings).unwrap()
+        };
+        check_resumed(Path::new("runs/x"), &of("noisy"), &of("/elsewhere/noisy")).unwrap();
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Bool, Tensor, TensorData};
 use dvae_distributions::{Latents, Likelihood};
 use dvae_models::Vae;
 use dvae_random::{Key, Purpose, RowStreams};
@@ -10,12 +10,28 @@ use dvae_random::{Key, Purpose, RowStreams};
 use super::Pretrained;
 use super::model::with_rank;
 use super::pretrained::ROWS_AT_ONCE;
+use super::units::is_class_at;
 
 /// Rows that were denoised, in the units of the files.
 pub(super) struct Denoised {
     pub(super) mean: Vec<Vec<f64>>,
-    /// Of the results of several draws.
-    pub(super) deviation: Option<Vec<Vec<f64>>>,
+    /// How sure the results of several draws are: deviations, or half widths of intervals.
+    pub(super) spread: Option<Vec<Vec<f64>>>,
+}
+
+/// What is said of how sure a result of several draws of `z` is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Uncertainty {
+    /// The standard deviation, over the draws, of the mean of `p(x | z)`: the posterior's. It is what a model of noisy data
+    /// has to say of the clean signal, if its likelihood is the noise.
+    Posterior,
+    /// The standard deviation of `x` given `x̃`, with the likelihood's own: the square root of the mean of the variance of
+    /// `p(x | z)` over the draws, plus the variance of its mean. Of classes, that of being another one than the most probable.
+    Predictive,
+    /// Half the width of an interval about the mean that holds this share of the data, one of
+    /// [`COVERAGES`](dvae_eval::COVERAGES), by the model's [`Calibration`](dvae_eval::Calibration): from as many draws as
+    /// that was made with.
+    Interval(f64),
 }
 
 impl Pretrained {
@@ -29,22 +45,26 @@ impl Pretrained {
         let input = self.input(rows);
         let cleaned =
             with_rank!(self.rank, D => flat(self.model.denoise(self.shaped::<D>(input, event))));
-        Denoised { mean: self.output(cleaned), deviation: None }
+        Denoised { mean: self.output(cleaned), spread: None }
     }
 
-    /// Denoises rows with `samples` draws of `z`: the mean and the standard deviation, over the draws, of the
-    /// mean of `p(x | z)`. The deviation is the posterior's uncertainty; it does not include the likelihood's
-    /// own spread. Each row draws from the stream of its id, of the experiment's seed.
+    /// Denoises rows with `samples` draws of `z`, at least 2: the mean, over the draws, of the mean of `p(x | z)`, and how
+    /// sure it is, in the units of the files. Each row draws from the stream of its id, of the experiment's seed.
+    ///
+    /// # Panics
+    ///
+    /// If an interval is asked of a model that was not calibrated, or of a coverage that none was learned for.
     pub fn denoise_by_samples(
         &self,
         rows: &[Vec<f64>],
         ids: &[u64],
         samples: usize,
+        uncertainty: Uncertainty,
     ) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
         let draws = self.sampling().rows(ids);
-        let Denoised { mean, deviation } =
-            self.denoised_by_draws(rows, self.event(), draws, samples);
-        (mean, deviation.expect("of several draws"))
+        let Denoised { mean, spread } =
+            self.denoised_by_draws(rows, self.event(), draws, samples, uncertainty);
+        (mean, spread.expect("of several draws"))
     }
 
     /// Denoises rows of this shape by draws of `z`.
@@ -54,39 +74,88 @@ impl Pretrained {
         event: &[usize],
         mut draws: RowStreams,
         samples: usize,
+        uncertainty: Uncertainty,
     ) -> Denoised {
         let input = self.input(rows);
+        let is_predictive = uncertainty != Uncertainty::Posterior;
         let (mean, deviation) = with_rank!(self.rank, D => {
-            self.mean_and_deviation::<D>(self.shaped(input, event), &mut draws, samples)
+            self.mean_and_deviation::<D>(self.shaped(input, event), &mut draws, samples, is_predictive)
         });
-        let deviation = lines(deviation).into_iter().map(|row| match &self.data.scaler {
-            Some(scaler) => scaler.undo_distance(&row),
-            None => doubles(&row),
+        let spread = lines(deviation).into_iter().map(|mut row| {
+            if let Uncertainty::Interval(coverage) = uncertainty {
+                self.widen(&mut row, coverage);
+            }
+            match &self.data.scaler {
+                Some(scaler) => scaler.undo_distance(&row),
+                None => doubles(&row),
+            }
         });
-        Denoised { mean: self.output(mean), deviation: Some(deviation.collect()) }
+        Denoised { mean: self.output(mean), spread: Some(spread.collect()) }
     }
 
-    /// The mean and standard deviation, over draws of `z`, of the mean of `p(x | z)`, flat. Welford (1962),
+    /// Makes half widths of intervals of the deviations of a row.
+    fn widen(&self, row: &mut [f32], coverage: f64) {
+        let calibration = self.calibration.as_ref().expect("a model that was calibrated");
+        let per_place = (row.len() / self.event()[0].max(1)).max(1);
+        for (at, deviation) in row.iter_mut().enumerate() {
+            let half = calibration.half_width(coverage, (*deviation).into());
+            *deviation = half.expect("a coverage that was learned") as f32;
+            if is_class_at(&self.experiment.model.likelihood, at / per_place) {
+                *deviation = 0.0;
+            }
+        }
+    }
+
+    /// The mean, over draws of `z`, of the mean of `p(x | z)`, and the standard deviation, flat. Welford (1962),
     /// "Note on a Method for Calculating Corrected Sums of Squares and Products".
-    fn mean_and_deviation<const D: usize>(
+    pub(super) fn mean_and_deviation<const D: usize>(
         &self,
         input: Tensor<D>,
         draws: &mut RowStreams,
         samples: usize,
+        is_predictive: bool,
     ) -> (Tensor<2>, Tensor<2>) {
         let prior = Vae::<D>::prior(&self.model);
         let encoding = self.model.encode(input, &prior);
-        let mut draw = || flat(Vae::<D>::explain(&self.model, &encoding.infer(draws)).mean());
-        let mut mean = draw();
+        let classes = self.classes(encoding.means());
+        let mut draw = || {
+            let law = Vae::<D>::explain(&self.model, &encoding.infer(draws));
+            let own = is_predictive.then(|| flat(law.variance()));
+            (flat(law.mean()), own)
+        };
+        let (mut mean, mut own) = draw();
         let mut squares = mean.zeros_like();
         for count in 2..=samples {
-            let rows = draw();
+            let (rows, variance) = draw();
             let distance = rows.clone() - mean.clone();
             mean = mean + distance.clone() / count as f64;
             squares = squares + distance * (rows - mean.clone());
+            own = own.zip(variance).map(|(sum, variance)| sum + variance);
         }
-        let deviation = (squares / samples.saturating_sub(1).max(1) as f64).sqrt();
-        (mean, deviation)
+        let mut variance = squares / samples.saturating_sub(1).max(1) as f64;
+        if let Some((are_classes, at_means)) = classes {
+            // Classes have numbers, but neither a mean nor distances.
+            let are_classes = are_classes.expand(mean.dims());
+            mean = mean.mask_where(are_classes.clone(), at_means);
+            variance = variance.mask_fill(are_classes, 0.0);
+        }
+        if let Some(own) = own {
+            variance = variance + own / samples as f64;
+        }
+        (mean, variance.sqrt())
+    }
+
+    /// Which entries of a row are classes, and the most probable ones at these latents; `None` if none is.
+    fn classes(&self, latents: Latents) -> Option<(Tensor<2, Bool>, Tensor<2>)> {
+        let likelihood = &self.experiment.model.likelihood;
+        let places = self.event()[0];
+        let at_means = (0..places).any(|place| is_class_at(likelihood, place));
+        let at_means = at_means.then(|| self.decoded(latents))?;
+        let width = at_means.dims()[1];
+        let are_classes: Vec<bool> =
+            (0..width).map(|at| is_class_at(likelihood, at * places / width)).collect();
+        let are_classes = TensorData::new(are_classes, [1, width]);
+        Some((Tensor::from_data(are_classes, &self.device), at_means))
     }
 
     /// The posterior's mean for each row, level by level.
@@ -206,7 +275,7 @@ impl Pretrained {
     }
 }
 
-fn flat<const D: usize>(rows: Tensor<D>) -> Tensor<2> {
+pub(super) fn flat<const D: usize>(rows: Tensor<D>) -> Tensor<2> {
     rows.flatten(1, D - 1)
 }
 
@@ -214,8 +283,11 @@ fn doubles(row: &[f32]) -> Vec<f64> {
     row.iter().copied().map(f64::from).collect()
 }
 
+pub(super) fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().iter().collect()
+}
+
 fn lines(rows: Tensor<2>) -> Vec<Vec<f32>> {
     let width = rows.dims()[1];
-    let values: Vec<f32> = rows.into_data().iter().collect();
-    values.chunks(width).map(<[f32]>::to_vec).collect()
+    numbers(rows).chunks(width).map(<[f32]>::to_vec).collect()
 }

@@ -1,5 +1,7 @@
 //! Experiments: data, corruption, model, objective and training in one file.
 
+mod bundled;
+mod calibration;
 mod data;
 mod error;
 mod flips;
@@ -26,8 +28,11 @@ use dvae_train::TrainConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
+pub use bundled::Bundled;
+pub use calibration::Coverage;
 pub use data::{DataConfig, DataSource};
 pub use error::ExperimentError;
+pub use inference::Uncertainty;
 pub use pictures::{LatentChoice, PictureOptions};
 pub use prepared::{Prepared, PreparedData, Splits};
 pub use pretrained::{HeldOut, Pretrained, Weights, from_pretrained};

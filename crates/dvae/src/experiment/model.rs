@@ -1,11 +1,11 @@
 //! The model of an experiment, for rows of the shape that its data has.
 
 use dvae_corruption::Domain;
-use dvae_data::Scaling;
+use dvae_data::Pairs;
 use dvae_models::AutoencoderConfig;
 
-use super::units::is_for_unit;
-use super::{Experiment, ExperimentError, PreparedData};
+use super::units::{is_discrete, is_for_unit};
+use super::{DataSource, Experiment, ExperimentError, PreparedData};
 
 /// The number of axes of a row. A batch tensor has one more, and that number is part of its type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl Experiment {
     /// What values of files are: numbers of which nothing is declared lie in `[0, 1]` if the likelihood is for such
     /// numbers, and they are not scaled.
     pub fn domain_of_files(&self, stored: Domain) -> Domain {
-        let undeclared = self.data.domain.is_none() && self.data.scaling == Scaling::None;
+        let undeclared = self.data.domain.is_none() && !self.data.is_scaled();
         let is_unit = undeclared && stored == Domain::Real && is_for_unit(&self.model.likelihood);
         if is_unit { Domain::Unit } else { stored }
     }
@@ -87,6 +87,12 @@ impl Experiment {
         if model.mask_input && !mask_input {
             let text = "`model.mask_input` is for a corruption that shows its mask: { process = \"show-mask\", \
                         of = { … } }";
+            return Err(ExperimentError::Settings(text.to_owned()));
+        }
+        if let DataSource::Images { pairs: Some(Pairs::Shots {}), .. } = &self.data.source
+            && is_discrete(&model.likelihood)
+        {
+            let text = "means of shots are between the values that the likelihood is for: use a normal one";
             return Err(ExperimentError::Settings(text.to_owned()));
         }
         Ok(AutoencoderConfig { event: event.clone(), mask_input, ..model.clone() })

@@ -25,26 +25,21 @@ pub(super) struct Band {
     patch: [usize; 2],
     width: usize,
     mean: Vec<f64>,
-    deviation: Option<Vec<f64>>,
+    spread: Option<Vec<f64>>,
     /// The sum of the weights of each pixel of a channel.
     weights: Vec<f64>,
 }
 
 impl Band {
-    pub(super) fn new(
-        channels: usize,
-        patch: [usize; 2],
-        width: usize,
-        with_deviation: bool,
-    ) -> Self {
+    pub(super) fn new(channels: usize, patch: [usize; 2], width: usize, with_spread: bool) -> Self {
         let area = patch[0] * width;
         let zeros = || vec![0.0; channels * area];
-        let deviation = with_deviation.then(zeros);
-        Self { channels, patch, width, mean: zeros(), deviation, weights: vec![0.0; area] }
+        let spread = with_spread.then(zeros);
+        Self { channels, patch, width, mean: zeros(), spread, weights: vec![0.0; area] }
     }
 
     /// Adds a patch that begins at a column of the first line.
-    pub(super) fn add(&mut self, left: usize, mean: &[f64], deviation: Option<&[f64]>) {
+    pub(super) fn add(&mut self, left: usize, mean: &[f64], spread: Option<&[f64]>) {
         let [rows, columns] = self.patch;
         let within = columns.min(self.width - left);
         for row in 0..rows {
@@ -56,15 +51,15 @@ impl Band {
                     let from = (channel * rows + row) * columns + column;
                     let to = channel * rows * self.width + place;
                     self.mean[to] += weight * mean[from];
-                    if let (Some(sums), Some(deviation)) = (&mut self.deviation, deviation) {
-                        sums[to] += weight * deviation[from];
+                    if let (Some(sums), Some(spread)) = (&mut self.spread, spread) {
+                        sums[to] += weight * spread[from];
                     }
                 }
             }
         }
     }
 
-    /// The means of the first lines, which are complete, and of their deviations; the lines after them become the first.
+    /// The means of the first lines, which are complete, and how sure they are; the lines after them become the first.
     pub(super) fn take(&mut self, lines: usize) -> (Vec<f64>, Option<Vec<f64>>) {
         let (all, taken) = (self.patch[0] * self.width, lines * self.width);
         let weights = &self.weights;
@@ -78,9 +73,9 @@ impl Band {
             means
         };
         let mean = take(&mut self.mean);
-        let deviation = self.deviation.as_mut().map(take);
+        let spread = self.spread.as_mut().map(take);
         self.weights.copy_within(taken.., 0);
         self.weights[all - taken..].fill(0.0);
-        (mean, deviation)
+        (mean, spread)
     }
 }

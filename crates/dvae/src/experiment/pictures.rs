@@ -1,16 +1,17 @@
 //! Pictures of other sides than a model was trained on, piece by piece.
 
+use dvae_data::{Domain, Element, Format};
 use dvae_models::Reach;
 use dvae_random::{Key, Purpose, Window};
 
 use super::Pretrained;
 use super::flips::{Flip, Sums};
-use super::inference::Denoised;
+use super::inference::{Denoised, Uncertainty};
 use super::patches::{Band, patch};
 use super::tiles::{Tile, starts, tiles};
 
 /// How a picture of any size is denoised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PictureOptions {
     /// The memory, in bytes, that the model may take for its work on one picture, about. A picture that needs more is cut
     /// into tiles.
@@ -19,21 +20,23 @@ pub struct PictureOptions {
     pub latents: LatentChoice,
     /// Whether the result is the mean of those of the eight turns and mirrors of the picture, as Weigert et al. (2018),
     /// "Content-Aware Image Restoration", and others do: it takes eight times as long, and a copy of the picture in double
-    /// precision. Deviations are the means of the eight.
+    /// precision. What is said of how sure the results are is the mean of the eight.
     pub flips: bool,
 }
 
 /// How latents are found when a picture is denoised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LatentChoice {
     /// The posterior's mean of each level.
     Mean,
-    /// Draws of the posterior: the mean of the results, and their standard deviation.
+    /// Draws of the posterior: the mean of the results, and how sure they are.
     Draws {
         /// The number of draws, at least 2.
         samples: usize,
         /// The number of the row, which decides what is drawn.
         id: u64,
+        /// What is said of how sure the result is.
+        uncertainty: Uncertainty,
     },
 }
 
@@ -67,8 +70,8 @@ impl Pretrained {
     }
 
     /// Denoises a picture of any sides piece by piece: the mean of `p(x | z)`. `read` gives the values of a part of the
-    /// picture, `[channels, lines, columns]`, in the units of the files, and `write` gets the results of a part, and their
-    /// deviations if latents are drawn. Each pixel is written once.
+    /// picture, `[channels, lines, columns]`, in the units of the files, and `write` gets the results of a part, and how
+    /// sure they are if latents are drawn. Each pixel is written once.
     ///
     /// A model that applies to any sides ([`Self::reach`]) sees tiles that overlap so far that the result is that of the
     /// whole picture, and latents are drawn for the pixels of the picture, whatever the tiles. Any other model sees patches
@@ -77,7 +80,8 @@ impl Pretrained {
     ///
     /// # Panics
     ///
-    /// If the shape has no pixel, or as many channels as no picture of the model: see [`Self::picture`].
+    /// If the shape has no pixel, or as many channels as no picture of the model: see [`Self::picture`]; or if intervals are
+    /// asked for as [`Self::denoise_by_samples`] refuses them.
     pub fn denoise_picture(
         &self,
         shape: [usize; 3],
@@ -89,6 +93,33 @@ impl Pretrained {
             true => self.denoise_flips(shape, options, read, write),
             false => self.denoise_pieces(shape, options, read, write),
         }
+    }
+
+    /// The same for the values of a whole picture, `[channels, height, width]`: the results, and how sure they are if latents
+    /// are drawn.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::denoise_picture`], and if there are not as many values as the shape says.
+    pub fn denoise_values(
+        &self,
+        shape: [usize; 3],
+        options: PictureOptions,
+        values: &[f64],
+    ) -> (Vec<f64>, Option<Vec<f64>>) {
+        let format = Format::new(&shape, Element::F64, Domain::Real);
+        let input = format.row(values);
+        let (mut mean, mut spread) = (input.clone(), input.clone());
+        let mut has_spread = false;
+        let write = |part: &Window, values: &[f64], of_part: Option<&[f64]>| {
+            mean.replace_part(part, values);
+            if let Some(of_part) = of_part {
+                has_spread = true;
+                spread.replace_part(part, of_part);
+            }
+        };
+        self.denoise_picture(shape, options, |part| input.part(part), write);
+        (mean.values(), has_spread.then(|| spread.values()))
     }
 
     fn denoise_pieces(
@@ -113,9 +144,9 @@ impl Pretrained {
         mut write: impl FnMut(&Window, &[f64], Option<&[f64]>),
     ) {
         let sides = [height, width];
-        let mut sums = Sums { sides, mean: vec![0.0; channels * height * width], deviation: None };
+        let mut sums = Sums { sides, mean: vec![0.0; channels * height * width], spread: None };
         if options.latents != LatentChoice::Mean {
-            sums.deviation = Some(sums.mean.clone());
+            sums.spread = Some(sums.mean.clone());
         }
         for flip in Flip::ALL {
             let [lines, columns] = flip.sides(sides);
@@ -123,7 +154,7 @@ impl Pretrained {
                 [channels, lines, columns],
                 options,
                 |part| flip.part(part, shape, &mut read),
-                |part, mean, deviation| sums.add(flip, part, mean, deviation),
+                |part, mean, spread| sums.add(flip, part, mean, spread),
             );
         }
         for line in 0..height {
@@ -133,7 +164,7 @@ impl Pretrained {
                 (0..channels).flat_map(line).copied().collect()
             };
             let window = Window { sides, lines: line..line + 1, columns: 0..width };
-            write(&window, &of_line(&sums.mean), sums.deviation.as_ref().map(of_line).as_deref());
+            write(&window, &of_line(&sums.mean), sums.spread.as_ref().map(of_line).as_deref());
         }
     }
 
@@ -155,15 +186,15 @@ impl Pretrained {
         for tile in tiles([height, width], reach, side) {
             let shape = [channels, tile.seen.lines.len(), tile.seen.columns.len()];
             let values = vec![read(&tile.seen)];
-            let Denoised { mean, deviation } = match latents {
+            let Denoised { mean, spread } = match latents {
                 LatentChoice::Mean => self.denoised(&values, &shape),
-                LatentChoice::Draws { samples, id } => {
+                LatentChoice::Draws { samples, id, uncertainty } => {
                     let draws = self.sampling().rows(&[id]).within(&tile.latents(&levels));
-                    self.denoised_by_draws(&values, &shape, draws, samples)
+                    self.denoised_by_draws(&values, &shape, draws, samples, uncertainty)
                 }
             };
             let kept = |rows: &Vec<Vec<f64>>| part(&rows[0], channels, &tile);
-            write(&tile.kept, &kept(&mean), deviation.as_ref().map(kept).as_deref());
+            write(&tile.kept, &kept(&mean), spread.as_ref().map(kept).as_deref());
         }
     }
 
@@ -187,24 +218,24 @@ impl Pretrained {
                     patch(&values, [channels, window.lines.len(), width], own, left)
                 };
                 let patches: Vec<Vec<f64>> = lefts.iter().map(patch).collect();
-                let Denoised { mean, deviation } = match latents {
+                let Denoised { mean, spread } = match latents {
                     LatentChoice::Mean => self.denoised(&patches, self.event()),
-                    LatentChoice::Draws { samples, id } => {
+                    LatentChoice::Draws { samples, id, uncertainty } => {
                         let first = ((line as u64) << 32) + (at * at_once) as u64;
                         let ids: Vec<u64> = (first..first + lefts.len() as u64).collect();
                         let draws = self.sampling().branch(id).rows(&ids);
-                        self.denoised_by_draws(&patches, self.event(), draws, samples)
+                        self.denoised_by_draws(&patches, self.event(), draws, samples, uncertainty)
                     }
                 };
                 for (place, &left) in lefts.iter().enumerate() {
-                    let deviation = deviation.as_ref().map(|rows| &rows[place][..]);
-                    band.add(left, &mean[place], deviation);
+                    let spread = spread.as_ref().map(|rows| &rows[place][..]);
+                    band.add(left, &mean[place], spread);
                 }
             }
             let end = tops.get(line + 1).map_or(height, |&next| next);
-            let (mean, deviation) = band.take(end - top);
+            let (mean, spread) = band.take(end - top);
             let lines = top..end;
-            write(&Window { lines, ..window }, &mean, deviation.as_deref());
+            write(&Window { lines, ..window }, &mean, spread.as_deref());
         }
     }
 

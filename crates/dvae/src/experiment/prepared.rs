@@ -4,7 +4,7 @@ use std::path::Path;
 
 use dvae_checks::{shown, shown_path};
 use dvae_data::{
-    DataError, Dataset, Domain, Element, Fit, ReadOptions, Rows, Scaler, array_names,
+    DataError, Dataset, Domain, Element, Fit, ReadOptions, Rows, Scaler, ValueRange, array_names,
     read_idx_folder_of, read_rows,
 };
 use dvae_random::{Key, Purpose};
@@ -70,6 +70,7 @@ impl PreparedData {
         let options = config.source.options();
         ReadOptions {
             domain: config.domain,
+            leave_out: vec![], // They are of its own data.
             columns: options.columns.or_else(|| self.columns.clone()),
             fit: Fit::Model(self.event.clone()),
             is_key_of_model: options.key.is_some(),
@@ -138,7 +139,7 @@ impl PreparedData {
     pub fn model_domain(&self, config: &DataConfig) -> Domain {
         match (config.binarization, &self.scaler) {
             (Some(_), _) => Domain::Unit,
-            (None, Some(_)) => Domain::Real,
+            (None, Some(_)) => config.range.as_ref().map_or(Domain::Real, ValueRange::domain),
             (None, None) => self.domain,
         }
     }
@@ -182,9 +183,19 @@ impl DataConfig {
         let (train, validation, test) = self.split(rows, test)?;
         let scaler = match earlier {
             Some(earlier) => earlier.scaler.clone(),
-            None => Scaler::fit(self.scaling, &train),
+            None => match self.range {
+                Some(range) => {
+                    let whole =
+                        if domain == Domain::Unit { source.element.full_scale() } else { 1.0 };
+                    for rows in [Some(&validation), test.as_ref()].into_iter().flatten() {
+                        range.hold(rows, whole)?;
+                    }
+                    Some(Scaler::of_range(range, &train, whole)?)
+                }
+                None => Scaler::fit(self.scaling, &train),
+            },
         };
-        let [own, of_test] = [0, 1].map(|which| self.source.paths().get(which).copied());
+        let (own, of_test) = (self.source.paths().first().copied(), self.source.test_path());
         let column = |path, place| self.column(path, source.columns.as_deref(), place);
         if let Some(place) = scaler.as_ref().and_then(Scaler::overflow) {
             let text = format!(
@@ -262,7 +273,7 @@ impl DataConfig {
         }
     }
 
-    fn finished(
+    pub(super) fn finished(
         &self,
         rows: Dataset,
         scaler: Option<&Scaler>,
@@ -315,7 +326,13 @@ mod tests {
             assert_eq!(data.model_domain(&plain), domain);
             assert_eq!(data.model_domain(&binary), Domain::Unit);
             let scaler = Some(Scaler { offset: vec![0.0], scale: vec![2.0] });
-            assert_eq!(PreparedData { scaler, ..data }.model_domain(&plain), Domain::Real);
+            let scaled = PreparedData { scaler, ..data };
+            assert_eq!(scaled.model_domain(&plain), Domain::Real);
+            let range = |range| DataConfig { range: Some(range), ..plain.clone() };
+            let between = range(ValueRange::Between([0.0, 4095.0]));
+            assert_eq!(scaled.model_domain(&between), Domain::Unit);
+            let percentiles = range(ValueRange::Percentiles([1.0, 99.0]));
+            assert_eq!(scaled.model_domain(&percentiles), Domain::Real);
         }
     }
 

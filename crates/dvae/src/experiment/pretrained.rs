@@ -6,21 +6,21 @@ use burn::module::Module;
 use burn::tensor::Device;
 use dvae_checks::shown_path;
 use dvae_corruption::{Corruption, CorruptionConfig, ShowMask};
-use dvae_data::{Dataset, ReadOptions, Scaling};
+use dvae_data::{Dataset, Domain, ReadOptions};
 use dvae_distributions::LatentShape;
-use dvae_eval::{Denoising, denoising, latent_activity};
+use dvae_eval::{Calibration, Denoising, denoising, latent_activity};
 use dvae_losses::Objective;
 use dvae_models::{AnyNetwork, Autoencoder, Vae};
-use dvae_random::Key;
+use dvae_random::{Key, Purpose};
 use dvae_train::{
-    Evaluation, EvaluationContext, TrainError, WeightFile, evaluate, import_state_dict, row_bounds,
-    save_weights,
+    Evaluation, EvaluationContext, Precision, TrainError, WeightFile, evaluate, import_state_dict,
+    row_bounds, save_weights,
 };
 
 use super::identity::{described, description};
 use super::model::{Rank, with_rank};
 use super::units::is_density_at;
-use super::{Experiment, ExperimentError, PreparedData};
+use super::{DataSource, Experiment, ExperimentError, PreparedData};
 
 /// The default number of rows in a batch of inference.
 pub(super) const ROWS_AT_ONCE: usize = 64;
@@ -60,6 +60,8 @@ pub struct HeldOut {
 pub struct Pretrained {
     pub(super) experiment: Experiment,
     pub(super) data: PreparedData,
+    pub(super) calibration: Option<Calibration>,
+    precision: Precision,
     pub(super) model: Autoencoder<AnyNetwork>,
     pub(super) rank: Rank,
     pub(super) shows_mask: bool,
@@ -74,30 +76,47 @@ impl Pretrained {
         weights: Weights,
         device: Option<&Device>,
     ) -> Result<Self, ExperimentError> {
-        let file = weights_of(path, weights)?;
+        let file = Self::file(path, weights)?;
+        Self::of_weights(&WeightFile::open(&file)?, &file, device)
+    }
+
+    /// Loads the model of weights that were read from a file.
+    pub(super) fn of_weights(
+        weights: &WeightFile,
+        file: &Path,
+        device: Option<&Device>,
+    ) -> Result<Self, ExperimentError> {
         let missing = || ExperimentError::Config {
-            place: shown_path(&file),
+            place: shown_path(file),
             reason: "it has no configuration in its metadata: it was not saved by an experiment"
                 .into(),
         };
-        let weights = WeightFile::open(&file)?;
         let text = weights.config().filter(|text| !text.is_empty()).ok_or_else(missing)?;
-        let place = format!("the configuration in {}", shown_path(&file));
-        let (experiment, data) = described(text, &place)?;
+        let place = format!("the configuration in {}", shown_path(file));
+        let (experiment, data, calibration) = described(text, &place)?;
         if let Some(scaler) = &data.scaler {
             scaler.check(data.event.first().copied().unwrap_or_default())?;
         }
         let device = device.cloned().map_or_else(|| experiment.device(), Ok)?;
-        Self::with_weights(experiment, data, device, weights.most_weights(), |model| {
-            weights.load(model)
-        })
+        let mut loaded =
+            Self::with_weights(experiment, data, device, weights.most_weights(), |model| {
+                weights.load(model)
+            })?;
+        loaded.calibration = calibration;
+        loaded.precision = weights.precision();
+        Ok(loaded)
+    }
+
+    /// The file that [`Self::load`] reads.
+    pub fn file(path: &Path, weights: Weights) -> Result<PathBuf, ExperimentError> {
+        weights_of(path, weights)
     }
 
     /// Loads the model of an experiment with the weights of a PyTorch state dict: [`import_state_dict`]. The
     /// data is read, unless the model's configuration has the shape of a row and nothing is scaled.
     pub fn import(experiment: &Experiment, state_dict: &Path) -> Result<Self, ExperimentError> {
         let event = &experiment.model.event;
-        let (experiment, data) = if event.is_empty() || experiment.data.scaling != Scaling::None {
+        let (experiment, data) = if event.is_empty() || experiment.data.is_scaled() {
             let prepared = experiment.prepare()?;
             (prepared.experiment, prepared.data)
         } else {
@@ -124,12 +143,30 @@ impl Pretrained {
         let config = experiment.model_for(&data)?;
         let model = load(config.init_within(most_weights, &device)?)?;
         let shows_mask = config.mask_input;
-        Ok(Self { experiment, data, model, rank, shows_mask, device })
+        let (calibration, precision) = (None, Precision::Single);
+        Ok(Self { experiment, data, calibration, precision, model, rank, shows_mask, device })
     }
 
-    /// Saves the weights with the configuration in their metadata, for [`from_pretrained`] and other tools.
+    /// Saves the weights, in the precision that they were loaded in, with the configuration in their metadata, for [`from_pretrained`] and other tools.
     pub fn save(&self, file: &Path) -> Result<(), ExperimentError> {
-        Ok(save_weights(file, &self.model, &description(&self.experiment, &self.data)?)?)
+        self.write(file, &self.experiment, self.precision)
+    }
+
+    /// The same, to be passed on: of the paths of the data the last part is kept alone.
+    pub fn export(&self, file: &Path, precision: Precision) -> Result<(), ExperimentError> {
+        let mut experiment = self.experiment.clone();
+        experiment.data.source.name_paths();
+        self.write(file, &experiment, precision)
+    }
+
+    fn write(
+        &self,
+        file: &Path,
+        experiment: &Experiment,
+        precision: Precision,
+    ) -> Result<(), ExperimentError> {
+        let text = description(experiment, &self.data, self.calibration.as_ref())?;
+        Ok(save_weights(file, &self.model, &text, precision)?)
     }
 
     /// The experiment that trained the model.
@@ -156,6 +193,32 @@ impl Pretrained {
             Some(rows) => HeldOut { rows, set: "test" },
             None => HeldOut { rows: rows.validation, set: "validation" },
         })
+    }
+
+    /// Whether 1 is the largest value for the model, so that there are peak signal-to-noise ratios: its values are in
+    /// `[0, 1]`, or `data.range` says what 0 and 1 are.
+    pub fn has_peak(&self) -> bool {
+        let is_unit = self.experiment.domain(&self.data) == Domain::Unit;
+        is_unit || self.experiment.data.range.is_some()
+    }
+
+    /// Crops of pictures, as those that the model was trained on, prepared as its validation rows are. An error says that it
+    /// was not trained on crops, or names a picture that is smaller than one.
+    pub fn read_crops(&self, path: &Path) -> Result<Dataset, ExperimentError> {
+        let DataSource::Images { crops: Some(crops), .. } = &self.experiment.data.source else {
+            let text = "the model was not trained on crops of pictures".to_owned();
+            return Err(ExperimentError::Settings(text));
+        };
+        let key = Key::new(self.experiment.data.seed).purpose(Purpose::Data).branch(1);
+        let (rows, _) = Dataset::read_crops(path, &self.read_options(), *crops, None, key)?;
+        self.experiment.data.finished(rows, self.data.scaler.as_ref(), key)
+    }
+
+    /// The validation rows of its own data.
+    ///
+    /// Data that has changed since training is an error.
+    pub fn validation(&self) -> Result<Dataset, ExperimentError> {
+        Ok(self.experiment.load_data(Some(&self.data))?.1.validation)
     }
 
     /// The shift, in nats, from a bound on scaled rows (`data.scaling`) to a bound in the data's own units.
@@ -262,18 +325,19 @@ impl Pretrained {
     pub fn activity(&self, rows: &Dataset) -> Result<Vec<Vec<f64>>, ExperimentError> {
         with_rank!(self.rank, D => {
             let process = self.process::<D>(&self.experiment.corruption)?.at_null()?;
+            let rows = &rows.unpaired();
             Ok(latent_activity(&self.model, rows, &*process, &self.context(rows, ROWS_AT_ONCE))?)
         })
     }
 
-    fn context(&self, rows: &Dataset, batch_size: usize) -> EvaluationContext<'_> {
+    pub(super) fn context(&self, rows: &Dataset, batch_size: usize) -> EvaluationContext<'_> {
         let batch_size = self.rows_at_once(rows.event(), batch_size);
         let key = Key::new(self.experiment.train.seed);
         EvaluationContext { key, batch_size, device: &self.device }
     }
 
     /// The process, with an empty mask added if the model expects one.
-    fn process<const D: usize>(
+    pub(super) fn process<const D: usize>(
         &self,
         corruption: &CorruptionConfig,
     ) -> Result<Box<dyn Corruption<D>>, ExperimentError> {

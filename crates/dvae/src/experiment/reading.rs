@@ -65,6 +65,8 @@ impl Pretrained {
             Domain::Counts if data.scaler.is_none() && corruption.is_never_negative() => {
                 Some([0.0, f64::from(f32::MAX)])
             }
+            // What they reach is in the model's units.
+            _ if data.scaler.is_some() => None,
             _ => corruption.reach(self.experiment.domain(data)),
         }
     }

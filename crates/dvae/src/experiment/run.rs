@@ -274,7 +274,7 @@ impl Run {
         let Prepared { experiment, data, rows } = self.prepared()?;
         let end = with_rank!(Rank::of(&data.event)?, D => {
             let trainer = trainer::<D>(&experiment, &data)?
-                .description(description(&experiment, &data)?)
+                .description(description(&experiment, &data, None)?)
                 .settings(identity(&experiment, &data)?)
                 .weights(folder.path())
                 .interrupt(interrupt.clone());

@@ -1,6 +1,6 @@
-//! What a likelihood says about the entries of a row: whether they have units, and whether they lie in `[0, 1]`.
+//! What a likelihood says about the entries of a row: whether they have units, whether they are classes, and whether they lie in `[0, 1]`.
 
-use dvae_distributions::LikelihoodConfig;
+use dvae_distributions::{ColumnGroup, LikelihoodConfig};
 
 /// Whether entries at this place on the first axis of a row have a density, whose logarithm depends on units.
 /// A count, a class or a level has a probability, which does not depend on any scale.
@@ -14,14 +14,38 @@ pub(super) fn is_density_at(likelihood: &LikelihoodConfig, place: usize) -> bool
         | L::NegativeBinomial { .. }
         | L::ZeroInflatedNegativeBinomial { .. } => false,
         L::Columns { groups } => {
-            let mut end = 0;
-            let mut of_place = groups.iter().filter(|group| {
-                end += group.columns;
-                place < end
-            });
-            of_place.next().is_some_and(|group| is_density_at(&group.likelihood, place))
+            group_at(groups, place).is_some_and(|group| is_density_at(&group.likelihood, place))
         }
         _ => true,
+    }
+}
+
+/// Whether entries at this place on the first axis of a row are classes.
+pub(super) fn is_class_at(likelihood: &LikelihoodConfig, place: usize) -> bool {
+    match likelihood {
+        LikelihoodConfig::Columns { groups } => {
+            group_at(groups, place).is_some_and(|group| is_class_at(&group.likelihood, place))
+        }
+        other => matches!(other, LikelihoodConfig::Categorical { .. }),
+    }
+}
+
+/// The group of a place on the first axis of a row.
+fn group_at(groups: &[ColumnGroup], place: usize) -> Option<&ColumnGroup> {
+    let mut end = 0;
+    groups.iter().find(|group| {
+        end += group.columns;
+        place < end
+    })
+}
+
+/// Whether a likelihood is for whole numbers or levels at some place: a mean of several of them is none.
+pub(super) fn is_discrete(likelihood: &LikelihoodConfig) -> bool {
+    use LikelihoodConfig as L;
+    match likelihood {
+        L::Bernoulli {} => false, // It is used for any number in [0, 1].
+        L::Columns { groups } => groups.iter().any(|group| is_discrete(&group.likelihood)),
+        other => !is_density_at(other, 0),
     }
 }
 
@@ -49,6 +73,17 @@ mod tests {
             {"columns": 1, "likelihood": {"type": "categorical", "classes": 3}}]}"#);
         let found: Vec<bool> = (0..4).map(|place| is_density_at(&columns, place)).collect();
         assert_eq!(found, [true, true, false, false]);
+        let classes: Vec<bool> = (0..4).map(|place| is_class_at(&columns, place)).collect();
+        assert_eq!(classes, [false, false, true, false]);
+    }
+
+    #[test]
+    fn levels_and_counts_are_discrete() {
+        let law = |json: &str| serde_json::from_str::<LikelihoodConfig>(json).unwrap();
+        assert!(is_discrete(&law(r#"{"type": "poisson"}"#)));
+        assert!(is_discrete(&law(r#"{"type": "discretized-logistic"}"#)));
+        assert!(!is_discrete(&law(r#"{"type": "bernoulli"}"#)));
+        assert!(!is_discrete(&law(r#"{"type": "learned-normal"}"#)));
     }
 
     #[test]

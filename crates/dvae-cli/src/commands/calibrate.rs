@@ -1,0 +1,103 @@
+//! `dvae calibrate`.
+
+use std::path::PathBuf;
+
+use dvae::prelude::*;
+use dvae::{Coverage, DataSource, Pretrained};
+use serde::Serialize;
+
+use super::ModelArgs;
+use crate::Error;
+use crate::output::{Output, table};
+
+/// Learn on held-out rows how wide intervals about results have to be
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  dvae calibrate runs/run-001
+  dvae calibrate runs/run-001 clean-photos/ --corruption gaussian:0.1
+  dvae denoise runs/run-001 noisy.png -o clean.png --interval 0.95
+
+The rows are the run's own validation rows, or those of a file of clean rows that the model was not trained on. What was
+learned is stored in the run's file of weights. Intervals hold what they promise for data and noise like these. If the model
+is shown which entries are missing, they are learned from entries that the corruption took away.")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    run: ModelArgs,
+    /// A file or folder of clean rows, instead of the run's validation rows
+    #[arg(value_name = "INPUT")]
+    input: Option<PathBuf>,
+    /// A corruption, such as gaussian:0.1 [default: that of training]
+    #[arg(long, value_name = "CORRUPTION")]
+    corruption: Option<CorruptionConfig>,
+    /// The number of draws of the latent that results with intervals are made of
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(2..))]
+    samples: u32,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    entries: usize,
+    samples: usize,
+    corruption: String,
+    coverage: Vec<Coverage>,
+}
+
+pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
+    let file = args.run.file()?;
+    let before = std::fs::read(&file)?;
+    let mut model = args.run.load()?;
+    let rows = rows(args, &model)?;
+    let corruption = args.corruption.clone().unwrap_or(model.experiment().corruption.clone());
+    let coverage = model.calibrate(&rows, &corruption, args.samples as usize)?;
+    if std::fs::read(&file)? != before {
+        let file = file.display();
+        return Err(format!(
+            "{file} has changed meanwhile: calibrate again when the training is done"
+        )
+        .into());
+    }
+    model.save(&file)?;
+    let calibration = model.calibration().ok_or("nothing was learned")?;
+    let summary = Summary {
+        entries: calibration.entries,
+        samples: calibration.samples,
+        corruption: corruption.to_string(),
+        coverage,
+    };
+    out.write(&summary, || {
+        let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+        let line = |of: &Coverage| vec![percent(of.nominal), percent(of.empirical)];
+        let lines: Vec<Vec<String>> = summary.coverage.iter().map(line).collect();
+        format!(
+            "{}Learned from {} held-out entries under {}; the shares are of entries that an interval was not learned from.\n\
+             Try: dvae denoise {} … --interval 0.95",
+            table(&["interval", "held"], &lines),
+            summary.entries,
+            summary.corruption,
+            args.run.path.display()
+        )
+    })
+}
+
+fn rows(args: &Args, model: &Pretrained) -> Result<Dataset, Error> {
+    match &args.input {
+        Some(_) if args.corruption.is_none() && has_pairs(model) => Err(
+            "the model was trained on pairs: say by --corruption how the clean rows are damaged"
+                .into(),
+        ),
+        Some(path) if is_cropped(model) => Ok(model.read_crops(path)?),
+        Some(path) => Ok(model.read(path, &model.read_options())?),
+        None => model.validation().map_err(|error| {
+            format!("{error}; name a file of clean rows that the model was not trained on").into()
+        }),
+    }
+}
+
+fn is_cropped(model: &Pretrained) -> bool {
+    matches!(model.experiment().data.source, DataSource::Images { crops: Some(_), .. })
+}
+
+fn has_pairs(model: &Pretrained) -> bool {
+    matches!(model.experiment().data.source, DataSource::Images { pairs: Some(_), .. })
+}
