@@ -4,13 +4,11 @@
 //! cargo run --release --example corruption_gallery -- --help
 //! ```
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use dvae::data::{picture_row, read_picture};
 use dvae::prelude::*;
-use dvae_examples::{Error, exit};
+use dvae_examples::{Error, PictureOptions, exit};
 use serde::Serialize;
 
 /// Chelsea the cat: see assets/README.md.
@@ -23,16 +21,9 @@ const COLUMNS: usize = 6;
 /// Draws every corruption at five severities, and prints what their levels mean.
 #[derive(Parser, Serialize)]
 struct Args {
-    /// A PNG picture of your own [default: an embedded one]
-    #[arg(long)]
-    image: Option<PathBuf>,
-    /// What all randomness comes from
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Folder for the pictures, new or empty [default: a numbered one in runs/]
-    #[arg(long)]
-    #[serde(skip)]
-    out: Option<PathBuf>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    options: PictureOptions,
 }
 
 fn main() -> ExitCode {
@@ -41,17 +32,10 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<(), Error> {
     let device = Backend::first().ok_or("no back end is compiled in")?.device()?;
-    let picture = match &args.image {
-        Some(path) => read_picture(path)?,
-        None => picture_row(PICTURE)?,
-    };
-    let clean = picture.gather::<4>(&[0], &device);
-    let folder = match &args.out {
-        Some(path) => RunFolder::new(path)?,
-        None => RunFolder::numbered("runs".as_ref(), "corruption_gallery")?,
-    };
+    let clean = args.options.picture(PICTURE, &device)?;
+    let folder = args.options.folder("corruption_gallery")?;
     folder.write("config.toml", toml::to_string(args)?.as_bytes())?;
-    let key = Key::new(args.seed).purpose(Purpose::EvaluationCorruption);
+    let key = Key::new(args.options.seed).purpose(Purpose::EvaluationCorruption);
     // The same row at every severity gets the same noise, at a higher level.
     let damaged = |config: &CorruptionConfig, severity| -> Result<Tensor<4>, Error> {
         let process = config.build::<4>(Domain::Unit)?.at_level(Level::Severity(severity))?;
@@ -64,7 +48,7 @@ fn run(args: &Args) -> Result<(), Error> {
         let scale = config.strength().ok_or("a process that cannot be built")?.scale;
         let captions = scale.severities.map(|level| format!("{} {level}", scale.name));
         let grid = Grid::new()
-            .zoom(TILE / picture.event()[2])
+            .zoom(TILE / clean.dims()[3])
             .heading(format!("{}, severities 1 to 5", config.name()))
             .captioned(captions.iter().map(String::as_str), Tensor::cat(images, 0));
         folder.write(&format!("{}.png", config.name()), &grid.png())?;

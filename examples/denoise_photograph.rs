@@ -4,12 +4,10 @@
 //! cargo run --release --example denoise_photograph -- --help
 //! ```
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 use dvae::burn::tensor::TensorData;
-use dvae::data::{picture_row, read_picture};
 use dvae::eval::{Quality, classical_filters};
 use dvae::prelude::*;
 use dvae::{Bundled, PictureOptions, Pretrained};
@@ -24,19 +22,12 @@ const SIDE: usize = 160;
 /// Damages a photograph, cleans it with the model in the box and with filters, and draws them all.
 #[derive(Parser, Serialize)]
 struct Args {
-    /// A clean photograph of your own, gray or in color [default: an embedded one]
-    #[arg(long)]
-    image: Option<PathBuf>,
     /// The standard deviation of the noise, of 255: the model is not told
     #[arg(long, default_value_t = 25.0)]
     sigma: f64,
-    /// What the noise comes from
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Folder for the picture, new or empty [default: a numbered one in runs/]
-    #[arg(long)]
-    #[serde(skip)]
-    out: Option<PathBuf>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    options: dvae_examples::PictureOptions,
 }
 
 fn main() -> ExitCode {
@@ -45,11 +36,7 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<(), Error> {
     let device = Backend::first().ok_or("no back end is compiled in")?.device()?;
-    let photograph = match &args.image {
-        Some(path) => read_picture(path)?,
-        None => picture_row(PICTURE)?,
-    };
-    let clean = photograph.gather::<4>(&[0], &device);
+    let clean = args.options.picture(PICTURE, &device)?;
     let [_, channels, height, width] = clean.dims();
     let (shape, model) = match channels {
         1 => ([1, height, width], Bundled::GrayPhotographs),
@@ -57,7 +44,7 @@ fn run(args: &Args) -> Result<(), Error> {
         _ => return Err(format!("the photograph has {channels} channels, not 1 or 3").into()),
     };
     let noise = Gaussian::new(args.sigma / 255.0)?.clipped(0.0, 1.0)?;
-    let key = Key::new(args.seed).purpose(Purpose::EvaluationCorruption);
+    let key = Key::new(args.options.seed).purpose(Purpose::EvaluationCorruption);
     let noisy = noise.corrupt(clean.clone(), &mut key.rows(&[0])).input;
     // As a file of eight bits has it.
     let noisy = (noisy * 255.0).round() / 255.0;
@@ -80,10 +67,7 @@ fn run(args: &Args) -> Result<(), Error> {
         let Quality { psnr, ssim } = Quality::of(&clean, values, shape);
         println!("{name:16} {psnr:8.2} {:8.3}", ssim.unwrap_or(f64::NAN));
     }
-    let folder = match &args.out {
-        Some(path) => RunFolder::new(path)?,
-        None => RunFolder::numbered("runs".as_ref(), "denoise_photograph")?,
-    };
+    let folder = args.options.folder("denoise_photograph")?;
     folder.write("config.toml", toml::to_string(args)?.as_bytes())?;
     results.insert(0, ("clean", clean));
     let mut grid = Grid::new().zoom(2);

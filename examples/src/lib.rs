@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use dvae::data::{picture_row, read_picture};
 use dvae::prelude::*;
 use dvae::train::TrainError;
 use serde::Serialize;
@@ -43,6 +44,40 @@ pub struct Options {
     #[arg(long)]
     #[serde(skip)]
     pub out: Option<PathBuf>,
+}
+
+/// Options of every example that damages one picture.
+#[derive(Debug, clap::Args, Serialize)]
+pub struct PictureOptions {
+    /// A picture of your own [default: an embedded one]
+    #[arg(long)]
+    pub image: Option<PathBuf>,
+    /// What all randomness comes from
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Folder for the results, new or empty [default: a numbered one in runs/]
+    #[arg(long)]
+    #[serde(skip)]
+    pub out: Option<PathBuf>,
+}
+
+impl PictureOptions {
+    /// The picture, `[1, channels, height, width]`: that of the options, or else this PNG file.
+    pub fn picture(&self, embedded: &[u8], device: &Device) -> Result<Tensor<4>, Error> {
+        let picture = match &self.image {
+            Some(path) => read_picture(path)?,
+            None => picture_row(embedded)?,
+        };
+        Ok(picture.gather(&[0], device))
+    }
+
+    /// The folder for the results of the example of this name.
+    pub fn folder(&self, name: &str) -> Result<RunFolder, Error> {
+        Ok(match &self.out {
+            Some(path) => RunFolder::new(path)?,
+            None => RunFolder::numbered("runs".as_ref(), name)?,
+        })
+    }
 }
 
 /// What the options are where they are not given.

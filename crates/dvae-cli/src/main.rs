@@ -5,6 +5,7 @@ mod files;
 mod inputs;
 mod jobs;
 mod output;
+mod results;
 mod stop;
 
 use std::process::ExitCode;

@@ -46,6 +46,7 @@ mod npy_writer;
 mod numbers;
 mod parts;
 mod picture;
+mod reading;
 mod rows;
 mod scaling;
 mod table;
@@ -66,9 +67,8 @@ pub use kind::{FileKind, Omission, Pictures, pictures_in};
 pub use npy::array_names;
 pub use numbers::{Element, Numbers};
 pub use picture::{picture_row, read_picture, write_picture};
-pub use rows::{
-    Channels, Decimal, Fit, Format, ReadOptions, Row, Rows, broken_pictures, read_rows,
-};
+pub use reading::{Fit, ReadOptions, broken_pictures, read_rows};
+pub use rows::{Channels, Decimal, Format, Row, Rows};
 pub use scaling::{Scaler, Scaling, ValueRange};
 pub use writer::RowWriter;
 

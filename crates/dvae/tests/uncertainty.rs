@@ -36,7 +36,7 @@ fn trained(folder: &Path, corruption: &str, likelihood: &str) -> Pretrained {
     std::fs::write(folder.join("train.csv"), table(1, 12_000)).unwrap();
     std::fs::write(folder.join("fresh.csv"), table(2, 8_000)).unwrap();
     let text = format!(
-        "corruption = \"{corruption}\"\n\
+        "corruption = {corruption}\n\
          [data]\nsource = \"csv\"\npath = {:?}\nscaling = \"standard\"\nvalidation = 0.3\n\
          [model]\nlatent = 4\nnetwork = \"mlp\"\nlikelihood = {likelihood}\n\
          [train]\nepochs = 6\nlearning_rate = 0.003\n",
@@ -62,7 +62,7 @@ fn rows(model: &Pretrained, file: &Path) -> Vec<Vec<f64>> {
 #[test]
 fn intervals_hold_the_share_of_fresh_entries_that_they_promise() {
     let folder = tempfile::tempdir().unwrap();
-    let mut model = trained(folder.path(), "gaussian:0.5", LEARNED);
+    let mut model = trained(folder.path(), "'gaussian:0.5'", LEARNED);
     let corruption = model.experiment().corruption.clone();
     let validation = model.validation().unwrap();
     for coverage in model.calibrate(&validation, &corruption, 8).unwrap() {
@@ -106,7 +106,7 @@ fn intervals_hold_the_share_of_fresh_entries_that_they_promise() {
 #[test]
 fn the_predictive_deviation_has_that_of_the_likelihood() {
     let folder = tempfile::tempdir().unwrap();
-    let model = trained(folder.path(), "gaussian:0.5", "{ type = \"normal\", scale = 0.3 }");
+    let model = trained(folder.path(), "'gaussian:0.5'", "{ type = \"normal\", scale = 0.3 }");
     let rows = rows(&model, &folder.path().join("fresh.csv"))[..20].to_vec();
     let ids: Vec<u64> = (0..20).collect();
     let (mean, signal) = model.denoise_by_samples(&rows, &ids, 4, Uncertainty::Posterior);
@@ -126,33 +126,21 @@ fn the_predictive_deviation_has_that_of_the_likelihood() {
 #[test]
 fn a_model_that_is_shown_holes_is_calibrated_on_what_it_fills_in() {
     let folder = tempfile::tempdir().unwrap();
-    let corruption = "{ process = 'show-mask', of = { process = 'masking', level = 0.3 } }";
-    std::fs::write(folder.path().join("train.csv"), table(1, 6_000)).unwrap();
-    let text = format!(
-        "corruption = {corruption}\n\
-         [data]\nsource = \"csv\"\npath = {:?}\nscaling = \"standard\"\nvalidation = 0.3\n\
-         [model]\nlatent = 4\nnetwork = \"mlp\"\nlikelihood = {LEARNED}\n\
-         [train]\nepochs = 3\nlearning_rate = 0.003\n",
-        folder.path().join("train.csv")
-    );
-    std::fs::write(folder.path().join("experiment.toml"), text).unwrap();
-    let experiment = Experiment::load(Some(&folder.path().join("experiment.toml")), &[]).unwrap();
-    let mut run = Run::create_at(&experiment, folder.path().join("run")).unwrap();
-    run.train(vec![], &Interrupt::new()).unwrap();
-    let mut model = run.model(Weights::Best, None).unwrap();
+    let masking = "{ process = 'show-mask', of = { process = 'masking', level = 0.3 } }";
+    let mut model = trained(folder.path(), masking, LEARNED);
     let corruption = model.experiment().corruption.clone();
     let validation = model.validation().unwrap();
     let held = model.calibrate(&validation, &corruption, 4).unwrap();
     assert!(held.iter().all(|of| (of.empirical - of.nominal).abs() < 0.03), "{held:?}");
-    // About 30 % of the 1800 · 8 entries.
-    let entries = model.calibration().unwrap().entries as f64 / (1800.0 * 8.0);
+    // About 30 % of the 3600 · 8 entries.
+    let entries = model.calibration().unwrap().entries as f64 / (3600.0 * 8.0);
     assert!((entries - 0.3).abs() < 0.02, "{entries}");
 }
 
 #[test]
 fn an_exported_model_is_the_same_in_half_the_size_and_does_not_tell_where_it_was_trained() {
     let folder = tempfile::tempdir().unwrap();
-    let mut model = trained(folder.path(), "gaussian:0.5", LEARNED);
+    let mut model = trained(folder.path(), "'gaussian:0.5'", LEARNED);
     let corruption = model.experiment().corruption.clone();
     let validation = model.validation().unwrap();
     model.calibrate(&validation, &corruption, 4).unwrap();

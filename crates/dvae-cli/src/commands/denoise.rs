@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use dvae::data::{Format, Row, RowWriter, Rows};
+use dvae::data::{Row, Rows};
 use dvae::eval::COVERAGES;
-use dvae::random::Window;
 use dvae::{LatentChoice, PictureOptions, Pretrained, Uncertainty};
 
 use super::{ModelArgs, Models};
@@ -14,6 +13,7 @@ use crate::files::keep_data;
 use crate::inputs::{InputFiles, Inputs};
 use crate::jobs::{Beside, Failures, Job, outputs};
 use crate::output::{Output, warn};
+use crate::results::{Writers, cleaned_picture};
 
 /// Denoise files with the model of a run
 #[derive(clap::Args)]
@@ -185,7 +185,8 @@ impl Cleaning<'_> {
             let model = self.models.of(&self.jobs[job].input, inputs)?;
             let options = inputs.options(model.read_options())?;
             let rows = model.open_of_any_size(&self.jobs[job].input, &options)?;
-            let writers = Writers::create(&self.jobs[job], &rows.format, self.draws)?;
+            let writers =
+                Writers::create(&self.jobs[job], &rows.format, Draws::beside(self.draws))?;
             Ok((model, rows, writers))
         };
         let (model, rows, writers) = match opened() {
@@ -329,119 +330,4 @@ impl Cleaning<'_> {
 /// The number of a row, which says what is drawn for it: it does not depend on other files.
 fn id(job: usize, place: usize) -> u64 {
     ((job as u64) << 32) + place as u64
-}
-
-/// A cleaned picture, and what is written beside it.
-fn cleaned_picture(
-    model: &Pretrained,
-    row: &Row,
-    shape: [usize; 3],
-    options: PictureOptions,
-    writers: &Writers,
-) -> (Row, Vec<Row>) {
-    let mut cleaned = row.in_format(&writers.format);
-    let mut beside: Vec<Row> = match &writers.beside {
-        BesideWriters::Nothing => vec![],
-        BesideWriters::Deviation(format, _) => vec![row.zeros(format)],
-        BesideWriters::Interval(_) => vec![cleaned.clone(); 2],
-    };
-    let write = |part: &Window, values: &[f64], spread: Option<&[f64]>| {
-        cleaned.replace_part(part, values);
-        match (&writers.beside, spread) {
-            (BesideWriters::Deviation(..), Some(spread)) => beside[0].replace_part(part, spread),
-            (BesideWriters::Interval(_), Some(half_width)) => {
-                let ends = model.interval(values, half_width);
-                beside.iter_mut().zip(ends).for_each(|(row, end)| row.replace_part(part, &end));
-            }
-            _ => {}
-        }
-    };
-    model.denoise_picture(shape, options, |part| row.part(part), write);
-    (cleaned, beside)
-}
-
-/// The outputs of a file.
-struct Writers {
-    /// The format of a result.
-    format: Format,
-    rows: usize,
-    cleaned: RowWriter,
-    beside: BesideWriters,
-}
-
-/// What says how sure the results are.
-enum BesideWriters {
-    Nothing,
-    Deviation(Format, RowWriter),
-    /// The low ends and the high ones.
-    Interval([RowWriter; 2]),
-}
-
-impl Writers {
-    fn create(job: &Job, input: &Format, draws: Option<Draws>) -> Result<Self, Error> {
-        let format = input.of_results();
-        let cleaned = RowWriter::create(&job.output, &format)?;
-        let beside = match (Draws::beside(draws), &job.beside[..]) {
-            (Beside::Deviation, [path]) => {
-                let format = input.of_deviations();
-                BesideWriters::Deviation(format.clone(), RowWriter::create(path, &format)?)
-            }
-            (Beside::Interval, [low, high]) => BesideWriters::Interval([
-                RowWriter::create(low, &format)?,
-                RowWriter::create(high, &format)?,
-            ]),
-            _ => BesideWriters::Nothing,
-        };
-        Ok(Self { format, rows: 0, cleaned, beside })
-    }
-
-    /// Writes what was made of a row.
-    fn write_values(
-        &mut self,
-        model: &Pretrained,
-        row: &Row,
-        cleaned: &[f64],
-        spread: Option<&[f64]>,
-    ) -> Result<(), Error> {
-        let beside: Vec<Row> = match (&self.beside, spread) {
-            (BesideWriters::Deviation(format, _), Some(spread)) => {
-                vec![row.with_distances(format, spread)]
-            }
-            (BesideWriters::Interval(_), Some(half_width)) => {
-                let ends = model.interval(cleaned, half_width);
-                ends.iter().map(|end| row.with_values(&self.format, end)).collect()
-            }
-            _ => vec![],
-        };
-        self.write(&row.with_values(&self.format, cleaned), &beside)
-    }
-
-    fn write(&mut self, cleaned: &Row, beside: &[Row]) -> Result<(), Error> {
-        self.rows += 1;
-        self.cleaned.write(cleaned)?;
-        match (&mut self.beside, beside) {
-            (BesideWriters::Deviation(_, writer), [row]) => writer.write(row)?,
-            (BesideWriters::Interval(writers), rows) => {
-                for (writer, row) in writers.iter_mut().zip(rows) {
-                    writer.write(row)?;
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Result<(), Error> {
-        self.cleaned.finish()?;
-        match self.beside {
-            BesideWriters::Nothing => {}
-            BesideWriters::Deviation(_, writer) => writer.finish()?,
-            BesideWriters::Interval(writers) => {
-                for writer in writers {
-                    writer.finish()?;
-                }
-            }
-        }
-        Ok(())
-    }
 }

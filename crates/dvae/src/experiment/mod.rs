@@ -17,6 +17,7 @@ mod pretrained;
 mod reading;
 mod run;
 mod schema;
+mod source;
 mod tiles;
 mod units;
 
@@ -30,13 +31,14 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub use bundled::Bundled;
 pub use calibration::Coverage;
-pub use data::{DataConfig, DataSource};
+pub use data::DataConfig;
 pub use error::ExperimentError;
 pub use inference::Uncertainty;
 pub use pictures::{LatentChoice, PictureOptions};
 pub use prepared::{Prepared, PreparedData, Splits};
 pub use pretrained::{HeldOut, Pretrained, Weights, from_pretrained};
 pub use run::{Run, Status};
+pub use source::DataSource;
 
 use crate::Backend;
 

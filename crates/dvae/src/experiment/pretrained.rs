@@ -147,7 +147,8 @@ impl Pretrained {
         Ok(Self { experiment, data, calibration, precision, model, rank, shows_mask, device })
     }
 
-    /// Saves the weights, in the precision that they were loaded in, with the configuration in their metadata, for [`from_pretrained`] and other tools.
+    /// Saves the weights, in the precision that they were loaded in, with the configuration and the calibration in their
+    /// metadata, for [`from_pretrained`] and other tools.
     pub fn save(&self, file: &Path) -> Result<(), ExperimentError> {
         self.write(file, &self.experiment, self.precision)
     }

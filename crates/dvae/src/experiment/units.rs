@@ -1,4 +1,5 @@
-//! What a likelihood says about the entries of a row: whether they have units, whether they are classes, and whether they lie in `[0, 1]`.
+//! What a likelihood says about the entries of a row: whether they have units, whether they are classes, and whether they
+//! lie in `[0, 1]`.
 
 use dvae_distributions::{ColumnGroup, LikelihoodConfig};
 
