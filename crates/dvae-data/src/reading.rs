@@ -12,7 +12,7 @@ use crate::{
 /// Options for reading files. An option has no effect on kinds of files that it is not for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReadOptions {
-    /// What the values are, if it is not what their type suggests ([`Element::domain`]).
+    /// What the values are, if it is not what their type suggests ([`crate::Element::domain`]).
     pub domain: Option<Domain>,
     /// The array's name in an NPZ file; not needed if the file has only one.
     pub key: Option<String>,
