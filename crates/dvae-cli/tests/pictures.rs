@@ -85,7 +85,24 @@ fn a_folder_of_several_sizes_trains_a_model_that_cleans_all_of_them() {
     let error = refused(folder.path(), &["embed", "run", "noisy", "-o", "z.csv"]);
     assert!(error.contains("2.png has rows of shape [1, 7, 31], but those before"), "{error}");
     let error = refused(folder.path(), &["evaluate", "run", "--data", "noisy"]);
-    assert!(error.contains("2.png is of shape [1, 7, 31]"), "{error}");
+    assert!(
+        error.contains("1.png") && error.contains("fewer than the crops of 16 × 16"),
+        "{error}"
+    );
+    // Crops of the training are of several sizes, and cover 3 + 2 + 2 of 256 pixels.
+    let args = ["evaluate", "run", "--data", "photographs", "--per-row", "rows.csv"];
+    let text = ok(folder.path(), &args);
+    assert!(text.starts_with("7 cropped rows;"), "{text}");
+    let table = fs::read_to_string(at("rows.csv")).unwrap();
+    let places: Vec<&str> = table.lines().skip(1).map(|line| &line[..20]).collect();
+    assert_eq!(
+        places[..3],
+        ["photographs/a.png,0,", "photographs/a.png,1,", "photographs/a.png,2,"]
+    );
+    assert!(
+        places[3] == "photographs/b.png,0," && places[6] == "photographs/c.jpg,1,",
+        "{places:?}"
+    );
 }
 
 // Lines of one color picture are no gray pictures, and a picture on its side is not one of the model's size.

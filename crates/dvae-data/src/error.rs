@@ -338,15 +338,31 @@ pub enum DataError {
         /// The folder.
         path: PathBuf,
     },
+    /// A temporary file that could not be written.
+    #[error(
+        "cannot keep the pictures in a temporary file in {}: {source}. Name a folder with room by the variable TMPDIR, or \
+         raise `data.memory`",
+        shown_path(folder)
+    )]
+    Temporary {
+        /// The folder for temporary files.
+        folder: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
     /// A batch of no rows.
     #[error("`batch_size` must be at least 1, but is 0")]
     BatchSize,
 }
 
 impl DataError {
+    pub(crate) fn temporary(source: std::io::Error) -> Self {
+        Self::Temporary { folder: std::env::temp_dir(), source }
+    }
+
     /// Whether there is no more room on a disk, or for its user.
     pub fn is_full_disk(&self) -> bool {
-        matches!(self, Self::Write { source, .. } if is_full_disk(source))
+        matches!(self, Self::Write { source, .. } | Self::Temporary { source, .. } if is_full_disk(source))
     }
 }
 

@@ -34,6 +34,9 @@ pub struct ReadOptions {
     pub fit: Fit,
     /// Pictures of a folder that are left out, by their places in it.
     pub leave_out: Vec<PathBuf>,
+    /// Bytes of pictures to cut from that are held in memory ([`crate::Dataset::read_crops`]): more are kept in a file. All
+    /// are held without it.
+    pub memory: Option<u64>,
 }
 
 impl ReadOptions {

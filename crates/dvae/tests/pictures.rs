@@ -220,6 +220,22 @@ fn training_on_crops_goes_on_to_the_same_bits_and_holds_pictures_out() {
     assert_eq!(weights(&again), weights(&folder.path().join("run")));
 }
 
+// With no memory for them, pictures are cut from a temporary file.
+#[test]
+fn training_does_not_depend_on_where_the_pictures_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let held = trained(folder.path(), LADDER);
+    let settings = ["data.memory=0".to_owned()];
+    let file = folder.path().join("experiment.toml");
+    let experiment = Experiment::load(Some(&file), &settings).unwrap();
+    let mut run = Run::create_at(&experiment, folder.path().join("file")).unwrap();
+    run.train(vec![], &Interrupt::new()).unwrap();
+    let model = run.model(Weights::Last, None).unwrap();
+    assert_eq!(model.data(), held.data());
+    let row = [noise([1, 16, 16]).values()];
+    assert_eq!(model.denoise(&row), held.denoise(&row));
+}
+
 #[test]
 fn pictures_that_give_no_crop_are_named() {
     let folder = tempfile::tempdir().unwrap();

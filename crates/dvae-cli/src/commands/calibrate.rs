@@ -86,16 +86,12 @@ fn rows(args: &Args, model: &Pretrained) -> Result<Dataset, Error> {
             "the model was trained on pairs: say by --corruption how the clean rows are damaged"
                 .into(),
         ),
-        Some(path) if is_cropped(model) => Ok(model.read_crops(path)?),
+        Some(path) if model.is_of_crops() => Ok(model.read_crops(path)?),
         Some(path) => Ok(model.read(path, &model.read_options())?),
         None => model.validation().map_err(|error| {
             format!("{error}; name a file of clean rows that the model was not trained on").into()
         }),
     }
-}
-
-fn is_cropped(model: &Pretrained) -> bool {
-    matches!(model.experiment().data.source, DataSource::Images { crops: Some(_), .. })
 }
 
 fn has_pairs(model: &Pretrained) -> bool {

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use dvae::Pretrained;
-use dvae::data::{Domain, Element, FileKind, Format, RowWriter, pictures_in};
+use dvae::data::{DataError, Domain, Element, FileKind, Format, RowWriter, pictures_in};
 use dvae::eval::active_units;
 use dvae::prelude::*;
 use dvae::train::MeanElbo;
+use dvae::{ExperimentError, Pretrained};
 use serde::Serialize;
 
 use super::{ModelArgs, held_out};
@@ -26,6 +26,7 @@ Examples:
 
 Metrics on clean and on corrupted input stand apart. Bounds are means over rows, in nats: the ELBO, and
 with --samples the importance-weighted bound of so many draws, which is nearer to log p(x).
+Pictures of several sizes are evaluated by their crops, if the model was trained on crops: as many as cover them.
 With data.scaling or data.range they are bounds on scaled values; those in the data's own units stand beside them.")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -92,7 +93,13 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
             if path.is_dir() {
                 pictures_in(path).iter().flat_map(|found| &found.omissions).for_each(warn);
             }
-            (model.read(path, &options)?, "given")
+            match model.read(path, &options) {
+                // Pictures of several sizes, as the model was trained on.
+                Err(ExperimentError::Data(DataError::Unlike { .. })) if model.is_of_crops() => {
+                    (model.read_crops(path)?, "cropped")
+                }
+                rows => (rows?, "given"),
+            }
         }
         None => {
             args.reading.options(model.read_options(), &[])?;
@@ -163,7 +170,8 @@ fn per_row(
     let mut writer = RowWriter::create(path, &format)?;
     for (place, &(id, _)) in bounds[0].iter().enumerate() {
         let values: Vec<f64> = bounds.iter().map(|bounds| bounds[place].1).collect();
-        writer.write(&format.row(&values).labeled(files.labels(id)))?;
+        let labels = files.labels(rows.picture_of(id).unwrap_or([id as usize, 0]));
+        writer.write(&format.row(&values).labeled(labels))?;
     }
     Ok(writer.finish()?)
 }
@@ -194,15 +202,15 @@ impl Files {
         })
     }
 
-    /// The file of a row, and its place there.
-    fn labels(&self, id: u64) -> Vec<String> {
+    /// The file of a row, and its place there: of row, or of a picture and its crop.
+    fn labels(&self, [row, crop]: [usize; 2]) -> Vec<String> {
+        let of = |path: &Path, place: usize| vec![path.display().to_string(), place.to_string()];
         match self {
-            Self::Own => vec![String::new(), id.to_string()],
-            Self::One(path) => vec![path.display().to_string(), id.to_string()],
-            Self::Folder(folder, pictures) => match pictures.get(id as usize) {
-                Some(picture) => vec![picture.display().to_string(), "0".to_owned()],
-                None => vec![folder.display().to_string(), id.to_string()],
-            },
+            Self::Own => vec![String::new(), row.to_string()],
+            Self::One(path) => of(path, row),
+            Self::Folder(folder, pictures) => {
+                pictures.get(row).map_or_else(|| of(folder, row), |picture| of(picture, crop))
+            }
         }
     }
 }

@@ -70,39 +70,39 @@ pub(super) struct Cropped {
     pub(super) inputs: Arc<HashMap<u32, Inputs>>,
     /// Whether an input is drawn.
     pub(super) is_paired: bool,
+    /// Bytes of pictures that are held in memory: more are in a file.
+    pub(super) memory: u64,
 }
 
-/// Where the pixels of a crop lie in the buffer.
+/// A window of a picture, and how it is mirrored and turned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Placement {
+    /// Channels, and the sides of the crop.
     shape: [usize; 3],
-    /// The first pixel of the first channel, and the steps to the next channel, line and column.
-    first: isize,
-    steps: [isize; 3],
+    /// The place of its first pixel in the buffer, and the steps to the next channel and line.
+    first: usize,
+    plane: usize,
+    stride: usize,
+    /// Where the crop's pixel at (0, 0) lies in the window, and the steps in it to the next line and column.
+    corner: isize,
+    steps: [isize; 2],
 }
 
 impl Placement {
-    /// The place in the buffer of an entry of the row.
-    pub(super) fn place(self, at: usize) -> usize {
-        let [_, height, width] = self.shape;
-        self.at([at / (height * width), at / width % height, at % width])
-    }
-
-    fn at(self, place: [usize; 3]) -> usize {
-        let along = place.iter().zip(self.steps).map(|(&at, step)| at as isize * step);
-        (self.first + along.sum::<isize>()) as usize
-    }
-
     /// Copies the row from the buffer.
     pub(super) fn copy(self, values: &Values, out: &mut [f32]) {
-        let [_, height, width] = self.shape;
-        for (line, out) in out.chunks_mut(width).enumerate() {
-            let start = self.at([line / height, line % height, 0]);
-            match self.steps[2] {
-                1 => values.singles(start..start + width, out),
-                step => out.iter_mut().enumerate().for_each(|(x, out)| {
-                    *out = values.get((start as isize + x as isize * step) as usize) as f32;
-                }),
+        let [channels, height, width] = self.shape;
+        let mut window = vec![0.0; height * width];
+        for (channel, out) in out.chunks_mut(height * width).enumerate().take(channels) {
+            for (line, window) in window.chunks_mut(width).enumerate() {
+                let start = self.first + channel * self.plane + line * self.stride;
+                values.singles(start..start + width, window);
+            }
+            for (y, out) in out.chunks_mut(width).enumerate() {
+                let start = self.corner + y as isize * self.steps[0];
+                out.iter_mut().enumerate().for_each(|(x, out)| {
+                    *out = window[(start + x as isize * self.steps[1]) as usize];
+                });
             }
         }
     }
@@ -199,21 +199,25 @@ impl Cropped {
         let [channels, rows, columns] = self.crops.shape;
         let [top, left, mirror, turn] = self.draws.now.rows(&[id]).row(0).uniforms::<4>();
         let (top, left) = (within(top, height - rows + 1), within(left, width - columns + 1));
-        // The pixel at (y, x) of the crop is one of the picture's at (a·y + b·x + …): a turn exchanges the axes.
-        let stride = width as isize;
-        let corner = (start + top * width + left) as isize;
-        let (mut first, mut down, mut right) = (corner, stride, 1);
+        // The pixel at (y, x) of the crop is at `corner + y · down + x · right` of the window: a turn exchanges the axes.
+        let (mut corner, mut down, mut right) = (0, columns as isize, 1);
         if self.crops.flips && mirror < 0.5 {
-            (first, right) = (first + right * (columns as isize - 1), -right);
+            (corner, right) = (corner + right * (columns as isize - 1), -right);
         }
         if self.crops.turns {
             for _ in 0..within(turn, 4) {
                 // A quarter turn to the left: what was the last column becomes the first line.
-                (first, down, right) = (first + right * (rows as isize - 1), -right, down);
+                (corner, down, right) = (corner + right * (rows as isize - 1), -right, down);
             }
         }
-        let plane = (height * width) as isize;
-        Placement { shape: [channels, rows, columns], first, steps: [plane, down, right] }
+        Placement {
+            shape: [channels, rows, columns],
+            first: start + top * width + left,
+            plane: height * width,
+            stride: width,
+            corner,
+            steps: [down, right],
+        }
     }
 
     /// Adds what decides the rows to a checksum, apart from the values.
@@ -233,6 +237,20 @@ fn within(draw: f32, places: usize) -> usize {
 }
 
 impl Dataset {
+    /// The number of the picture that a row is cut from, and the row's place among those of that picture; `None` if rows are
+    /// not crops.
+    ///
+    /// # Panics
+    ///
+    /// If there is no row of this id.
+    pub fn picture_of(&self, id: u64) -> Option<[usize; 2]> {
+        let of_row = &self.crops.as_ref()?.of_row;
+        let picture = of_row[id as usize];
+        // Rows are in the order of their pictures.
+        let first = of_row.partition_point(|&other| other < picture);
+        Some([picture as usize, id as usize - first])
+    }
+
     /// Holds out whole pictures, of so many crops at least: see [`Dataset::split`].
     pub(super) fn split_pictures(
         &self,
@@ -262,9 +280,8 @@ impl Dataset {
 
 #[cfg(test)]
 mod tests {
-    use super::super::read_crops::Reading;
+    use super::super::read_crops::Layout;
     use super::*;
-    use crate::{Domain, Numbers};
     use burn::tensor::Device;
     use dvae_random::Purpose;
 
@@ -275,12 +292,11 @@ mod tests {
             pictures.push(Picture { start: values.len(), height, width });
             values.extend((0..height * width).map(|pixel| (1000 * at + pixel) as f32));
         }
-        let values: Vec<f64> = values.into_iter().map(f64::from).collect();
         let key = Key::new(1).purpose(Purpose::Data);
-        let numbers = Numbers::from(&values[..]);
         let rows = (0..pictures.len() as u32).collect();
-        let reading = Reading { crops, first: None, pictures, rows, inputs: HashMap::new() };
-        Dataset::cropped(numbers, reading, Domain::Real, key).unwrap()
+        let layout = Layout { crops, pictures, rows, inputs: HashMap::new(), memory: u64::MAX };
+        let whole = Dataset::from_floats(values, &[sides.iter().map(|[h, w]| h * w).sum()]);
+        layout.rows_of(whole.unwrap(), key)
     }
 
     fn rows(data: &Dataset) -> Vec<Vec<f32>> {
@@ -301,12 +317,9 @@ mod tests {
             let window = [0.0, 1.0, 2.0, width, width + 1.0, width + 2.0];
             assert_eq!(row, window.map(|step| first + step), "{at}");
             assert_eq!(first >= 1000.0, at == 5, "{at}");
+            let place = if at < 5 { [0, at] } else { [1, 0] };
+            assert_eq!(data.picture_of(at as u64), Some(place));
         }
-        // Every entry can be found in the buffer by its place.
-        let cropped = data.crops.as_ref().unwrap();
-        let places = (0..6).map(|at| cropped.crop(2).place(at)).collect::<Vec<_>>();
-        assert_eq!(places[1] - places[0], 1);
-        assert_eq!(places[3] - places[0], 5);
     }
 
     #[test]

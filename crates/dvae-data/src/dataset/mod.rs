@@ -1,4 +1,4 @@
-//! In-memory sets of rows.
+//! Sets of rows.
 
 mod crops;
 mod pairs;
@@ -13,16 +13,16 @@ use dvae_random::Key;
 use rayon::prelude::*;
 
 use crate::scaling::Statistics;
-use crate::values::Values;
+use crate::values::{Values, ValuesWriter};
 use crate::{DataError, Domain};
 
+use crops::Cropped;
 pub use crops::Crops;
-use crops::{Cropped, Placement};
 pub use pairs::Pairs;
 
 /// Rows of equal shape in one contiguous buffer, and a view of some of them.
 ///
-/// Clones and splits share the buffer. A row keeps its id, which is its number in the buffer, through every
+/// Clones and splits share the buffer, which is in memory; that of crops is in a file, if it is larger than it may be. A row keeps its id, which is its number in the buffer, through every
 /// split and order: the id keys its noise.
 #[derive(Clone, Debug)]
 pub struct Dataset {
@@ -65,12 +65,12 @@ pub struct Sets {
 impl Dataset {
     /// Creates a set from bytes, with rows of shape `event`; batches hold them divided by 255.
     pub fn from_bytes(values: Vec<u8>, event: &[usize]) -> Result<Self, DataError> {
-        Self::new(Values::Bytes(values), event, Domain::Unit)
+        Self::new(Values::from(values), event, Domain::Unit)
     }
 
     /// Creates a set from finite floats, with rows of shape `event`.
     pub fn from_floats(values: Vec<f32>, event: &[usize]) -> Result<Self, DataError> {
-        Self::new(Values::Singles(values), event, Domain::Real)?.finite()
+        Self::new(Values::from(&values[..]), event, Domain::Real)?.finite()
     }
 
     /// Creates a set from floats in which NaN marks unobserved entries; all others must be finite.
@@ -78,7 +78,7 @@ impl Dataset {
     /// Batches hold 0 in those entries, and tell which entries were observed. A bound counts only these, so
     /// it is a bound on `log p(observed entries)`.
     pub fn from_incomplete(values: Vec<f32>, event: &[usize]) -> Result<Self, DataError> {
-        let rows = Self::new(Values::Singles(values), event, Domain::Real)?;
+        let rows = Self::new(Values::from(&values[..]), event, Domain::Real)?;
         Self { is_incomplete: true, ..rows }.finite()
     }
 
@@ -94,7 +94,9 @@ impl Dataset {
         let is_wrong = |value: f64| value.is_infinite() || (value.is_nan() && !self.is_incomplete);
         match self.values.find(is_wrong) {
             Some(at) => {
-                let (row, value) = (at / self.width(), self.values.get(at) as f32);
+                let mut value = [0.0];
+                self.values.singles(at..at + 1, &mut value);
+                let (row, [value]) = (at / self.width(), value);
                 Err(DataError::NonFinite { row, place: self.place(at % self.width()), value })
             }
             None => Ok(self),
@@ -215,7 +217,7 @@ impl Dataset {
         let width = if self.is_empty() { 0 } else { self.width() };
         let (mut sums, mut counts) = (vec![0.0f64; width], vec![0.0f64; width]);
         for &id in &*self.ids {
-            for (place, value) in self.row(id).enumerate().filter(|(_, value)| !value.is_nan()) {
+            for (place, value) in self.observed_entries(id) {
                 sums[place] += value;
                 counts[place] += 1.0;
             }
@@ -228,7 +230,7 @@ impl Dataset {
     pub fn find(&self, wrong: impl Fn(usize, f32) -> bool) -> Option<(u64, usize, f32)> {
         self.units().find_map(|(id, entries)| {
             let per_place = entries.len() / self.event[0];
-            let placed = entries.map(|at| self.values.get(at)).enumerate();
+            let placed = self.values.iter(entries).enumerate();
             let observed = placed.filter(|(_, value)| !value.is_nan());
             let mut placed = observed.map(|(at, value)| (id, at / per_place, value as f32));
             placed.find(|&(_, place, value)| wrong(place, value))
@@ -240,25 +242,27 @@ impl Dataset {
         if !self.is_incomplete() || self.crops.is_some() {
             return self.clone(); // Which entries a crop has depends on the epoch.
         }
-        let seen = |&id: &u64| self.row(id).any(|value| !value.is_nan());
+        let seen = |&id: &u64| self.observed_entries(id).next().is_some();
         Self { ids: self.ids.iter().copied().filter(seen).collect(), ..self.clone() }
     }
 
     /// The entries of a row as batches hold them, except that probabilities are not drawn; NaN for unobserved
     /// entries.
-    fn row(&self, id: u64) -> impl Iterator<Item = f64> {
-        self.entries(id, 0..self.width())
+    fn row(&self, id: u64) -> Vec<f64> {
+        let width = self.width();
+        match &self.crops {
+            None => self.values.doubles(id as usize * width..(id as usize + 1) * width),
+            Some(crops) => {
+                let mut row = vec![0.0; width];
+                crops.target(id, &self.values, &mut row);
+                row.into_iter().map(f64::from).collect()
+            }
+        }
     }
 
-    /// Some of the entries.
-    fn entries(&self, id: u64, places: Range<usize>) -> impl Iterator<Item = f64> {
-        let (start, crop) = (id as usize * self.width(), self.crop(id));
-        places.map(move |at| self.values.get(crop.map_or(start + at, |crop| crop.place(at))))
-    }
-
-    /// Where a row lies in the buffer, if it is a crop.
-    fn crop(&self, id: u64) -> Option<Placement> {
-        self.crops.as_ref().map(|crops| crops.crop(id))
+    /// The places and values of the observed entries of a row.
+    fn observed_entries(&self, id: u64) -> impl Iterator<Item = (usize, f64)> {
+        self.row(id).into_iter().enumerate().filter(|(_, value)| !value.is_nan())
     }
 
     /// What is stored of this view, each with the id of its first row: the entries of each row, or of each picture that
@@ -290,7 +294,7 @@ impl Dataset {
         let per_place = self.width() / self.event[0];
         let mut counts = vec![0; self.event[0]];
         for &id in &*self.ids {
-            for (at, _) in self.row(id).enumerate().filter(|(_, value)| !value.is_nan()) {
+            for (at, _) in self.observed_entries(id) {
                 counts[at / per_place] += 1;
             }
         }
@@ -303,7 +307,7 @@ impl Dataset {
             let entries = |(_, entries): (u64, Range<usize>)| {
                 let per_place = entries.len() / self.event[0];
                 let start = entries.start + place * per_place;
-                (start..start + per_place).map(|at| self.values.get(at))
+                self.values.iter(start..start + per_place)
             };
             Statistics::of(self.units().flat_map(entries))
         };
@@ -316,12 +320,14 @@ impl Dataset {
         let number: usize = self.units().map(|(_, entries)| entries.len()).sum();
         // Chosen by a hash (Knuth's multiplicative one), so that no column or channel is preferred.
         let share = u64::MAX / (number as u64).max(1);
-        let is_chosen = |&at: &usize| {
+        let is_chosen = |at: usize| {
             (at as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) <= share.saturating_mul(ABOUT)
         };
-        let entries = self.units().flat_map(|(_, entries)| entries).filter(is_chosen);
-        let entries = entries.map(|at| self.values.get(at));
-        let mut values: Vec<f64> = entries.filter(|value| !value.is_nan()).collect();
+        let placed =
+            |(_, entries): (u64, Range<usize>)| entries.clone().zip(self.values.iter(entries));
+        let chosen = self.units().flat_map(placed).filter(|&(at, _)| is_chosen(at));
+        let mut values: Vec<f64> =
+            chosen.map(|(_, value)| value).filter(|value| !value.is_nan()).collect();
         values.sort_by(f64::total_cmp);
         percentiles.map(|percentile| {
             let place = (percentile / 100.0 * values.len().saturating_sub(1) as f64).round();
@@ -345,8 +351,10 @@ impl Dataset {
     /// Maps all rows of the buffer to bytes. Rows must not be crops.
     pub(crate) fn map_to_bytes(&self, change: impl Fn(u64, &[f32]) -> Vec<u8>) -> Self {
         let rows = 0..self.values.len() as u64 / self.width() as u64;
-        let change = |id| change(id, &self.row(id).map(|value| value as f32).collect::<Vec<f32>>());
-        let values = Values::Bytes(rows.flat_map(change).collect());
+        let change = |id| {
+            change(id, &self.row(id).into_iter().map(|value| value as f32).collect::<Vec<f32>>())
+        };
+        let values = Values::from(rows.flat_map(change).collect::<Vec<u8>>());
         Self { values: Arc::new(values), domain: Domain::Unit, ..self.clone() }
     }
 
@@ -356,18 +364,37 @@ impl Dataset {
         &self,
         change: impl Fn(&[f64]) -> Vec<f32>,
     ) -> Result<Self, DataError> {
-        let mut floats = Vec::with_capacity(self.values.len());
+        let memory = self.crops.as_ref().map_or(u64::MAX, |crops| crops.memory);
+        let mut floats = ValuesWriter::of_singles(memory);
         for entries in self.all_units() {
-            floats.extend(change(&entries.map(|at| self.values.get(at)).collect::<Vec<f64>>()));
+            floats.singles(&change(&self.values.doubles(entries))).map_err(DataError::temporary)?;
         }
-        let values = Arc::new(Values::Singles(floats));
-        let changed = Self { values, domain: Domain::Real, ..self.clone() };
-        match changed.find(|_, value| value.is_infinite()) {
+        let values = Arc::new(floats.finish());
+        Self { values, domain: Domain::Real, ..self.clone() }.without_infinity()
+    }
+
+    /// An error names a row of this view that is not finite.
+    fn without_infinity(self) -> Result<Self, DataError> {
+        match self.find(|_, value| value.is_infinite()) {
             Some((row, place, value)) => {
                 Err(DataError::NonFinite { row: row as usize, place, value })
             }
-            None => Ok(changed),
+            None => Ok(self),
         }
+    }
+
+    /// Whether both are views of one buffer.
+    pub fn shares_buffer(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.values, &other.values)
+    }
+
+    /// The rows of this view in a set that another view of its buffer was scaled to, so that the buffer is scaled once. An
+    /// error names a row that is not finite.
+    pub fn viewed_in(&self, scaled: &Self) -> Result<Self, DataError> {
+        if self.shares_buffer(scaled) {
+            return Ok(self.clone());
+        }
+        Self { ids: self.ids.clone(), ..scaled.clone() }.without_infinity()
     }
 
     /// A checksum of the rows of this view: their shape, ids and values.
@@ -408,8 +435,8 @@ impl Dataset {
         let source = |id: u64| id as usize * width..(id as usize + 1) * width;
         out.par_chunks_mut(width).with_min_len(8).zip(ids).for_each(|(out, &id)| {
             let row = &mut *out;
-            match self.crop(id) {
-                Some(_) => self.crops.iter().for_each(|crops| crops.target(id, &self.values, row)),
+            match &self.crops {
+                Some(crops) => crops.target(id, &self.values, row),
                 None => self.values.singles(source(id), row),
             }
             if self.is_incomplete {
@@ -434,17 +461,8 @@ impl Dataset {
         if !self.is_incomplete {
             return None;
         }
-        let mut row = vec![0.0f32; self.width()];
-        let mut observed = Vec::with_capacity(ids.len() * row.len());
-        for &id in ids {
-            match &self.crops {
-                Some(crops) => {
-                    crops.target(id, &self.values, &mut row);
-                    observed.extend(row.iter().map(|value| !value.is_nan()));
-                }
-                None => observed.extend(self.row(id).map(|value| !value.is_nan())),
-            }
-        }
+        let rows = ids.iter().flat_map(|&id| self.row(id));
+        let observed: Vec<bool> = rows.map(|value| !value.is_nan()).collect();
         Some(Tensor::from_data(TensorData::new(observed, self.batch_shape(ids)), device))
     }
 

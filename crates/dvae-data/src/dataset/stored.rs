@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::values::Values;
+use crate::values::{Kind, Values, ValuesWriter};
 use crate::{DataError, Dataset, Domain, Numbers};
 
 impl Dataset {
@@ -21,7 +21,17 @@ impl Dataset {
             let row = at / event.iter().product::<usize>().max(1);
             return Err(DataError::Digits { row, value });
         }
-        let rows = Self::new(Values::of(numbers, domain), event, domain)?;
+        Self::from_values(Values::of(numbers, domain), event, domain, is_declared)
+    }
+
+    /// Creates a set from values, which are checked if their domain was declared.
+    pub(super) fn from_values(
+        values: Values,
+        event: &[usize],
+        domain: Domain,
+        is_declared: bool,
+    ) -> Result<Self, DataError> {
+        let rows = Self::new(values, event, domain)?;
         let is_incomplete = rows.values.has_nan();
         let rows = Self { is_incomplete, ..rows }.finite()?;
         if is_declared && domain != Domain::Real {
@@ -41,19 +51,12 @@ impl Dataset {
     /// The same numbers as values of another domain: bytes that are counts are not divided by 255. An error names one
     /// that is not in the domain.
     pub fn declared(self, domain: Domain) -> Result<Self, DataError> {
-        let rows = match &*self.values {
-            _ if domain == self.domain => return Ok(self),
-            Values::Bytes(bytes) if domain != Domain::Unit => {
-                let values =
-                    Arc::new(Values::Singles(bytes.iter().copied().map(f32::from).collect()));
-                Self { values, domain, ..self }
-            }
-            Values::Words(words) if domain != Domain::Unit => {
-                let values =
-                    Arc::new(Values::Singles(words.iter().copied().map(f32::from).collect()));
-                Self { values, domain, ..self }
-            }
-            _ => Self { domain, ..self },
+        if domain == self.domain {
+            return Ok(self);
+        }
+        let rows = match self.values.integers() {
+            Some(integers) => Self { values: Arc::new(integers), domain, ..self },
+            None => Self { domain, ..self },
         };
         rows.check_domain().map(|()| rows)
     }
@@ -61,24 +64,30 @@ impl Dataset {
     /// The rows in single precision, as batches hold them. An error names an entry that would become another number
     /// by that: a whole number of more than 24 bits, or one whose differences from the others would be lost.
     pub fn single(self) -> Result<Self, DataError> {
-        let Values::Doubles(doubles) = &*self.values else { return Ok(self) };
+        if self.values.kind() != Kind::Doubles {
+            return Ok(self);
+        }
         let places = self.event()[0];
-        let spreads = spreads(self.all_units().map(|entries| &doubles[entries]), places);
-        for (row, entries) in self.all_units().map(|entries| &doubles[entries]).enumerate() {
+        let spreads = spreads(self.all_units().map(|unit| self.values.doubles(unit)), places);
+        let memory = self.crops.as_ref().map_or(u64::MAX, |crops| crops.memory);
+        let mut singles = ValuesWriter::of_singles(memory);
+        for (row, unit) in self.all_units().enumerate() {
+            let entries = self.values.doubles(unit);
             let placed = entries.chunks(entries.len() / places).zip(&spreads).enumerate();
             for (place, (entries, spread)) in placed {
                 if let Some(&value) = entries.iter().find(|&&value| is_lost(value, *spread)) {
                     return Err(DataError::Precision { row, place, value });
                 }
             }
+            let entries: Vec<f32> = entries.into_iter().map(|value| value as f32).collect();
+            singles.singles(&entries).map_err(DataError::temporary)?;
         }
-        let singles = doubles.iter().map(|&value| value as f32).collect();
-        Ok(Self { values: Arc::new(Values::Singles(singles)), ..self })
+        Ok(Self { values: Arc::new(singles.finish()), ..self })
     }
 }
 
 /// The distance from the smallest to the largest observed entry at each place on the first axis of a row.
-fn spreads<'a>(rows: impl Iterator<Item = &'a [f64]>, places: usize) -> Vec<f64> {
+fn spreads(rows: impl Iterator<Item = Vec<f64>>, places: usize) -> Vec<f64> {
     let mut ends = vec![(f64::INFINITY, f64::NEG_INFINITY); places];
     for row in rows {
         for ((low, high), entries) in ends.iter_mut().zip(row.chunks(row.len() / places)) {

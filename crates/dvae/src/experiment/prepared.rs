@@ -213,12 +213,19 @@ impl DataConfig {
                 error => error,
             }
         };
-        let finish = |rows: Dataset, path, key| {
-            self.finished(rows, scaler.as_ref(), key).map_err(named(path))
+        let scale = |rows: Dataset, path| scaled(rows, scaler.as_ref()).map_err(named(path));
+        let whole = train.clone();
+        let train = scale(train, own)?;
+        // Rows that were held out are in the buffer of the others, which is scaled once.
+        let scale_rest = |rows: Dataset, path| match rows.shares_buffer(&whole) {
+            true => rows.viewed_in(&train).map_err(|error| named(path)(error.into())),
+            false => scale(rows, path),
         };
+        let test = test.map(|test| scale_rest(test, of_test.or(own))).transpose()?;
+        let validation = scale_rest(validation, own)?;
         // Rows of another file may share ids with training rows, so a different key binarizes them.
-        let test = test.map(|test| finish(test, of_test.or(own), key.branch(1))).transpose()?;
-        let (train, validation) = (finish(train, own, key)?, finish(validation, own, key)?);
+        let test = test.map(|test| self.binarized(test, key.branch(1))).transpose()?;
+        let (train, validation) = (self.binarized(train, key)?, self.binarized(validation, key)?);
         let (checksum, test_checksum) = (train.checksum(), test.as_ref().map(Dataset::checksum));
         if let Some(earlier) = earlier {
             same_rows("training", earlier.checksum, Some(checksum))?;
@@ -279,15 +286,22 @@ impl DataConfig {
         scaler: Option<&Scaler>,
         key: Key,
     ) -> Result<Dataset, ExperimentError> {
-        let rows = match scaler {
-            Some(scaler) => rows.scaled(scaler)?,
-            None => rows.single()?,
-        };
+        self.binarized(scaled(rows, scaler)?, key)
+    }
+
+    fn binarized(&self, rows: Dataset, key: Key) -> Result<Dataset, ExperimentError> {
         Ok(match self.binarization {
             Some(how) => rows.binarized(how, key)?,
             None => rows,
         })
     }
+}
+
+fn scaled(rows: Dataset, scaler: Option<&Scaler>) -> Result<Dataset, ExperimentError> {
+    Ok(match scaler {
+        Some(scaler) => rows.scaled(scaler)?,
+        None => rows.single()?,
+    })
 }
 
 /// Checks rows against the checksum of the training, if it is known: of other data, rows that were trained on may

@@ -203,6 +203,11 @@ impl Pretrained {
         is_unit || self.experiment.data.range.is_some()
     }
 
+    /// Whether the model was trained on crops of pictures.
+    pub fn is_of_crops(&self) -> bool {
+        matches!(self.experiment.data.source, DataSource::Images { crops: Some(_), .. })
+    }
+
     /// Crops of pictures, as those that the model was trained on, prepared as its validation rows are. An error says that it
     /// was not trained on crops, or names a picture that is smaller than one.
     pub fn read_crops(&self, path: &Path) -> Result<Dataset, ExperimentError> {

@@ -89,7 +89,21 @@ pub enum DataSource {
         /// Images that are left out, by their places in the folder: broken ones, as `dvae train --skip-broken` finds them.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         leave_out: Vec<PathBuf>,
+        /// Megabytes of pictures that are held in memory to cut `crops` from. If there are more, they are decoded once, into
+        /// a file without a name in the folder for temporary files (`TMPDIR`), and read from there; the training is the
+        /// same.
+        #[serde(default = "four_thousand", skip_serializing_if = "is_four_thousand")]
+        memory: u64,
     },
+}
+
+fn four_thousand() -> u64 {
+    4000
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // Serde passes it.
+fn is_four_thousand(memory: &u64) -> bool {
+    *memory == four_thousand()
 }
 
 fn yes() -> bool {
@@ -126,8 +140,9 @@ impl DataSource {
                 options.decimal = *decimal;
                 options.missing.clone_from(missing);
             }
-            Self::Images { image, leave_out, .. } => {
+            Self::Images { image, leave_out, memory, .. } => {
                 options.fit = image.map_or(Fit::Stored, Fit::Resized);
+                options.memory = Some(memory.saturating_mul(1_000_000));
                 options.leave_out.clone_from(leave_out);
             }
         }
