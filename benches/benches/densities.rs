@@ -36,9 +36,11 @@ fn config(name: &str) -> LikelihoodConfig {
     match name {
         "bernoulli" => LikelihoodConfig::Bernoulli {},
         "continuous-bernoulli" => LikelihoodConfig::ContinuousBernoulli {},
-        "learned-normal" => {
-            LikelihoodConfig::LearnedNormal { min_scale: 1e-3, initial_scale: None }
-        }
+        "learned-normal" => LikelihoodConfig::LearnedNormal {
+            min_scale: 1e-3,
+            initial_scale: None,
+            mean_scale: None,
+        },
         "learned-laplace" => LikelihoodConfig::LearnedLaplace { min_scale: 1e-3 },
         "student-t" => LikelihoodConfig::StudentT { min_scale: 1e-3, min_degrees: 3.0 },
         "discretized-logistic" | "mixture-of-5" => LikelihoodConfig::DiscretizedLogistic {

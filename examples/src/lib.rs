@@ -189,6 +189,7 @@ mod pages {
     pages! {
         "../../README.md" Readme
         "../../docs/cli.md" Program
+        "../../docs/tables.md" Tables
         "../../docs/extending.md" Extending
         "../../crates/dvae/README.md" Dvae
         "../../crates/dvae-checks/README.md" DvaeChecks

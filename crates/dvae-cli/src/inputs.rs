@@ -100,13 +100,22 @@ impl Reading {
 impl Inputs {
     /// The files, standard input among them.
     pub(crate) fn open(&self) -> Result<InputFiles<'_>, Error> {
+        self.open_as(false)
+    }
+
+    /// The files, to be read more than once: standard input is copied.
+    pub(crate) fn open_to_read_again(&self) -> Result<InputFiles<'_>, Error> {
+        self.open_as(true)
+    }
+
+    fn open_as(&self, is_copied: bool) -> Result<InputFiles<'_>, Error> {
         let is_stdin = |path: &PathBuf| path.as_os_str() == "-";
         let stdin = match (self.inputs.iter().filter(|path| is_stdin(path)).count(), &self.format) {
             (0, None) => None,
             (0, Some(_)) => {
                 return Err("--format is for standard input, which is named by -".into());
             }
-            (1, Some(format)) => Some(StandardInput::open(format)?),
+            (1, Some(format)) => Some(StandardInput::open(format, is_copied)?),
             (1, None) => return Err("standard input needs a --format, such as csv or png".into()),
             _ => return Err("standard input can be read once".into()),
         };
@@ -128,7 +137,7 @@ struct StandardInput {
 }
 
 impl StandardInput {
-    fn open(format: &str) -> Result<Self, Error> {
+    fn open(format: &str, is_copied: bool) -> Result<Self, Error> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join(format!("standard-input.{format}"));
         if FileKind::by_name(&path).is_none() {
@@ -137,7 +146,7 @@ impl StandardInput {
             );
         }
         // An archive has its index at its end.
-        if cfg!(unix) && !format.eq_ignore_ascii_case("npz") {
+        if cfg!(unix) && !is_copied && !format.eq_ignore_ascii_case("npz") {
             link_to_stdin(&path)?;
         } else {
             std::io::copy(&mut std::io::stdin().lock(), &mut File::create_new(&path)?)?;

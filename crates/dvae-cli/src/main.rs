@@ -16,7 +16,7 @@ use dvae::data::DataError;
 
 use commands::{
     benchmark, calibrate, compare, completions, config, corrupt, denoise, embed, evaluate, export,
-    import, info, interpolate, list, noise, sample, train, traverse,
+    import, impute, info, interpolate, list, noise, sample, table, train, traverse,
 };
 
 /// Fewer page faults than the system's allocator: Burn makes a new buffer for every operation.
@@ -48,6 +48,7 @@ struct Args {
 enum Command {
     Train(train::Args),
     Denoise(denoise::Args),
+    Impute(impute::Args),
     Corrupt(corrupt::Args),
     Sample(sample::Args),
     Embed(embed::Args),
@@ -57,6 +58,7 @@ enum Command {
     Benchmark(benchmark::Args),
     Calibrate(calibrate::Args),
     Noise(noise::Args),
+    Table(table::Args),
     Info(info::Args),
     List(list::Args),
     Compare(compare::Args),
@@ -74,6 +76,7 @@ impl Command {
         matches!(
             self,
             Self::Denoise(_)
+                | Self::Impute(_)
                 | Self::Corrupt(_)
                 | Self::Sample(_)
                 | Self::Embed(_)
@@ -84,6 +87,7 @@ impl Command {
                 | Self::Calibrate(_)
                 | Self::Export(_)
                 | Self::Noise(_)
+                | Self::Table(_)
                 | Self::Import(_)
         )
     }
@@ -105,6 +109,8 @@ fn main() -> ExitCode {
         Command::Train(args) => return exit(train::run(args, out)),
         Command::Denoise(args) => return exit(denoise::run(args, out)),
         Command::Corrupt(args) => return exit(corrupt::run(args, out)),
+        Command::Impute(args) => impute::run(args, out),
+        Command::Table(args) => table::run(args, out),
         Command::Sample(args) => sample::run(args, out),
         Command::Embed(args) => embed::run(args, out),
         Command::Interpolate(args) => interpolate::run(args, out),

@@ -8,6 +8,7 @@
 //! | [`Dataset::read`]   | images (PNG, JPEG, TIFF, WebP, PNM), an array (NPY, NPZ), a table (CSV) |
 //! | [`read_rows`]       | the same, row by row, for data that does not fit in memory            |
 //! | [`RowWriter`]       | rows back to a file: what did not change is written as it was read    |
+//! | [`table_columns`]   | what the columns of a table hold: kinds, holes, ranges                 |
 //! | [`Scaler`]          | scaling fitted on the training rows                                   |
 //! | [`Binarization`]    | gray values as zeros and ones: by a threshold, drawn once, or in each epoch |
 //! | [`fashion_mnist`]   | an embedded real set: 5,000 + 1,000 images of Fashion-MNIST            |
@@ -24,7 +25,8 @@
 //!
 //! # What this gives up
 //!
-//! - The whole set is in memory (one byte per pixel of 8 bits): 60,000 images of 28×28 take 47 MB.
+//! - The whole set is in memory (one byte per pixel of 8 bits): 60,000 images of 28×28 take 47 MB. Only pictures that crops are
+//!   cut from may be in a temporary file.
 //! - An array in Fortran's order is read whole, because its rows lie scattered.
 //! - JPEG files of four inks become RGB; EXIF data other than the orientation are not written.
 //! - Unobserved entries ([`Dataset::from_incomplete`]) are 0 in a batch, and `observed` marks them; they are
@@ -35,6 +37,7 @@ mod batch;
 mod beside;
 mod binarize;
 mod budget;
+mod columns;
 mod dataset;
 mod error;
 mod fashion;
@@ -58,6 +61,7 @@ mod writer;
 pub use batch::{Batch, Order};
 pub use beside::{remove_unfinished_files, sync_folder, write_file};
 pub use binarize::Binarization;
+pub use columns::{Column, ColumnKind, table_columns};
 pub use dataset::{Crops, Dataset, Pairs, Sets};
 pub use dvae_checks::Domain;
 pub use error::{DataError, is_full_disk};

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,31 +18,18 @@ use crate::{DataError, Domain, Element, Format, Numbers, ReadOptions, Row, Rows}
 /// An error names the line and the column of a cell that is not a number, a line whose number of cells differs from
 /// the first line's, a missing column, or two columns of one name.
 pub(crate) fn read_table_rows(path: &Path, options: &ReadOptions) -> Result<Rows, DataError> {
-    let io = |source| DataError::Io { path: path.into(), source };
-    let mut reader = BufReader::with_capacity(1 << 16, File::open(path).map_err(io)?);
-    let style = style(path, reader.fill_buf().map_err(io)?, options)?;
-    let mut lines = Lines::new(reader, style.delimiter);
-    let Some((first, number)) = lines.read().map_err(io)? else {
-        return Err(bad(path, "it is empty".to_owned()));
-    };
-    let header = Line { cells: cells(&first, style.delimiter), text: first };
-    let titles = texts(&header, number, path)?;
-    let names = (!options.no_header).then_some(&titles[..]);
-    let places = places(path, options.columns.as_deref(), names, titles.len())?;
+    let mut open = open_table(path, options)?;
+    let names = open.has_names.then_some(&open.titles[..]);
+    let places = places(path, options.columns.as_deref(), names, open.titles.len())?;
     let read = names.map(|names| places.iter().map(|&at| names[at].clone()).collect::<Vec<_>>());
+    let (header, style) = (open.header.take(), open.style);
     let table = Table {
-        path: path.into(),
-        columns: titles.len(),
-        // The last column has no name and no cells if all lines end in a delimiter.
-        open_ended: !options.no_header && titles.last().is_some_and(String::is_empty),
+        open,
         names: read.clone(),
         places: places.clone(),
-        style,
         missing: options.missing.clone(),
         domain: options.domain.unwrap_or(Domain::Real),
     };
-    let mut waiting = options.no_header.then(|| (header.text.clone(), number));
-    let header = (!options.no_header).then_some(header.text);
     let layout = Layout::Table(Arc::new(TableLayout { header, places: places.clone(), style }));
     let format = Format {
         event: vec![places.len()],
@@ -50,16 +38,99 @@ pub(crate) fn read_table_rows(path: &Path, options: &ReadOptions) -> Result<Rows
         names: read,
         layout,
     };
+    let mut table = table;
     let rows = std::iter::from_fn(move || {
-        let line = match waiting.take() {
-            Some(line) => Ok(Some(line)),
-            None => {
-                lines.read().map_err(|source| DataError::Io { path: table.path.clone(), source })
-            }
-        };
+        let line = table.open.next_line();
         line.and_then(|line| line.map(|(text, at)| table.row(text, at)).transpose()).transpose()
     });
     Ok(Rows::new(format, None, rows))
+}
+
+/// A table whose first line was read.
+pub(crate) struct OpenTable {
+    path: PathBuf,
+    lines: Lines<BufReader<File>>,
+    pub(crate) style: TableStyle,
+    /// Whether the first line has the names of columns.
+    pub(crate) has_names: bool,
+    /// The cells of the first line.
+    pub(crate) titles: Vec<String>,
+    /// The first line as it stands, if it has names.
+    header: Option<Vec<u8>>,
+    /// The first line and its number, if it has none.
+    waiting: Option<(Vec<u8>, u64)>,
+    /// Whether the last column has no name, and no cells if all lines end in a delimiter.
+    open_ended: bool,
+}
+
+pub(crate) fn open_table(path: &Path, options: &ReadOptions) -> Result<OpenTable, DataError> {
+    let io = |source| DataError::Io { path: path.into(), source };
+    let mut reader = BufReader::with_capacity(1 << 16, File::open(path).map_err(io)?);
+    let style = style(path, reader.fill_buf().map_err(io)?, options)?;
+    let mut lines = Lines::new(reader, style.delimiter);
+    let Some((text, number)) = lines.read().map_err(io)? else {
+        return Err(bad(path, "it is empty".to_owned()));
+    };
+    let first = Line { cells: cells(&text, style.delimiter), text };
+    let titles = texts(&first, number, path)?;
+    let has_names = !options.no_header;
+    let open_ended = has_names && titles.last().is_some_and(String::is_empty);
+    let (header, waiting) = match has_names {
+        true => (Some(first.text), None),
+        false => (None, Some((first.text, number))),
+    };
+    let path = path.into();
+    Ok(OpenTable { path, lines, style, has_names, titles, header, waiting, open_ended })
+}
+
+/// What is said of a table whose first line has no names.
+const NUMBERS: &str = "its first line has numbers and not names of columns: say so by `data.header = false`, or --no-header";
+
+/// Whether all names of columns that have one are numbers.
+fn are_numbers(names: &[String]) -> bool {
+    names.iter().all(|name| name.is_empty() || name.parse::<f64>().is_ok())
+}
+
+impl OpenTable {
+    /// An error if the first line has numbers in place of names.
+    pub(crate) fn check_names(&self) -> Result<(), DataError> {
+        if self.has_names && are_numbers(&self.titles) {
+            return Err(bad(&self.path, NUMBERS.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// The next line with its ending, and its number from 1; `None` at the end.
+    pub(crate) fn next_line(&mut self) -> Result<Option<(Vec<u8>, u64)>, DataError> {
+        let io = |source| DataError::Io { path: self.path.clone(), source };
+        match self.waiting.take() {
+            Some(line) => Ok(Some(line)),
+            None => self.lines.read().map_err(io),
+        }
+    }
+
+    /// The text of a line, and where its cells are in it, one for each column.
+    pub(crate) fn cells_of<'a>(
+        &self,
+        line: &'a [u8],
+        at: u64,
+    ) -> Result<(&'a str, Vec<Range<usize>>), DataError> {
+        let (line, columns) = (utf8(line, at, &self.path)?, self.titles.len());
+        let mut cells = cells(line.as_bytes(), self.style.delimiter);
+        let found = cells.len();
+        if found == columns + 1 && line[cells[columns].clone()].trim().is_empty() {
+            cells.pop(); // The line ends in a delimiter.
+        }
+        if self.open_ended && cells.len() + 1 == columns {
+            let end = cells.last().map_or(0, |cell| cell.end);
+            cells.push(end..end);
+        }
+        if cells.len() != columns {
+            let reason = format!("line {at} has {found} cells, but the first line has {columns}");
+            return Err(bad(&self.path, reason));
+        }
+        Ok((line, cells))
+    }
 }
 
 fn bad(path: &Path, reason: String) -> DataError {
@@ -87,7 +158,7 @@ fn style(path: &Path, start: &[u8], options: &ReadOptions) -> Result<TableStyle,
 /// The texts of the cells of a line.
 fn texts(line: &Line, number: u64, path: &Path) -> Result<Vec<String>, DataError> {
     utf8(&line.text, number, path)?;
-    let text = |cell: &std::ops::Range<usize>| {
+    let text = |cell: &Range<usize>| {
         let cell = std::str::from_utf8(&line.text[cell.clone()]).unwrap_or_default();
         cell_text(cell).into_owned()
     };
@@ -137,12 +208,8 @@ fn places(
             // A column without a name is an index, or what follows the last delimiter.
             let named = (0..count).filter(|&at| !names[at].is_empty());
             let places: Vec<usize> = named.collect();
-            if places.iter().all(|&at| names[at].parse::<f64>().is_ok()) {
-                return bad(
-                    "its first line has numbers and not names of columns: say so by `data.header = false`, or \
-                     --no-header"
-                        .to_owned(),
-                );
+            if are_numbers(names) {
+                return bad(NUMBERS.to_owned());
             }
             let checked = places.into_iter().map(|at| once(&names[at], names));
             checked.collect::<Result<_, _>>().or_else(bad)
@@ -150,54 +217,31 @@ fn places(
     }
 }
 
-/// What is known of a table before its rows are read.
+/// A table, and what is read of it.
 struct Table {
-    path: PathBuf,
-    columns: usize,
-    open_ended: bool,
+    open: OpenTable,
     names: Option<Vec<String>>,
     places: Vec<usize>,
-    style: TableStyle,
     missing: Vec<String>,
     domain: Domain,
 }
 
 impl Table {
     fn row(&self, text: Vec<u8>, at: u64) -> Result<Row, DataError> {
-        let whole = utf8(&text, at, &self.path)?;
-        let cells = self.cells(whole, at)?;
+        let (whole, cells) = self.open.cells_of(&text, at)?;
         let mut values = Vec::with_capacity(self.places.len());
         for (column, &place) in self.places.iter().enumerate() {
             let cell = cell_text(&whole[cells[place].clone()]);
-            let value = number(&cell, self.style.decimal, &self.missing);
+            let value = number(&cell, self.open.style.decimal, &self.missing);
             values.push(value.ok_or_else(|| self.no_number(column, &cell, at))?);
         }
         let numbers = Numbers::from(&values[..]);
         Ok(Row { numbers, domain: self.domain, extra: Extra::Line(Line { text, cells }) })
     }
 
-    /// The cells of a line, one for each column.
-    fn cells(&self, line: &str, at: u64) -> Result<Vec<std::ops::Range<usize>>, DataError> {
-        let mut cells = cells(line.as_bytes(), self.style.delimiter);
-        let found = cells.len();
-        if found == self.columns + 1 && line[cells[self.columns].clone()].trim().is_empty() {
-            cells.pop(); // The line ends in a delimiter.
-        }
-        if self.open_ended && cells.len() + 1 == self.columns {
-            let end = cells.last().map_or(0, |cell| cell.end);
-            cells.push(end..end);
-        }
-        if cells.len() != self.columns {
-            let columns = self.columns;
-            let reason = format!("line {at} has {found} cells, but the first line has {columns}");
-            return Err(bad(&self.path, reason));
-        }
-        Ok(cells)
-    }
-
     fn no_number(&self, column: usize, cell: &str, line: u64) -> DataError {
         DataError::Cell {
-            path: self.path.clone(),
+            path: self.open.path.clone(),
             line,
             column: match &self.names {
                 Some(names) => names[column].clone(),

@@ -152,7 +152,11 @@ likelihoods! {
             /// training [default: `min_scale` + 0.69].
             #[serde(default, skip_serializing_if = "Option::is_none")]
             initial_scale: Option<f64>,
-        } => Independent(crate::LearnedNormalEntry::new(*min_scale, *initial_scale));
+            /// A standard deviation, in units of the data, that weighs errors of means in their gradients, the same for all
+            /// entries: means are then learned as by squared errors [default: each entry's own].
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            mean_scale: Option<f64>,
+        } => Independent(crate::LearnedNormalEntry::new(*min_scale, *initial_scale).with_mean_scale(*mean_scale));
         /// [`PoissonGaussian`](crate::PoissonGaussian).
         PoissonGaussian {
             /// The slope of the variance over the mean, in units of the data; at least 0.

@@ -103,7 +103,7 @@ fn laws() -> impl Strategy<Value = LikelihoodConfig> {
         Just(L::Bernoulli {}),
         Just(L::ContinuousBernoulli {}),
         (0.05..2.0).prop_map(|scale| L::Normal { scale }),
-        Just(L::LearnedNormal { min_scale: 0.05, initial_scale: None }),
+        Just(L::LearnedNormal { min_scale: 0.05, initial_scale: None, mean_scale: None }),
         (0.0..2.0, 0.01..2.0).prop_map(|(gain, offset)| L::PoissonGaussian {
             gain,
             offset,
@@ -254,7 +254,14 @@ fn a_rows_sample_is_the_same_in_any_batch() {
 fn columns_of_a_table_follow_their_own_laws() {
     let group = |columns, likelihood| ColumnGroup { columns, likelihood };
     let groups = vec![
-        group(2, LikelihoodConfig::LearnedNormal { min_scale: 0.1, initial_scale: None }),
+        group(
+            2,
+            LikelihoodConfig::LearnedNormal {
+                min_scale: 0.1,
+                initial_scale: None,
+                mean_scale: None,
+            },
+        ),
         group(1, LikelihoodConfig::Categorical { classes: 3 }),
         group(1, LikelihoodConfig::SharedNormal { min_scale: 0.2, initial_scale: None }),
         group(1, LikelihoodConfig::Poisson {}),
@@ -311,7 +318,14 @@ fn what_is_out_of_range_is_named() {
     use LikelihoodConfig as L;
     for (config, needle) in [
         (L::Normal { scale: -1.0 }, "`scale` must be finite and above 0, but is -1"),
-        (L::LearnedNormal { min_scale: f64::NAN, initial_scale: None }, "`min_scale`"),
+        (
+            L::LearnedNormal { min_scale: f64::NAN, initial_scale: None, mean_scale: None },
+            "`min_scale`",
+        ),
+        (
+            L::LearnedNormal { min_scale: 0.1, initial_scale: None, mean_scale: Some(-1.0) },
+            "`mean_scale`",
+        ),
         (L::StudentT { min_scale: 0.1, min_degrees: 0.0 }, "`min_degrees`"),
         (
             L::DiscretizedLogistic { levels: 1, components: 1, min_scale: 0.1 },

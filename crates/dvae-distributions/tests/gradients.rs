@@ -140,7 +140,17 @@ fn weights_count_entries() {
     let laws = [
         (of(LikelihoodConfig::Bernoulli {}, 1), &x),
         (of(LikelihoodConfig::Normal { scale: 0.7 }, 1), &x),
-        (of(LikelihoodConfig::LearnedNormal { min_scale: 0.1, initial_scale: None }, 2), &x),
+        (
+            of(
+                LikelihoodConfig::LearnedNormal {
+                    min_scale: 0.1,
+                    initial_scale: None,
+                    mean_scale: None,
+                },
+                2,
+            ),
+            &x,
+        ),
         (of(LikelihoodConfig::StudentT { min_scale: 0.1, min_degrees: 2.0 }, 3), &x),
         (of(LikelihoodConfig::Poisson {}, 1), &counts),
         (of(LikelihoodConfig::NegativeBinomial { min_inverse_dispersion: 0.1 }, 2), &counts),

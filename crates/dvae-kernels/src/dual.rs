@@ -57,6 +57,11 @@ impl<const N: usize> Scalar for Dual<N> {
     }
 
     #[inline(always)]
+    fn detached(self) -> Self {
+        Self { value: self.value, slopes: [0.0; N] }
+    }
+
+    #[inline(always)]
     fn exp(self) -> Self {
         let value = exp(self.value);
         self.chain(value, value)

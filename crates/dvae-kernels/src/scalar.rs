@@ -34,6 +34,8 @@ pub trait Scalar:
 
     /// A constant as a number whose derivatives are 0.
     fn constant(value: Self::Constant) -> Self;
+    /// The same number with derivatives of 0.
+    fn detached(self) -> Self;
 
     /// `eˣ`.
     fn exp(self) -> Self;
@@ -148,6 +150,11 @@ impl Scalar for Number {
         value
     }
 
+    #[inline(always)]
+    fn detached(self) -> Self {
+        self
+    }
+
     functions! {
         exp: math::exp,
         log: math::ln,
@@ -218,6 +225,10 @@ impl<const D: usize> Scalar for Tensor<D> {
 
     fn constant(value: Self) -> Self {
         value
+    }
+
+    fn detached(self) -> Self {
+        self.detach()
     }
 
     // The inherent methods take precedence over the trait's.

@@ -39,7 +39,11 @@ fn likelihoods() -> impl Strategy<Value = LikelihoodConfig> {
     prop_oneof![
         Just(LikelihoodConfig::default()),
         Just(LikelihoodConfig::Normal { scale: 0.1 }),
-        Just(LikelihoodConfig::LearnedNormal { min_scale: 0.01, initial_scale: None }),
+        Just(LikelihoodConfig::LearnedNormal {
+            min_scale: 0.01,
+            initial_scale: None,
+            mean_scale: None
+        }),
         Just(LikelihoodConfig::SharedNormal { min_scale: 0.01, initial_scale: None }),
         Just(LikelihoodConfig::StudentT { min_scale: 0.01, min_degrees: 3.0 }),
         Just(LikelihoodConfig::Categorical { classes: 3 }),

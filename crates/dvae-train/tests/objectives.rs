@@ -386,7 +386,7 @@ fn what_stands_in_place_of_an_entry_that_was_not_observed_is_not_scored() {
     for likelihood in [
         LikelihoodConfig::Bernoulli {},
         LikelihoodConfig::OptimalNormal { min_scale: 1e-3 },
-        LikelihoodConfig::LearnedNormal { min_scale: 1e-3, initial_scale: None },
+        LikelihoodConfig::LearnedNormal { min_scale: 1e-3, initial_scale: None, mean_scale: None },
     ] {
         let config = AutoencoderConfig { likelihood, ..small(&[1, 28, 28]) };
         let model = config.init(Key::new(3), &device()).unwrap();

@@ -65,9 +65,9 @@ pub use dvae_models as models;
 pub use dvae_random as random;
 pub use dvae_train as train;
 pub use experiment::{
-    Bundled, Coverage, DataConfig, DataSource, Experiment, ExperimentError, HeldOut, LatentChoice,
-    PictureOptions, Prepared, PreparedData, Pretrained, Run, Splits, Status, Uncertainty, Weights,
-    from_pretrained,
+    Bundled, Coverage, DataConfig, DataSource, Experiment, ExperimentError, HeldOut, Imputation,
+    LatentChoice, PictureOptions, Prepared, PreparedData, Pretrained, Run, Splits, Start, Status,
+    Uncertainty, Weights, from_pretrained,
 };
 
 /// What most programs use.

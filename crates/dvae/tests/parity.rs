@@ -144,7 +144,11 @@ fn a_fully_connected_model_computes_the_same_everywhere() {
 fn a_convolutional_model_computes_the_same_everywhere() {
     assert_parity("conv", |device| {
         let config = AutoencoderConfig {
-            likelihood: LikelihoodConfig::LearnedNormal { min_scale: 0.1, initial_scale: None },
+            likelihood: LikelihoodConfig::LearnedNormal {
+                min_scale: 0.1,
+                initial_scale: None,
+                mean_scale: None,
+            },
             ..AutoencoderConfig::new(
                 ConvNetConfig { activation: Activation::Softplus, ..ConvNetConfig::new(&[4, 6]) },
                 &[1, 28, 28],
@@ -205,7 +209,7 @@ fn every_likelihood_computes_the_same_everywhere() {
         L::ContinuousBernoulli {},
         L::Normal { scale: 0.5 },
         L::OptimalNormal { min_scale: 0.1 },
-        L::LearnedNormal { min_scale: 0.1, initial_scale: None },
+        L::LearnedNormal { min_scale: 0.1, initial_scale: None, mean_scale: None },
         L::PoissonGaussian { gain: 0.3, offset: 0.05, min_scale: 0.1 },
         L::LearnedLaplace { min_scale: 0.1 },
         L::StudentT { min_scale: 0.1, min_degrees: 1.0 },

@@ -11,7 +11,8 @@ use dvae::prelude::*;
 use dvae::random::Window;
 use dvae::train::Interrupt;
 use dvae::{
-    DataSource, Experiment, LatentChoice, PictureOptions, Pretrained, Run, Uncertainty, Weights,
+    Bundled, DataSource, Experiment, LatentChoice, PictureOptions, Pretrained, Run, Start,
+    Uncertainty, Weights,
 };
 
 /// A folder of pictures of several sizes.
@@ -218,6 +219,49 @@ fn training_on_crops_goes_on_to_the_same_bits_and_holds_pictures_out() {
         model.denoise(&[noise([1, 16, 16]).values()])
     };
     assert_eq!(weights(&again), weights(&folder.path().join("run")));
+}
+
+#[test]
+fn training_starts_from_the_weights_of_another_run_and_goes_on_without_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = trained(folder.path(), LADDER);
+    let file = folder.path().join("experiment.toml");
+    let with = |settings: &[String]| Experiment::load(Some(&file), settings).unwrap();
+    let start = format!("start={}", folder.path().join("run").display());
+    // With steps of nearly 0, the weights stay those of the start.
+    let still = "train.learning_rate.rate=1e-12".to_owned();
+    let again = folder.path().join("again");
+    let mut run = Run::create_at(&with(&[start.clone(), still]), &again).unwrap();
+    run.train(vec![], &Interrupt::new()).unwrap();
+    let row = [noise([1, 16, 16]).values()];
+    let model = Pretrained::load(&again, Weights::Last, None).unwrap();
+    let best = Pretrained::load(&folder.path().join("run"), Weights::Best, None).unwrap();
+    assert!(distance(&model.denoise(&row)[0], &best.denoise(&row)[0]) < 1e-5);
+    assert_ne!(first.denoise(&row), vec![row[0].clone()]);
+    // A run that goes on has weights of its own.
+    std::fs::rename(folder.path().join("run"), folder.path().join("moved")).unwrap();
+    let mut run = Run::resume_with(&again, &["train.epochs=3".to_owned()]).unwrap();
+    run.train(vec![], &Interrupt::new()).unwrap();
+    // Nothing is begun with what is not there, or does not fit.
+    let error = |settings: &[String]| {
+        Run::create_at(&with(settings), folder.path().join("none")).err().unwrap().to_string()
+    };
+    assert!(error(&[start]).contains("run"));
+    let moved = format!("start={}", folder.path().join("moved").display());
+    let other = "model.network={ type = \"ladder\", channels = [3, 4, 6] }".to_owned();
+    let wrong = error(&[moved, other]);
+    assert!(wrong.contains("moved") && wrong.contains("[3,4,5]"), "{wrong}");
+    let moved = format!("start={}", folder.path().join("moved").display());
+    let wrong = error(&[moved.clone(), "model.likelihood.min_scale=0.01".to_owned()]);
+    assert!(wrong.contains("`model.likelihood`") && wrong.contains("0.02"), "{wrong}");
+    let refused = Run::resume_with(&again, &[moved]).err().unwrap().to_string();
+    assert!(refused.contains("`start`"), "{refused}");
+    Run::resume_with(&again, &["data.memory=1".to_owned()]).unwrap();
+    assert!(!folder.path().join("none").exists());
+    assert_eq!(
+        with(&["start=photographs-gray".to_owned()]).start,
+        Some(Start::Bundled(Bundled::GrayPhotographs))
+    );
 }
 
 // With no memory for them, pictures are cut from a temporary file.

@@ -26,7 +26,8 @@ Examples:
 
 Metrics on clean and on corrupted input stand apart. Bounds are means over rows, in nats: the ELBO, and
 with --samples the importance-weighted bound of so many draws, which is nearer to log p(x).
-Pictures of several sizes are evaluated by their crops, if the model was trained on crops: as many as cover them.
+Pictures of several sizes are evaluated by their crops, if the model was trained on crops: as many as cover them. A ladder
+measures pictures of one size whole.
 With data.scaling or data.range they are bounds on scaled values; those in the data's own units stand beside them.")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -95,9 +96,9 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
             }
             match model.read(path, &options) {
                 // Pictures of several sizes, as the model was trained on.
-                Err(ExperimentError::Data(DataError::Unlike { .. })) if model.is_of_crops() => {
-                    (model.read_crops(path)?, "cropped")
-                }
+                Err(ExperimentError::Data(
+                    DataError::Unlike { .. } | DataError::ForModel { .. },
+                )) if model.is_of_crops() => (model.read_crops(path)?, "cropped"),
                 rows => (rows?, "given"),
             }
         }
@@ -170,7 +171,7 @@ fn per_row(
     let mut writer = RowWriter::create(path, &format)?;
     for (place, &(id, _)) in bounds[0].iter().enumerate() {
         let values: Vec<f64> = bounds.iter().map(|bounds| bounds[place].1).collect();
-        let labels = files.labels(rows.picture_of(id).unwrap_or([id as usize, 0]));
+        let labels = files.labels(id, rows.picture_of(id));
         writer.write(&format.row(&values).labeled(labels))?;
     }
     Ok(writer.finish()?)
@@ -202,14 +203,18 @@ impl Files {
         })
     }
 
-    /// The file of a row, and its place there: of row, or of a picture and its crop.
-    fn labels(&self, [row, crop]: [usize; 2]) -> Vec<String> {
-        let of = |path: &Path, place: usize| vec![path.display().to_string(), place.to_string()];
+    /// The file of a row, and its place there; of a crop, its picture and its place among the crops of that.
+    fn labels(&self, id: u64, crop: Option<[usize; 2]>) -> Vec<String> {
+        let of = |path: &Path, place: u64| vec![path.display().to_string(), place.to_string()];
         match self {
-            Self::Own => vec![String::new(), row.to_string()],
-            Self::One(path) => of(path, row),
+            Self::Own => vec![String::new(), id.to_string()],
+            Self::One(path) => of(path, id),
             Self::Folder(folder, pictures) => {
-                pictures.get(row).map_or_else(|| of(folder, row), |picture| of(picture, crop))
+                let [picture, place] = crop.unwrap_or([id as usize, 0]);
+                match pictures.get(picture) {
+                    Some(picture) => of(picture, place as u64),
+                    None => of(folder, id),
+                }
             }
         }
     }

@@ -11,11 +11,13 @@ pub(crate) mod embed;
 pub(crate) mod evaluate;
 pub(crate) mod export;
 pub(crate) mod import;
+pub(crate) mod impute;
 pub(crate) mod info;
 pub(crate) mod interpolate;
 pub(crate) mod list;
 pub(crate) mod noise;
 pub(crate) mod sample;
+pub(crate) mod table;
 pub(crate) mod train;
 pub(crate) mod traverse;
 

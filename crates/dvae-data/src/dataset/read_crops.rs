@@ -122,7 +122,7 @@ impl Reading {
             self.layout.pictures.push(picture);
             let numbers = row?.into_numbers();
             if let Some((_, value)) = numbers.first_beyond_double() {
-                return Err(DataError::Digits { row: page, value });
+                return Err(bad(DataError::Digits { row: page, value }.to_string()));
             }
             pixels.values.numbers(numbers, domain).map_err(DataError::temporary)?;
         }

@@ -38,10 +38,16 @@ impl Bundled {
     }
 }
 
+impl Bundled {
+    pub(super) fn file(self) -> Result<WeightFile, ExperimentError> {
+        Ok(WeightFile::from_bytes(Path::new(self.name()), self.weights().into())?)
+    }
+}
+
 impl Pretrained {
     /// Loads a model that comes with the crate on this device, or on that of the first back end that is compiled in.
     pub fn bundled(model: Bundled, device: Option<&Device>) -> Result<Self, ExperimentError> {
-        let file = WeightFile::from_bytes(Path::new(model.name()), model.weights().into())?;
+        let file = model.file()?;
         Self::of_weights(&file, Path::new(model.name()), device)
     }
 }

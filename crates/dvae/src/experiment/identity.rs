@@ -71,6 +71,7 @@ fn deciding(experiment: &Experiment) -> Result<Map<String, Value>, ExperimentErr
     inner(&mut table, "train").retain(|key, _| !["checkpoint", "keep"].contains(&key.as_str()));
     let data = inner(&mut table, "data");
     data.remove("path");
+    data.remove("memory");
     if let Some(path) = data.get_mut("test_path") {
         *path = json!("a file");
     }

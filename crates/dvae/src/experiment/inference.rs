@@ -236,7 +236,7 @@ impl Pretrained {
     }
 
     /// The encoder's input for rows of this shape. A mask follows the rows on axis 1.
-    fn shaped<const D: usize>(&self, input: Tensor<2>, event: &[usize]) -> Tensor<D> {
+    pub(super) fn shaped<const D: usize>(&self, input: Tensor<2>, event: &[usize]) -> Tensor<D> {
         let mut shape = [input.dims()[0]; D];
         shape[1..].copy_from_slice(event);
         if self.shows_mask {
@@ -247,16 +247,13 @@ impl Pretrained {
 
     /// The encoder's input for rows of equal length: `[rows, width]`, or twice as wide with a mask of the unobserved
     /// entries.
-    fn input(&self, rows: &[Vec<f64>]) -> Tensor<2> {
+    pub(super) fn input(&self, rows: &[Vec<f64>]) -> Tensor<2> {
         let width = rows.first().map_or(0, Vec::len);
         let masked = self.shows_mask;
         let mut values = Vec::with_capacity(rows.len() * width * if masked { 2 } else { 1 });
         for row in rows {
             assert_eq!(row.len(), width, "rows of one shape");
-            let row: Vec<f32> = match &self.data.scaler {
-                Some(scaler) => scaler.apply(row),
-                None => row.iter().map(|&value| value as f32).collect(),
-            };
+            let row = self.scaled(row);
             values.extend(row.iter().map(|value| if value.is_nan() { 0.0 } else { *value }));
             if masked {
                 values.extend(row.iter().map(|value| f32::from(value.is_nan())));
@@ -266,7 +263,26 @@ impl Pretrained {
         Tensor::from_data(TensorData::new(values, shape), &self.device)
     }
 
-    fn output(&self, rows: Tensor<2>) -> Vec<Vec<f64>> {
+    /// A row in the units of the model; what was not observed is NaN.
+    fn scaled(&self, row: &[f64]) -> Vec<f32> {
+        match &self.data.scaler {
+            Some(scaler) => scaler.apply(row),
+            None => row.iter().map(|&value| value as f32).collect(),
+        }
+    }
+
+    /// Rows in the units of the model, with 0 for what was not observed, and 1 for each entry that was: `[rows, …event]`.
+    pub(super) fn observed<const D: usize>(&self, rows: &[Vec<f64>]) -> [Tensor<D>; 2] {
+        let scaled: Vec<f32> = rows.iter().flat_map(|row| self.scaled(row)).collect();
+        let observed = scaled.iter().map(|value| f32::from(!value.is_nan())).collect();
+        let known = scaled.iter().map(|value| if value.is_nan() { 0.0 } else { *value }).collect();
+        let shape = [&[rows.len()], self.event()].concat();
+        [known, observed].map(|values: Vec<f32>| {
+            Tensor::from_data(TensorData::new(values, shape.clone()), &self.device)
+        })
+    }
+
+    pub(super) fn output(&self, rows: Tensor<2>) -> Vec<Vec<f64>> {
         let undone = |row: Vec<f32>| match &self.data.scaler {
             Some(scaler) => scaler.undo(&row),
             None => doubles(&row),
@@ -279,7 +295,7 @@ pub(super) fn flat<const D: usize>(rows: Tensor<D>) -> Tensor<2> {
     rows.flatten(1, D - 1)
 }
 
-fn doubles(row: &[f32]) -> Vec<f64> {
+pub(super) fn doubles(row: &[f32]) -> Vec<f64> {
     row.iter().copied().map(f64::from).collect()
 }
 

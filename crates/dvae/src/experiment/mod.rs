@@ -6,6 +6,7 @@ mod data;
 mod error;
 mod flips;
 mod identity;
+mod impute;
 mod inference;
 mod layer_errors;
 mod layers;
@@ -18,6 +19,7 @@ mod reading;
 mod run;
 mod schema;
 mod source;
+mod start;
 mod tiles;
 mod units;
 
@@ -33,12 +35,14 @@ pub use bundled::Bundled;
 pub use calibration::Coverage;
 pub use data::DataConfig;
 pub use error::ExperimentError;
+pub use impute::Imputation;
 pub use inference::Uncertainty;
 pub use pictures::{LatentChoice, PictureOptions};
 pub use prepared::{Prepared, PreparedData, Splits};
 pub use pretrained::{HeldOut, Pretrained, Weights, from_pretrained};
 pub use run::{Run, Status};
 pub use source::DataSource;
+pub use start::Start;
 
 use crate::Backend;
 
@@ -93,6 +97,11 @@ pub struct Experiment {
     pub data: DataConfig,
     /// The model.
     pub model: AutoencoderConfig,
+    /// Weights to start from, in place of random ones: the folder of a run, a file of weights, `photographs-gray` or
+    /// `photographs-color`. `model.network` and `model.likelihood` must be those that they were trained with, apart from
+    /// `mean_scale`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<Start>,
     /// The training settings.
     pub train: TrainConfig,
 }
@@ -106,6 +115,7 @@ impl Default for Experiment {
             corruption: "mixed".parse().expect("a corruption"),
             data: DataConfig::default(),
             model: AutoencoderConfig::default(),
+            start: None,
             train: TrainConfig::default(),
         }
     }

@@ -20,7 +20,7 @@ use dvae_train::{
 use super::identity::{described, description};
 use super::model::{Rank, with_rank};
 use super::units::is_density_at;
-use super::{DataSource, Experiment, ExperimentError, PreparedData};
+use super::{DataSource, Experiment, ExperimentError, PreparedData, Start};
 
 /// The default number of rows in a batch of inference.
 pub(super) const ROWS_AT_ONCE: usize = 64;
@@ -153,10 +153,15 @@ impl Pretrained {
         self.write(file, &self.experiment, self.precision)
     }
 
-    /// The same, to be passed on: of the paths of the data the last part is kept alone.
+    /// The same, to be passed on: of the paths of the data the last part is kept alone, and neither names of broken pictures nor
+    /// the place of weights that the training started from.
     pub fn export(&self, file: &Path, precision: Precision) -> Result<(), ExperimentError> {
         let mut experiment = self.experiment.clone();
         experiment.data.source.name_paths();
+        // A place on this machine says nothing elsewhere.
+        if matches!(experiment.start, Some(Start::Path(_))) {
+            experiment.start = None;
+        }
         self.write(file, &experiment, precision)
     }
 
@@ -367,7 +372,7 @@ fn rows_at_once(objective: &Objective) -> usize {
     (ROWS_AT_ONCE * 16 / draws.max(1)).clamp(1, ROWS_AT_ONCE)
 }
 
-fn weights_of(path: &Path, weights: Weights) -> Result<PathBuf, ExperimentError> {
+pub(super) fn weights_of(path: &Path, weights: Weights) -> Result<PathBuf, ExperimentError> {
     if !path.is_dir() {
         return Ok(path.into());
     }

@@ -16,7 +16,10 @@ use serde::Serialize;
 
 use super::identity::{check_resumed, description, identity, placed};
 use super::model::{Rank, with_rank};
-use super::{Experiment, ExperimentError, Prepared, PreparedData, Pretrained, Splits, Weights};
+use super::source::make_absolute;
+use super::{
+    Experiment, ExperimentError, Prepared, PreparedData, Pretrained, Splits, Start, Weights,
+};
 use crate::Backend;
 
 /// The experiment as the user wrote it, with every key.
@@ -273,14 +276,15 @@ impl Run {
     ) -> Result<End, ExperimentError> {
         let Prepared { experiment, data, rows } = self.prepared()?;
         let end = with_rank!(Rank::of(&data.event)?, D => {
-            let trainer = trainer::<D>(&experiment, &data)?
+            let checkpoints = folder.checkpoints();
+            let is_resumed = has_checkpoint(&checkpoints)?;
+            let trainer = trainer::<D>(&experiment, &data, !is_resumed)?
                 .description(description(&experiment, &data, None)?)
                 .settings(identity(&experiment, &data)?)
                 .weights(folder.path())
                 .interrupt(interrupt.clone());
-            let checkpoints = folder.checkpoints();
             // A run that was killed before its first checkpoint starts from the beginning.
-            let trainer = match has_checkpoint(&checkpoints)? {
+            let trainer = match is_resumed {
                 true => trainer.resume(checkpoints)?,
                 false => trainer.checkpoints(checkpoints),
             };
@@ -358,21 +362,29 @@ impl Experiment {
         let (data, rows) = self.load_data(earlier)?;
         let mut experiment = self.clone();
         experiment.data.source = experiment.data.source.absolute();
+        experiment.start.iter_mut().filter_map(Start::path_mut).for_each(make_absolute);
         with_rank!(Rank::of(&data.event)?, D => {
-            trainer::<D>(&experiment, &data)?.check(&rows.train, &rows.validation)?;
+            trainer::<D>(&experiment, &data, earlier.is_none())?.check(&rows.train, &rows.validation)?;
         });
         Ok(Prepared { experiment, data, rows })
     }
 }
 
-/// Builds the trainer: model, corruption, settings and folder.
+/// Builds the trainer: model, corruption and settings. Weights to start from are read if the run is new: one that goes on
+/// has its own.
 fn trainer<const D: usize>(
     experiment: &Experiment,
     data: &PreparedData,
+    is_new: bool,
 ) -> Result<Trainer<D, Autoencoder<AnyNetwork>>, ExperimentError> {
     let device = experiment.device()?;
     let key = Key::new(experiment.train.seed).purpose(Purpose::Weights);
-    let model = experiment.model_for(data)?.init(key, &device)?;
+    let config = experiment.model_for(data)?;
+    let model = config.init(key, &device)?;
+    let model = match &experiment.start {
+        Some(start) if is_new => start.load(&config, model)?,
+        _ => model,
+    };
     let corruption = experiment.corruption.build::<D>(experiment.domain(data))?;
     Ok(Trainer::new(model, corruption, experiment.train.clone(), &device)?)
 }

@@ -281,10 +281,13 @@ impl DataSource {
         }
     }
 
-    /// Keeps the last part of each path alone.
+    /// Keeps the last part of each path alone, and no names of broken pictures.
     pub(super) fn name_paths(&mut self) {
         for path in self.paths_mut() {
             *path = path.file_name().map_or_else(|| PathBuf::from("data"), PathBuf::from);
+        }
+        if let Self::Images { leave_out, .. } = self {
+            leave_out.clear();
         }
     }
 
@@ -328,12 +331,14 @@ impl DataSource {
 
     /// The same source with absolute paths, which do not depend on the working directory.
     pub(super) fn absolute(mut self) -> Self {
-        for path in self.paths_mut() {
-            if let Ok(absolute) = std::path::absolute(&path) {
-                *path = absolute;
-            }
-        }
+        self.paths_mut().into_iter().for_each(make_absolute);
         self
+    }
+}
+
+pub(super) fn make_absolute(path: &mut PathBuf) {
+    if let Ok(absolute) = std::path::absolute(&path) {
+        *path = absolute;
     }
 }
 

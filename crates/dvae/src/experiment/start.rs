@@ -1,0 +1,103 @@
+//! Weights that a training starts from.
+
+use std::path::{Path, PathBuf};
+
+use burn::module::Module;
+use dvae_checks::shown_path;
+use dvae_distributions::LikelihoodConfig;
+use dvae_models::AutoencoderConfig;
+use dvae_train::WeightFile;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::identity::described;
+use super::pretrained::weights_of;
+use super::{Bundled, ExperimentError, Weights};
+
+/// Weights that a training starts from, in place of random ones: those of a model that comes with the crate, by its name,
+/// or else of a run's folder (the best ones) or a file of weights. The network and the likelihood must be the same, apart from `mean_scale`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(from = "PathBuf", into = "PathBuf")]
+#[schemars(with = "PathBuf")]
+pub enum Start {
+    /// A model that comes with the crate.
+    Bundled(Bundled),
+    /// A run's folder, or a file of weights.
+    Path(PathBuf),
+}
+
+impl From<PathBuf> for Start {
+    fn from(path: PathBuf) -> Self {
+        let named = Bundled::ALL.into_iter().find(|model| path == Path::new(model.name()));
+        named.map_or(Self::Path(path), Self::Bundled)
+    }
+}
+
+impl From<Start> for PathBuf {
+    fn from(start: Start) -> Self {
+        match start {
+            Start::Bundled(model) => Self::from(model.name()),
+            Start::Path(path) => path,
+        }
+    }
+}
+
+/// An error if a part of the model is another one in the weights to start from.
+fn check<T: PartialEq + Serialize>(
+    key: &str,
+    of_start: &T,
+    asked: &T,
+    place: &Path,
+) -> Result<(), ExperimentError> {
+    if of_start == asked {
+        return Ok(());
+    }
+    let text = |value: &T| serde_json::to_string(value).unwrap_or_default();
+    Err(ExperimentError::Settings(format!(
+        "`start`: the weights in {} were trained with the `{key}` {}, and not {}",
+        shown_path(place),
+        text(of_start),
+        text(asked)
+    )))
+}
+
+/// A likelihood without what changes gradients alone.
+fn density(likelihood: &LikelihoodConfig) -> LikelihoodConfig {
+    let mut likelihood = likelihood.clone();
+    if let LikelihoodConfig::LearnedNormal { mean_scale, .. } = &mut likelihood {
+        *mean_scale = None;
+    }
+    likelihood
+}
+
+impl Start {
+    /// The model of this configuration with these weights. An error names what does not fit it.
+    pub(super) fn load<M: Module>(
+        &self,
+        config: &AutoencoderConfig,
+        model: M,
+    ) -> Result<M, ExperimentError> {
+        let place = PathBuf::from(self.clone());
+        let weights = match self {
+            Self::Bundled(bundled) => bundled.file()?,
+            Self::Path(path) => WeightFile::open(&weights_of(path, Weights::Best)?)?,
+        };
+        // Weights of equal shapes may be of another function.
+        if let Some(text) = weights.config().filter(|text| !text.is_empty()) {
+            let (own, ..) =
+                described(text, &format!("the configuration in {}", shown_path(&place)))?;
+            check("model.network", &own.model.network, &config.network, &place)?;
+            let [of_start, asked] = [&own.model.likelihood, &config.likelihood].map(density);
+            check("model.likelihood", &of_start, &asked, &place)?;
+        }
+        Ok(weights.load(model)?)
+    }
+
+    /// The path, if it is one.
+    pub(super) fn path_mut(&mut self) -> Option<&mut PathBuf> {
+        match self {
+            Self::Bundled(_) => None,
+            Self::Path(path) => Some(path),
+        }
+    }
+}
