@@ -60,7 +60,7 @@ fn imputed_entries_are_those_of_the_exact_conditional() {
     for (at, known) in [[0.5, 0.2], [-1.0, 2.0], [2.5, -0.5]].into_iter().enumerate() {
         let (mean, deviation) = exact(&model, known);
         let row = vec![f64::NAN, known[0], known[1]];
-        let filled = &model.impute(&[row.clone()], &[at as u64], 20_000, 0).unwrap()[0];
+        let filled = &model.impute(std::slice::from_ref(&row), &[at as u64], 20_000, 0).unwrap()[0];
         let Imputation { values, deviations, effective_draws, .. } = filled;
         assert!((1000.0..20_000.0).contains(effective_draws), "{effective_draws}");
         // Five standard errors of a mean of so many draws.

@@ -352,12 +352,12 @@ mod tests {
     fn a_row_takes_each_draw_with_its_share_of_the_weights() {
         let rows = 40_000;
         let mut streams = dvae_random::Key::new(1).rows(&(0..rows as u64).collect::<Vec<_>>());
-        let uniform: Vec<Vec<f32>> = (0..3).map(|_| streams.uniform_host(1)).collect();
+        let uniform = streams.uniform_host(3);
         let mut counts = [0; 3];
-        for row in 0..rows {
+        for uniform in uniform.chunks(3) {
             let mut sums = Sums::new(&[f64::NAN], 1);
             for (draw, weight) in [1.0f64, 3.0, 2.0].into_iter().enumerate() {
-                let of = [uniform[draw][row].into()];
+                let of = [uniform[draw].into()];
                 let law = Law { mean: &[0.0], variance: &[0.0], is_class: &[false] };
                 sums.add(weight.ln(), law, &[draw as f32], &of);
             }
