@@ -233,6 +233,7 @@ fn training_starts_from_the_weights_of_another_run_and_goes_on_without_them() {
     let again = folder.path().join("again");
     let mut run = Run::create_at(&with(&[start.clone(), still]), &again).unwrap();
     run.train(vec![], &Interrupt::new()).unwrap();
+    drop(run);
     let row = [noise([1, 16, 16]).values()];
     let model = Pretrained::load(&again, Weights::Last, None).unwrap();
     let best = Pretrained::load(&folder.path().join("run"), Weights::Best, None).unwrap();
@@ -242,6 +243,7 @@ fn training_starts_from_the_weights_of_another_run_and_goes_on_without_them() {
     std::fs::rename(folder.path().join("run"), folder.path().join("moved")).unwrap();
     let mut run = Run::resume_with(&again, &["train.epochs=3".to_owned()]).unwrap();
     run.train(vec![], &Interrupt::new()).unwrap();
+    drop(run);
     // Nothing is begun with what is not there, or does not fit.
     let error = |settings: &[String]| {
         Run::create_at(&with(settings), folder.path().join("none")).err().unwrap().to_string()

@@ -10,11 +10,9 @@ cd "$(dirname "$0")/../../../.."
 cargo build --release --workspace --features "$backend"
 dvae=${CARGO_TARGET_DIR:-target}/release/dvae
 for model in gray color; do
-    for part in "$model" "$model-2"; do
-        "$dvae" train "crates/dvae/assets/photographs/$part.toml" --set data.path="$photographs" --backend "${backend%%,*}" \
-            --out "runs/photographs-$part" --resume-or-start
-    done
-    run=runs/photographs-$model-2
+    run=runs/photographs-$model
+    "$dvae" train "crates/dvae/assets/photographs/$model.toml" --set data.path="$photographs" --backend "${backend%%,*}" --out "$run" \
+        --resume-or-start
     "$dvae" calibrate "$run" --last
     "$dvae" export "$run" --last --half -o "crates/dvae/assets/photographs/$model.safetensors"
 done
