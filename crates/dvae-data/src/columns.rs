@@ -307,7 +307,7 @@ mod tests {
         for (column, kind) in found.iter().zip(expected) {
             assert_eq!(column.kind, kind, "{column:?}");
         }
-        assert_eq!((found[1].holes, found[1].rows, found[1].decimals), (4, 28, Some(2)));
+        assert_eq!((found[1].holes, found[1].rows, found[1].decimals), (4, 28, Some(1)));
         assert_eq!(found[1].range, Some([-1.5, 1.2]));
         assert_eq!((found[9].holes, found[9].values, found[9].range), (28, 0, None));
         assert_eq!(found[6].examples, ["Ulm", "Bonn", "Trier"]);
