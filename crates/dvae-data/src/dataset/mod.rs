@@ -22,8 +22,8 @@ pub use pairs::Pairs;
 
 /// Rows of equal shape in one contiguous buffer, and a view of some of them.
 ///
-/// Clones and splits share the buffer, which is in memory; that of crops is in a file, if it is larger than it may be. A row keeps its id, which is its number in the buffer, through every
-/// split and order: the id keys its noise.
+/// Clones and splits share the buffer, which is in memory; that of crops is in a file, if it is larger than it may be. A row
+/// keeps its id, which is its number in the buffer, through every split and order: the id keys its noise.
 #[derive(Clone, Debug)]
 pub struct Dataset {
     values: Arc<Values>,

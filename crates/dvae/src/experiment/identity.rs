@@ -94,8 +94,8 @@ fn inner<'a>(table: &'a mut Map<String, Value>, key: &str) -> &'a mut Map<String
     table.get_mut(key).and_then(Value::as_object_mut).expect("a table of every experiment")
 }
 
-/// An experiment, what its data determined and what was learned of intervals, as TOML for the metadata of weights: everything except where it
-/// runs.
+/// An experiment, what its data determined and what was learned of intervals, as TOML for the metadata of weights: everything
+/// except where it runs.
 pub(super) fn description(
     experiment: &Experiment,
     data: &PreparedData,

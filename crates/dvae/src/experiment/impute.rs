@@ -149,8 +149,8 @@ impl Sums {
 impl Pretrained {
     /// Fills in the missing (NaN) entries of rows from the observed ones: `E[x | observed]` by self-normalized importance
     /// weights `p(observed | z) p(z) / q(z | observed)` of so many draws of `z`: Mattei & Frellsen (2019), "MIWAE: Deep
-    /// Generative Modelling and Imputation of Incomplete Data Sets", section 3.2. Of classes, the one that is the most probable
-    /// one with the largest weight. `draws` whole rows are drawn as well, by importance resampling (section 3.3 there).
+    /// Generative Modelling and Imputation of Incomplete Data Sets", section 3.2. Of classes, the one
+    /// with the largest weight of draws whose most probable one it is, times its probability there. `draws` whole rows are drawn as well, by importance resampling (section 3.3 there).
     ///
     /// With many draws the result is that of the model, if the encoder's posterior reaches wherever `z` may be given what was
     /// observed. Each row draws from the stream of its id, of the experiment's seed. A row without an observed entry gets the mean

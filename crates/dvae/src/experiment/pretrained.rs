@@ -54,9 +54,9 @@ pub struct HeldOut {
 /// to load it.
 ///
 /// Rows go in and come out in the units of the user's files, in double precision: the experiment's scaling is applied
-/// and undone here. Values of pictures and bytes are numbers in `[0, 1]`. Binarization is not applied: a model of zeros and ones expects zeros and ones. A NaN in a row is an entry
-/// that was not observed: the model sees 0 there (and is told so, if its experiment shows it a mask), and the
-/// output fills it in.
+/// and undone here. Values of pictures and bytes are numbers in `[0, 1]`. Binarization is not applied: a
+/// model of zeros and ones expects zeros and ones. A NaN in a row is an entry that was not observed: the model sees 0 there (and
+/// is told so, if its experiment shows it a mask), and the output fills it in.
 pub struct Pretrained {
     pub(super) experiment: Experiment,
     pub(super) data: PreparedData,

@@ -15,7 +15,8 @@ use super::pretrained::weights_of;
 use super::{Bundled, ExperimentError, Weights};
 
 /// Weights that a training starts from, in place of random ones: those of a model that comes with the crate, by its name,
-/// or else of a run's folder (the best ones) or a file of weights. The network and the likelihood must be the same, apart from `mean_scale`.
+/// or else of a run's folder (the best ones) or a file of weights. The network and the likelihood must be the
+/// same, apart from `mean_scale`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "PathBuf", into = "PathBuf")]
 #[schemars(with = "PathBuf")]
