@@ -156,3 +156,89 @@ fn the_columns_of_a_table_are_described() {
     assert!(refused(folder.path(), &["table", "bare.csv"]).contains("--no-header"));
     assert!(ok(folder.path(), &["table", "bare.csv", "--no-header"]).contains("2 rows"));
 }
+
+/// Lines of which the town tells the size, with holes in both, quotes, and a column of notes.
+fn towns() -> String {
+    let line = |at: usize| {
+        let town = at * 7 % 3;
+        let size = 10.0 * town as f64 + (at % 5) as f64;
+        let hole =
+            |every: usize, text: String| if at % every == 3 { "NA".to_owned() } else { text };
+        let town = hole(5, ["\"Ulm, old\"", "Bonn", " Trier "][town].to_owned());
+        format!("note {at},{town},{}", hole(7, format!("{size:.1}")))
+    };
+    let lines: Vec<String> = (0..300).map(line).collect();
+    "note,town,size\n".to_owned() + &lines.join("\n") + "\n"
+}
+
+const OF_TOWNS: &str = r#"
+corruption = "masking:0.3"
+[data]
+source = "csv"
+path = "a.csv"
+kinds = {}
+validation = 0.1
+[model]
+network = { type = "table", hidden = [32] }
+latent = 2
+likelihood = { type = "learned-normal", min_scale = 0.02 }
+[train]
+epochs = 80
+batch_size = 32
+learning_rate = 0.005
+"#;
+
+#[test]
+fn classes_are_filled_in_as_the_table_writes_them_and_those_that_are_not_known_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("a.csv"), towns()).unwrap();
+    fs::write(at("a.toml"), OF_TOWNS).unwrap();
+    ok(folder.path(), &["train", "a.toml", "--out", "run", "--quiet"]);
+    ok(folder.path(), &["impute", "run", "--last", "a.csv", "-o", "filled.csv"]);
+    let filled = fs::read_to_string(at("filled.csv")).unwrap();
+    for (line, (old, new)) in towns().lines().zip(filled.lines()).enumerate().skip(1) {
+        // Of a line without a cell nothing is known.
+        if !old.contains("NA") || old.ends_with(",NA,NA") {
+            assert_eq!(old, new);
+            continue;
+        }
+        let town = (line - 1) * 7 % 3;
+        if line % 5 == 4 && line % 7 != 4 {
+            // A size of one town is that of no other.
+            let expected = [",\"Ulm, old\",", ",Bonn,", ",Trier,"][town];
+            assert!(new.contains(expected), "{old}: {new}");
+        }
+        assert!(!new.contains("NA"), "{new}");
+    }
+    ok(folder.path(), &["impute", "run", "--last", "filled.csv", "-o", "again.csv"]);
+    assert_eq!(fs::read_to_string(at("again.csv")).unwrap(), filled);
+    // Köln is no town of the training: it stays, and the size of its line is filled in all the same.
+    let other = "size,more,town\n,x,Köln\n21.0,y,?\nNA,z,Bonn\n";
+    fs::write(at("other.csv"), other).unwrap();
+    let output = run(folder.path(), &["impute", "run", "--last", "other.csv", "-o", "out.csv"]);
+    let warning = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        warning.contains("column town has classes that the training has not seen (Köln)"),
+        "{warning}"
+    );
+    let lines = fs::read_to_string(at("out.csv")).unwrap();
+    let lines: Vec<&str> = lines.lines().collect();
+    assert!(lines[1].ends_with(",x,Köln") && lines[2] == "21.0,y,Trier", "{lines:?}");
+    assert!(lines[3].ends_with(",z,Bonn") && !lines[3].contains("NA"), "{lines:?}");
+    // What a model makes of a table by other commands has texts too.
+    for command in [
+        &["denoise", "run", "--last", "a.csv", "-o", "denoised.csv"][..],
+        &["sample", "run", "--last", "-n", "5", "-o", "samples.csv"],
+        &["evaluate", "run", "--last"],
+        &["embed", "run", "--last", "a.csv", "-o", "latents.csv"],
+    ] {
+        ok(folder.path(), command);
+    }
+    let samples = fs::read_to_string(at("samples.csv")).unwrap();
+    assert!(samples.starts_with("town,size\n") && samples.lines().count() == 6, "{samples}");
+    let is_town =
+        |line: &str| ["Bonn,", "Trier,", "\"Ulm, old\","].iter().any(|town| line.starts_with(town));
+    assert!(samples.lines().skip(1).all(is_town), "{samples}");
+    assert_eq!(fs::read_to_string(at("denoised.csv")).unwrap().lines().count(), 301);
+}

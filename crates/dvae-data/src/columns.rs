@@ -4,14 +4,15 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::table::{OpenTable, open_table};
 use crate::table_text::{cell_text, number};
 use crate::{DataError, Decimal, ReadOptions};
 
 /// What the cells of a column are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ColumnKind {
     /// Numbers, on a scale of equal steps.
@@ -33,6 +34,11 @@ pub enum ColumnKind {
 }
 
 impl ColumnKind {
+    /// Whether the cells are classes, of which nothing lies between.
+    pub fn is_class(self) -> bool {
+        matches!(self, Self::Binary | Self::Ordinal | Self::Categorical)
+    }
+
     /// Its name, as in a file.
     pub fn name(self) -> &'static str {
         match self {
@@ -68,26 +74,15 @@ pub struct Column {
     pub decimals: Option<u32>,
     /// Some values, in the order of the lines.
     pub examples: Vec<String>,
+    /// The different values as they were first written, if they are not more than are counted: numbers by size, others by the
+    /// alphabet.
+    #[serde(skip)]
+    pub(crate) texts: Vec<String>,
 }
 
 impl Column {
     /// Different values that are counted.
     pub const MOST_VALUES: usize = 1000;
-
-    /// The nearest number that could stand in this column: with as many decimals as its cells have at most, and not below 0
-    /// if none of them is. NaN stays NaN.
-    pub fn fitted(&self, value: f64) -> f64 {
-        let is_below = value < 0.0 && self.range.is_some_and(|[low, _]| low >= 0.0);
-        let value = if is_below { 0.0 } else { value };
-        match self.decimals {
-            // The text of a number of so many decimals is read as the nearest one. There is no -0.
-            Some(decimals @ 0..=15) => {
-                let text = format!("{value:.*}", decimals as usize);
-                text.parse().map_or(value, |value: f64| value + 0.0)
-            }
-            _ => value,
-        }
-    }
 }
 
 /// Describes the columns of a table, all of them, from all of its lines. Options say how the table is written; `columns` has no
@@ -117,6 +112,8 @@ struct Found {
     /// Hashes of different values: of numbers, or of texts.
     values: HashSet<u64>,
     examples: Vec<String>,
+    /// The first text of each value, with its number.
+    texts: Vec<(Option<f64>, String)>,
     are_numbers: bool,
     are_dates: bool,
     /// Whether the numbers are 0, 1, 2, … or 1, 2, 3, … in the order of the lines.
@@ -133,6 +130,7 @@ impl Default for Found {
             holes: 0,
             values: HashSet::new(),
             examples: vec![],
+            texts: vec![],
             are_numbers: true,
             are_dates: true,
             is_counter: true,
@@ -164,6 +162,9 @@ impl Found {
         if is_new && self.examples.len() < EXAMPLES {
             self.examples.push(shortened(cell));
         }
+        if is_new {
+            self.texts.push((number, cell.to_owned()));
+        }
         self.are_dates &= is_date(cell);
         let Some(number) = number else {
             self.are_numbers = false;
@@ -179,7 +180,12 @@ impl Found {
         self.decimals = self.decimals.zip(own).map(|(most, own)| most.max(own));
     }
 
-    fn column(self, name: String) -> Column {
+    fn column(mut self, name: String) -> Column {
+        let are_numbers = self.are_numbers;
+        self.texts.sort_by(|(a, a_text), (b, b_text)| match (a, b) {
+            (Some(a), Some(b)) if are_numbers => a.total_cmp(b),
+            _ => a_text.cmp(b_text),
+        });
         let has_numbers = self.are_numbers && !self.values.is_empty();
         Column {
             name,
@@ -190,6 +196,7 @@ impl Found {
             range: has_numbers.then_some(self.range),
             decimals: self.decimals.filter(|_| has_numbers),
             examples: self.examples,
+            texts: self.texts.into_iter().map(|(_, text)| text).collect(),
         }
     }
 
@@ -314,14 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_fitted_to_the_decimals_and_the_sign_of_its_column() {
-        let found = columns("a,b,c,d\n1.5,10,-3,1e-9\n2.25,20,4,3\n", &ReadOptions::default());
-        assert!(found[0].fitted(f64::NAN).is_nan());
-        assert_eq!(found[2].fitted(-0.2).to_bits(), 0.0f64.to_bits());
-        assert_eq!([1.238, -0.4].map(|value| found[0].fitted(value)), [1.24, 0.0]);
-        assert_eq!([12.5001, -3.0].map(|value| found[1].fitted(value)), [13.0, 0.0]);
-        assert_eq!(found[2].fitted(-2.6), -3.0);
-        assert_eq!(found[3].fitted(0.123_456), 0.123_456);
+    fn decimals_are_those_that_are_needed() {
         // Whole numbers with holes, as pandas writes them, and numbers that are no line's.
         let found = columns(
             "a,b\n1.0,2001\n,2002\n2.0,2003\n1.0,2004\n2.00,2005\n",

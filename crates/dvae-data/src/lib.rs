@@ -55,6 +55,7 @@ mod scaling;
 mod table;
 mod table_text;
 mod table_writer;
+mod typed;
 mod values;
 mod writer;
 
@@ -74,6 +75,7 @@ pub use picture::{picture_row, read_picture, write_picture};
 pub use reading::{Fit, ReadOptions, broken_pictures, read_rows};
 pub use rows::{Channels, Decimal, Format, Row, Rows};
 pub use scaling::{Scaler, Scaling, ValueRange};
+pub use typed::{TableColumn, typed_columns};
 pub use writer::RowWriter;
 
 use npy::read_npy_rows;

@@ -143,6 +143,7 @@ fn rows(
         domain,
         element: stored.header.element,
         names: None,
+        classes: [].into(),
         layout: Layout::Array(channels),
     };
     let rows: Box<dyn Iterator<Item = io::Result<Vec<u8>>> + Send> = match stored.header.order {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::kind::classes;
 use crate::picture::picture_rows;
 use crate::{
-    Channels, DataError, Decimal, Domain, FileKind, Rows, pictures_in, read_npy_rows,
+    Channels, DataError, Decimal, Domain, FileKind, Rows, TableColumn, pictures_in, read_npy_rows,
     read_table_rows,
 };
 
@@ -24,6 +24,9 @@ pub struct ReadOptions {
     pub no_header: bool,
     /// The columns of a table to read, by name, in this order; `None` reads all.
     pub columns: Option<Vec<String>>,
+    /// The columns of a table to read, with their kinds: classes become their numbers, and one that is not among those of
+    /// its column becomes NaN. In place of `columns`, and only for tables with names of columns.
+    pub typed: Option<Vec<TableColumn>>,
     /// What stands between the cells of a table; without it, the first line tells.
     pub delimiter: Option<char>,
     /// The decimal separator of a table.

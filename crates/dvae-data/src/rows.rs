@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::budget::Budget;
 use crate::picture::{over_white, picture_domain, under_white};
-use crate::{DataError, Dataset, Domain, Element, Numbers, ReadOptions, read_rows};
+use crate::table_text::cell_text;
+use crate::{DataError, Dataset, Domain, Element, Numbers, ReadOptions, TableColumn, read_rows};
 
 /// What the rows of a file are, and how the file stores them: enough to write such rows again.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub struct Format {
     pub element: Element,
     /// The column names, if a table has them.
     pub names: Option<Vec<String>>,
+    /// Of each column of a table, the texts of its classes, if it has classes; nothing of what is no table.
+    pub(crate) classes: Arc<[Vec<String>]>,
     pub(crate) layout: Layout,
 }
 
@@ -64,6 +67,8 @@ pub(crate) struct TableLayout {
     /// The places of the columns that are read.
     pub(crate) places: Vec<usize>,
     pub(crate) style: TableStyle,
+    /// Texts of missing cells, in addition to the usual ones.
+    pub(crate) missing: Vec<String>,
 }
 
 /// The marks of a table.
@@ -99,12 +104,19 @@ impl Format {
     /// Rows of this shape that come from no file.
     pub fn new(event: &[usize], element: Element, domain: Domain) -> Self {
         let layout = Layout::New { labels: vec![], delimiter: None, decimal: Decimal::Point };
-        Self { event: event.into(), domain, element, names: None, layout }
+        Self { event: event.into(), domain, element, names: None, classes: [].into(), layout }
     }
 
     /// The same with column names.
     pub fn named(self, names: Option<Vec<String>>) -> Self {
         Self { names, ..self }
+    }
+
+    /// The same with columns of these kinds: numbers of classes are written as their texts.
+    pub fn typed(self, columns: &[TableColumn]) -> Self {
+        let classes = columns.iter().map(|column| column.classes.clone()).collect();
+        let names = columns.iter().map(|column| column.name.clone()).collect();
+        Self { classes, names: Some(names), ..self }
     }
 
     /// The same with texts before the numbers of a row, if it is written as a table; these are their names. A format of a
@@ -134,7 +146,7 @@ impl Format {
     /// The format of distances between rows of this format, such as deviations: floats in the data's own units.
     pub fn of_deviations(&self) -> Self {
         let element = if self.element == Element::F64 { Element::F64 } else { Element::F32 };
-        Self { element, domain: Domain::Real, ..self.clone() }
+        Self { element, domain: Domain::Real, classes: [].into(), ..self.clone() }
     }
 
     /// Whether the file says itself which number stands for 1: bytes, truth values and pictures of integers do.
@@ -169,6 +181,8 @@ pub struct Row {
 pub(crate) struct Line {
     pub(crate) text: Vec<u8>,
     pub(crate) cells: Vec<std::ops::Range<usize>>,
+    /// The columns that are read in which it has a class that is not known: they are NaN, and are never written anew.
+    pub(crate) unseen: Vec<usize>,
 }
 
 /// What a row has beside its numbers.
@@ -200,6 +214,19 @@ impl Row {
             over_white(&mut values, &alpha.values(Domain::Unit));
         }
         values
+    }
+
+    /// The columns in which the row has a class that is not among those of the column, and the text of each. Its values have NaN
+    /// there, and whatever it is given for them is not written.
+    pub fn unseen(&self, format: &Format) -> Vec<(usize, String)> {
+        let (Extra::Line(line), Layout::Table(table)) = (&self.extra, &format.layout) else {
+            return vec![];
+        };
+        let text = |column: usize| {
+            let cell = line.cells[table.places[column]].clone();
+            cell_text(&String::from_utf8_lossy(&line.text[cell])).into_owned()
+        };
+        line.unseen.iter().map(|&column| (column, text(column))).collect()
     }
 
     /// The numbers as the file stores them.

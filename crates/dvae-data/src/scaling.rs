@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{DataError, Dataset, Domain};
+use crate::{ColumnKind, DataError, Dataset, Domain, TableColumn};
 
 /// How entries are scaled. Each place on the first axis of a row (a column of a table, a channel of an image)
 /// is scaled separately.
@@ -64,7 +64,8 @@ impl ValueRange {
     }
 }
 
-/// A fitted scaling: `x ↦ (x − offset) / scale` for each place on the first axis of a row.
+/// A fitted scaling: `x ↦ (f(x) − offset) / scale` for each place on the first axis of a row, where `f(x)` is `x`, or where
+/// ratios count `sign(x) ln(1 + |x| / unit)`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scaler {
@@ -72,6 +73,20 @@ pub struct Scaler {
     pub offset: Vec<f64>,
     /// The scale to divide by, one for each place.
     pub scale: Vec<f64>,
+    /// The unit of the logarithm, one for each place: numbers far above it are told apart by their ratio, numbers below it
+    /// by their distance. 0 for a place without a logarithm; left out if there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unit: Vec<f64>,
+}
+
+/// `sign(x) ln(1 + |x| / unit)`, or `x` if the unit is 0.
+fn curved(x: f64, unit: f64) -> f64 {
+    if unit == 0.0 { x } else { (x.abs() / unit).ln_1p().copysign(x) }
+}
+
+/// Undoes [`curved`].
+fn straight(y: f64, unit: f64) -> f64 {
+    if unit == 0.0 { y } else { (y.abs().exp_m1() * unit).copysign(y) }
 }
 
 impl Scaler {
@@ -88,7 +103,32 @@ impl Scaler {
             Scaling::MinMax => (s.low, scale(s.high - s.low)),
         };
         let (offset, scale) = statistics.iter().map(pair).unzip();
-        Some(Self { offset, scale })
+        Some(Self { offset, scale, unit: vec![] })
+    }
+
+    /// Fits a scaler for columns of several kinds on the observed entries of these rows: numbers to mean 0 and standard deviation
+    /// 1, those of [`ColumnKind::Positive`] after their logarithm, in units of the smallest one; classes as they are.
+    pub fn of_columns(columns: &[TableColumn], rows: &Dataset) -> Self {
+        let fitted = |(place, column): (usize, &TableColumn)| {
+            let unit = match column.kind {
+                ColumnKind::Positive => {
+                    let positive = rows.entries_at(place).filter(|&x| x > 0.0);
+                    let smallest = positive.fold(f64::INFINITY, f64::min);
+                    if smallest.is_finite() { smallest } else { 1.0 }
+                }
+                _ if column.kind.is_class() => return (0.0, 1.0, 0.0),
+                _ => 0.0,
+            };
+            let found = Statistics::of(rows.entries_at(place).map(|x| curved(x, unit)));
+            let deviation = found.variance.sqrt();
+            (found.mean, if deviation > 0.0 { deviation } else { 1.0 }, unit)
+        };
+        let fitted: Vec<(f64, f64, f64)> = columns.iter().enumerate().map(fitted).collect();
+        Self {
+            offset: fitted.iter().map(|column| column.0).collect(),
+            scale: fitted.iter().map(|column| column.1).collect(),
+            unit: fitted.iter().map(|column| column.2).collect(),
+        }
     }
 
     /// The scaler that makes `[0, 1]` of a range. `full_scale` is the number of the files that is 1 in these rows:
@@ -107,7 +147,7 @@ impl Scaler {
         };
         let places = rows.event()[0];
         let scale = if high > low { high - low } else { 1.0 };
-        Ok(Self { offset: vec![low; places], scale: vec![scale; places] })
+        Ok(Self { offset: vec![low; places], scale: vec![scale; places], unit: vec![] })
     }
 
     /// The first place whose entries spread too far for double precision.
@@ -116,11 +156,15 @@ impl Scaler {
         places.position(|(offset, scale)| !offset.is_finite() || !scale.is_finite())
     }
 
-    /// Checks that there is one finite offset, and one finite scale above 0, for each of `places` places.
+    /// Checks that there is one finite offset, and one finite scale above 0, for each of `places` places, and a unit for each or
+    /// for none.
     pub fn check(&self, places: usize) -> Result<(), DataError> {
         let offsets = self.offset.iter().all(|offset| offset.is_finite());
         let scales = self.scale.iter().all(|scale| scale.is_finite() && *scale > 0.0);
-        if self.offset.len() != places || self.scale.len() != places || !offsets || !scales {
+        let units = self.unit.iter().all(|unit| unit.is_finite() && *unit >= 0.0);
+        let lengths = [self.offset.len(), self.scale.len()];
+        let of_units = self.unit.is_empty() || self.unit.len() == places;
+        if lengths != [places; 2] || !of_units || !offsets || !scales || !units {
             return Err(DataError::Scaler { places });
         }
         Ok(())
@@ -128,31 +172,59 @@ impl Scaler {
 
     /// Scales a row, in double precision until the offset is subtracted; unobserved entries stay NaN.
     pub fn apply(&self, row: &[f64]) -> Vec<f32> {
-        self.each(row, |x, offset, scale| ((x - offset) / scale) as f32)
+        self.each(row, |x, [offset, scale, unit]| ((curved(x, unit) - offset) / scale) as f32)
     }
 
     /// Undoes [`Self::apply`]. The result is rounded to the decimals that single precision resolves.
     pub fn undo(&self, row: &[f32]) -> Vec<f64> {
-        self.each(row, |x, offset, scale| {
-            let decimals = -(scale * f64::from(f32::EPSILON) / 2.0).log10().floor() as i32;
-            rounded(f64::from(x) * scale + offset, decimals)
+        self.each(row, |x, [offset, scale, unit]| {
+            let curved = f64::from(x) * scale + offset;
+            let value = straight(curved, unit);
+            // How far the value moves for a step of the scaled one.
+            let step = scale * slope(curved, unit);
+            let decimals = -(step * f64::from(f32::EPSILON) / 2.0).log10().floor();
+            if decimals.is_finite() { rounded(value, decimals as i32) } else { value }
         })
     }
 
-    /// Undoes the scaling of a distance, such as a standard deviation: the offset does not apply.
-    pub fn undo_distance(&self, row: &[f32]) -> Vec<f64> {
-        self.each(row, |x, _, scale| f64::from(x) * scale)
+    /// Undoes the scaling of distances from these scaled values, such as standard deviations: the offset does not apply. A
+    /// logarithm is undone to first order.
+    ///
+    /// # Panics
+    ///
+    /// If there are other than as many distances as values.
+    pub fn undo_distances(&self, distances: &[f32], values: &[f32]) -> Vec<f64> {
+        assert_eq!(distances.len(), values.len(), "distances of values");
+        let slopes = self.each(values, |x, [offset, scale, unit]| {
+            scale * slope(f64::from(x) * scale + offset, unit)
+        });
+        distances.iter().zip(slopes).map(|(&distance, slope)| f64::from(distance) * slope).collect()
     }
 
-    fn each<X: Copy, Y>(&self, row: &[X], f: impl Fn(X, f64, f64) -> Y) -> Vec<Y> {
+    /// The logarithm of how far the scaled value moves for a step of the value that is scaled to `x`: the log-density of the value
+    /// is that of the scaled one, plus this.
+    pub fn log_slope(&self, place: usize, x: f32) -> f64 {
+        let (offset, scale) = (self.offset[place], self.scale[place]);
+        let unit = self.unit.get(place).copied().unwrap_or(0.0);
+        -scale.ln() - slope(f64::from(x) * scale + offset, unit).ln()
+    }
+
+    fn each<X: Copy, Y>(&self, row: &[X], f: impl Fn(X, [f64; 3]) -> Y) -> Vec<Y> {
         let per_place = (row.len() / self.offset.len()).max(1);
-        let places = self.offset.iter().zip(&self.scale);
+        let unit = |place: usize| self.unit.get(place).copied().unwrap_or(0.0);
+        let places = self.offset.iter().zip(&self.scale).enumerate();
         let entries = row.chunks(per_place).zip(places);
-        let scaled = |(entries, (&offset, &scale)): (&[X], (&f64, &f64))| {
-            entries.iter().map(|&x| f(x, offset, scale)).collect::<Vec<Y>>()
+        let scaled = |(entries, (place, (&offset, &scale))): (&[X], (usize, (&f64, &f64)))| {
+            let law = [offset, scale, unit(place)];
+            entries.iter().map(|&x| f(x, law)).collect::<Vec<Y>>()
         };
         entries.flat_map(scaled).collect()
     }
+}
+
+/// The derivative of [`straight`].
+fn slope(y: f64, unit: f64) -> f64 {
+    if unit == 0.0 { 1.0 } else { y.abs().exp() * unit }
 }
 
 /// The nearest number with so many decimals.
@@ -265,7 +337,8 @@ mod tests {
             (vec![0.0; 2], vec![1.0, 0.0]),
             (vec![0.0; 2], vec![1.0, f64::NAN]),
         ] {
-            let error = rows.scaled(&Scaler { offset, scale }).unwrap_err().to_string();
+            let error =
+                rows.scaled(&Scaler { offset, scale, unit: vec![] }).unwrap_err().to_string();
             assert!(
                 error.contains("one finite offset and one scale above 0 for each of 2"),
                 "{error}"
@@ -290,7 +363,49 @@ mod tests {
         let row = scaler.apply(&[0.0, 2.0, 10.0, 30.0]);
         assert_eq!(row, [0.0, 1.0, 0.0, 1.0]);
         assert_eq!(scaler.undo(&row), [0.0, 2.0, 10.0, 30.0]);
-        assert_eq!(scaler.undo_distance(&[1.0; 4]), [2.0, 2.0, 20.0, 20.0]);
+        assert_eq!(scaler.undo_distances(&[1.0; 4], &row), [2.0, 2.0, 20.0, 20.0]);
+    }
+
+    #[test]
+    fn columns_are_scaled_by_their_kinds_and_back() {
+        let values = vec![-1.0, 1.0, 0.0, 2.0, 1.0, 10.0, 9.0, 0.0, f32::NAN, 100.0, 99.0, 1.0];
+        let rows = Dataset::from_incomplete(values, &[4]).unwrap();
+        let kinds =
+            [ColumnKind::Numeric, ColumnKind::Positive, ColumnKind::Count, ColumnKind::Ordinal];
+        let column = |kind| TableColumn {
+            name: String::new(),
+            kind,
+            decimals: None,
+            is_nonnegative: false,
+            classes: if kind == ColumnKind::Ordinal { vec!["a".into(); 3] } else { vec![] },
+        };
+        let columns = kinds.map(column);
+        let scaler = Scaler::of_columns(&columns, &rows);
+        scaler.check(4).unwrap();
+        assert_eq!(
+            (&scaler.unit[..], scaler.offset[3], scaler.scale[3]),
+            (&[0.0, 1.0, 0.0, 0.0][..], 0.0, 1.0)
+        );
+        let row = [0.5, 50.0, 3.0, 2.0];
+        let scaled = scaler.apply(&row);
+        assert_eq!((scaled[0], scaled[3]), (0.5, 2.0));
+        let expected = (51f64.ln() - scaler.offset[1]) / scaler.scale[1];
+        assert!((f64::from(scaled[1]) - expected).abs() < 1e-6);
+        for (back, value) in scaler.undo(&scaled).iter().zip(row) {
+            assert!((back - value).abs() < 1e-5 * value, "{back} {value}");
+        }
+        // Numbers that no training row had: a negative one comes back as well.
+        assert!((scaler.undo(&scaler.apply(&[0.0, -7.0, 0.0, 0.0]))[1] + 7.0).abs() < 1e-5);
+        // By a small step of the scaled value.
+        let step = 1e-3f32;
+        let moved: Vec<f32> = scaled.iter().map(|x| x + step).collect();
+        let distances = scaler.undo_distances(&[step; 4], &scaled);
+        for place in 0..3 {
+            let gap = scaler.undo(&moved)[place] - scaler.undo(&scaled)[place];
+            assert!((gap / distances[place] - 1.0).abs() < 0.01, "{gap} {}", distances[place]);
+            let log_slope = f64::from(step).ln() - distances[place].ln();
+            assert!((scaler.log_slope(place, scaled[place]) - log_slope).abs() < 1e-6);
+        }
     }
 
     // 400 seconds from 1,700,000,000 are 4 different numbers in single precision.

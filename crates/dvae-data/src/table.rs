@@ -11,7 +11,8 @@ use dvae_checks::{listed, shown};
 
 use crate::rows::{Extra, Layout, Line, TableLayout, TableStyle};
 use crate::table_text::{Lines, cell_text, cells, find_delimiter, number};
-use crate::{DataError, Domain, Element, Format, Numbers, ReadOptions, Row, Rows};
+use crate::typed::Class;
+use crate::{DataError, Domain, Element, Format, Numbers, ReadOptions, Row, Rows, TableColumn};
 
 /// Opens a table of numbers; a missing cell is NaN. Columns that are not read may contain text.
 ///
@@ -20,22 +21,32 @@ use crate::{DataError, Domain, Element, Format, Numbers, ReadOptions, Row, Rows}
 pub(crate) fn read_table_rows(path: &Path, options: &ReadOptions) -> Result<Rows, DataError> {
     let mut open = open_table(path, options)?;
     let names = open.has_names.then_some(&open.titles[..]);
-    let places = places(path, options.columns.as_deref(), names, open.titles.len())?;
+    let typed = options.typed.as_deref();
+    let names_of =
+        |columns: &[TableColumn]| columns.iter().map(|column| column.name.clone()).collect();
+    let wanted = typed.map(names_of).or_else(|| options.columns.clone());
+    let places = places(path, wanted.as_deref(), names, open.titles.len())?;
+    let classes = typed.map(|typed| typed.iter().map(|column| column.classes.clone()).collect());
+    let classes: Arc<[Vec<String>]> = classes.unwrap_or_else(|| vec![vec![]; places.len()]).into();
     let read = names.map(|names| places.iter().map(|&at| names[at].clone()).collect::<Vec<_>>());
     let (header, style) = (open.header.take(), open.style);
     let table = Table {
         open,
         names: read.clone(),
         places: places.clone(),
+        classes: classes.clone(),
         missing: options.missing.clone(),
         domain: options.domain.unwrap_or(Domain::Real),
     };
-    let layout = Layout::Table(Arc::new(TableLayout { header, places: places.clone(), style }));
+    let missing = options.missing.clone();
+    let layout = TableLayout { header, places: places.clone(), style, missing };
+    let layout = Layout::Table(Arc::new(layout));
     let format = Format {
         event: vec![places.len()],
         domain: table.domain,
         element: Element::F64,
         names: read,
+        classes,
         layout,
     };
     let mut table = table;
@@ -71,7 +82,7 @@ pub(crate) fn open_table(path: &Path, options: &ReadOptions) -> Result<OpenTable
     let Some((text, number)) = lines.read().map_err(io)? else {
         return Err(bad(path, "it is empty".to_owned()));
     };
-    let first = Line { cells: cells(&text, style.delimiter), text };
+    let first = Line { cells: cells(&text, style.delimiter), text, unseen: vec![] };
     let titles = texts(&first, number, path)?;
     let has_names = !options.no_header;
     let open_ended = has_names && titles.last().is_some_and(String::is_empty);
@@ -222,6 +233,8 @@ struct Table {
     open: OpenTable,
     names: Option<Vec<String>>,
     places: Vec<usize>,
+    /// Of each column that is read; none of a column of numbers.
+    classes: Arc<[Vec<String>]>,
     missing: Vec<String>,
     domain: Domain,
 }
@@ -230,13 +243,27 @@ impl Table {
     fn row(&self, text: Vec<u8>, at: u64) -> Result<Row, DataError> {
         let (whole, cells) = self.open.cells_of(&text, at)?;
         let mut values = Vec::with_capacity(self.places.len());
+        let (decimal, missing) = (self.open.style.decimal, &self.missing[..]);
+        let mut unseen = vec![];
         for (column, &place) in self.places.iter().enumerate() {
             let cell = cell_text(&whole[cells[place].clone()]);
-            let value = number(&cell, self.open.style.decimal, &self.missing);
-            values.push(value.ok_or_else(|| self.no_number(column, &cell, at))?);
+            let classes = &self.classes[column];
+            let value = if classes.is_empty() {
+                number(&cell, decimal, missing).ok_or_else(|| self.no_number(column, &cell, at))?
+            } else {
+                match Class::of(&cell, classes, decimal, missing) {
+                    Class::Known(class) => class as f64,
+                    Class::Missing => f64::NAN,
+                    Class::Unseen => {
+                        unseen.push(column);
+                        f64::NAN
+                    }
+                }
+            };
+            values.push(value);
         }
         let numbers = Numbers::from(&values[..]);
-        Ok(Row { numbers, domain: self.domain, extra: Extra::Line(Line { text, cells }) })
+        Ok(Row { numbers, domain: self.domain, extra: Extra::Line(Line { text, cells, unseen }) })
     }
 
     fn no_number(&self, column: usize, cell: &str, line: u64) -> DataError {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::beside::{Beside, write_at};
 use crate::rows::{Extra, Layout, Line, TableLayout, TableStyle};
 use crate::table_text::{cell_text, number, number_text, quoted};
+use crate::typed::Class;
 use crate::{DataError, Decimal, Format, Row};
 
 /// Writes rows to a table one by one. The file is written under a temporary name and renamed when it is finished.
@@ -20,6 +21,8 @@ pub(crate) struct TableWriter {
     file: BufWriter<File>,
     layout: Option<Arc<TableLayout>>,
     style: TableStyle,
+    /// Of each column, the texts of its classes, if it has classes.
+    classes: Arc<[Vec<String>]>,
 }
 
 impl TableWriter {
@@ -44,7 +47,8 @@ impl TableWriter {
                 &[][..],
             ),
         };
-        let mut writer = Self { place, file: BufWriter::new(file), layout, style };
+        let (file, classes) = (BufWriter::new(file), format.classes.clone());
+        let mut writer = Self { place, file, layout, style, classes };
         let header = writer.layout.as_ref().map(|table| table.header.clone());
         let written = match (header, &format.names) {
             (Some(Some(header)), _) => writer.file.write_all(&header),
@@ -59,10 +63,10 @@ impl TableWriter {
     pub(crate) fn write(&mut self, row: &Row) -> Result<(), DataError> {
         let values = row.numbers.values(row.domain);
         let written = match (&row.extra, self.layout.clone()) {
-            (Extra::Line(line), Some(layout)) => self.line(line, &layout.places, &values),
+            (Extra::Line(line), Some(layout)) => self.line(line, &layout, &values),
             (extra, _) => {
                 let labels = if let Extra::Labels(labels) = extra { &labels[..] } else { &[] };
-                let numbers = values.iter().map(|&value| number_text(value, self.style.decimal));
+                let numbers = values.iter().enumerate().map(|(at, &value)| self.text(at, value));
                 let cells: Vec<String> = labels.iter().cloned().chain(numbers).collect();
                 self.cells(cells.iter().map(String::as_str))
             }
@@ -76,21 +80,62 @@ impl TableWriter {
         writeln!(self.file, "{}", cells.join(&delimiter))
     }
 
-    /// A line with other numbers in some of its cells.
-    fn line(&mut self, line: &Line, places: &[usize], values: &[f64]) -> io::Result<()> {
-        let mut changed: Vec<(usize, f64)> =
-            places.iter().copied().zip(values.iter().copied()).collect();
-        changed.retain(|&(place, value)| !holds(line, place, value, self.style.decimal));
-        changed.sort_by_key(|&(place, _)| place);
+    /// The text of a value of a column.
+    fn text(&self, column: usize, value: f64) -> String {
+        match self.classes.get(column) {
+            Some(classes) if !classes.is_empty() && !value.is_nan() => {
+                let class = (value.round().max(0.0) as usize).min(classes.len() - 1);
+                classes[class].clone()
+            }
+            _ => number_text(value, self.style.decimal),
+        }
+    }
+
+    /// A line with other values in some of its cells.
+    fn line(&mut self, line: &Line, layout: &TableLayout, values: &[f64]) -> io::Result<()> {
+        let columns = layout.places.iter().copied().zip(values.iter().copied()).enumerate();
+        let mut changed: Vec<(usize, usize, f64)> = columns
+            .map(|(column, (place, value))| (place, column, value))
+            .filter(|&(place, column, value)| !self.holds(line, layout, place, column, value))
+            .collect();
+        changed.sort_by_key(|&(place, ..)| place);
         let mut from = 0;
-        for (place, value) in changed {
+        for (place, column, value) in changed {
             let cell = line.cells[place].clone();
             self.file.write_all(&line.text[from..cell.start])?;
-            let text = number_text(value, self.style.decimal);
+            let text = self.text(column, value);
             self.file.write_all(quoted(&text, self.style.delimiter).as_bytes())?;
             from = cell.end;
         }
         self.file.write_all(&line.text[from..])
+    }
+
+    /// Whether a cell already holds this value, or is to stay whatever it holds: one that is missing stays as it is written if
+    /// there is no value for it, and so does a class that is not known.
+    fn holds(
+        &self,
+        line: &Line,
+        layout: &TableLayout,
+        place: usize,
+        column: usize,
+        value: f64,
+    ) -> bool {
+        let decimal = self.style.decimal;
+        let text = std::str::from_utf8(&line.text[line.cells[place].clone()]).unwrap_or_default();
+        let text = cell_text(text);
+        if value.is_nan() {
+            return true;
+        }
+        match self.classes.get(column) {
+            Some(classes) if !classes.is_empty() => {
+                match Class::of(&text, classes, decimal, &layout.missing) {
+                    Class::Missing => false,
+                    Class::Known(class) => class as f64 == value.round(),
+                    Class::Unseen => true,
+                }
+            }
+            _ => number(&text, decimal, &[]).is_some_and(|old| old.to_bits() == value.to_bits()),
+        }
     }
 
     /// Moves the file to its final name.
@@ -98,13 +143,6 @@ impl TableWriter {
         let path = self.place.path().to_owned();
         self.file.flush().and_then(|()| self.place.finish()).map_err(write_at(&path))
     }
-}
-
-/// Whether a cell already holds this number: one that is missing stays as it is written.
-fn holds(line: &Line, place: usize, value: f64, decimal: Decimal) -> bool {
-    let text = std::str::from_utf8(&line.text[line.cells[place].clone()]).unwrap_or_default();
-    let number = number(&cell_text(text), decimal, &[]);
-    value.is_nan() || number.is_some_and(|number| number.to_bits() == value.to_bits())
 }
 
 #[cfg(test)]
@@ -161,5 +199,59 @@ mod tests {
             changed("m.csv", b"x,y\n-999,1\n", &own, |at| (at == 1).then_some(2.0)),
             "x,y\n-999,2\n"
         );
+    }
+
+    // Of columns of classes, a class that is not known stays, and one that is the same number stays as it is written.
+    #[test]
+    fn classes_are_read_as_numbers_and_written_as_texts() {
+        let column = |name: &str, classes: &[&str]| crate::TableColumn {
+            name: name.to_owned(),
+            kind: if classes.is_empty() {
+                crate::ColumnKind::Numeric
+            } else {
+                crate::ColumnKind::Categorical
+            },
+            decimals: None,
+            is_nonnegative: false,
+            classes: classes.iter().map(|&class| class.to_owned()).collect(),
+        };
+        let typed = vec![
+            column("size", &[]),
+            column("town", &["Bonn", "a, b"]),
+            column("flag", &["0", "1"]),
+        ];
+        let options = ReadOptions { typed: Some(typed.clone()), ..ReadOptions::default() };
+        let text = "flag,note,town,size\n1.0,x,\"a, b\",2\nNA,y, Bonn ,\n0,z,Köln,3\n";
+        assert_eq!(changed("t.csv", text.as_bytes(), &options, |_| None), text);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.csv");
+        std::fs::write(&path, text).unwrap();
+        let rows = read_rows(&path, &options).unwrap();
+        let format = rows.format.clone();
+        let rows: Vec<Row> = rows.map(Result::unwrap).collect();
+        assert_eq!(rows[0].values(), [2.0, 1.0, 1.0]);
+        let holes: Vec<Vec<bool>> = rows
+            .iter()
+            .map(|row| row.values().iter().map(|value| value.is_nan()).collect())
+            .collect();
+        assert_eq!(holes[1..], [[true, false, true], [false, true, false]]);
+        assert_eq!(rows[2].unseen(&format), [(1, "Köln".to_owned())]);
+        // All ones: what changes is written, but for the class that is not known.
+        let ones = changed("t.csv", text.as_bytes(), &options, |_| Some(1.0));
+        assert_eq!(ones, "flag,note,town,size\n1.0,x,\"a, b\",1\n1,y,\"a, b\",1\n1,z,Köln,1\n");
+        // Distances are numbers.
+        let distances = format.of_deviations();
+        let out = folder.path().join("d.csv");
+        let mut writer = TableWriter::create(&out, &distances).unwrap();
+        writer.write(&rows[0].with_distances(&distances, &[0.5, 0.25, 0.0])).unwrap();
+        writer.finish().unwrap();
+        assert!(std::fs::read_to_string(out).unwrap().ends_with("\n0,x,0.25,0.5\n"));
+        // Rows of no file.
+        let out = folder.path().join("new.csv");
+        let format = Format::new(&[3], crate::Element::F64, crate::Domain::Real).typed(&typed);
+        let mut writer = TableWriter::create(&out, &format).unwrap();
+        writer.write(&format.row(&[0.5, 1.0, 0.0])).unwrap();
+        writer.finish().unwrap();
+        assert_eq!(std::fs::read_to_string(out).unwrap(), "size,town,flag\n0.5,\"a, b\",0\n");
     }
 }

@@ -86,6 +86,15 @@ impl<const D: usize> Likelihood<D> for Categorical<D> {
     fn support(&self, _column: usize) -> Support {
         Support::Classes(self.density.classes)
     }
+
+    fn probabilities(&self, column: usize) -> Option<Tensor<D>> {
+        let (shape, classes) = (self.shape(), self.density.classes);
+        let rest = shape[2..].iter().product();
+        let columns = self.logits.clone().reshape([shape[0], classes, shape[1], rest]);
+        let mut one = shape;
+        one[1] = classes;
+        Some(softmax(columns.narrow(2, column, 1), 1).reshape(one))
+    }
 }
 
 /// [`Categorical`] in a configuration.

@@ -27,6 +27,16 @@ impl<const D: usize> Columns<D> {
         Self { groups }
     }
 
+    /// The likelihood of a column, and its place among those of its group.
+    fn at(&self, column: usize) -> Option<(&dyn Likelihood<D>, usize)> {
+        let mut start = 0;
+        self.groups.iter().find_map(|(columns, law)| {
+            let place = column.checked_sub(start).filter(|place| place < columns);
+            start += columns;
+            place.map(|place| (&**law, place))
+        })
+    }
+
     /// Concatenates the groups' values.
     fn beside(&self, value: impl Fn(&dyn Likelihood<D>, usize, usize) -> Tensor<D>) -> Tensor<D> {
         let mut start = 0;
@@ -63,14 +73,11 @@ impl<const D: usize> Likelihood<D> for Columns<D> {
     }
 
     fn support(&self, column: usize) -> Support {
-        let mut rest = column;
-        for (columns, law) in &self.groups {
-            if rest < *columns {
-                return law.support(rest);
-            }
-            rest -= columns;
-        }
-        Support::Real
+        self.at(column).map_or(Support::Real, |(law, column)| law.support(column))
+    }
+
+    fn probabilities(&self, column: usize) -> Option<Tensor<D>> {
+        self.at(column).and_then(|(law, column)| law.probabilities(column))
     }
 }
 

@@ -59,6 +59,12 @@ pub trait Likelihood<const D: usize, K: Basic = Float>: Debug {
     fn support(&self, _column: usize) -> Support {
         Support::Real
     }
+
+    /// The probabilities of the classes of the entries at this place on axis 1: `[batch, classes, …]`; `None` if they are no
+    /// classes.
+    fn probabilities(&self, _column: usize) -> Option<Tensor<D>> {
+        None
+    }
 }
 
 impl<const D: usize, K: Basic> Likelihood<D, K> for Box<dyn Likelihood<D, K>> {
@@ -92,5 +98,9 @@ impl<const D: usize, K: Basic> Likelihood<D, K> for Box<dyn Likelihood<D, K>> {
 
     fn support(&self, column: usize) -> Support {
         (**self).support(column)
+    }
+
+    fn probabilities(&self, column: usize) -> Option<Tensor<D>> {
+        (**self).probabilities(column)
     }
 }

@@ -229,6 +229,28 @@ likelihoods! {
     }
 }
 
+impl LikelihoodConfig {
+    /// The likelihood of the entries at this place on axis 1 of a row: of [`Columns`](crate::Columns), that of the place's group.
+    /// `None` beyond the last group.
+    pub fn at(&self, place: usize) -> Option<&Self> {
+        let Self::Columns { groups } = self else { return Some(self) };
+        let mut start = 0;
+        groups.iter().find_map(|group| {
+            let place = place.checked_sub(start).filter(|&place| place < group.columns);
+            start += group.columns;
+            place.and_then(|place| group.likelihood.at(place))
+        })
+    }
+
+    /// How many classes entries at this place on axis 1 of a row have; 0 if they are no classes.
+    pub fn classes_at(&self, place: usize) -> usize {
+        match self.at(place) {
+            Some(Self::Categorical { classes }) => *classes,
+            _ => 0,
+        }
+    }
+}
+
 /// Adjacent columns that share a likelihood.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -98,7 +98,7 @@ impl AutoencoderConfig {
             (
                 NetworkConfig::Ladder(ladder),
                 (PosteriorConfig::DiagonalNormal {}, PriorConfig::StandardNormal {}),
-            ) => Some(ladder.reach()),
+            ) => ladder.reach(),
             _ => None,
         }
     }
@@ -136,6 +136,7 @@ impl AutoencoderConfig {
             input: with_first(self.event[0] * (1 + usize::from(self.mask_input))),
             latent: self.latent,
             output: with_first(self.likelihood.outputs(self.event[0])),
+            classes: (0..self.event[0]).map(|place| self.likelihood.classes_at(place)).collect(),
         };
         row("likelihood", saturating_product(&io.output))?;
         let levels = config.check(&io)?;

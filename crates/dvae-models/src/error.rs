@@ -46,6 +46,15 @@ pub enum ModelError {
         /// The given shape.
         shape: Vec<usize>,
     },
+    /// A row shape that is not a row of a table.
+    #[error("rows of a `table` network are columns, [columns], but `event` is {shape:?}")]
+    Table {
+        /// The given shape.
+        shape: Vec<usize>,
+    },
+    /// A network of tables without a mask.
+    #[error("a `table` network is shown which cells are missing: `mask_input` must be true")]
+    NoMask,
     /// A VampPrior with a posterior that is not a diagonal normal.
     #[error(
         "the components of a `vamp` prior are diagonal normals: `posterior` must be `diagonal-normal`"

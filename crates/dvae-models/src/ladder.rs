@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use dvae_checks::within;
 use dvae_distributions::{Latent, LatentShape};
 use dvae_kernels::Resize;
 use schemars::JsonSchema;
@@ -24,6 +25,10 @@ pub struct LadderConfig {
     pub channels: Vec<usize>,
     /// Residual blocks of each level on the way up, and as many on the way down, at least 1.
     pub blocks: usize,
+    /// How many of the finest levels have no latents, fewer than there are levels. Where the gist of an image is what
+    /// matters (digits), latents of single pixels would stay unused. A ladder with such levels takes images of the sides
+    /// of its training alone.
+    pub deterministic: usize,
     /// The non-linearity before each convolution of a block.
     pub activation: Activation,
 }
@@ -31,7 +36,12 @@ pub struct LadderConfig {
 impl Default for LadderConfig {
     /// Three levels of 16, 32 and 32 channels with one block each, ReLU.
     fn default() -> Self {
-        Self { channels: vec![16, 32, 32], blocks: 1, activation: Activation::Relu }
+        Self {
+            channels: vec![16, 32, 32],
+            blocks: 1,
+            deterministic: 0,
+            activation: Activation::Relu,
+        }
     }
 }
 
@@ -41,8 +51,11 @@ impl LadderConfig {
         Self { channels: channels.into(), ..Self::default() }
     }
 
-    /// How the network applies to images of any sides.
-    pub fn reach(&self) -> Reach {
+    /// How the network applies to images of any sides; `None` if it does not, as with deterministic levels.
+    pub fn reach(&self) -> Option<Reach> {
+        if self.deterministic > 0 {
+            return None;
+        }
         let grid = 1 << self.channels.len().saturating_sub(1).min(32);
         let convolutions = self.blocks.saturating_mul(2);
         // Of each level: a convolution and the blocks on the way up, a convolution and the blocks on the way down.
@@ -59,7 +72,21 @@ impl LadderConfig {
         let pixels = (0..self.channels.len()).map(of_level).fold(grid, usize::saturating_add);
         let of_pixel = |(level, channels): (usize, &usize)| channels >> (2 * level).min(63);
         let numbers = self.channels.iter().enumerate().map(of_pixel).fold(0, usize::saturating_add);
-        Reach { pixels, grid, numbers: numbers.saturating_mul(2) }
+        Some(Reach { pixels, grid, numbers: numbers.saturating_mul(2) })
+    }
+
+    /// The levels with latents, top first.
+    fn levels(&self, latents: usize, stages: &Stages) -> Vec<Level> {
+        let top = self.channels.len() - 1;
+        let level = |at: usize| {
+            let [height, width] = stages.sides(at);
+            Level {
+                latents: LatentShape::Map { channels: latents, height, width },
+                features: self.channels[at],
+                context: if at == top { 0 } else { self.channels[at] },
+            }
+        };
+        (self.deterministic..=top).rev().map(level).collect()
     }
 
     fn blocks(&self, channels: usize, init: &mut Initializer) -> Vec<Block> {
@@ -79,11 +106,12 @@ impl Bundled for LadderConfig {
 
     fn check(&self, io: &InputOutput) -> Result<Vec<Level>, ModelError> {
         let stages = Stages::residual(io, &self.channels, self.blocks)?;
-        for (level, &channels) in self.channels.iter().enumerate() {
+        within("deterministic", self.deterministic, 0..=self.channels.len() - 1)?;
+        for (level, &channels) in self.channels.iter().enumerate().skip(self.deterministic) {
             weights(&[io.latent.saturating_mul(9), channels])?;
             row("latent", stages.area(level).saturating_mul(io.latent))?;
         }
-        Ok(levels(&self.channels, io.latent, &stages))
+        Ok(self.levels(io.latent, &stages))
     }
 
     fn encoder(&self, io: &InputOutput, init: &mut Initializer) -> Vec<Rung> {
@@ -102,30 +130,24 @@ impl Bundled for LadderConfig {
     fn network(&self, up: Vec<Rung>, io: &InputOutput, init: &mut Initializer) -> Ladder {
         let channels = &self.channels;
         let stages = Stages::new([io.input[1], io.input[2]], channels);
+        let lowest = self.deterministic;
         let step = |level: usize| Step {
             merge: init.conv(io.latent, channels[level], Activation::Identity),
             blocks: self.blocks(channels[level], init),
-            down: (level > 0).then(|| init.pointwise_conv(channels[level], channels[level - 1])),
+            down: (level > lowest)
+                .then(|| init.pointwise_conv(channels[level], channels[level - 1])),
         };
-        let steps = (0..channels.len()).rev().map(step).collect();
+        let steps = (lowest..channels.len()).rev().map(step).collect();
+        let finish = |level: usize| Finish {
+            down: init.pointwise_conv(channels[level + 1], channels[level]),
+            blocks: self.blocks(channels[level], init),
+            sides: stages.sides(level),
+        };
+        let finish = (0..lowest).rev().map(finish).collect();
         let last = init.conv(channels[0], io.output[0], Activation::Identity);
-        let levels = levels(channels, io.latent, &stages);
-        Ladder { up, steps, last, levels, activation: self.activation }
+        let levels = self.levels(io.latent, &stages);
+        Ladder { up, steps, finish, last, levels, activation: self.activation }
     }
-}
-
-/// The levels of a ladder, top first.
-fn levels(channels: &[usize], latents: usize, stages: &Stages) -> Vec<Level> {
-    let top = channels.len() - 1;
-    let level = |at: usize| {
-        let [height, width] = stages.sides(at);
-        Level {
-            latents: LatentShape::Map { channels: latents, height, width },
-            features: channels[at],
-            context: if at == top { 0 } else { channels[at] },
-        }
-    };
-    (0..channels.len()).rev().map(level).collect()
 }
 
 /// Levels of maps of latents over images `[batch, channels, height, width]`, from coarse to fine.
@@ -147,6 +169,8 @@ pub struct Ladder {
     up: Vec<Rung>,
     /// Coarsest first.
     steps: Vec<Step>,
+    /// The levels without latents, coarsest first.
+    finish: Vec<Finish>,
     last: Conv2d,
     /// Top first.
     #[module(skip)]
@@ -167,6 +191,15 @@ struct Step {
     blocks: Vec<Block>,
     /// To the level below, if there is one.
     down: Option<Conv2d>,
+}
+
+/// What a level without latents makes of what comes down.
+#[derive(Module, Debug)]
+struct Finish {
+    down: Conv2d,
+    blocks: Vec<Block>,
+    #[module(skip)]
+    sides: [usize; 2],
 }
 
 /// `x + f(x)`, where `f` applies non-linearity and convolution twice.
@@ -203,7 +236,9 @@ impl<const D: usize> Network<D> for Ladder {
         for (level, rung) in self.up.iter().enumerate() {
             let resize = if level == 0 { Resize::Keep } else { Resize::Halve };
             x = through(&rung.blocks, rung.conv.after(Activation::Identity, resize, x, None));
-            features.push(Features::Map(self.activation.apply(x.clone())));
+            if level >= self.finish.len() {
+                features.push(Features::Map(self.activation.apply(x.clone())));
+            }
         }
         features.reverse();
         features
@@ -230,6 +265,12 @@ impl<const D: usize> Network<D> for Ladder {
     }
 
     fn outputs(&self, context: Features) -> Tensor<D> {
-        same_rank(self.last.after(self.activation, Resize::Keep, context.map(), None))
+        let finish = |x, level: &Finish| {
+            let [height, width] = level.sides;
+            let x = level.down.after(self.activation, Resize::Double { height, width }, x, None);
+            through(&level.blocks, x)
+        };
+        let x = self.finish.iter().fold(context.map(), finish);
+        same_rank(self.last.after(self.activation, Resize::Keep, x, None))
     }
 }

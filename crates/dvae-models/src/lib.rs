@@ -8,6 +8,7 @@
 //! | [`Mlp`]              | fully connected layers, for rows of any shape                                   |
 //! | [`ConvNet`]          | convolutions of stride 2, for images of any channels × height × width           |
 //! | [`ResNet`]           | residual blocks with group normalization, for the same images; slower           |
+//! | [`TableNetwork`]     | fully connected, for tables of numbers and classes with holes                   |
 //! | [`Ladder`]           | several levels of maps of latents, fully convolutional: what a denoiser of pictures needs |
 //! | [`Initializer`]      | builds layers and draws their weights from a key                                |
 //!
@@ -58,6 +59,7 @@ mod networks;
 mod posterior;
 mod prior;
 mod res_net;
+mod table;
 mod vae;
 
 pub use activation::Activation;
@@ -74,4 +76,5 @@ pub use networks::{AnyNetwork, NetworkConfig};
 pub use posterior::PosteriorConfig;
 pub use prior::PriorConfig;
 pub use res_net::{ResNet, ResNetConfig};
+pub use table::{TableConfig, TableNetwork};
 pub use vae::Vae;

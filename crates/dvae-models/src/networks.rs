@@ -11,6 +11,7 @@ use crate::conv_net::{ConvNet, ConvNetConfig};
 use crate::ladder::{Ladder, LadderConfig};
 use crate::mlp::{Mlp, MlpConfig};
 use crate::res_net::{ResNet, ResNetConfig};
+use crate::table::{TableConfig, TableNetwork};
 use crate::{Autoencoder, AutoencoderConfig, Features, Initializer, Level, ModelError, Network};
 
 /// From a list of networks, generates one enum of their configurations, one enum of the networks, and the
@@ -109,6 +110,8 @@ networks! {
     ResNet(ResNetConfig, ResNet),
     /// Several levels of maps of latents, for images: `latent` is the number of latents at each place of a level.
     Ladder(LadderConfig, Ladder),
+    /// Fully connected, for tables of numbers and classes; the input has a mask.
+    Table(TableConfig, TableNetwork),
 }
 
 impl Default for NetworkConfig {
@@ -119,6 +122,7 @@ impl Default for NetworkConfig {
 }
 
 /// The sizes that a bundled network is built for.
+#[derive(Clone)]
 pub(crate) struct InputOutput {
     /// The shape of a row.
     pub(crate) event: Vec<usize>,
@@ -128,6 +132,8 @@ pub(crate) struct InputOutput {
     pub(crate) latent: usize,
     /// The shape of the decoder's outputs for a row.
     pub(crate) output: Vec<usize>,
+    /// How many classes each place on the first axis of a row has; 0 for numbers.
+    pub(crate) classes: Vec<usize>,
 }
 
 impl InputOutput {

@@ -86,13 +86,14 @@ proptest! {
     fn a_ladder_fits_any_image(
         (c, h, w) in (1usize..4, 1usize..20, 1usize..20),
         channels in proptest::collection::vec(1usize..5, 1..5),
-        blocks in 1usize..3,
+        blocks in 1usize..3, deterministic in 0usize..4,
         latent in 1usize..4, rows in 1usize..4, likelihood in likelihoods(),
     ) {
-        let network = LadderConfig { blocks, ..LadderConfig::new(&channels) };
+        let deterministic = deterministic.min(channels.len() - 1);
+        let network = LadderConfig { blocks, deterministic, ..LadderConfig::new(&channels) };
         let config = AutoencoderConfig { likelihood, ..AutoencoderConfig::new(network, &[c, h, w], latent) };
         let model = config.init(Key::new(1), &Device::flex()).unwrap();
-        let places: usize = (0..channels.len()).map(|level| h.div_ceil(1 << level) * w.div_ceil(1 << level)).sum();
+        let places: usize = (deterministic..channels.len()).map(|level| h.div_ceil(1 << level) * w.div_ceil(1 << level)).sum();
         exercise(&model, rows, [c, h, w], latent * places);
     }
 
@@ -124,6 +125,11 @@ fn sizes_of_zero_and_bad_likelihoods_are_refused_by_name() {
     assert_eq!(
         mlp(AutoencoderConfig::mlp(&[], 2)),
         "`event` must be between 1 and 16777216, but is 0"
+    );
+    let deterministic = LadderConfig { deterministic: 2, ..LadderConfig::new(&[4, 4]) };
+    assert_eq!(
+        conv(AutoencoderConfig::new(deterministic, &[1, 8, 8], 2)),
+        "`deterministic` must be between 0 and 1, but is 2"
     );
     let hidden = AutoencoderConfig::new(MlpConfig::new(&[5, 0]), &[4], 2);
     assert_eq!(mlp(hidden), "`hidden` must be between 1 and 16777216, but is 0");

@@ -140,7 +140,7 @@ fn the_mean_over_flips_turns_with_the_picture() {
 fn nothing_beyond_its_reach_changes_what_a_ladder_makes_of_a_pixel() {
     for (channels, blocks) in [(vec![2], 1), (vec![2, 3], 2), (vec![2, 3, 2, 2], 1)] {
         let config = LadderConfig { channels, blocks, ..LadderConfig::default() };
-        let reach = config.reach();
+        let reach = config.reach().unwrap();
         let width = 4 * reach.pixels;
         let device = Device::flex();
         let config = AutoencoderConfig::new(config, &[1, 3, width], 2);

@@ -1,9 +1,10 @@
 //! `dvae impute`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use dvae::data::{Column, FileKind, Format, ReadOptions, Row, RowWriter, table_columns};
+use dvae::checks::listed;
+use dvae::data::{FileKind, Format, ReadOptions, Row, RowWriter, TableColumn, table_columns};
 use dvae::{Imputation, Pretrained};
 use serde::Serialize;
 
@@ -56,6 +57,8 @@ struct Summary {
     /// Of rows with filled cells, the median number of draws that the weighted ones are worth.
     effective_draws: Option<f64>,
     columns: Vec<ColumnSummary>,
+    /// Classes that the training has not seen: they stay, and count as missing.
+    unseen: Vec<UnseenClasses>,
     #[serde(serialize_with = "paths")]
     out: Vec<PathBuf>,
 }
@@ -67,6 +70,13 @@ struct ColumnSummary {
     filled: usize,
     /// The mean, over the filled cells, of the standard deviation of the cell given those of its row.
     deviation: Option<f64>,
+}
+
+/// Classes of a column that the training has not seen.
+#[derive(Serialize)]
+struct UnseenClasses {
+    column: String,
+    classes: Vec<String>,
 }
 
 fn paths<S: serde::Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
@@ -93,7 +103,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     keep_inputs(paths(), [&**file])?;
     keep_data(paths(), model.experiment())?;
     let rows = model.open(file, &options)?;
-    let places = Places::of(file, &options, rows.format.names.as_deref(), model.event())?;
+    let places = Places::of(file, &options, rows.format.names.as_deref(), &model)?;
     let format = rows.format.of_results();
     let writers = outputs.iter().map(|path| RowWriter::create(path, &format));
     let mut completion = Completion {
@@ -101,6 +111,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
         samples: args.samples as usize,
         format: &format,
         sums: vec![(0, 0.0); places.names.len()],
+        unseen: vec![BTreeSet::new(); places.names.len()],
         places,
         writers: writers.collect::<Result<_, _>>()?,
         waiting: vec![],
@@ -147,7 +158,7 @@ struct Places {
     /// How many entries each place has.
     entries: usize,
     /// The columns of a table, to which numbers are fitted.
-    columns: Option<Vec<Column>>,
+    columns: Option<Vec<TableColumn>>,
 }
 
 impl Places {
@@ -155,8 +166,9 @@ impl Places {
         file: &Path,
         options: &ReadOptions,
         names: Option<&[String]>,
-        event: &[usize],
+        model: &Pretrained,
     ) -> Result<Self, Error> {
+        let event = model.event();
         let width: usize = event.iter().product();
         let numbered = |places: usize| (1..=places).map(|at| at.to_string()).collect();
         if FileKind::by_name(file) != Some(FileKind::Table) {
@@ -164,11 +176,16 @@ impl Places {
             return Ok(Self { names, entries, columns: None });
         }
         let names: Vec<String> = names.map_or_else(|| numbered(width), <[String]>::to_vec);
-        let mut all: HashMap<String, Column> = table_columns(file, options)?
-            .into_iter()
-            .map(|column| (column.name.clone(), column))
-            .collect();
-        let columns = names.iter().map(|name| all.remove(name)).collect::<Option<Vec<Column>>>();
+        let columns = match &model.data().typed {
+            Some(columns) => Some(columns.clone()),
+            // Of numbers alone, those of the table itself.
+            None => {
+                let all = table_columns(file, options)?.into_iter().map(TableColumn::from);
+                let mut all: HashMap<String, TableColumn> =
+                    all.map(|column| (column.name.clone(), column)).collect();
+                names.iter().map(|name| all.remove(name)).collect()
+            }
+        };
         Ok(Self { names, entries: 1, columns })
     }
 
@@ -196,6 +213,8 @@ struct Completion<'a> {
     effective_draws: Vec<f64>,
     /// For each place, the cells that were filled in, and the sum of their deviations.
     sums: Vec<(usize, f64)>,
+    /// For each place, classes that the training has not seen.
+    unseen: Vec<BTreeSet<String>>,
 }
 
 impl Completion<'_> {
@@ -218,6 +237,9 @@ impl Completion<'_> {
         let mut filled = filled.into_iter();
         self.rows += waiting.len();
         for row in &waiting {
+            for (place, class) in row.unseen(self.format) {
+                self.unseen[place].insert(class);
+            }
             // Nothing is known of a row without an observed entry, nor of one that the model cannot explain.
             let filled = if is_known(row) { filled.next() } else { None };
             match filled.filter(|filled| filled.effective_draws > 0.0) {
@@ -236,7 +258,10 @@ impl Completion<'_> {
     /// Writes a row that was filled in.
     fn write(&mut self, row: &Row, filled: Imputation) -> Result<(), Error> {
         let observed = row.values();
-        let missing: Vec<usize> = (0..observed.len()).filter(|&at| observed[at].is_nan()).collect();
+        let mut missing: Vec<usize> =
+            (0..observed.len()).filter(|&at| observed[at].is_nan()).collect();
+        let unseen = row.unseen(self.format);
+        missing.retain(|&at| unseen.iter().all(|(place, _)| *place != at));
         if !missing.is_empty() {
             self.effective_draws.push(filled.effective_draws);
         }
@@ -267,9 +292,15 @@ impl Completion<'_> {
         };
         let columns: Vec<ColumnSummary> =
             self.places.names.iter().zip(&self.sums).map(column).collect();
+        let unseen = std::mem::take(&mut self.unseen).into_iter().zip(&self.places.names);
+        let unseen = unseen.filter(|(classes, _)| !classes.is_empty()).map(|(classes, column)| {
+            UnseenClasses { column: column.clone(), classes: classes.into_iter().collect() }
+        });
+        let unseen = unseen.collect();
         Ok(Summary {
             rows: self.rows,
             filled: columns.iter().map(|column| column.filled).sum(),
+            unseen,
             unknown_rows: self.unknown_rows,
             effective_draws: self.effective_draws.get(self.effective_draws.len() / 2).copied(),
             columns,
@@ -290,6 +321,12 @@ fn say(summary: &Summary) {
         let rows = counted(summary.unknown_rows, "row");
         warn(&format!(
             "{rows} without a cell that the model knows, or beyond what it can explain, stay as they are"
+        ));
+    }
+    for UnseenClasses { column, classes } in &summary.unseen {
+        let classes = listed(classes);
+        warn(&format!(
+            "column {column} has classes that the training has not seen ({classes}): they stay, and tell the model nothing"
         ));
     }
     if let Some(draws) = summary.effective_draws.filter(|&draws| draws < FEW) {

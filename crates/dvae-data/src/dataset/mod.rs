@@ -303,15 +303,21 @@ impl Dataset {
 
     /// Statistics of the observed entries at each place on the first axis of a row.
     pub(crate) fn statistics(&self) -> Vec<Statistics> {
-        let place = |place: usize| {
-            let entries = |(_, entries): (u64, Range<usize>)| {
-                let per_place = entries.len() / self.event[0];
-                let start = entries.start + place * per_place;
-                self.values.iter(start..start + per_place)
-            };
-            Statistics::of(self.units().flat_map(entries))
-        };
-        (0..self.event[0]).map(place).collect()
+        (0..self.event[0]).map(|place| Statistics::of(self.entries_at(place))).collect()
+    }
+
+    /// The sum of a function of the observed entries at a place on the first axis of a row.
+    pub fn sum_at(&self, place: usize, f: impl Fn(f32) -> f64) -> f64 {
+        self.entries_at(place).filter(|x| !x.is_nan()).map(|x| f(x as f32)).sum()
+    }
+
+    /// All entries at a place on the first axis of a row; unobserved ones are NaN.
+    pub(crate) fn entries_at(&self, place: usize) -> impl Iterator<Item = f64> {
+        self.units().flat_map(move |(_, entries)| {
+            let per_place = entries.len() / self.event[0];
+            let start = entries.start + place * per_place;
+            self.values.iter(start..start + per_place)
+        })
     }
 
     /// Percentiles of the observed entries of this view, of about a million of them if there are more.

@@ -133,9 +133,8 @@ impl Pretrained {
         let observed = batch.observed().map(flags);
         let width: usize = shape[1..].iter().product();
         let of_place = width / shape[1].max(1);
-        let classes: Vec<bool> = (0..shape[1])
-            .map(|place| is_class_at(&self.experiment.model.likelihood, place))
-            .collect();
+        let classes: Vec<bool> =
+            (0..shape[1]).map(|place| is_class_at(&self.likelihood, place)).collect();
         let counts = |at: usize| {
             let is = |flags: &Option<Vec<bool>>| flags.as_ref().is_none_or(|flags| flags[at]);
             is(&changed) && is(&observed) && !classes[at % width / of_place.max(1)]

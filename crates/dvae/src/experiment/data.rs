@@ -107,6 +107,20 @@ impl DataConfig {
                 return wrong(text.to_owned());
             }
         }
+        if let DataSource::Csv { kinds: Some(_), .. } = &self.source {
+            let other = match (self.is_scaled(), self.binarization, &self.shape, self.domain) {
+                (true, ..) => Some("data.scaling"),
+                (_, Some(_), ..) => Some("data.binarization"),
+                (_, _, Some(_), _) => Some("data.shape"),
+                (.., Some(_)) => Some("data.domain"),
+                _ => None,
+            };
+            if let Some(other) = other {
+                return wrong(format!(
+                    "`data.kinds` says what the columns are, and how they are scaled: leave `{other}` out"
+                ));
+            }
+        }
         self.check_crops()?;
         if self.shape.as_ref().is_some_and(Vec::is_empty) {
             return wrong("`data.shape` must have an axis at least, but is []".to_owned());

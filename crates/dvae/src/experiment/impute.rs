@@ -32,7 +32,8 @@ pub struct Imputation {
 struct Law<'a> {
     mean: &'a [f32],
     variance: &'a [f32],
-    is_class: &'a [bool],
+    /// Of each entry the probabilities of its classes; none of a number.
+    classes: &'a [Vec<f32>],
 }
 
 /// Weighted sums over draws of `z` for one row. Weights are relative to the largest so far.
@@ -45,8 +46,8 @@ struct Sums {
     means: Vec<f64>,
     /// Of the square of the mean, plus the variance.
     second: Vec<f64>,
-    /// For each missing class, the weight of each value that was the most probable one, times its probability.
-    votes: Vec<Vec<(f64, f64)>>,
+    /// For each missing class, the weighted probability of each value.
+    classes: Vec<Vec<f64>>,
     /// The latents that stand for each draw of the row.
     chosen: Vec<Vec<f32>>,
 }
@@ -56,7 +57,7 @@ impl Sums {
         let is_missing = |(at, value): (usize, &f64)| value.is_nan().then_some(at);
         let missing: Vec<usize> = row.iter().enumerate().filter_map(is_missing).collect();
         let zeros = vec![0.0; missing.len()];
-        let votes = vec![vec![]; missing.len()];
+        let classes = vec![vec![]; missing.len()];
         Self {
             missing,
             log_largest: f64::NEG_INFINITY,
@@ -64,7 +65,7 @@ impl Sums {
             squares: 0.0,
             means: zeros.clone(),
             second: zeros,
-            votes,
+            classes,
             chosen: vec![vec![]; draws],
         }
     }
@@ -77,8 +78,8 @@ impl Sums {
             self.weights *= shrink;
             self.squares *= shrink * shrink;
             let sums = self.means.iter_mut().chain(&mut self.second);
-            let votes = self.votes.iter_mut().flatten().map(|(_, weight)| weight);
-            sums.chain(votes).for_each(|sum| *sum *= shrink);
+            let classes = self.classes.iter_mut().flatten();
+            sums.chain(classes).for_each(|sum| *sum *= shrink);
         }
         let weight = (log_weight - self.log_largest).exp();
         self.weights += weight;
@@ -100,12 +101,10 @@ impl Sums {
             let (mean, variance) = (f64::from(law.mean[at]), f64::from(law.variance[at]));
             self.means[i] += weight * mean;
             self.second[i] += weight * (mean * mean + variance);
-            if law.is_class[at] {
-                let vote = weight * (1.0 - variance);
-                match self.votes[i].iter_mut().find(|(class, _)| *class == mean) {
-                    Some((_, sum)) => *sum += vote,
-                    None => self.votes[i].push((mean, vote)),
-                }
+            let probabilities = &law.classes[at];
+            self.classes[i].resize(probabilities.len(), 0.0);
+            for (sum, &probability) in self.classes[i].iter_mut().zip(probabilities) {
+                *sum += weight * f64::from(probability);
             }
         }
         let share = weight / self.weights;
@@ -127,8 +126,8 @@ impl Sums {
         if !self.is_known() {
             return (f64::NAN, f64::NAN);
         }
-        match self.votes[i].iter().max_by(|a, b| a.1.total_cmp(&b.1)) {
-            Some(&(class, vote)) => (class, (1.0 - vote / self.weights).max(0.0)),
+        match self.classes[i].iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)) {
+            Some((class, sum)) => (class as f64, (1.0 - sum / self.weights).max(0.0)),
             None => {
                 let (mean, second) = (self.means[i] / self.weights, self.second[i] / self.weights);
                 let variance = second - mean * mean;
@@ -149,8 +148,8 @@ impl Sums {
 impl Pretrained {
     /// Fills in the missing (NaN) entries of rows from the observed ones: `E[x | observed]` by self-normalized importance
     /// weights `p(observed | z) p(z) / q(z | observed)` of so many draws of `z`: Mattei & Frellsen (2019), "MIWAE: Deep
-    /// Generative Modelling and Imputation of Incomplete Data Sets", section 3.2. Of classes, the one
-    /// with the largest weight of draws whose most probable one it is, times its probability there. `draws` whole rows are drawn as well, by importance resampling (section 3.3 there).
+    /// Generative Modelling and Imputation of Incomplete Data Sets", section 3.2. Of classes, the most probable one given what
+    /// was observed. `draws` whole rows are drawn as well, by importance resampling (section 3.3 there).
     ///
     /// With many draws the result is that of the model, if the encoder's posterior reaches wherever `z` may be given what was
     /// observed. Each row draws from the stream of its id, of the experiment's seed. A row without an observed entry gets the mean
@@ -176,7 +175,7 @@ impl Pretrained {
             let text = format!("rows of {width} entries each, with an id each, can be filled in");
             return Err(ExperimentError::Settings(text));
         }
-        if matches!(self.experiment.model.likelihood, LikelihoodConfig::OptimalNormal { .. }) {
+        if matches!(self.likelihood, LikelihoodConfig::OptimalNormal { .. }) {
             let text = "missing entries are filled in by weights of draws, for which each row needs a likelihood of its own: \
                         train with \"shared-normal\" in place of \"optimal-normal\"";
             return Err(ExperimentError::Settings(text.to_owned()));
@@ -215,9 +214,8 @@ impl Pretrained {
         let event = self.event();
         let width: usize = event.iter().product();
         let mut sums: Vec<Sums> = rows.iter().map(|row| Sums::new(row, draws)).collect();
-        let is_class: Vec<bool> = (0..width)
-            .map(|at| is_class_at(&self.experiment.model.likelihood, at * event[0] / width))
-            .collect();
+        let classes: Vec<usize> =
+            (0..event[0]).filter(|&place| is_class_at(&self.likelihood, place)).collect();
         let [clean, observed] = self.observed::<D>(rows);
         let encoding = self
             .model
@@ -230,6 +228,7 @@ impl Pretrained {
             let log_likelihood = law.weighted_log_likelihood(clean.clone(), observed.clone());
             let log_weights = numbers(log_likelihood - inference.sampled_kl());
             let [means, variances] = [law.mean(), law.variance()].map(|t| numbers(flat(t)));
+            let classes = class_probabilities(&law, &classes, [rows.len(), width]);
             let latents = if draws > 0 { numbers(inference.latents.flat()) } else { vec![] };
             // 48 bits of each: a share may be small.
             let (high, low) = (of_choice.uniform_host(draws), of_choice.uniform_host(draws));
@@ -239,7 +238,7 @@ impl Pretrained {
             for (at, sums) in sums.iter_mut().enumerate() {
                 let of = |each: usize| at * each..(at + 1) * each;
                 let (mean, variance) = (&means[of(width)], &variances[of(width)]);
-                let law = Law { mean, variance, is_class: &is_class };
+                let law = Law { mean, variance, classes: &classes[at] };
                 sums.add(log_weights[at].into(), law, &latents[of(latent)], &uniform[of(draws)]);
             }
         }
@@ -284,7 +283,7 @@ impl Pretrained {
             (means[at], deviations[at]) = (mean as f32, deviation as f32);
         }
         let (means, deviations) = match &self.data.scaler {
-            Some(scaler) => (scaler.undo(&means), scaler.undo_distance(&deviations)),
+            Some(scaler) => (scaler.undo(&means), scaler.undo_distances(&deviations, &means)),
             None => (doubles(&means), doubles(&deviations)),
         };
         let effective_draws = match sums.is_known() {
@@ -293,6 +292,28 @@ impl Pretrained {
         };
         Imputation { values: sums.filled(row, &means), deviations, effective_draws, draws }
     }
+}
+
+/// The probabilities of the classes of each entry of each row; none of a number. Those of these places on the first axis are
+/// classes.
+fn class_probabilities<const D: usize>(
+    law: &impl Likelihood<D>,
+    places: &[usize],
+    [rows, width]: [usize; 2],
+) -> Vec<Vec<Vec<f32>>> {
+    let mut classes = vec![vec![vec![]; width]; rows];
+    for &place in places {
+        let Some(found) = law.probabilities(place) else { continue };
+        let shape = found.dims();
+        let per_place: usize = shape[2..].iter().product();
+        let of_rows = numbers(found);
+        for (row, found) in classes.iter_mut().zip(of_rows.chunks(shape[1] * per_place)) {
+            for (entry, of_entry) in row[place * per_place..][..per_place].iter_mut().enumerate() {
+                of_entry.extend(found.iter().skip(entry).step_by(per_place));
+            }
+        }
+    }
+    classes
 }
 
 #[cfg(test)]
@@ -307,11 +328,11 @@ mod tests {
             let mut sums = Sums::new(&[5.0, f64::NAN, f64::NAN], 1);
             for (weight, mean) in order.map(|at| draws[at]) {
                 // A constant in all logarithms changes nothing, however large it is.
-                let class = if mean < 5.0 { 0.0 } else { 1.0 };
+                let class = if mean < 5.0 { [0.75, 0.25] } else { [0.25, 0.75] };
                 let law = Law {
-                    mean: &[0.0, mean, class],
-                    variance: &[0.0, 1.0, 0.25],
-                    is_class: &[false, false, true],
+                    mean: &[0.0, mean, 0.0],
+                    variance: &[0.0, 1.0, 0.0],
+                    classes: &[vec![], vec![], class.to_vec()],
                 };
                 // What explains nothing changes nothing.
                 sums.add(f64::NEG_INFINITY, law, &[9.0], &[0.0]);
@@ -325,9 +346,9 @@ mod tests {
             let variance = 1.0 + 124.0 / 6.0 - (26.0f64 / 6.0).powi(2);
             assert!((mean - 26.0 / 6.0).abs() < 1e-9);
             assert!((deviation - variance.sqrt()).abs() < 1e-9);
-            // Of the class, 0 has 4 of 6 shares of the weights, and is right with 3/4 there.
+            // Of the class, 0 has 3/4 of 4 of 6 shares of the weights, and 1/4 of the others.
             let (class, other) = sums.entry(1);
-            assert!(class == 0.0 && (other - 0.5).abs() < 1e-9, "{order:?}");
+            assert!(class == 0.0 && (other - 2.5 / 6.0).abs() < 1e-9, "{order:?}");
             let effective = sums.weights * sums.weights / sums.squares;
             assert!((effective - 36.0 / 14.0).abs() < 1e-9);
             assert_eq!(sums.filled(&[5.0, f64::NAN, f64::NAN], &[9.0, 1.0, 2.0]), [5.0, 1.0, 2.0]);
@@ -337,7 +358,7 @@ mod tests {
     #[test]
     fn a_row_that_no_draw_explains_stays_unknown() {
         let mut sums = Sums::new(&[1.0, f64::NAN], 1);
-        let law = Law { mean: &[0.0; 2], variance: &[1.0; 2], is_class: &[false; 2] };
+        let law = Law { mean: &[0.0; 2], variance: &[1.0; 2], classes: &[vec![], vec![]] };
         sums.add(f64::NEG_INFINITY, law, &[0.0], &[0.0]);
         assert!(!sums.is_known() && sums.entry(0).0.is_nan() && sums.entry(0).1.is_nan());
         // A variance that is infinite is said to be so.
@@ -358,7 +379,7 @@ mod tests {
             let mut sums = Sums::new(&[f64::NAN], 1);
             for (draw, weight) in [1.0f64, 3.0, 2.0].into_iter().enumerate() {
                 let of = [uniform[draw].into()];
-                let law = Law { mean: &[0.0], variance: &[0.0], is_class: &[false] };
+                let law = Law { mean: &[0.0], variance: &[0.0], classes: &[vec![]] };
                 sums.add(weight.ln(), law, &[draw as f32], &of);
             }
             counts[sums.chosen[0][0] as usize] += 1;

@@ -81,16 +81,18 @@ impl Pretrained {
         let (mean, deviation) = with_rank!(self.rank, D => {
             self.mean_and_deviation::<D>(self.shaped(input, event), &mut draws, samples, is_predictive)
         });
-        let spread = lines(deviation).into_iter().map(|mut row| {
-            if let Uncertainty::Interval(coverage) = uncertainty {
-                self.widen(&mut row, coverage);
-            }
-            match &self.data.scaler {
-                Some(scaler) => scaler.undo_distance(&row),
-                None => doubles(&row),
-            }
-        });
-        Denoised { mean: self.output(mean), spread: Some(spread.collect()) }
+        let spread =
+            lines(deviation).into_iter().zip(lines(mean.clone())).map(|(mut row, mean)| {
+                if let Uncertainty::Interval(coverage) = uncertainty {
+                    self.widen(&mut row, coverage);
+                }
+                match &self.data.scaler {
+                    Some(scaler) => scaler.undo_distances(&row, &mean),
+                    None => doubles(&row),
+                }
+            });
+        let spread = Some(spread.collect());
+        Denoised { mean: self.output(mean), spread }
     }
 
     /// Makes half widths of intervals of the deviations of a row.
@@ -100,7 +102,7 @@ impl Pretrained {
         for (at, deviation) in row.iter_mut().enumerate() {
             let half = calibration.half_width(coverage, (*deviation).into());
             *deviation = half.expect("a coverage that was learned") as f32;
-            if is_class_at(&self.experiment.model.likelihood, at / per_place) {
+            if is_class_at(&self.likelihood, at / per_place) {
                 *deviation = 0.0;
             }
         }
@@ -147,7 +149,7 @@ impl Pretrained {
 
     /// Which entries of a row are classes, and the most probable ones at these latents; `None` if none is.
     fn classes(&self, latents: Latents) -> Option<(Tensor<2, Bool>, Tensor<2>)> {
-        let likelihood = &self.experiment.model.likelihood;
+        let likelihood = &self.likelihood;
         let places = self.event()[0];
         let at_means = (0..places).any(|place| is_class_at(likelihood, place));
         let at_means = at_means.then(|| self.decoded(latents))?;

@@ -1,10 +1,11 @@
 //! The model of an experiment, for rows of the shape that its data has.
 
-use dvae_corruption::Domain;
-use dvae_data::Pairs;
-use dvae_models::AutoencoderConfig;
+use dvae_corruption::{Corruption, Domain, ShowMask};
+use dvae_data::{Pairs, TableColumn};
+use dvae_distributions::{ColumnGroup, LikelihoodConfig};
+use dvae_models::{AutoencoderConfig, NetworkConfig};
 
-use super::units::{is_discrete, is_for_unit};
+use super::units::{is_density_at, is_discrete, is_for_unit};
 use super::{DataSource, Experiment, ExperimentError, PreparedData};
 
 /// The number of axes of a row. A batch tensor has one more, and that number is part of its type.
@@ -66,9 +67,56 @@ impl Experiment {
 
     /// Whether the encoder is shown a mask. An error if the corruption does not apply to the data.
     fn shows_mask(&self, data: &PreparedData) -> Result<bool, ExperimentError> {
-        let domain = self.domain(data);
         let rank = Rank::of(&data.event)?;
-        Ok(with_rank!(rank, D => self.corruption.build::<D>(domain)?.shows_mask()))
+        Ok(with_rank!(rank, D => self.process::<D>(data)?.shows_mask()))
+    }
+
+    /// The corruption of the training. A network of tables is always shown which cells are hidden or missing.
+    pub(super) fn process<const D: usize>(
+        &self,
+        data: &PreparedData,
+    ) -> Result<Box<dyn Corruption<D>>, ExperimentError> {
+        let process = self.corruption.build::<D>(self.domain(data))?;
+        if matches!(self.model.network, NetworkConfig::Table(_)) && !process.shows_mask() {
+            return Ok(Box::new(ShowMask::new(process)?));
+        }
+        Ok(process)
+    }
+
+    /// The likelihood of rows of the data: of a table of several kinds, that of the model for columns of numbers, and classes for
+    /// the others.
+    pub(super) fn likelihood_for(&self, data: &PreparedData) -> LikelihoodConfig {
+        let Some(columns) = &data.typed else { return self.model.likelihood.clone() };
+        let groups = columns.iter().map(|column| ColumnGroup {
+            columns: 1,
+            likelihood: match column.classes.len() {
+                0 => self.model.likelihood.clone(),
+                classes => LikelihoodConfig::Categorical { classes },
+            },
+        });
+        LikelihoodConfig::Columns { groups: groups.collect() }
+    }
+
+    /// Checks that network and likelihood are for columns of these kinds.
+    fn check_typed(&self, columns: &[TableColumn]) -> Result<(), ExperimentError> {
+        let wrong = |text: String| Err(ExperimentError::Settings(text));
+        let NetworkConfig::Table(_) = self.model.network else {
+            let network = self.model.network.name();
+            return wrong(format!(
+                "`data.kinds` is for the network `table`, which tells classes from numbers, but `model.network` is `{network}`"
+            ));
+        };
+        let law = &self.model.likelihood;
+        let is_for_reals = is_density_at(law, 0) && !is_for_unit(law);
+        let has_numbers = columns.iter().any(|column| column.classes.is_empty());
+        if has_numbers && (!is_for_reals || matches!(law, LikelihoodConfig::Columns { .. })) {
+            return wrong(
+                "with `data.kinds`, `model.likelihood` is that of the columns of numbers, scaled: \"student-t\" or \
+                 \"learned-normal\", for example"
+                    .to_owned(),
+            );
+        }
+        Ok(())
     }
 
     /// The model for rows of the data's shape. An error if the configuration states a different shape.
@@ -95,6 +143,10 @@ impl Experiment {
             let text = "means of shots are between the values that the likelihood is for: use a normal one";
             return Err(ExperimentError::Settings(text.to_owned()));
         }
-        Ok(AutoencoderConfig { event: event.clone(), mask_input, ..model.clone() })
+        if let Some(columns) = &data.typed {
+            self.check_typed(columns)?;
+        }
+        let likelihood = self.likelihood_for(data);
+        Ok(AutoencoderConfig { event: event.clone(), mask_input, likelihood, ..model.clone() })
     }
 }

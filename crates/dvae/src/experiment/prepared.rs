@@ -4,8 +4,8 @@ use std::path::Path;
 
 use dvae_checks::{shown, shown_path};
 use dvae_data::{
-    DataError, Dataset, Domain, Element, Fit, ReadOptions, Rows, Scaler, ValueRange, array_names,
-    read_idx_folder_of, read_rows,
+    DataError, Dataset, Domain, Element, Fit, ReadOptions, Rows, Scaler, TableColumn, ValueRange,
+    array_names, read_idx_folder_of, read_rows,
 };
 use dvae_random::{Key, Purpose};
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,9 @@ pub struct PreparedData {
     /// The column names of a table, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<String>>,
+    /// The columns of a table of several kinds, as `data.kinds` asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub typed: Option<Vec<TableColumn>>,
     /// Columns of a table without any value: no model is trained on them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub empty_columns: Vec<String>,
@@ -72,6 +75,7 @@ impl PreparedData {
             domain: config.domain,
             leave_out: vec![], // They are of its own data.
             columns: options.columns.or_else(|| self.columns.clone()),
+            typed: self.typed.clone(),
             fit: Fit::Model(self.event.clone()),
             is_key_of_model: options.key.is_some(),
             ..options
@@ -145,14 +149,13 @@ impl PreparedData {
     }
 
     /// The shift, in nats, from a bound per row on scaled values to a bound in the data's own units:
-    /// `−Σ ln(scale)` over the observed entries, a mean over rows. `is_density` says which places of the
+    /// `−Σ ln(scale)` over the observed entries of scaled rows, a mean over rows. `is_density` says which places of the
     /// first axis have a density; a probability of counts or classes has no units. `None` without scaling.
     pub(super) fn units(&self, rows: &Dataset, is_density: impl Fn(usize) -> bool) -> Option<f64> {
         let scaler = self.scaler.as_ref()?;
-        let counts = rows.observed_counts().into_iter().zip(&scaler.scale).enumerate();
-        let logs = counts.filter(|(place, _)| is_density(*place));
-        let sum: f64 = logs.map(|(_, (n, &scale))| n as f64 * scale.ln()).sum();
-        Some(-sum / rows.len().max(1) as f64)
+        let places = (0..scaler.scale.len()).filter(|&place| is_density(place));
+        let sum: f64 = places.map(|place| rows.sum_at(place, |x| scaler.log_slope(place, x))).sum();
+        Some(sum / rows.len().max(1) as f64)
     }
 }
 
@@ -192,7 +195,10 @@ impl DataConfig {
                     }
                     Some(Scaler::of_range(range, &train, whole)?)
                 }
-                None => Scaler::fit(self.scaling, &train),
+                None => match &source.typed {
+                    Some(columns) => Some(Scaler::of_columns(columns, &train)),
+                    None => Scaler::fit(self.scaling, &train),
+                },
             },
         };
         let (own, of_test) = (self.source.paths().first().copied(), self.source.test_path());
@@ -234,6 +240,7 @@ impl DataConfig {
         let prepared = PreparedData {
             event: train.event().into(),
             columns: source.columns,
+            typed: source.typed,
             empty_columns: source.empty_columns,
             domain,
             element: Some(source.element),
@@ -339,7 +346,7 @@ mod tests {
             let data = PreparedData { domain, ..PreparedData::default() };
             assert_eq!(data.model_domain(&plain), domain);
             assert_eq!(data.model_domain(&binary), Domain::Unit);
-            let scaler = Some(Scaler { offset: vec![0.0], scale: vec![2.0] });
+            let scaler = Some(Scaler { offset: vec![0.0], scale: vec![2.0], unit: vec![] });
             let scaled = PreparedData { scaler, ..data };
             assert_eq!(scaled.model_domain(&plain), Domain::Real);
             let range = |range| DataConfig { range: Some(range), ..plain.clone() };
@@ -355,7 +362,7 @@ mod tests {
     fn a_bound_in_data_units_has_the_logarithm_of_each_observed_scale_taken_away() {
         let rows = vec![1.0, 2.0, 3.0, f32::NAN, 5.0, 6.0];
         let rows = Dataset::from_incomplete(rows, &[2]).unwrap();
-        let scaler = Some(Scaler { offset: vec![0.0; 2], scale: vec![2.0, 4.0] });
+        let scaler = Some(Scaler { offset: vec![0.0; 2], scale: vec![2.0, 4.0], unit: vec![] });
         let data = PreparedData { scaler, ..PreparedData::default() };
         let (two, four) = (2f64.ln(), 4f64.ln());
         let expected = -(3.0 * two + 2.0 * four) / 3.0;

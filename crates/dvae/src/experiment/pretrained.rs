@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use dvae_checks::shown_path;
 use dvae_corruption::{Corruption, CorruptionConfig, ShowMask};
 use dvae_data::{Dataset, Domain, ReadOptions};
-use dvae_distributions::LatentShape;
+use dvae_distributions::{LatentShape, LikelihoodConfig};
 use dvae_eval::{Calibration, Denoising, denoising, latent_activity};
 use dvae_losses::Objective;
 use dvae_models::{AnyNetwork, Autoencoder, Vae};
@@ -63,6 +63,7 @@ pub struct Pretrained {
     pub(super) calibration: Option<Calibration>,
     precision: Precision,
     pub(super) model: Autoencoder<AnyNetwork>,
+    pub(super) likelihood: LikelihoodConfig,
     pub(super) rank: Rank,
     pub(super) shows_mask: bool,
     pub(super) device: Device,
@@ -142,9 +143,19 @@ impl Pretrained {
         let rank = Rank::of(&data.event)?;
         let config = experiment.model_for(&data)?;
         let model = load(config.init_within(most_weights, &device)?)?;
-        let shows_mask = config.mask_input;
+        let (shows_mask, likelihood) = (config.mask_input, config.likelihood);
         let (calibration, precision) = (None, Precision::Single);
-        Ok(Self { experiment, data, calibration, precision, model, rank, shows_mask, device })
+        Ok(Self {
+            experiment,
+            data,
+            calibration,
+            precision,
+            model,
+            likelihood,
+            rank,
+            shows_mask,
+            device,
+        })
     }
 
     /// Saves the weights, in the precision that they were loaded in, with the configuration and the calibration in their
@@ -238,7 +249,7 @@ impl Pretrained {
     /// `log p(x) = log p(scaled x) − Σ ln(scale)`, over observed entries that have a density; a mean over
     /// rows.
     pub fn units_shift(&self, rows: &Dataset) -> Option<f64> {
-        let likelihood = &self.experiment.model.likelihood;
+        let likelihood = &self.likelihood;
         self.data.units(rows, |place| is_density_at(likelihood, place))
     }
 

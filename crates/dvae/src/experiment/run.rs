@@ -385,7 +385,7 @@ fn trainer<const D: usize>(
         Some(start) if is_new => start.load(&config, model)?,
         _ => model,
     };
-    let corruption = experiment.corruption.build::<D>(experiment.domain(data))?;
+    let corruption = experiment.process::<D>(data)?;
     Ok(Trainer::new(model, corruption, experiment.train.clone(), &device)?)
 }
 

@@ -1,10 +1,12 @@
 //! Kinds of data, and how their rows are read.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use dvae_data::{
-    Channels, Crops, DataError, Dataset, Decimal, Domain, Element, FileKind, Fit, Pairs,
-    ReadOptions, Rows, Sets, fashion_mnist, read_idx_folder_of, read_rows,
+    Channels, ColumnKind, Crops, DataError, Dataset, Decimal, Domain, Element, FileKind, Fit,
+    Pairs, ReadOptions, Rows, Sets, TableColumn, fashion_mnist, read_idx_folder_of, read_rows,
+    typed_columns,
 };
 use dvae_random::Key;
 use schemars::JsonSchema;
@@ -57,6 +59,11 @@ pub enum DataSource {
         /// The columns to learn, by name; all columns if left out.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         columns: Option<Vec<String>>,
+        /// Learn classes as well as numbers: the kind of each column is found, as `dvae table` shows it, but for those that are
+        /// named here: `{ grade = "numeric", note = "ignore" }`, or `{}`. Columns that pass through are not learned. Scaling
+        /// and likelihood follow the kinds: `model.likelihood` is that of the numbers. Left out, all columns are numbers.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kinds: Option<BTreeMap<String, ColumnKind>>,
         /// What stands between cells, such as ";"; found if left out.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         delimiter: Option<char>,
@@ -119,6 +126,8 @@ pub(super) struct SourceRows {
     pub(super) columns: Option<Vec<String>>,
     /// Columns without any value, which are left out.
     pub(super) empty_columns: Vec<String>,
+    /// The columns of a table of several kinds.
+    pub(super) typed: Option<Vec<TableColumn>>,
     /// The type of the stored numbers.
     pub(super) element: Element,
 }
@@ -180,7 +189,16 @@ impl DataSource {
                 let test = test.transpose()?;
                 let test = test.map(|(test, _)| test);
                 keep_apart(&rows, test.as_ref())?;
-                Ok(SourceRows { rows, test, columns: None, empty_columns: vec![], element })
+                let (columns, typed, empty_columns) = (None, None, vec![]);
+                Ok(SourceRows { rows, test, columns, empty_columns, typed, element })
+            }
+            Self::Csv { path, test_path, kinds: Some(kinds), .. } => {
+                let own = self.options();
+                let typed = typed_columns(path, &own, kinds)?;
+                let options = ReadOptions { domain, typed: Some(typed.clone()), ..own };
+                let test = test_path.as_ref().map(|test| (&**test, &options));
+                let rows = self.files(path, &options, test)?;
+                Ok(SourceRows { typed: Some(typed), ..rows })
             }
             Self::Csv { path, test_path, .. } | Self::Images { path, test_path, .. } => {
                 let options = ReadOptions { domain, ..self.options() };
@@ -217,7 +235,7 @@ impl DataSource {
             None => None,
         };
         keep_apart(&rows, test.as_ref())?;
-        Ok(SourceRows { rows, test, columns, empty_columns, element })
+        Ok(SourceRows { rows, test, columns, empty_columns, typed: None, element })
     }
 
     /// The columns that have values, and those that have none.
@@ -356,5 +374,12 @@ fn keep_apart(rows: &Dataset, test: Option<&Dataset>) -> Result<(), ExperimentEr
 fn own(Sets { train, test }: Sets, domain: Option<Domain>) -> Result<SourceRows, ExperimentError> {
     let declared = |rows: Dataset| rows.declared(domain.unwrap_or(Domain::Unit));
     let (rows, test) = (declared(train)?, Some(declared(test)?));
-    Ok(SourceRows { rows, test, columns: None, empty_columns: vec![], element: Element::U8 })
+    Ok(SourceRows {
+        rows,
+        test,
+        columns: None,
+        empty_columns: vec![],
+        typed: None,
+        element: Element::U8,
+    })
 }

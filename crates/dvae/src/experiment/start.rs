@@ -85,10 +85,11 @@ impl Start {
         };
         // Weights of equal shapes may be of another function.
         if let Some(text) = weights.config().filter(|text| !text.is_empty()) {
-            let (own, ..) =
+            let (own, data, _) =
                 described(text, &format!("the configuration in {}", shown_path(&place)))?;
             check("model.network", &own.model.network, &config.network, &place)?;
-            let [of_start, asked] = [&own.model.likelihood, &config.likelihood].map(density);
+            let of_start = own.likelihood_for(&data);
+            let [of_start, asked] = [&of_start, &config.likelihood].map(density);
             check("model.likelihood", &of_start, &asked, &place)?;
         }
         Ok(weights.load(model)?)

@@ -1,43 +1,29 @@
 //! What a likelihood says about the entries of a row: whether they have units, whether they are classes, and whether they
 //! lie in `[0, 1]`.
 
-use dvae_distributions::{ColumnGroup, LikelihoodConfig};
+use dvae_distributions::LikelihoodConfig;
 
 /// Whether entries at this place on the first axis of a row have a density, whose logarithm depends on units.
 /// A count, a class or a level has a probability, which does not depend on any scale.
 pub(super) fn is_density_at(likelihood: &LikelihoodConfig, place: usize) -> bool {
     use LikelihoodConfig as L;
-    match likelihood {
-        L::Bernoulli {}
-        | L::DiscretizedLogistic { .. }
-        | L::Categorical { .. }
-        | L::Poisson {}
-        | L::NegativeBinomial { .. }
-        | L::ZeroInflatedNegativeBinomial { .. } => false,
-        L::Columns { groups } => {
-            group_at(groups, place).is_some_and(|group| is_density_at(&group.likelihood, place))
-        }
-        _ => true,
+    match likelihood.at(place) {
+        None
+        | Some(
+            L::Bernoulli {}
+            | L::DiscretizedLogistic { .. }
+            | L::Categorical { .. }
+            | L::Poisson {}
+            | L::NegativeBinomial { .. }
+            | L::ZeroInflatedNegativeBinomial { .. },
+        ) => false,
+        Some(_) => true,
     }
 }
 
 /// Whether entries at this place on the first axis of a row are classes.
 pub(super) fn is_class_at(likelihood: &LikelihoodConfig, place: usize) -> bool {
-    match likelihood {
-        LikelihoodConfig::Columns { groups } => {
-            group_at(groups, place).is_some_and(|group| is_class_at(&group.likelihood, place))
-        }
-        other => matches!(other, LikelihoodConfig::Categorical { .. }),
-    }
-}
-
-/// The group of a place on the first axis of a row.
-fn group_at(groups: &[ColumnGroup], place: usize) -> Option<&ColumnGroup> {
-    let mut end = 0;
-    groups.iter().find(|group| {
-        end += group.columns;
-        place < end
-    })
+    likelihood.classes_at(place) > 0
 }
 
 /// Whether a likelihood is for whole numbers or levels at some place: a mean of several of them is none.

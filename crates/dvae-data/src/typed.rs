@@ -1,0 +1,231 @@
+//! Columns of several kinds, as a model reads them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use dvae_checks::{listed, shown};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::columns::{Column, ColumnKind, table_columns};
+use crate::table_text::number;
+use crate::{DataError, Decimal, ReadOptions};
+
+/// A column that a model reads, with what its training table held.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TableColumn {
+    /// Its name.
+    pub name: String,
+    /// What its cells are, neither [`ColumnKind::PassThrough`] nor [`ColumnKind::Ignore`].
+    pub kind: ColumnKind,
+    /// The most digits behind the decimal separator of its numbers, zeros at the end aside; `None` for texts, and for numbers with
+    /// an exponent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decimals: Option<u32>,
+    /// Whether all cells are numbers of which none is below 0.
+    pub is_nonnegative: bool,
+    /// The texts of its classes, in the order of their numbers from 0: numbers by size, others by the alphabet. None for a
+    /// column of numbers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
+}
+
+impl TableColumn {
+    /// The nearest number that could stand in this column: with as many decimals as its cells have at most, and not below 0
+    /// if none of them is. NaN stays NaN, and a class as it is.
+    pub fn fitted(&self, value: f64) -> f64 {
+        if self.kind.is_class() {
+            return value;
+        }
+        let value = if value < 0.0 && self.is_nonnegative { 0.0 } else { value };
+        match self.decimals {
+            // The text of a number of so many decimals is read as the nearest one. There is no -0.
+            Some(decimals @ 0..=15) => {
+                let text = format!("{value:.*}", decimals as usize);
+                text.parse().map_or(value, |value: f64| value + 0.0)
+            }
+            _ => value,
+        }
+    }
+}
+
+impl From<Column> for TableColumn {
+    /// The column as one of numbers.
+    fn from(column: Column) -> Self {
+        of_kind(ColumnKind::Numeric, column)
+    }
+}
+
+/// What a cell of a column of classes holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    Missing,
+    Known(usize),
+    /// One that is not among those of the column.
+    Unseen,
+}
+
+impl Class {
+    /// The class of the text of a cell. Numbers are compared as numbers: 1 and 1.0 are one class.
+    pub(crate) fn of(text: &str, classes: &[String], decimal: Decimal, missing: &[String]) -> Self {
+        let value = number(text, decimal, missing);
+        if value.is_some_and(f64::is_nan) {
+            return Self::Missing;
+        }
+        let is_same = |class: &String| {
+            class == text || value.is_some() && number(class, decimal, &[]) == value
+        };
+        classes.iter().position(is_same).map_or(Self::Unseen, Self::Known)
+    }
+}
+
+/// Finds the columns of a table that a model reads, and their kinds; `kinds` says those of some columns, by name.
+///
+/// An error names a column whose cells are not of the kind that was said, a kind for a column that there is not, or says that
+/// no column is left.
+pub fn typed_columns(
+    path: &Path,
+    options: &ReadOptions,
+    kinds: &BTreeMap<String, ColumnKind>,
+) -> Result<Vec<TableColumn>, DataError> {
+    let bad = |reason: String| DataError::File { path: path.into(), reason };
+    if options.no_header {
+        let reason = "kinds are for columns with names: give them some in a first line";
+        return Err(bad(reason.to_owned()));
+    }
+    let mut columns = table_columns(path, options)?;
+    if let Some(wanted) = &options.columns {
+        columns.retain(|column| wanted.contains(&column.name));
+    }
+    let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
+    let unknown = |name: &&String| !names.contains(*name);
+    let asked = options.columns.iter().flatten();
+    if let Some(name) = kinds.keys().chain(asked).find(unknown) {
+        return Err(bad(format!("it has no column `{}`, but {}", shown(name), listed(&names))));
+    }
+    let mut typed = vec![];
+    for column in columns {
+        let kind = kinds.get(&column.name).copied().unwrap_or(column.kind);
+        // A column without a name is an index, or what follows the last delimiter.
+        if matches!(kind, ColumnKind::PassThrough | ColumnKind::Ignore) || column.name.is_empty() {
+            continue;
+        }
+        if let Some(why) = misfit(kind, &column) {
+            let name = shown(&column.name);
+            let kind = kind.name();
+            return Err(bad(format!("column `{name}` cannot be {kind}: {why}")));
+        }
+        typed.push(of_kind(kind, column));
+    }
+    if typed.is_empty() {
+        let reason = "no column of it has cells to learn from: say by `data.kinds` what they are";
+        return Err(bad(reason.to_owned()));
+    }
+    Ok(typed)
+}
+
+/// Why the cells of a column are not of this kind.
+fn misfit(kind: ColumnKind, column: &Column) -> Option<String> {
+    let values = column.values;
+    match kind {
+        ColumnKind::Numeric | ColumnKind::Positive | ColumnKind::Count => {
+            let Some([low, _]) = column.range else {
+                let examples = column.examples.join(", ");
+                return Some(format!("it has cells that are no numbers, among {examples}"));
+            };
+            match kind {
+                ColumnKind::Positive if low <= 0.0 => Some(format!("it holds {low}")),
+                ColumnKind::Count if low < 0.0 => Some(format!("it holds {low}")),
+                ColumnKind::Count if column.decimals != Some(0) => {
+                    Some("not all of its numbers are whole".to_owned())
+                }
+                _ => None,
+            }
+        }
+        ColumnKind::Binary if values != 2 => Some(format!("it has {values} values")),
+        _ if values < 2 => Some("it has no two values".to_owned()),
+        _ if values >= Column::MOST_VALUES => Some(format!("it has {values} values or more")),
+        _ => None,
+    }
+}
+
+fn of_kind(kind: ColumnKind, column: Column) -> TableColumn {
+    let Column { name, decimals, range, texts, .. } = column;
+    let classes = if kind.is_class() { texts } else { vec![] };
+    let is_nonnegative = range.is_some_and(|[low, _]| low >= 0.0);
+    TableColumn { name, kind, decimals, is_nonnegative, classes }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(text: &str, kinds: &[(&str, ColumnKind)]) -> Result<Vec<TableColumn>, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        std::fs::write(&path, text).unwrap();
+        let kinds = kinds.iter().map(|&(name, kind)| (name.to_owned(), kind)).collect();
+        let options = ReadOptions::default();
+        typed_columns(&path, &options, &kinds).map_err(|error| error.to_string())
+    }
+
+    const TABLE: &str = "id,town,size,grade,note\n\
+        a,Ulm,1.5,2,x1\nb,Bonn,2.5,10,x2\nc,Ulm,NA,2.0,x3\nd,,0.5,10,x4\ne,Bonn,3,3,x5\nf,Ulm,4,3,x6\n";
+
+    #[test]
+    fn columns_are_of_the_kinds_that_were_found_or_said() {
+        let found = typed(TABLE, &[]).unwrap();
+        let names: Vec<&str> = found.iter().map(|column| &*column.name).collect();
+        assert_eq!(names, ["town", "size", "grade"]);
+        assert_eq!(found[0].classes, ["Bonn", "Ulm"]);
+        assert_eq!(
+            (found[2].kind, &found[2].classes[..]),
+            (ColumnKind::Ordinal, &["2".to_owned(), "3".into(), "10".into()][..])
+        );
+        assert!(found[1].classes.is_empty() && found[1].is_nonnegative);
+        assert_eq!(found[1].fitted(-0.26), 0.0);
+        let said =
+            typed(TABLE, &[("grade", ColumnKind::Count), ("town", ColumnKind::Ignore)]).unwrap();
+        assert_eq!(
+            said.iter().map(|column| column.kind).collect::<Vec<_>>(),
+            [ColumnKind::Numeric, ColumnKind::Count]
+        );
+        for (kinds, why) in [
+            (
+                ("town", ColumnKind::Numeric),
+                "column `town` cannot be numeric: it has cells that are no numbers, among Ulm, Bonn",
+            ),
+            (("grade", ColumnKind::Binary), "it has 3 values"),
+            (("size", ColumnKind::Count), "not all of its numbers are whole"),
+            (("twon", ColumnKind::Count), "no column `twon`"),
+        ] {
+            let error = typed(TABLE, &[kinds]).unwrap_err();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_class_is_found_by_its_text_or_number() {
+        let texts = ["0".to_owned(), "1.5".to_owned(), "red".to_owned()];
+        let of = |text| Class::of(text, &texts, Decimal::Point, &["-9".to_owned()]);
+        assert_eq!(["0.0", "1.50", "red"].map(of), [0, 1, 2].map(Class::Known));
+        assert_eq!(["", "NA", "-9"].map(of), [Class::Missing; 3]);
+        assert_eq!(["Red", "2"].map(of), [Class::Unseen; 2]);
+    }
+
+    #[test]
+    fn a_number_is_fitted_to_the_decimals_and_the_sign_of_its_column() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        std::fs::write(&path, "a,b,c,d\n1.5,10,-3,1e-9\n2.25,20,4,3\n").unwrap();
+        let found = table_columns(&path, &ReadOptions::default()).unwrap();
+        let found: Vec<TableColumn> = found.into_iter().map(TableColumn::from).collect();
+        assert!(found[0].fitted(f64::NAN).is_nan());
+        assert_eq!(found[2].fitted(-0.2).to_bits(), 0.0f64.to_bits());
+        assert_eq!([1.238, -0.4].map(|value| found[0].fitted(value)), [1.24, 0.0]);
+        assert_eq!([12.5001, -3.0].map(|value| found[1].fitted(value)), [13.0, 0.0]);
+        assert_eq!(found[2].fitted(-2.6), -3.0);
+        assert_eq!(found[3].fitted(0.123_456), 0.123_456);
+    }
+}
