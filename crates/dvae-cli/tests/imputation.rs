@@ -213,6 +213,7 @@ fn classes_are_filled_in_as_the_table_writes_them_and_those_that_are_not_known_s
     }
     ok(folder.path(), &["impute", "run", "--last", "filled.csv", "-o", "again.csv"]);
     assert_eq!(fs::read_to_string(at("again.csv")).unwrap(), filled);
+    assert_intervals_hold(folder.path(), &filled);
     // Köln is no town of the training: it stays, and the size of its line is filled in all the same.
     let other = "size,more,town\n,x,Köln\n21.0,y,?\nNA,z,Bonn\n";
     fs::write(at("other.csv"), other).unwrap();
@@ -241,4 +242,51 @@ fn classes_are_filled_in_as_the_table_writes_them_and_those_that_are_not_known_s
         |line: &str| ["Bonn,", "Trier,", "\"Ulm, old\","].iter().any(|town| line.starts_with(town));
     assert!(samples.lines().skip(1).all(is_town), "{samples}");
     assert_eq!(fs::read_to_string(at("denoised.csv")).unwrap().lines().count(), 301);
+}
+
+/// The added columns of a table of towns hold what the sizes are, and say how probable the towns are; without them it is `filled`.
+fn assert_intervals_hold(folder: &std::path::Path, filled: &str) {
+    ok(folder, &["impute", "run", "--last", "a.csv", "-o", "sure.csv", "--intervals"]);
+    let sure = fs::read_to_string(folder.join("sure.csv")).unwrap();
+    assert!(sure.starts_with("note,town,size,town_probability,size_low,size_high\n"), "{sure}");
+    let (mut holds, mut sizes) = (0, 0);
+    for (at, (line, of_filled)) in sure.lines().zip(filled.lines()).enumerate().skip(1) {
+        let cells: Vec<&str> = line.rsplitn(4, ',').collect();
+        let [high, low, probability, rest] = cells[..] else { panic!("{line}") };
+        assert_eq!(rest, of_filled);
+        let before = towns().lines().nth(at).unwrap().to_owned();
+        let is_hole = |hole: &str| before.contains(hole) && !before.ends_with("NA,NA");
+        assert_eq!(!probability.is_empty(), is_hole(",NA,"), "{before}: {line}");
+        assert_eq!(
+            !low.is_empty(),
+            before.ends_with(",NA") && !before.ends_with("NA,NA"),
+            "{before}: {line}"
+        );
+        if !probability.is_empty() {
+            assert!((0.3..=1.0).contains(&probability.parse::<f64>().unwrap()), "{line}");
+        }
+        if !low.is_empty() {
+            let town = (at - 1) * 7 % 3;
+            let size = 10.0 * town as f64 + ((at - 1) % 5) as f64;
+            let [low, high] = [low, high].map(|end| end.parse::<f64>().unwrap());
+            holds += usize::from((low..=high).contains(&size));
+            assert!(high - low < 25.0, "{line}");
+            sizes += 1;
+        }
+    }
+    assert!(sizes > 20 && holds * 10 >= sizes * 8, "{holds} of {sizes}");
+    // A table without holes gets no columns.
+    let whole: String = towns()
+        .lines()
+        .filter(|line| !line.contains("NA"))
+        .map(|line| line.to_owned() + "\n")
+        .collect();
+    fs::write(folder.join("whole.csv"), &whole).unwrap();
+    ok(folder, &["impute", "run", "--last", "whole.csv", "-o", "same.csv", "--intervals"]);
+    assert_eq!(fs::read_to_string(folder.join("same.csv")).unwrap(), whole);
+    // Nor is a column written twice.
+    fs::write(folder.join("twice.csv"), "town,size,size_low\nUlm,NA,1\n").unwrap();
+    let twice = ["impute", "run", "--last", "twice.csv", "-o", "out.csv", "--intervals"];
+    let error = refused(folder, &twice);
+    assert!(error.contains("already: rename it"), "{error}");
 }

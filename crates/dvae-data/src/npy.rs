@@ -144,6 +144,7 @@ fn rows(
         element: stored.header.element,
         names: None,
         classes: [].into(),
+        appended: vec![],
         layout: Layout::Array(channels),
     };
     let rows: Box<dyn Iterator<Item = io::Result<Vec<u8>>> + Send> = match stored.header.order {

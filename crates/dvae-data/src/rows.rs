@@ -21,6 +21,8 @@ pub struct Format {
     pub names: Option<Vec<String>>,
     /// Of each column of a table, the texts of its classes, if it has classes; nothing of what is no table.
     pub(crate) classes: Arc<[Vec<String>]>,
+    /// Names of columns that follow those of a table.
+    pub(crate) appended: Vec<String>,
     pub(crate) layout: Layout,
 }
 
@@ -104,7 +106,15 @@ impl Format {
     /// Rows of this shape that come from no file.
     pub fn new(event: &[usize], element: Element, domain: Domain) -> Self {
         let layout = Layout::New { labels: vec![], delimiter: None, decimal: Decimal::Point };
-        Self { event: event.into(), domain, element, names: None, classes: [].into(), layout }
+        Self {
+            event: event.into(),
+            domain,
+            element,
+            names: None,
+            classes: [].into(),
+            appended: vec![],
+            layout,
+        }
     }
 
     /// The same with column names.
@@ -136,6 +146,11 @@ impl Format {
             (*delimiter, *decimal) = (ascii, point);
         }
         self
+    }
+
+    /// The same table with further columns at the end of each line, whose cells rows get by [`Row::appended`].
+    pub fn with_columns(self, names: Vec<String>) -> Self {
+        Self { appended: names, ..self }
     }
 
     /// The format of a model's results for rows of this format: see [`Element::of_results`].
@@ -183,6 +198,8 @@ pub(crate) struct Line {
     pub(crate) cells: Vec<std::ops::Range<usize>>,
     /// The columns that are read in which it has a class that is not known: they are NaN, and are never written anew.
     pub(crate) unseen: Vec<usize>,
+    /// The cells of the columns that follow.
+    pub(crate) appended: Vec<f64>,
 }
 
 /// What a row has beside its numbers.
@@ -214,6 +231,15 @@ impl Row {
             over_white(&mut values, &alpha.values(Domain::Unit));
         }
         values
+    }
+
+    /// The row of a table with cells for further columns: see [`Format::with_columns`]. NaN becomes an empty cell; a row that is no
+    /// line of a table stays as it is.
+    pub fn appended(mut self, cells: Vec<f64>) -> Self {
+        if let Extra::Line(line) = &mut self.extra {
+            line.appended = cells;
+        }
+        self
     }
 
     /// The columns in which the row has a class that is not among those of the column, and the text of each. Its values have NaN

@@ -47,6 +47,7 @@ pub(crate) fn read_table_rows(path: &Path, options: &ReadOptions) -> Result<Rows
         element: Element::F64,
         names: read,
         classes,
+        appended: vec![],
         layout,
     };
     let mut table = table;
@@ -82,7 +83,8 @@ pub(crate) fn open_table(path: &Path, options: &ReadOptions) -> Result<OpenTable
     let Some((text, number)) = lines.read().map_err(io)? else {
         return Err(bad(path, "it is empty".to_owned()));
     };
-    let first = Line { cells: cells(&text, style.delimiter), text, unseen: vec![] };
+    let first =
+        Line { cells: cells(&text, style.delimiter), text, unseen: vec![], appended: vec![] };
     let titles = texts(&first, number, path)?;
     let has_names = !options.no_header;
     let open_ended = has_names && titles.last().is_some_and(String::is_empty);
@@ -263,7 +265,11 @@ impl Table {
             values.push(value);
         }
         let numbers = Numbers::from(&values[..]);
-        Ok(Row { numbers, domain: self.domain, extra: Extra::Line(Line { text, cells, unseen }) })
+        Ok(Row {
+            numbers,
+            domain: self.domain,
+            extra: Extra::Line(Line { text, cells, unseen, appended: vec![] }),
+        })
     }
 
     fn no_number(&self, column: usize, cell: &str, line: u64) -> DataError {

@@ -23,6 +23,8 @@ pub(crate) struct TableWriter {
     style: TableStyle,
     /// Of each column, the texts of its classes, if it has classes.
     classes: Arc<[Vec<String>]>,
+    /// The number of columns that follow those of the file.
+    appended: usize,
 }
 
 impl TableWriter {
@@ -48,10 +50,15 @@ impl TableWriter {
             ),
         };
         let (file, classes) = (BufWriter::new(file), format.classes.clone());
-        let mut writer = Self { place, file, layout, style, classes };
+        let appended = format.appended.len();
+        let mut writer = Self { place, file, layout, style, classes, appended };
         let header = writer.layout.as_ref().map(|table| table.header.clone());
         let written = match (header, &format.names) {
-            (Some(Some(header)), _) => writer.file.write_all(&header),
+            (Some(Some(header)), _) => {
+                let (text, ending) = without_ending(&header);
+                let names = format.appended.iter().map(String::as_str);
+                writer.append(text, names).and_then(|()| writer.file.write_all(ending))
+            }
             (None, Some(names)) => writer.cells(labels.iter().chain(names).map(String::as_str)),
             _ => Ok(()),
         };
@@ -107,7 +114,23 @@ impl TableWriter {
             self.file.write_all(quoted(&text, self.style.delimiter).as_bytes())?;
             from = cell.end;
         }
-        self.file.write_all(&line.text[from..])
+        let (text, ending) = without_ending(&line.text);
+        let decimal = self.style.decimal;
+        let cell = |at: usize| line.appended.get(at).map(|&value| number_text(value, decimal));
+        let cells: Vec<String> =
+            (0..self.appended).map(|at| cell(at).unwrap_or_default()).collect();
+        self.append(&text[from.min(text.len())..], cells.iter().map(String::as_str))?;
+        self.file.write_all(ending)
+    }
+
+    /// Writes a text, and further cells after it.
+    fn append<'a>(&mut self, text: &[u8], cells: impl Iterator<Item = &'a str>) -> io::Result<()> {
+        self.file.write_all(text)?;
+        for cell in cells {
+            self.file.write_all(&[self.style.delimiter])?;
+            self.file.write_all(quoted(cell, self.style.delimiter).as_bytes())?;
+        }
+        Ok(())
     }
 
     /// Whether a cell already holds this value, or is to stay whatever it holds: one that is missing stays as it is written if
@@ -143,6 +166,12 @@ impl TableWriter {
         let path = self.place.path().to_owned();
         self.file.flush().and_then(|()| self.place.finish()).map_err(write_at(&path))
     }
+}
+
+/// A line and its ending, empty lines included.
+fn without_ending(line: &[u8]) -> (&[u8], &[u8]) {
+    let ending = line.iter().rev().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    line.split_at(line.len() - ending)
 }
 
 #[cfg(test)]
@@ -199,6 +228,30 @@ mod tests {
             changed("m.csv", b"x,y\n-999,1\n", &own, |at| (at == 1).then_some(2.0)),
             "x,y\n-999,2\n"
         );
+    }
+
+    #[test]
+    fn further_columns_stand_at_the_end_of_each_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("a.csv"), folder.path().join("b.csv"));
+        std::fs::write(&from, "x;note\r\n1;a\r\n\r\nNA;b").unwrap();
+        let options = ReadOptions {
+            columns: Some(vec!["x".into()]),
+            decimal: Decimal::Comma,
+            ..ReadOptions::default()
+        };
+        let rows = read_rows(&from, &options).unwrap();
+        let format = rows.format.clone().with_columns(vec!["low".into(), "x;high".into()]);
+        let mut writer = TableWriter::create(&to, &format).unwrap();
+        for row in rows {
+            let row = row.unwrap();
+            let is_hole = row.values()[0].is_nan();
+            let row = row.with_values(&format, &[2.5]);
+            writer.write(&if is_hole { row.appended(vec![1.5, f64::NAN]) } else { row }).unwrap();
+        }
+        writer.finish().unwrap();
+        let text = std::fs::read_to_string(to).unwrap();
+        assert_eq!(text, "x;note;low;\"x;high\"\r\n2,5;a;;\r\n\r\n2,5;b;1,5;");
     }
 
     // Of columns of classes, a class that is not known stays, and one that is the same number stays as it is written.

@@ -50,6 +50,21 @@ impl TableColumn {
     }
 }
 
+impl TableColumn {
+    /// The narrowest interval between numbers that could stand in this column that holds the given one.
+    pub fn fitted_interval(&self, [low, high]: [f64; 2]) -> [f64; 2] {
+        let step = self.decimals.map_or(0.0, |decimals| 10f64.powi(-(decimals.min(15) as i32)));
+        let [mut from, mut to] = [low, high].map(|end| self.fitted(end));
+        if from > low {
+            from = self.fitted(from - step);
+        }
+        if to < high {
+            to = self.fitted(to + step);
+        }
+        [from, to]
+    }
+}
+
 impl From<Column> for TableColumn {
     /// The column as one of numbers.
     fn from(column: Column) -> Self {
@@ -227,5 +242,9 @@ mod tests {
         assert_eq!([12.5001, -3.0].map(|value| found[1].fitted(value)), [13.0, 0.0]);
         assert_eq!(found[2].fitted(-2.6), -3.0);
         assert_eq!(found[3].fitted(0.123_456), 0.123_456);
+        assert_eq!(found[0].fitted_interval([1.238, 2.342]), [1.23, 2.35]);
+        assert_eq!(found[1].fitted_interval([-3.0, 12.2]), [0.0, 13.0]);
+        assert_eq!(found[2].fitted_interval([-2.0, 5.0]), [-2.0, 5.0]);
+        assert_eq!(found[3].fitted_interval([0.12, 0.34]), [0.12, 0.34]);
     }
 }

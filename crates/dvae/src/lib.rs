@@ -66,8 +66,8 @@ pub use dvae_random as random;
 pub use dvae_train as train;
 pub use experiment::{
     Bundled, Coverage, DataConfig, DataSource, Experiment, ExperimentError, HeldOut, Imputation,
-    LatentChoice, PictureOptions, Prepared, PreparedData, Pretrained, Run, Splits, Start, Status,
-    Uncertainty, Weights, from_pretrained,
+    ImputationIntervals, LatentChoice, PictureOptions, Prepared, PreparedData, Pretrained, Run,
+    Splits, Start, Status, Uncertainty, Weights, from_pretrained,
 };
 
 /// What most programs use.

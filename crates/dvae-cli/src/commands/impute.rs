@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use dvae::checks::listed;
 use dvae::data::{FileKind, Format, ReadOptions, Row, RowWriter, TableColumn, table_columns};
-use dvae::{Imputation, Pretrained};
+use dvae::{Imputation, ImputationIntervals, Pretrained};
 use serde::Serialize;
 
 use super::ModelArgs;
@@ -20,6 +20,7 @@ use crate::output::{Output, path, table, warn};
 Examples:
   dvae impute runs/penguins penguins.csv -o filled.csv
   dvae impute runs/penguins penguins.csv -o filled.csv --multiple 10      ten tables: filled-1.csv to filled-10.csv
+  dvae impute runs/penguins penguins.csv -o filled.csv --intervals        and between which values a cell is
   dvae impute runs/penguins x.npy -o filled.npy --samples 10000
 
 Each missing cell gets its mean given the cells of its row that are there, from draws of the latent that are weighted by how
@@ -29,6 +30,10 @@ and lines of which it knows no cell, or which it cannot explain.
 
 With --multiple, each table is another draw of what the missing cells may be, for an analysis of each of them: their spread
 says how sure it is. One table of means has too little spread for that.
+
+With --intervals, columns follow for each column with holes: NAME_low and NAME_high, between which 95 % of such cells lie, or of classes
+NAME_probability, that of the one which was filled in. How wide they have to be is learned from the validation rows of the training,
+whose cells are hidden as often as those of the table are missing.
 
 dvae denoise gives each cell, also those that are there, the value that the model makes of it.")]
 pub(crate) struct Args {
@@ -45,6 +50,9 @@ pub(crate) struct Args {
     /// Write this many complete tables, each another draw of the missing cells, in place of one with their means
     #[arg(long, value_name = "M", value_parser = clap::value_parser!(u32).range(2..=1000))]
     multiple: Option<u32>,
+    /// Add columns with intervals that hold 95 % of the missing cells, and probabilities of classes
+    #[arg(long, conflicts_with = "multiple")]
+    intervals: bool,
 }
 
 #[derive(Serialize)]
@@ -104,7 +112,16 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     keep_data(paths(), model.experiment())?;
     let rows = model.open(file, &options)?;
     let places = Places::of(file, &options, rows.format.names.as_deref(), &model)?;
-    let format = rows.format.of_results();
+    let mut format = rows.format.of_results();
+    let intervals = match args.intervals {
+        true => {
+            let intervals =
+                Intervals::learn(&model, file, &options, &places, args.samples as usize)?;
+            format = format.with_columns(intervals.names(&places));
+            Some(intervals)
+        }
+        false => None,
+    };
     let writers = outputs.iter().map(|path| RowWriter::create(path, &format));
     let mut completion = Completion {
         model: &model,
@@ -113,6 +130,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
         sums: vec![(0, 0.0); places.names.len()],
         unseen: vec![BTreeSet::new(); places.names.len()],
         places,
+        intervals,
         writers: writers.collect::<Result<_, _>>()?,
         waiting: vec![],
         rows: 0,
@@ -200,12 +218,90 @@ impl Places {
     }
 }
 
+/// Columns that say how sure the filled cells are.
+struct Intervals {
+    learned: ImputationIntervals,
+    /// The columns with holes.
+    columns: Vec<usize>,
+}
+
+impl Intervals {
+    const SHARE: f64 = 0.95;
+
+    fn learn(
+        model: &Pretrained,
+        file: &Path,
+        options: &ReadOptions,
+        places: &Places,
+        samples: usize,
+    ) -> Result<Self, Error> {
+        if places.columns.is_none() {
+            return Err("--intervals adds columns, and is for tables (.csv, .tsv)".into());
+        }
+        let (mut rows, mut holes) = (0.0, vec![0.0; places.names.len()]);
+        for row in model.open(file, options)? {
+            rows += 1.0;
+            for (holes, value) in holes.iter_mut().zip(row?.values()) {
+                *holes += f64::from(u8::from(value.is_nan()));
+            }
+        }
+        let shares: Vec<f64> = holes.iter().map(|holes| holes / f64::max(rows, 1.0)).collect();
+        let columns = (0..shares.len()).filter(|&at| shares[at] > 0.0).collect();
+        // Nothing is learned if there is nothing to be sure of.
+        let learned = model.imputation_intervals(Self::SHARE, &shares, samples)?;
+        let found = Self { learned, columns };
+        let own = table_columns(file, options)?;
+        let added = found.names(places);
+        if let Some(column) = own.iter().find(|column| added.contains(&column.name)) {
+            let text = format!("the table has a column {} already: rename it first", column.name);
+            return Err(text.into());
+        }
+        Ok(found)
+    }
+
+    fn is_class(places: &Places, column: usize) -> bool {
+        places.columns.as_ref().is_some_and(|columns| columns[column].kind.is_class())
+    }
+
+    /// The names of the columns that are added.
+    fn names(&self, places: &Places) -> Vec<String> {
+        let of_column = |&at: &usize| {
+            let ends: &[&str] =
+                if Self::is_class(places, at) { &["probability"] } else { &["low", "high"] };
+            ends.iter().map(move |end| format!("{}_{end}", places.names[at])).collect::<Vec<_>>()
+        };
+        self.columns.iter().flat_map(of_column).collect()
+    }
+
+    /// The cells of the added columns for a row; NaN where nothing was filled in.
+    fn cells(&self, places: &Places, filled: &Imputation, missing: &[usize]) -> Vec<f64> {
+        let of_column = |&at: &usize| {
+            let is_filled = missing.contains(&at);
+            let (value, deviation) = (filled.values[at], filled.deviations[at]);
+            if Self::is_class(places, at) {
+                return vec![if is_filled { rounded(1.0 - deviation) } else { f64::NAN }];
+            }
+            let about = self.learned.about(at, value, deviation).filter(|_| is_filled);
+            let column = places.columns.as_ref().map(|columns| &columns[at]);
+            let fitted = about.zip(column).map(|(about, column)| column.fitted_interval(about));
+            fitted.unwrap_or([f64::NAN; 2]).to_vec()
+        };
+        self.columns.iter().flat_map(of_column).collect()
+    }
+}
+
+/// A probability in thousandths.
+fn rounded(probability: f64) -> f64 {
+    (probability * 1000.0).round() / 1000.0
+}
+
 /// Rows that are completed and written.
 struct Completion<'a> {
     model: &'a Pretrained,
     samples: usize,
     format: &'a Format,
     places: Places,
+    intervals: Option<Intervals>,
     writers: Vec<RowWriter>,
     waiting: Vec<Row>,
     rows: usize,
@@ -270,12 +366,14 @@ impl Completion<'_> {
             *cells += 1;
             *deviations += filled.deviations[at];
         }
+        let cells = self.intervals.as_ref().map(|of| of.cells(&self.places, &filled, &missing));
+        let cells = cells.unwrap_or_default();
         let tables = if self.draws() == 0 { vec![filled.values] } else { filled.draws };
         for (writer, mut values) in self.writers.iter_mut().zip(tables) {
             for &at in &missing {
                 values[at] = self.places.fitted(at, values[at]);
             }
-            writer.write(&row.with_values(self.format, &values))?;
+            writer.write(&row.with_values(self.format, &values).appended(cells.clone()))?;
         }
         Ok(())
     }

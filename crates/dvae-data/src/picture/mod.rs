@@ -118,7 +118,15 @@ pub(crate) fn picture_rows(paths: Vec<PathBuf>, options: &ReadOptions) -> Result
     let domain = options.domain.unwrap_or(picture_domain(element));
     let event = wanted.event().to_vec();
     let layout = Layout::Picture;
-    let format = Format { event, domain, element, names: None, classes: [].into(), layout };
+    let format = Format {
+        event,
+        domain,
+        element,
+        names: None,
+        classes: [].into(),
+        appended: vec![],
+        layout,
+    };
     let is_tiff = |path: &PathBuf| {
         path.extension()
             .is_some_and(|kind| kind.to_string_lossy().to_lowercase().starts_with("tif"))

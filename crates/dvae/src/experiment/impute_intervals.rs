@@ -1,0 +1,179 @@
+//! Intervals about missing entries that were filled in.
+
+use dvae_data::Order;
+use dvae_random::{Key, Purpose};
+
+use super::inference::{doubles, flat, numbers};
+use super::model::with_rank;
+use super::units::is_class_at;
+use super::{ExperimentError, Pretrained};
+
+/// How wide intervals about filled-in entries have to be, learned from held-out rows of which entries were hidden: for each
+/// place on the first axis of a row, the deviations to either side. Split conformal prediction with the error relative to the
+/// deviation as its score: Lei et al. (2018), "Distribution-Free Predictive Inference for Regression", section 5.2.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImputationIntervals {
+    /// `None` for places of classes, and for all of them if no number is missing.
+    factors: Vec<Option<f64>>,
+}
+
+/// Hidden entries that decide the interval of a place by themselves; with fewer, those of all places together do.
+const ENOUGH: usize = 100;
+/// Hidden entries of a place that are sought, by hiding others of the same rows again.
+const SOUGHT: usize = 400;
+/// The most times that entries of the same rows are hidden.
+const MOST_TIMES: u32 = 50;
+/// The least share of the entries of a place with missing ones that is hidden at a time.
+const LEAST: f64 = 0.1;
+
+impl Pretrained {
+    /// Learns from the validation rows how wide intervals about filled-in entries have to be to hold this share of them, in
+    /// `(0, 1)`. Observed entries are hidden at random, at each place on the first axis as often as `missing` says (a tenth of them at
+    /// least, or none), and filled in from `samples` draws. Where entries are missing because of what they are, intervals hold less.
+    ///
+    /// An error says that `missing` has another length than the first axis, that the share is none, that the data of the training
+    /// have changed, or that there are too few held-out entries.
+    ///
+    /// # Panics
+    ///
+    /// If `samples` is 0.
+    pub fn imputation_intervals(
+        &self,
+        share: f64,
+        missing: &[f64],
+        samples: usize,
+    ) -> Result<ImputationIntervals, ExperimentError> {
+        let wrong = |text: String| Err(ExperimentError::Settings(text));
+        let event = self.event();
+        if missing.len() != event[0] || !(share > 0.0 && share < 1.0) {
+            return wrong(format!(
+                "a share in (0, 1) and a rate for each of {} places are needed, not {share} and {}",
+                event[0],
+                missing.len()
+            ));
+        }
+        let rate = |&rate: &f64| if rate > 0.0 { rate.max(LEAST) } else { 0.0 };
+        let missing: Vec<f64> = missing.iter().map(rate).collect();
+        let rows = self.validation_rows()?;
+        let per_place = event.iter().product::<usize>() / event[0];
+        let mut scores: Vec<Vec<f64>> = vec![vec![]; event[0]];
+        let key =
+            Key::new(self.experiment.train.seed).purpose(Purpose::EvaluationCorruption).branch(3);
+        let ids: Vec<u64> = (0..rows.len() as u64).collect();
+        let mut times = 0;
+        let is_number = |place: usize| !is_class_at(&self.likelihood, place);
+        let is_wanted = |(place, scores): (usize, &Vec<f64>)| {
+            is_number(place) && missing[place] > 0.0 && scores.len() < SOUGHT
+        };
+        while times < MOST_TIMES && scores.iter().enumerate().any(is_wanted) {
+            let uniforms = key.branch(times.into()).rows(&ids).uniform_host(per_place * event[0]);
+            let hidden: Vec<Vec<f64>> = rows
+                .iter()
+                .zip(uniforms.chunks(per_place * event[0]))
+                .map(|(row, uniforms)| hide(row, uniforms, &missing, per_place))
+                .collect();
+            let filled = self.impute(&hidden, &ids, samples, 0)?;
+            for ((row, hidden), filled) in rows.iter().zip(&hidden).zip(&filled) {
+                for (at, &truth) in row.iter().enumerate() {
+                    let error = (filled.values[at] - truth).abs();
+                    let score = error / filled.deviations[at].max(f64::MIN_POSITIVE);
+                    let place = at / per_place;
+                    if hidden[at].is_nan() && is_number(place) && score.is_finite() {
+                        scores[place].push(score);
+                    }
+                }
+            }
+            times += 1;
+        }
+        let mut all = scores.concat();
+        let has_numbers = (0..event[0]).any(|place| is_number(place) && missing[place] > 0.0);
+        if !has_numbers {
+            return Ok(ImputationIntervals { factors: vec![None; event[0]] });
+        }
+        if all.len() < ENOUGH {
+            return wrong(format!(
+                "{} held-out entries are too few to learn intervals from: hold more rows out by `data.validation`",
+                all.len()
+            ));
+        }
+        let of_all = quantile(&mut all, share);
+        let factor = |(place, scores): (usize, &mut Vec<f64>)| {
+            let own = scores.len() >= ENOUGH;
+            is_number(place).then(|| if own { quantile(scores, share) } else { of_all })
+        };
+        Ok(ImputationIntervals { factors: scores.iter_mut().enumerate().map(factor).collect() })
+    }
+
+    /// The validation rows in the units of the files; NaN where nothing was observed.
+    fn validation_rows(&self) -> Result<Vec<Vec<f64>>, ExperimentError> {
+        let rows = self.validation()?;
+        let mut found = Vec::with_capacity(rows.len());
+        with_rank!(self.rank, D => {
+            for batch in rows.batches::<D>(1024, Order::Stored, &self.device)? {
+                let length = batch.ids.len();
+                let observed = batch.observed.clone().map(|observed| numbers(flat(observed.float())));
+                let mut values = numbers(flat(batch.clean));
+                for (value, observed) in values.iter_mut().zip(observed.into_iter().flatten()) {
+                    if observed == 0.0 {
+                        *value = f32::NAN;
+                    }
+                }
+                let undone = |row: &[f32]| match &self.data.scaler {
+                    Some(scaler) => scaler.undo(row),
+                    None => doubles(row),
+                };
+                found.extend(values.chunks(values.len() / length).map(undone));
+            }
+        });
+        Ok(found)
+    }
+}
+
+impl ImputationIntervals {
+    /// The interval about an entry at this place on the first axis that was filled in; `None` of a class, and
+    /// of any entry if no place of numbers was said to miss some.
+    pub fn about(&self, place: usize, value: f64, deviation: f64) -> Option<[f64; 2]> {
+        let half = self.factors[place]? * deviation;
+        Some([value - half, value + half])
+    }
+}
+
+/// The row without some of its observed entries; one at least stays.
+fn hide(row: &[f64], uniforms: &[f32], missing: &[f64], per_place: usize) -> Vec<f64> {
+    let is_hidden = |at: usize| f64::from(uniforms[at]) < missing[at / per_place];
+    let keep = (0..row.len())
+        .filter(|&at| !row[at].is_nan())
+        .max_by(|&a, &b| uniforms[a].total_cmp(&uniforms[b]));
+    let each = row.iter().enumerate();
+    each.map(|(at, &x)| if is_hidden(at) && Some(at) != keep { f64::NAN } else { x }).collect()
+}
+
+/// The score that a share of others like these do not exceed.
+fn quantile(scores: &mut [f64], share: f64) -> f64 {
+    scores.sort_by(f64::total_cmp);
+    let rank = (share * (scores.len() + 1) as f64).ceil() as usize;
+    scores[rank.clamp(1, scores.len()) - 1]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quantile_has_the_rank_that_holds_the_share_of_others() {
+        let mut scores: Vec<f64> = (1..=99).rev().map(f64::from).collect();
+        assert_eq!(
+            [0.5, 0.95, 0.999].map(|share| quantile(&mut scores, share)),
+            [50.0, 95.0, 99.0]
+        );
+    }
+
+    #[test]
+    fn one_observed_entry_stays_at_least() {
+        let nan = f64::NAN;
+        let hidden = hide(&[1.0, nan, 3.0], &[0.1, 0.9, 0.3], &[1.0; 3], 1);
+        assert!(hidden[0].is_nan() && hidden[1].is_nan() && hidden[2] == 3.0);
+        let hidden = hide(&[1.0, 2.0, 3.0, 4.0], &[0.1, 0.6, 0.3, 0.7], &[0.5, 0.0], 2);
+        assert!(hidden[0].is_nan() && hidden[1..] == [2.0, 3.0, 4.0]);
+    }
+}
