@@ -241,7 +241,15 @@ fn classes_are_filled_in_as_the_table_writes_them_and_those_that_are_not_known_s
     let is_town =
         |line: &str| ["Bonn,", "Trier,", "\"Ulm, old\","].iter().any(|town| line.starts_with(town));
     assert!(samples.lines().skip(1).all(is_town), "{samples}");
-    assert_eq!(fs::read_to_string(at("denoised.csv")).unwrap().lines().count(), 301);
+    let denoised = fs::read_to_string(at("denoised.csv")).unwrap();
+    assert_eq!(denoised.lines().count(), 301);
+    let has_town =
+        |line: &str| ["Bonn", "Trier", "\"Ulm, old\""].iter().any(|town| line.contains(town));
+    assert!(denoised.lines().skip(1).all(has_town), "{denoised}");
+    // The corruption of an experiment reads its columns by their kinds.
+    ok(folder.path(), &["corrupt", "a.toml", "a.csv", "-o", "damaged.csv"]);
+    let damaged = fs::read_to_string(at("damaged.csv")).unwrap();
+    assert!(damaged.starts_with("note,town,size\n") && damaged != towns(), "{damaged}");
 }
 
 /// The added columns of a table of towns hold what the sizes are, and say how probable the towns are; without them it is `filled`.

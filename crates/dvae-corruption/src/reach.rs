@@ -43,6 +43,18 @@ impl CorruptionConfig {
         }
     }
 
+    /// Whether entries are erased or stay as they are.
+    pub fn only_erases(&self) -> bool {
+        match self {
+            Self::None {} | Self::Masking { .. } => true,
+            Self::Sequence { of } | Self::OneOf { of, .. } => of.iter().all(Self::only_erases),
+            Self::Sometimes { of, .. } | Self::Part { of, .. } | Self::ShowMask { of } => {
+                of.only_erases()
+            }
+            _ => false,
+        }
+    }
+
     /// The interval that values from `range` stay in when they are corrupted.
     fn reach_from(&self, range: [f64; 2], domain: Domain) -> Option<[f64; 2]> {
         match self {

@@ -164,6 +164,8 @@ impl Found {
         }
         if is_new {
             self.texts.push((number, cell.to_owned()));
+        } else if !has_room {
+            self.texts.clear(); // Nobody takes so many for classes.
         }
         self.are_dates &= is_date(cell);
         let Some(number) = number else {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use crate::beside::{Beside, write_at};
 use crate::rows::{Extra, Layout, Line, TableLayout, TableStyle};
-use crate::table_text::{cell_text, number, number_text, quoted};
-use crate::typed::Class;
+use crate::table_text::{cell_text, cells, number, number_text, quoted};
+use crate::typed::{Class, class_text};
 use crate::{DataError, Decimal, Format, Row};
 
 /// Writes rows to a table one by one. The file is written under a temporary name and renamed when it is finished.
@@ -59,7 +59,9 @@ impl TableWriter {
                 let names = format.appended.iter().map(String::as_str);
                 writer.append(text, names).and_then(|()| writer.file.write_all(ending))
             }
-            (None, Some(names)) => writer.cells(labels.iter().chain(names).map(String::as_str)),
+            (None, Some(names)) => {
+                writer.write_cells(labels.iter().chain(names).map(String::as_str))
+            }
             _ => Ok(()),
         };
         written.map_err(write_at(path))?;
@@ -75,13 +77,13 @@ impl TableWriter {
                 let labels = if let Extra::Labels(labels) = extra { &labels[..] } else { &[] };
                 let numbers = values.iter().enumerate().map(|(at, &value)| self.text(at, value));
                 let cells: Vec<String> = labels.iter().cloned().chain(numbers).collect();
-                self.cells(cells.iter().map(String::as_str))
+                self.write_cells(cells.iter().map(String::as_str))
             }
         };
         written.map_err(write_at(self.place.path()))
     }
 
-    fn cells<'a>(&mut self, cells: impl Iterator<Item = &'a str>) -> io::Result<()> {
+    fn write_cells<'a>(&mut self, cells: impl Iterator<Item = &'a str>) -> io::Result<()> {
         let delimiter = char::from(self.style.delimiter).to_string();
         let cells: Vec<_> = cells.map(|cell| quoted(cell, self.style.delimiter)).collect();
         writeln!(self.file, "{}", cells.join(&delimiter))
@@ -92,7 +94,7 @@ impl TableWriter {
         match self.classes.get(column) {
             Some(classes) if !classes.is_empty() && !value.is_nan() => {
                 let class = (value.round().max(0.0) as usize).min(classes.len() - 1);
-                classes[class].clone()
+                class_text(&classes[class], self.style.decimal)
             }
             _ => number_text(value, self.style.decimal),
         }
@@ -114,13 +116,19 @@ impl TableWriter {
             self.file.write_all(quoted(&text, self.style.delimiter).as_bytes())?;
             from = cell.end;
         }
-        let (text, ending) = without_ending(&line.text);
+        if self.appended == 0 {
+            return self.file.write_all(&line.text[from..]);
+        }
+        // A line may end in a delimiter or not, but further cells stand under their names.
+        let end = line.cells.last().map_or(0, |cell| cell.end);
+        let missing = line.cells.len() - cells(&line.text[..end], self.style.delimiter).len();
         let decimal = self.style.decimal;
         let cell = |at: usize| line.appended.get(at).map(|&value| number_text(value, decimal));
-        let cells: Vec<String> =
-            (0..self.appended).map(|at| cell(at).unwrap_or_default()).collect();
-        self.append(&text[from.min(text.len())..], cells.iter().map(String::as_str))?;
-        self.file.write_all(ending)
+        let further: Vec<String> = std::iter::repeat_n(String::new(), missing)
+            .chain((0..self.appended).map(|at| cell(at).unwrap_or_default()))
+            .collect();
+        self.append(&line.text[from..end], further.iter().map(String::as_str))?;
+        self.file.write_all(without_ending(&line.text).1)
     }
 
     /// Writes a text, and further cells after it.
@@ -252,6 +260,26 @@ mod tests {
         writer.finish().unwrap();
         let text = std::fs::read_to_string(to).unwrap();
         assert_eq!(text, "x;note;low;\"x;high\"\r\n2,5;a;;\r\n\r\n2,5;b;1,5;");
+        // Lines that end in a delimiter, or do not although the first one does.
+        for (text, expected) in [
+            ("x,y\n1,2,\n,4, \n", "x,y,low\n1,2,\n7,4,9\n"),
+            ("x,y,\n1,2\n,4,\n", "x,y,,low\n1,2,,\n7,4,,9\n"),
+        ] {
+            std::fs::write(&from, text).unwrap();
+            let options = ReadOptions { columns: Some(vec!["x".into()]), ..ReadOptions::default() };
+            let rows = read_rows(&from, &options).unwrap();
+            let format = rows.format.clone().with_columns(vec!["low".into()]);
+            let to = folder.path().join("c.csv");
+            let mut writer = TableWriter::create(&to, &format).unwrap();
+            for row in rows {
+                let row = row.unwrap();
+                let is_hole = row.values()[0].is_nan();
+                let row = row.with_values(&format, &[if is_hole { 7.0 } else { 1.0 }]);
+                writer.write(&if is_hole { row.appended(vec![9.0]) } else { row }).unwrap();
+            }
+            writer.finish().unwrap();
+            assert_eq!(std::fs::read_to_string(to).unwrap(), expected);
+        }
     }
 
     // Of columns of classes, a class that is not known stays, and one that is the same number stays as it is written.

@@ -39,21 +39,26 @@ impl TableColumn {
             return value;
         }
         let value = if value < 0.0 && self.is_nonnegative { 0.0 } else { value };
-        match self.decimals {
+        let value = match self.decimals {
             // The text of a number of so many decimals is read as the nearest one. There is no -0.
             Some(decimals @ 0..=15) => {
                 let text = format!("{value:.*}", decimals as usize);
                 text.parse().map_or(value, |value: f64| value + 0.0)
             }
             _ => value,
-        }
+        };
+        // What is above 0 stays so.
+        if self.kind == ColumnKind::Positive && value == 0.0 { self.step() } else { value }
     }
-}
 
-impl TableColumn {
+    /// The distance of neighboring numbers of the column; 0 if it is not known.
+    fn step(&self) -> f64 {
+        self.decimals.map_or(0.0, |decimals| 10f64.powi(-(decimals.min(15) as i32)))
+    }
+
     /// The narrowest interval between numbers that could stand in this column that holds the given one.
     pub fn fitted_interval(&self, [low, high]: [f64; 2]) -> [f64; 2] {
-        let step = self.decimals.map_or(0.0, |decimals| 10f64.powi(-(decimals.min(15) as i32)));
+        let step = self.step();
         let [mut from, mut to] = [low, high].map(|end| self.fitted(end));
         if from > low {
             from = self.fitted(from - step);
@@ -69,6 +74,20 @@ impl From<Column> for TableColumn {
     /// The column as one of numbers.
     fn from(column: Column) -> Self {
         of_kind(ColumnKind::Numeric, column)
+    }
+}
+
+/// The number that the text of a class is, with the decimal separator that it was written with.
+fn class_number(class: &str) -> Option<f64> {
+    [Decimal::Point, Decimal::Comma].into_iter().find_map(|decimal| number(class, decimal, &[]))
+}
+
+/// The text of a class as a table with this decimal separator has it.
+pub(crate) fn class_text(class: &str, decimal: Decimal) -> String {
+    match decimal {
+        _ if class_number(class).is_none() => class.to_owned(),
+        Decimal::Point => class.replace(',', "."),
+        Decimal::Comma => class.replace('.', ","),
     }
 }
 
@@ -88,10 +107,12 @@ impl Class {
         if value.is_some_and(f64::is_nan) {
             return Self::Missing;
         }
-        let is_same = |class: &String| {
-            class == text || value.is_some() && number(class, decimal, &[]) == value
+        let by_text = classes.iter().position(|class| class == text);
+        let by_number = || {
+            let value = value?;
+            classes.iter().position(|class| class_number(class) == Some(value))
         };
-        classes.iter().position(is_same).map_or(Self::Unseen, Self::Known)
+        by_text.or_else(by_number).map_or(Self::Unseen, Self::Known)
     }
 }
 
@@ -110,14 +131,20 @@ pub fn typed_columns(
         return Err(bad(reason.to_owned()));
     }
     let mut columns = table_columns(path, options)?;
+    let all: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
     if let Some(wanted) = &options.columns {
         columns.retain(|column| wanted.contains(&column.name));
     }
     let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
-    let unknown = |name: &&String| !names.contains(*name);
     let asked = options.columns.iter().flatten();
-    if let Some(name) = kinds.keys().chain(asked).find(unknown) {
-        return Err(bad(format!("it has no column `{}`, but {}", shown(name), listed(&names))));
+    if let Some(name) = kinds.keys().chain(asked).find(|name| !all.contains(name)) {
+        return Err(bad(format!("it has no column `{}`, but {}", shown(name), listed(&all))));
+    }
+    if let Some(name) = kinds.keys().find(|name| !names.contains(name)) {
+        let name = shown(name);
+        return Err(bad(format!(
+            "`data.kinds` names column `{name}`, which `data.columns` leaves out"
+        )));
     }
     let mut typed = vec![];
     for column in columns {
@@ -133,6 +160,12 @@ pub fn typed_columns(
         }
         typed.push(of_kind(kind, column));
     }
+    let is_twice =
+        |at: &usize| typed[..*at].iter().any(|other: &TableColumn| other.name == typed[*at].name);
+    if let Some(twice) = (0..typed.len()).find(is_twice) {
+        let name = shown(&typed[twice].name);
+        return Err(bad(format!("it has several columns `{name}`: give each a name of its own")));
+    }
     if typed.is_empty() {
         let reason = "no column of it has cells to learn from: say by `data.kinds` what they are";
         return Err(bad(reason.to_owned()));
@@ -146,6 +179,9 @@ fn misfit(kind: ColumnKind, column: &Column) -> Option<String> {
     match kind {
         ColumnKind::Numeric | ColumnKind::Positive | ColumnKind::Count => {
             let Some([low, _]) = column.range else {
+                if values == 0 {
+                    return Some("it has no cell with a value".to_owned());
+                }
                 let examples = column.examples.join(", ");
                 return Some(format!("it has cells that are no numbers, among {examples}"));
             };
@@ -213,7 +249,7 @@ mod tests {
             ),
             (("grade", ColumnKind::Binary), "it has 3 values"),
             (("size", ColumnKind::Count), "not all of its numbers are whole"),
-            (("twon", ColumnKind::Count), "no column `twon`"),
+            (("hamlet", ColumnKind::Count), "no column `hamlet`"),
         ] {
             let error = typed(TABLE, &[kinds]).unwrap_err();
             assert!(error.contains(why), "{error}");
@@ -227,6 +263,10 @@ mod tests {
         assert_eq!(["0.0", "1.50", "red"].map(of), [0, 1, 2].map(Class::Known));
         assert_eq!(["", "NA", "-9"].map(of), [Class::Missing; 3]);
         assert_eq!(["Red", "2"].map(of), [Class::Unseen; 2]);
+        let of = |text| Class::of(text, &texts, Decimal::Comma, &[]);
+        assert_eq!(["0,0", "1,5"].map(of), [0, 1].map(Class::Known));
+        assert_eq!(class_text("1.5", Decimal::Comma), "1,5");
+        assert_eq!(class_text("a.b", Decimal::Comma), "a.b");
     }
 
     #[test]

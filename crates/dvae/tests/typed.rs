@@ -118,9 +118,15 @@ fn what_a_network_of_tables_cannot_do_is_said() {
             "model.likelihood={ type = \"poisson\" }",
             "`model.likelihood` is that of the columns of numbers",
         ),
+        (
+            "model.likelihood={ type = \"optimal-normal\" }",
+            "`model.likelihood` is that of the columns of numbers",
+        ),
+        ("corruption=gaussian:0.3", "erase cells by `masking`"),
+        ("data.range={ between = [0, 9] }", "leave `data.range` out"),
         ("data.scaling=standard", "leave `data.scaling` out"),
         ("data.kinds={ town = \"numeric\" }", "column `town` cannot be numeric"),
-        ("data.kinds={ twon = \"count\" }", "no column `twon`"),
+        ("data.kinds={ hamlet = \"count\" }", "no column `hamlet`"),
         ("data.columns=[\"id\"]", "no column of it has cells to learn from"),
     ] {
         let error = match prepared(folder.path(), &[setting]) {
@@ -129,6 +135,28 @@ fn what_a_network_of_tables_cannot_do_is_said() {
         };
         assert!(error.contains(why), "{setting}: {error}");
     }
+}
+
+#[test]
+fn a_table_may_have_classes_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = [
+        "train.epochs=5",
+        "data.columns=[\"town\", \"rooms\"]",
+        "model.likelihood={ type = \"bernoulli\" }",
+    ];
+    let model = trained(folder.path(), &settings).unwrap();
+    let file = folder.path().join("a.csv");
+    let rows: Vec<Vec<f64>> = model
+        .open(&file, &model.read_options())
+        .unwrap()
+        .map(|row| row.unwrap().values())
+        .collect();
+    assert!(rows.iter().any(|row| row[1] == 4.0), "a class beyond [0, 1]");
+    let ids: Vec<u64> = (0..rows.len() as u64).collect();
+    let filled = model.impute(&rows, &ids, 20, 0).unwrap();
+    assert!(filled.iter().all(|row| row.values.iter().all(|class| class.fract() == 0.0)));
+    assert!(model.read(&file, &model.read_options()).is_ok());
 }
 
 // Of scaled numbers the bound moves with the units; classes have none.

@@ -98,7 +98,7 @@ const AT_ONCE: usize = 1 << 23;
 
 pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let model = args.run.load()?;
-    // A table is read twice: its columns, and its rows.
+    // A table is read more than once: its columns, its holes, its rows.
     let inputs = args.files.open_to_read_again()?;
     let options = inputs.options(model.read_options())?;
     let files = inputs.files()?;
@@ -117,7 +117,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
         true => {
             let intervals =
                 Intervals::learn(&model, file, &options, &places, args.samples as usize)?;
-            format = format.with_columns(intervals.names(&places));
+            format = format.with_columns(intervals.names.clone());
             Some(intervals)
         }
         false => None,
@@ -221,8 +221,10 @@ impl Places {
 /// Columns that say how sure the filled cells are.
 struct Intervals {
     learned: ImputationIntervals,
-    /// The columns with holes.
-    columns: Vec<usize>,
+    /// The columns with holes, and whether they are classes.
+    columns: Vec<(usize, bool)>,
+    /// The names of the columns that are added.
+    names: Vec<String>,
 }
 
 impl Intervals {
@@ -235,50 +237,46 @@ impl Intervals {
         places: &Places,
         samples: usize,
     ) -> Result<Self, Error> {
-        if places.columns.is_none() {
-            return Err("--intervals adds columns, and is for tables (.csv, .tsv)".into());
+        if places.columns.is_none() || options.no_header {
+            let text =
+                "--intervals adds columns, and is for tables with names of columns (.csv, .tsv)";
+            return Err(text.into());
         }
         let (mut rows, mut holes) = (0.0, vec![0.0; places.names.len()]);
-        for row in model.open(file, options)? {
+        let all = model.open(file, options)?;
+        let format = all.format.clone();
+        for row in all {
+            let row = row?;
             rows += 1.0;
-            for (holes, value) in holes.iter_mut().zip(row?.values()) {
+            for (holes, value) in holes.iter_mut().zip(row.values()) {
                 *holes += f64::from(u8::from(value.is_nan()));
             }
+            // A class that is not known is no hole.
+            row.unseen(&format).iter().for_each(|(place, _)| holes[*place] -= 1.0);
         }
         let shares: Vec<f64> = holes.iter().map(|holes| holes / f64::max(rows, 1.0)).collect();
-        let columns = (0..shares.len()).filter(|&at| shares[at] > 0.0).collect();
-        // Nothing is learned if there is nothing to be sure of.
-        let learned = model.imputation_intervals(Self::SHARE, &shares, samples)?;
-        let found = Self { learned, columns };
+        let with_holes = (0..shares.len()).filter(|&at| shares[at] > 0.0);
+        let columns: Vec<(usize, bool)> = with_holes.map(|at| (at, model.is_class(at))).collect();
+        let of_column = |&(at, is_class): &(usize, bool)| {
+            let ends: &[&str] = if is_class { &["probability"] } else { &["low", "high"] };
+            ends.iter().map(move |end| format!("{}_{end}", places.names[at])).collect::<Vec<_>>()
+        };
+        let names: Vec<String> = columns.iter().flat_map(of_column).collect();
         let own = table_columns(file, options)?;
-        let added = found.names(places);
-        if let Some(column) = own.iter().find(|column| added.contains(&column.name)) {
+        if let Some(column) = own.iter().find(|column| names.contains(&column.name)) {
             let text = format!("the table has a column {} already: rename it first", column.name);
             return Err(text.into());
         }
-        Ok(found)
-    }
-
-    fn is_class(places: &Places, column: usize) -> bool {
-        places.columns.as_ref().is_some_and(|columns| columns[column].kind.is_class())
-    }
-
-    /// The names of the columns that are added.
-    fn names(&self, places: &Places) -> Vec<String> {
-        let of_column = |&at: &usize| {
-            let ends: &[&str] =
-                if Self::is_class(places, at) { &["probability"] } else { &["low", "high"] };
-            ends.iter().map(move |end| format!("{}_{end}", places.names[at])).collect::<Vec<_>>()
-        };
-        self.columns.iter().flat_map(of_column).collect()
+        let learned = model.imputation_intervals(Self::SHARE, &shares, samples)?;
+        Ok(Self { learned, columns, names })
     }
 
     /// The cells of the added columns for a row; NaN where nothing was filled in.
     fn cells(&self, places: &Places, filled: &Imputation, missing: &[usize]) -> Vec<f64> {
-        let of_column = |&at: &usize| {
+        let of_column = |&(at, is_class): &(usize, bool)| {
             let is_filled = missing.contains(&at);
             let (value, deviation) = (filled.values[at], filled.deviations[at]);
-            if Self::is_class(places, at) {
+            if is_class {
                 return vec![if is_filled { rounded(1.0 - deviation) } else { f64::NAN }];
             }
             let about = self.learned.about(at, value, deviation).filter(|_| is_filled);

@@ -308,7 +308,9 @@ impl Dataset {
 
     /// The sum of a function of the observed entries at a place on the first axis of a row.
     pub fn sum_at(&self, place: usize, f: impl Fn(f32) -> f64) -> f64 {
-        self.entries_at(place).filter(|x| !x.is_nan()).map(|x| f(x as f32)).sum()
+        let per_place = self.width() / self.event[0];
+        let entries = self.ids.iter().flat_map(|&id| self.observed_entries(id));
+        entries.filter(|(at, _)| at / per_place == place).map(|(_, x)| f(x as f32)).sum()
     }
 
     /// All entries at a place on the first axis of a row; unobserved ones are NaN.

@@ -75,7 +75,8 @@ impl Default for DataConfig {
 impl DataConfig {
     /// Whether rows are scaled.
     pub fn is_scaled(&self) -> bool {
-        self.scaling != Scaling::None || self.range.is_some()
+        let is_by_kind = matches!(self.source, DataSource::Csv { kinds: Some(_), .. });
+        self.scaling != Scaling::None || self.range.is_some() || is_by_kind
     }
 
     pub(super) fn check(&self) -> Result<(), ExperimentError> {
@@ -108,14 +109,14 @@ impl DataConfig {
             }
         }
         if let DataSource::Csv { kinds: Some(_), .. } = &self.source {
-            let other = match (self.is_scaled(), self.binarization, &self.shape, self.domain) {
-                (true, ..) => Some("data.scaling"),
-                (_, Some(_), ..) => Some("data.binarization"),
-                (_, _, Some(_), _) => Some("data.shape"),
-                (.., Some(_)) => Some("data.domain"),
-                _ => None,
-            };
-            if let Some(other) = other {
+            let others = [
+                (self.scaling != Scaling::None, "data.scaling"),
+                (self.range.is_some(), "data.range"),
+                (self.binarization.is_some(), "data.binarization"),
+                (self.shape.is_some(), "data.shape"),
+                (self.domain.is_some(), "data.domain"),
+            ];
+            if let Some((_, other)) = others.iter().find(|(is_given, _)| *is_given) {
                 return wrong(format!(
                     "`data.kinds` says what the columns are, and how they are scaled: leave `{other}` out"
                 ));

@@ -175,7 +175,10 @@ impl Pretrained {
             let text = format!("rows of {width} entries each, with an id each, can be filled in");
             return Err(ExperimentError::Settings(text));
         }
-        if matches!(self.likelihood, LikelihoodConfig::OptimalNormal { .. }) {
+        let is_optimal = |place: usize| {
+            matches!(self.likelihood.at(place), Some(LikelihoodConfig::OptimalNormal { .. }))
+        };
+        if (0..self.event()[0]).any(is_optimal) {
             let text = "missing entries are filled in by weights of draws, for which each row needs a likelihood of its own: \
                         train with \"shared-normal\" in place of \"optimal-normal\"";
             return Err(ExperimentError::Settings(text.to_owned()));

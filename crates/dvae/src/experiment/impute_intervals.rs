@@ -52,6 +52,10 @@ impl Pretrained {
                 missing.len()
             ));
         }
+        let is_number = |place: usize| !is_class_at(&self.likelihood, place);
+        if !(0..event[0]).any(|place| is_number(place) && missing[place] > 0.0) {
+            return Ok(ImputationIntervals { factors: vec![None; event[0]] });
+        }
         let rate = |&rate: &f64| if rate > 0.0 { rate.max(LEAST) } else { 0.0 };
         let missing: Vec<f64> = missing.iter().map(rate).collect();
         let rows = self.validation_rows()?;
@@ -61,7 +65,6 @@ impl Pretrained {
             Key::new(self.experiment.train.seed).purpose(Purpose::EvaluationCorruption).branch(3);
         let ids: Vec<u64> = (0..rows.len() as u64).collect();
         let mut times = 0;
-        let is_number = |place: usize| !is_class_at(&self.likelihood, place);
         let is_wanted = |(place, scores): (usize, &Vec<f64>)| {
             is_number(place) && missing[place] > 0.0 && scores.len() < SOUGHT
         };
@@ -75,21 +78,18 @@ impl Pretrained {
             let filled = self.impute(&hidden, &ids, samples, 0)?;
             for ((row, hidden), filled) in rows.iter().zip(&hidden).zip(&filled) {
                 for (at, &truth) in row.iter().enumerate() {
+                    let (place, deviation) = (at / per_place, filled.deviations[at]);
                     let error = (filled.values[at] - truth).abs();
-                    let score = error / filled.deviations[at].max(f64::MIN_POSITIVE);
-                    let place = at / per_place;
-                    if hidden[at].is_nan() && is_number(place) && score.is_finite() {
-                        scores[place].push(score);
+                    let is_hidden = hidden[at].is_nan() && !truth.is_nan();
+                    // An infinite deviation says nothing; an error where there was to be none counts as infinite.
+                    if is_hidden && is_number(place) && deviation.is_finite() && error.is_finite() {
+                        scores[place].push(if error == 0.0 { 0.0 } else { error / deviation });
                     }
                 }
             }
             times += 1;
         }
         let mut all = scores.concat();
-        let has_numbers = (0..event[0]).any(|place| is_number(place) && missing[place] > 0.0);
-        if !has_numbers {
-            return Ok(ImputationIntervals { factors: vec![None; event[0]] });
-        }
         if all.len() < ENOUGH {
             return wrong(format!(
                 "{} held-out entries are too few to learn intervals from: hold more rows out by `data.validation`",
@@ -130,11 +130,11 @@ impl Pretrained {
 }
 
 impl ImputationIntervals {
-    /// The interval about an entry at this place on the first axis that was filled in; `None` of a class, and
-    /// of any entry if no place of numbers was said to miss some.
+    /// The interval about an entry at this place on the first axis that was filled in; `None` of a class, if its deviation is
+    /// infinite, and of any entry if no place of numbers was said to miss some.
     pub fn about(&self, place: usize, value: f64, deviation: f64) -> Option<[f64; 2]> {
         let half = self.factors[place]? * deviation;
-        Some([value - half, value + half])
+        half.is_finite().then_some([value - half, value + half])
     }
 }
 

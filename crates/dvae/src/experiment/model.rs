@@ -106,10 +106,22 @@ impl Experiment {
                 "`data.kinds` is for the network `table`, which tells classes from numbers, but `model.network` is `{network}`"
             ));
         };
+        if !self.corruption.only_erases() {
+            return wrong(format!(
+                "the network `table` is shown which cells were changed, and looks at the others alone: of `{}` it would see none; \
+                 erase cells by `masking`, or leave them by `none`",
+                self.corruption
+            ));
+        }
         let law = &self.model.likelihood;
         let is_for_reals = is_density_at(law, 0) && !is_for_unit(law);
         let has_numbers = columns.iter().any(|column| column.classes.is_empty());
-        if has_numbers && (!is_for_reals || matches!(law, LikelihoodConfig::Columns { .. })) {
+        // One scale for a batch cannot be told from holes.
+        let is_odd = matches!(
+            law,
+            LikelihoodConfig::Columns { .. } | LikelihoodConfig::OptimalNormal { .. }
+        );
+        if has_numbers && (!is_for_reals || is_odd) {
             return wrong(
                 "with `data.kinds`, `model.likelihood` is that of the columns of numbers, scaled: \"student-t\" or \
                  \"learned-normal\", for example"

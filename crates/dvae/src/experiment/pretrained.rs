@@ -19,7 +19,7 @@ use dvae_train::{
 
 use super::identity::{described, description};
 use super::model::{Rank, with_rank};
-use super::units::is_density_at;
+use super::units::{is_class_at, is_density_at};
 use super::{DataSource, Experiment, ExperimentError, PreparedData, Start};
 
 /// The default number of rows in a batch of inference.
@@ -274,6 +274,11 @@ impl Pretrained {
         let mut below: Vec<LatentShape> = below.collect();
         below.reverse();
         below
+    }
+
+    /// Whether the entries at this place on the first axis of a row are classes, of which nothing lies between.
+    pub fn is_class(&self, place: usize) -> bool {
+        is_class_at(&self.likelihood, place)
     }
 
     /// The number of latents, over all levels.

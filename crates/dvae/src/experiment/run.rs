@@ -382,7 +382,7 @@ fn trainer<const D: usize>(
     let config = experiment.model_for(data)?;
     let model = config.init(key, &device)?;
     let model = match &experiment.start {
-        Some(start) if is_new => start.load(&config, model)?,
+        Some(start) if is_new => start.load(&config, data, model)?,
         _ => model,
     };
     let corruption = experiment.process::<D>(data)?;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::identity::described;
 use super::pretrained::weights_of;
-use super::{Bundled, ExperimentError, Weights};
+use super::{Bundled, ExperimentError, PreparedData, Weights};
 
 /// Weights that a training starts from, in place of random ones: those of a model that comes with the crate, by its name,
 /// or else of a run's folder (the best ones) or a file of weights. The network and the likelihood must be the
@@ -65,10 +65,20 @@ fn check<T: PartialEq + Serialize>(
 /// A likelihood without what changes gradients alone.
 fn density(likelihood: &LikelihoodConfig) -> LikelihoodConfig {
     let mut likelihood = likelihood.clone();
-    if let LikelihoodConfig::LearnedNormal { mean_scale, .. } = &mut likelihood {
-        *mean_scale = None;
+    match &mut likelihood {
+        LikelihoodConfig::LearnedNormal { mean_scale, .. } => *mean_scale = None,
+        LikelihoodConfig::Columns { groups } => {
+            groups.iter_mut().for_each(|group| group.likelihood = density(&group.likelihood));
+        }
+        _ => {}
     }
     likelihood
+}
+
+/// The columns of a table of several kinds, with the texts of their classes.
+fn meaning(data: &PreparedData) -> Option<Vec<(&str, &[String])>> {
+    let columns = data.typed.as_ref()?;
+    Some(columns.iter().map(|column| (&*column.name, &column.classes[..])).collect())
 }
 
 impl Start {
@@ -76,6 +86,7 @@ impl Start {
     pub(super) fn load<M: Module>(
         &self,
         config: &AutoencoderConfig,
+        of_data: &PreparedData,
         model: M,
     ) -> Result<M, ExperimentError> {
         let place = PathBuf::from(self.clone());
@@ -91,6 +102,8 @@ impl Start {
             let of_start = own.likelihood_for(&data);
             let [of_start, asked] = [&of_start, &config.likelihood].map(density);
             check("model.likelihood", &of_start, &asked, &place)?;
+            // Of classes the numbers mean the texts.
+            check("data.kinds", &meaning(&data), &meaning(of_data), &place)?;
         }
         Ok(weights.load(model)?)
     }
