@@ -82,8 +82,8 @@ fn they_are_small_and_do_not_tell_where_they_were_trained() {
         let paths = experiment.data.source.paths();
         assert!(paths.iter().all(|path| path.components().count() == 1), "{paths:?}");
         let channels = if bundled == Bundled::GrayPhotographs { 1 } else { 3 };
-        // The recipe beside them is theirs.
-        let recipe = folder.join(if channels == 1 { "gray.toml" } else { "color.toml" });
+        // The recipe beside them is theirs, of its second part.
+        let recipe = folder.join(if channels == 1 { "gray-2.toml" } else { "color-2.toml" });
         let recipe = Experiment::load(Some(&recipe), &[]).unwrap();
         assert_eq!(
             (&recipe.model, &recipe.corruption),
