@@ -64,8 +64,8 @@ pub(crate) fn format_of(model: &Pretrained, path: &Path) -> Format {
     let numbered = || (0..width).map(|at| format!("x{at}")).collect();
     let names = has_header.then(|| data.columns.clone().unwrap_or_else(numbered));
     let format = Format::new(model.event(), element, data.domain).named(names);
-    let format = match &data.typed {
-        Some(columns) => format.typed(columns),
+    let format = match &data.kinds {
+        Some(columns) => format.by_kind(columns),
         None => format,
     };
     format.marked(options.delimiter, options.decimal)

@@ -138,15 +138,8 @@ fn rows(
     let channels = channels(&event, options).map_err(|reason| bad(path, reason))?;
     let domain = options.domain.unwrap_or(header.element.domain());
     let stored = Stored { header, bytes, channels, event, count };
-    let format = Format {
-        event: stored.event(),
-        domain,
-        element: stored.header.element,
-        names: None,
-        classes: [].into(),
-        appended: vec![],
-        layout: Layout::Array(channels),
-    };
+    let layout = Layout::Array(channels);
+    let format = Format { layout, ..Format::new(&stored.event(), stored.header.element, domain) };
     let rows: Box<dyn Iterator<Item = io::Result<Vec<u8>>> + Send> = match stored.header.order {
         Order::C => Box::new(stored.rows(reader)),
         Order::Fortran => Box::new(stored.turned(reader)),

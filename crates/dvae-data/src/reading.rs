@@ -26,7 +26,7 @@ pub struct ReadOptions {
     pub columns: Option<Vec<String>>,
     /// The columns of a table to read, with their kinds: classes become their numbers, and one that is not among those of
     /// its column becomes NaN. In place of `columns`, and only for tables with names of columns.
-    pub typed: Option<Vec<TableColumn>>,
+    pub kinds: Option<Vec<TableColumn>>,
     /// What stands between the cells of a table; without it, the first line tells.
     pub delimiter: Option<char>,
     /// The decimal separator of a table.

@@ -123,7 +123,7 @@ impl Format {
     }
 
     /// The same with columns of these kinds: numbers of classes are written as their texts.
-    pub fn typed(self, columns: &[TableColumn]) -> Self {
+    pub fn by_kind(self, columns: &[TableColumn]) -> Self {
         let classes = columns.iter().map(|column| column.classes.clone()).collect();
         let names = columns.iter().map(|column| column.name.clone()).collect();
         Self { classes, names: Some(names), ..self }

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use dvae_checks::{listed, shown};
 
+use crate::kinds::Class;
 use crate::rows::{Extra, Layout, Line, TableLayout, TableStyle};
 use crate::table_text::{Lines, cell_text, cells, find_delimiter, number};
-use crate::typed::Class;
 use crate::{DataError, Domain, Element, Format, Numbers, ReadOptions, Row, Rows, TableColumn};
 
 /// Opens a table of numbers; a missing cell is NaN. Columns that are not read may contain text.
@@ -21,12 +21,12 @@ use crate::{DataError, Domain, Element, Format, Numbers, ReadOptions, Row, Rows,
 pub(crate) fn read_table_rows(path: &Path, options: &ReadOptions) -> Result<Rows, DataError> {
     let mut open = open_table(path, options)?;
     let names = open.has_names.then_some(&open.titles[..]);
-    let typed = options.typed.as_deref();
+    let kinds = options.kinds.as_deref();
     let names_of =
         |columns: &[TableColumn]| columns.iter().map(|column| column.name.clone()).collect();
-    let wanted = typed.map(names_of).or_else(|| options.columns.clone());
+    let wanted = kinds.map(names_of).or_else(|| options.columns.clone());
     let places = places(path, wanted.as_deref(), names, open.titles.len())?;
-    let classes = typed.map(|typed| typed.iter().map(|column| column.classes.clone()).collect());
+    let classes = kinds.map(|kinds| kinds.iter().map(|column| column.classes.clone()).collect());
     let classes: Arc<[Vec<String>]> = classes.unwrap_or_else(|| vec![vec![]; places.len()]).into();
     let read = names.map(|names| places.iter().map(|&at| names[at].clone()).collect::<Vec<_>>());
     let (header, style) = (open.header.take(), open.style);
@@ -41,15 +41,8 @@ pub(crate) fn read_table_rows(path: &Path, options: &ReadOptions) -> Result<Rows
     let missing = options.missing.clone();
     let layout = TableLayout { header, places: places.clone(), style, missing };
     let layout = Layout::Table(Arc::new(layout));
-    let format = Format {
-        event: vec![places.len()],
-        domain: table.domain,
-        element: Element::F64,
-        names: read,
-        classes,
-        appended: vec![],
-        layout,
-    };
+    let format = Format::new(&[places.len()], Element::F64, table.domain).named(read);
+    let format = Format { classes, layout, ..format };
     let mut table = table;
     let rows = std::iter::from_fn(move || {
         let line = table.open.next_line();

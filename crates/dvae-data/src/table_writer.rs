@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::beside::{Beside, write_at};
+use crate::kinds::{Class, class_text};
 use crate::rows::{Extra, Layout, Line, TableLayout, TableStyle};
 use crate::table_text::{cell_text, cells, number, number_text, quoted};
-use crate::typed::{Class, class_text};
 use crate::{DataError, Decimal, Format, Row};
 
 /// Writes rows to a table one by one. The file is written under a temporary name and renamed when it is finished.
@@ -296,12 +296,12 @@ mod tests {
             is_nonnegative: false,
             classes: classes.iter().map(|&class| class.to_owned()).collect(),
         };
-        let typed = vec![
+        let columns = vec![
             column("size", &[]),
             column("town", &["Bonn", "a, b"]),
             column("flag", &["0", "1"]),
         ];
-        let options = ReadOptions { typed: Some(typed.clone()), ..ReadOptions::default() };
+        let options = ReadOptions { kinds: Some(columns.clone()), ..ReadOptions::default() };
         let text = "flag,note,town,size\n1.0,x,\"a, b\",2\nNA,y, Bonn ,\n0,z,Köln,3\n";
         assert_eq!(changed("t.csv", text.as_bytes(), &options, |_| None), text);
         let folder = tempfile::tempdir().unwrap();
@@ -329,7 +329,7 @@ mod tests {
         assert!(std::fs::read_to_string(out).unwrap().ends_with("\n0,x,0.25,0.5\n"));
         // Rows of no file.
         let out = folder.path().join("new.csv");
-        let format = Format::new(&[3], crate::Element::F64, crate::Domain::Real).typed(&typed);
+        let format = Format::new(&[3], crate::Element::F64, crate::Domain::Real).by_kind(&columns);
         let mut writer = TableWriter::create(&out, &format).unwrap();
         writer.write(&format.row(&[0.5, 1.0, 0.0])).unwrap();
         writer.finish().unwrap();

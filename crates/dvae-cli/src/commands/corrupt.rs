@@ -62,8 +62,8 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<ExitCode, Error> {
             let columns = data.as_ref().and_then(|data| data.columns.clone()).or(options.columns);
             let is_key_of_model = options.key.is_some();
             let domain = experiment.data.domain;
-            let (fit, typed) = (Fit::Stored, data.as_ref().and_then(|data| data.typed.clone()));
-            let options = ReadOptions { domain, columns, typed, is_key_of_model, fit, ..options };
+            let (fit, kinds) = (Fit::Stored, data.as_ref().and_then(|data| data.kinds.clone()));
+            let options = ReadOptions { domain, columns, kinds, is_key_of_model, fit, ..options };
             (experiment.corruption.clone(), data, options)
         }
         None => (args.corruption.parse()?, None, ReadOptions::default()),

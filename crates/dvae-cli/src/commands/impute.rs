@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use dvae::checks::listed;
 use dvae::data::{FileKind, Format, ReadOptions, Row, RowWriter, TableColumn, table_columns};
-use dvae::{Imputation, ImputationIntervals, Pretrained};
+use dvae::{Imputation, Pretrained};
 use serde::Serialize;
 
 use super::ModelArgs;
+use super::impute_intervals::Intervals;
 use crate::Error;
 use crate::files::{counted, keep_data, keep_inputs};
 use crate::inputs::Inputs;
@@ -31,8 +32,8 @@ and lines of which it knows no cell, or which it cannot explain.
 With --multiple, each table is another draw of what the missing cells may be, for an analysis of each of them: their spread
 says how sure it is. One table of means has too little spread for that.
 
-With --intervals, columns follow for each column with holes: NAME_low and NAME_high, between which 95 % of such cells lie, or of classes
-NAME_probability, that of the one which was filled in. How wide they have to be is learned from the validation rows of the training,
+With --intervals, columns follow for each column with holes: NAME_low and NAME_high, between which 95 % of such cells lie, or for
+classes NAME_probability, the probability of the class that was filled in. How wide they have to be is learned from the validation rows of the training,
 whose cells are hidden as often as those of the table are missing.
 
 dvae denoise gives each cell, also those that are there, the value that the model makes of it.")]
@@ -171,12 +172,12 @@ fn outputs(out: &Path, multiple: Option<u32>) -> Vec<PathBuf> {
 }
 
 /// What the entries of a row belong to: the columns of a table, or the places on the first axis of an array.
-struct Places {
-    names: Vec<String>,
+pub(super) struct Places {
+    pub(super) names: Vec<String>,
     /// How many entries each place has.
     entries: usize,
     /// The columns of a table, to which numbers are fitted.
-    columns: Option<Vec<TableColumn>>,
+    pub(super) columns: Option<Vec<TableColumn>>,
 }
 
 impl Places {
@@ -194,7 +195,7 @@ impl Places {
             return Ok(Self { names, entries, columns: None });
         }
         let names: Vec<String> = names.map_or_else(|| numbered(width), <[String]>::to_vec);
-        let columns = match &model.data().typed {
+        let columns = match &model.data().kinds {
             Some(columns) => Some(columns.clone()),
             // Of numbers alone, those of the table itself.
             None => {
@@ -216,81 +217,6 @@ impl Places {
     fn fitted(&self, entry: usize, value: f64) -> f64 {
         self.columns.as_ref().map_or(value, |columns| columns[self.place(entry)].fitted(value))
     }
-}
-
-/// Columns that say how sure the filled cells are.
-struct Intervals {
-    learned: ImputationIntervals,
-    /// The columns with holes, and whether they are classes.
-    columns: Vec<(usize, bool)>,
-    /// The names of the columns that are added.
-    names: Vec<String>,
-}
-
-impl Intervals {
-    const SHARE: f64 = 0.95;
-
-    fn learn(
-        model: &Pretrained,
-        file: &Path,
-        options: &ReadOptions,
-        places: &Places,
-        samples: usize,
-    ) -> Result<Self, Error> {
-        if places.columns.is_none() || options.no_header {
-            let text =
-                "--intervals adds columns, and is for tables with names of columns (.csv, .tsv)";
-            return Err(text.into());
-        }
-        let (mut rows, mut holes) = (0.0, vec![0.0; places.names.len()]);
-        let all = model.open(file, options)?;
-        let format = all.format.clone();
-        for row in all {
-            let row = row?;
-            rows += 1.0;
-            for (holes, value) in holes.iter_mut().zip(row.values()) {
-                *holes += f64::from(u8::from(value.is_nan()));
-            }
-            // A class that is not known is no hole.
-            row.unseen(&format).iter().for_each(|(place, _)| holes[*place] -= 1.0);
-        }
-        let shares: Vec<f64> = holes.iter().map(|holes| holes / f64::max(rows, 1.0)).collect();
-        let with_holes = (0..shares.len()).filter(|&at| shares[at] > 0.0);
-        let columns: Vec<(usize, bool)> = with_holes.map(|at| (at, model.is_class(at))).collect();
-        let of_column = |&(at, is_class): &(usize, bool)| {
-            let ends: &[&str] = if is_class { &["probability"] } else { &["low", "high"] };
-            ends.iter().map(move |end| format!("{}_{end}", places.names[at])).collect::<Vec<_>>()
-        };
-        let names: Vec<String> = columns.iter().flat_map(of_column).collect();
-        let own = table_columns(file, options)?;
-        if let Some(column) = own.iter().find(|column| names.contains(&column.name)) {
-            let text = format!("the table has a column {} already: rename it first", column.name);
-            return Err(text.into());
-        }
-        let learned = model.imputation_intervals(Self::SHARE, &shares, samples)?;
-        Ok(Self { learned, columns, names })
-    }
-
-    /// The cells of the added columns for a row; NaN where nothing was filled in.
-    fn cells(&self, places: &Places, filled: &Imputation, missing: &[usize]) -> Vec<f64> {
-        let of_column = |&(at, is_class): &(usize, bool)| {
-            let is_filled = missing.contains(&at);
-            let (value, deviation) = (filled.values[at], filled.deviations[at]);
-            if is_class {
-                return vec![if is_filled { rounded(1.0 - deviation) } else { f64::NAN }];
-            }
-            let about = self.learned.about(at, value, deviation).filter(|_| is_filled);
-            let column = places.columns.as_ref().map(|columns| &columns[at]);
-            let fitted = about.zip(column).map(|(about, column)| column.fitted_interval(about));
-            fitted.unwrap_or([f64::NAN; 2]).to_vec()
-        };
-        self.columns.iter().flat_map(of_column).collect()
-    }
-}
-
-/// A probability in thousandths.
-fn rounded(probability: f64) -> f64 {
-    (probability * 1000.0).round() / 1000.0
 }
 
 /// Rows that are completed and written.

@@ -12,6 +12,7 @@ pub(crate) mod evaluate;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod impute;
+mod impute_intervals;
 pub(crate) mod info;
 pub(crate) mod interpolate;
 pub(crate) mod list;

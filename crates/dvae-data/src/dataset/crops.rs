@@ -320,6 +320,10 @@ mod tests {
             let place = if at < 5 { [0, at] } else { [1, 0] };
             assert_eq!(data.picture_of(at as u64), Some(place));
         }
+        // Sums are of the rows, not of the pictures.
+        let sum: f32 = rows(&data).concat().iter().sum();
+        assert_eq!(data.sum_at(0, f64::from), f64::from(sum));
+        assert_eq!(data.sum_at(0, |_| 1.0), 36.0);
     }
 
     #[test]

@@ -117,16 +117,7 @@ pub(crate) fn picture_rows(paths: Vec<PathBuf>, options: &ReadOptions) -> Result
     let element = header.element;
     let domain = options.domain.unwrap_or(picture_domain(element));
     let event = wanted.event().to_vec();
-    let layout = Layout::Picture;
-    let format = Format {
-        event,
-        domain,
-        element,
-        names: None,
-        classes: [].into(),
-        appended: vec![],
-        layout,
-    };
+    let format = Format { layout: Layout::Picture, ..Format::new(&event, element, domain) };
     let is_tiff = |path: &PathBuf| {
         path.extension()
             .is_some_and(|kind| kind.to_string_lossy().to_lowercase().starts_with("tif"))

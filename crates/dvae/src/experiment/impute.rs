@@ -219,6 +219,7 @@ impl Pretrained {
         let mut sums: Vec<Sums> = rows.iter().map(|row| Sums::new(row, draws)).collect();
         let classes: Vec<usize> =
             (0..event[0]).filter(|&place| is_class_at(&self.likelihood, place)).collect();
+        let no_classes = vec![vec![]; width];
         let [clean, observed] = self.observed::<D>(rows);
         let encoding = self
             .model
@@ -231,7 +232,7 @@ impl Pretrained {
             let log_likelihood = law.weighted_log_likelihood(clean.clone(), observed.clone());
             let log_weights = numbers(log_likelihood - inference.sampled_kl());
             let [means, variances] = [law.mean(), law.variance()].map(|t| numbers(flat(t)));
-            let classes = class_probabilities(&law, &classes, [rows.len(), width]);
+            let of_classes = class_probabilities(&law, &classes, [rows.len(), width]);
             let latents = if draws > 0 { numbers(inference.latents.flat()) } else { vec![] };
             // 48 bits of each: a share may be small.
             let (high, low) = (of_choice.uniform_host(draws), of_choice.uniform_host(draws));
@@ -241,7 +242,8 @@ impl Pretrained {
             for (at, sums) in sums.iter_mut().enumerate() {
                 let of = |each: usize| at * each..(at + 1) * each;
                 let (mean, variance) = (&means[of(width)], &variances[of(width)]);
-                let law = Law { mean, variance, classes: &classes[at] };
+                let classes = of_classes.get(at).unwrap_or(&no_classes);
+                let law = Law { mean, variance, classes };
                 sums.add(log_weights[at].into(), law, &latents[of(latent)], &uniform[of(draws)]);
             }
         }
@@ -298,12 +300,15 @@ impl Pretrained {
 }
 
 /// The probabilities of the classes of each entry of each row; none of a number. Those of these places on the first axis are
-/// classes.
+/// classes; without any, there are no rows.
 fn class_probabilities<const D: usize>(
     law: &impl Likelihood<D>,
     places: &[usize],
     [rows, width]: [usize; 2],
 ) -> Vec<Vec<Vec<f32>>> {
+    if places.is_empty() {
+        return vec![];
+    }
     let mut classes = vec![vec![vec![]; width]; rows];
     for &place in places {
         let Some(found) = law.probabilities(place) else { continue };

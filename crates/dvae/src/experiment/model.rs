@@ -1,6 +1,6 @@
 //! The model of an experiment, for rows of the shape that its data has.
 
-use dvae_corruption::{Corruption, Domain, ShowMask};
+use dvae_corruption::{Corruption, CorruptionConfig, Domain, ShowMask};
 use dvae_data::{Pairs, TableColumn};
 use dvae_distributions::{ColumnGroup, LikelihoodConfig};
 use dvae_models::{AutoencoderConfig, NetworkConfig};
@@ -76,8 +76,26 @@ impl Experiment {
         &self,
         data: &PreparedData,
     ) -> Result<Box<dyn Corruption<D>>, ExperimentError> {
-        let process = self.corruption.build::<D>(self.domain(data))?;
-        if matches!(self.model.network, NetworkConfig::Table(_)) && !process.shows_mask() {
+        let shows_mask = matches!(self.model.network, NetworkConfig::Table(_));
+        self.process_of(&self.corruption, data, shows_mask)
+    }
+
+    /// A corruption of the model's input, with an empty mask added if the model expects one. An error says that it does not apply
+    /// to the data, or that a network of tables would see nothing of what it leaves.
+    pub(super) fn process_of<const D: usize>(
+        &self,
+        corruption: &CorruptionConfig,
+        data: &PreparedData,
+        shows_mask: bool,
+    ) -> Result<Box<dyn Corruption<D>>, ExperimentError> {
+        if matches!(self.model.network, NetworkConfig::Table(_)) && !corruption.only_erases() {
+            return Err(ExperimentError::Settings(format!(
+                "the network `table` is shown which cells were changed, and looks at the others alone: of `{corruption}` it \
+                 would see none; erase cells by `masking`, or leave them by `none`"
+            )));
+        }
+        let process = corruption.build::<D>(self.domain(data))?;
+        if shows_mask && !process.shows_mask() {
             return Ok(Box::new(ShowMask::new(process)?));
         }
         Ok(process)
@@ -86,7 +104,7 @@ impl Experiment {
     /// The likelihood of rows of the data: of a table of several kinds, that of the model for columns of numbers, and classes for
     /// the others.
     pub(super) fn likelihood_for(&self, data: &PreparedData) -> LikelihoodConfig {
-        let Some(columns) = &data.typed else { return self.model.likelihood.clone() };
+        let Some(columns) = &data.kinds else { return self.model.likelihood.clone() };
         let groups = columns.iter().map(|column| ColumnGroup {
             columns: 1,
             likelihood: match column.classes.len() {
@@ -98,7 +116,7 @@ impl Experiment {
     }
 
     /// Checks that network and likelihood are for columns of these kinds.
-    fn check_typed(&self, columns: &[TableColumn]) -> Result<(), ExperimentError> {
+    fn check_kinds(&self, columns: &[TableColumn]) -> Result<(), ExperimentError> {
         let wrong = |text: String| Err(ExperimentError::Settings(text));
         let NetworkConfig::Table(_) = self.model.network else {
             let network = self.model.network.name();
@@ -106,13 +124,6 @@ impl Experiment {
                 "`data.kinds` is for the network `table`, which tells classes from numbers, but `model.network` is `{network}`"
             ));
         };
-        if !self.corruption.only_erases() {
-            return wrong(format!(
-                "the network `table` is shown which cells were changed, and looks at the others alone: of `{}` it would see none; \
-                 erase cells by `masking`, or leave them by `none`",
-                self.corruption
-            ));
-        }
         let law = &self.model.likelihood;
         let is_for_reals = is_density_at(law, 0) && !is_for_unit(law);
         let has_numbers = columns.iter().any(|column| column.classes.is_empty());
@@ -155,8 +166,8 @@ impl Experiment {
             let text = "means of shots are between the values that the likelihood is for: use a normal one";
             return Err(ExperimentError::Settings(text.to_owned()));
         }
-        if let Some(columns) = &data.typed {
-            self.check_typed(columns)?;
+        if let Some(columns) = &data.kinds {
+            self.check_kinds(columns)?;
         }
         let likelihood = self.likelihood_for(data);
         Ok(AutoencoderConfig { event: event.clone(), mask_input, likelihood, ..model.clone() })

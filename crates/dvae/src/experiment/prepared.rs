@@ -24,7 +24,7 @@ pub struct PreparedData {
     pub columns: Option<Vec<String>>,
     /// The columns of a table of several kinds, as `data.kinds` asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub typed: Option<Vec<TableColumn>>,
+    pub kinds: Option<Vec<TableColumn>>,
     /// Columns of a table without any value: no model is trained on them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub empty_columns: Vec<String>,
@@ -75,7 +75,7 @@ impl PreparedData {
             domain: config.domain,
             leave_out: vec![], // They are of its own data.
             columns: options.columns.or_else(|| self.columns.clone()),
-            typed: self.typed.clone(),
+            kinds: self.kinds.clone(),
             fit: Fit::Model(self.event.clone()),
             is_key_of_model: options.key.is_some(),
             ..options
@@ -195,7 +195,7 @@ impl DataConfig {
                     }
                     Some(Scaler::of_range(range, &train, whole)?)
                 }
-                None => match &source.typed {
+                None => match &source.kinds {
                     Some(columns) => Some(Scaler::of_columns(columns, &train)),
                     None => Scaler::fit(self.scaling, &train),
                 },
@@ -240,7 +240,7 @@ impl DataConfig {
         let prepared = PreparedData {
             event: train.event().into(),
             columns: source.columns,
-            typed: source.typed,
+            kinds: source.kinds,
             empty_columns: source.empty_columns,
             domain,
             element: Some(source.element),

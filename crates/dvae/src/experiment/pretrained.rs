@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use burn::module::Module;
 use burn::tensor::Device;
 use dvae_checks::shown_path;
-use dvae_corruption::{Corruption, CorruptionConfig, ShowMask};
+use dvae_corruption::{Corruption, CorruptionConfig};
 use dvae_data::{Dataset, Domain, ReadOptions};
 use dvae_distributions::{LatentShape, LikelihoodConfig};
 use dvae_eval::{Calibration, Denoising, denoising, latent_activity};
@@ -368,11 +368,7 @@ impl Pretrained {
         &self,
         corruption: &CorruptionConfig,
     ) -> Result<Box<dyn Corruption<D>>, ExperimentError> {
-        let process = corruption.build::<D>(self.experiment.domain(&self.data))?;
-        if self.shows_mask && !process.shows_mask() {
-            return Ok(Box::new(ShowMask::new(process)?));
-        }
-        Ok(process)
+        self.experiment.process_of(corruption, &self.data, self.shows_mask)
     }
 }
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use dvae_data::{
     Channels, ColumnKind, Crops, DataError, Dataset, Decimal, Domain, Element, FileKind, Fit,
-    Pairs, ReadOptions, Rows, Sets, TableColumn, fashion_mnist, read_idx_folder_of, read_rows,
-    typed_columns,
+    Pairs, ReadOptions, Rows, Sets, TableColumn, columns_by_kind, fashion_mnist,
+    read_idx_folder_of, read_rows,
 };
 use dvae_random::Key;
 use schemars::JsonSchema;
@@ -127,7 +127,7 @@ pub(super) struct SourceRows {
     /// Columns without any value, which are left out.
     pub(super) empty_columns: Vec<String>,
     /// The columns of a table of several kinds.
-    pub(super) typed: Option<Vec<TableColumn>>,
+    pub(super) kinds: Option<Vec<TableColumn>>,
     /// The type of the stored numbers.
     pub(super) element: Element,
 }
@@ -189,16 +189,16 @@ impl DataSource {
                 let test = test.transpose()?;
                 let test = test.map(|(test, _)| test);
                 keep_apart(&rows, test.as_ref())?;
-                let (columns, typed, empty_columns) = (None, None, vec![]);
-                Ok(SourceRows { rows, test, columns, empty_columns, typed, element })
+                let (columns, kinds, empty_columns) = (None, None, vec![]);
+                Ok(SourceRows { rows, test, columns, empty_columns, kinds, element })
             }
             Self::Csv { path, test_path, kinds: Some(kinds), .. } => {
                 let own = self.options();
-                let typed = typed_columns(path, &own, kinds)?;
-                let options = ReadOptions { domain, typed: Some(typed.clone()), ..own };
+                let columns = columns_by_kind(path, &own, kinds)?;
+                let options = ReadOptions { domain, kinds: Some(columns.clone()), ..own };
                 let test = test_path.as_ref().map(|test| (&**test, &options));
                 let rows = self.files(path, &options, test)?;
-                Ok(SourceRows { typed: Some(typed), ..rows })
+                Ok(SourceRows { kinds: Some(columns), ..rows })
             }
             Self::Csv { path, test_path, .. } | Self::Images { path, test_path, .. } => {
                 let options = ReadOptions { domain, ..self.options() };
@@ -235,7 +235,7 @@ impl DataSource {
             None => None,
         };
         keep_apart(&rows, test.as_ref())?;
-        Ok(SourceRows { rows, test, columns, empty_columns, typed: None, element })
+        Ok(SourceRows { rows, test, columns, empty_columns, kinds: None, element })
     }
 
     /// The columns that have values, and those that have none.
@@ -379,7 +379,7 @@ fn own(Sets { train, test }: Sets, domain: Option<Domain>) -> Result<SourceRows,
         test,
         columns: None,
         empty_columns: vec![],
-        typed: None,
+        kinds: None,
         element: Element::U8,
     })
 }

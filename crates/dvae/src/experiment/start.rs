@@ -77,7 +77,7 @@ fn density(likelihood: &LikelihoodConfig) -> LikelihoodConfig {
 
 /// The columns of a table of several kinds, with the texts of their classes.
 fn meaning(data: &PreparedData) -> Option<Vec<(&str, &[String])>> {
-    let columns = data.typed.as_ref()?;
+    let columns = data.kinds.as_ref()?;
     Some(columns.iter().map(|column| (&*column.name, &column.classes[..])).collect())
 }
 

@@ -56,7 +56,7 @@ impl TableColumn {
         self.decimals.map_or(0.0, |decimals| 10f64.powi(-(decimals.min(15) as i32)))
     }
 
-    /// The narrowest interval between numbers that could stand in this column that holds the given one.
+    /// The narrowest interval between numbers that could stand in this column that holds all of the given one that could.
     pub fn fitted_interval(&self, [low, high]: [f64; 2]) -> [f64; 2] {
         let step = self.step();
         let [mut from, mut to] = [low, high].map(|end| self.fitted(end));
@@ -120,7 +120,7 @@ impl Class {
 ///
 /// An error names a column whose cells are not of the kind that was said, a kind for a column that there is not, or says that
 /// no column is left.
-pub fn typed_columns(
+pub fn columns_by_kind(
     path: &Path,
     options: &ReadOptions,
     kinds: &BTreeMap<String, ColumnKind>,
@@ -146,7 +146,7 @@ pub fn typed_columns(
             "`data.kinds` names column `{name}`, which `data.columns` leaves out"
         )));
     }
-    let mut typed = vec![];
+    let mut modeled = vec![];
     for column in columns {
         let kind = kinds.get(&column.name).copied().unwrap_or(column.kind);
         // A column without a name is an index, or what follows the last delimiter.
@@ -158,19 +158,20 @@ pub fn typed_columns(
             let kind = kind.name();
             return Err(bad(format!("column `{name}` cannot be {kind}: {why}")));
         }
-        typed.push(of_kind(kind, column));
+        modeled.push(of_kind(kind, column));
     }
-    let is_twice =
-        |at: &usize| typed[..*at].iter().any(|other: &TableColumn| other.name == typed[*at].name);
-    if let Some(twice) = (0..typed.len()).find(is_twice) {
-        let name = shown(&typed[twice].name);
+    let is_twice = |at: &usize| {
+        modeled[..*at].iter().any(|other: &TableColumn| other.name == modeled[*at].name)
+    };
+    if let Some(twice) = (0..modeled.len()).find(is_twice) {
+        let name = shown(&modeled[twice].name);
         return Err(bad(format!("it has several columns `{name}`: give each a name of its own")));
     }
-    if typed.is_empty() {
+    if modeled.is_empty() {
         let reason = "no column of it has cells to learn from: say by `data.kinds` what they are";
         return Err(bad(reason.to_owned()));
     }
-    Ok(typed)
+    Ok(modeled)
 }
 
 /// Why the cells of a column are not of this kind.
@@ -212,13 +213,13 @@ fn of_kind(kind: ColumnKind, column: Column) -> TableColumn {
 mod tests {
     use super::*;
 
-    fn typed(text: &str, kinds: &[(&str, ColumnKind)]) -> Result<Vec<TableColumn>, String> {
+    fn of_table(text: &str, kinds: &[(&str, ColumnKind)]) -> Result<Vec<TableColumn>, String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.csv");
         std::fs::write(&path, text).unwrap();
         let kinds = kinds.iter().map(|&(name, kind)| (name.to_owned(), kind)).collect();
         let options = ReadOptions::default();
-        typed_columns(&path, &options, &kinds).map_err(|error| error.to_string())
+        columns_by_kind(&path, &options, &kinds).map_err(|error| error.to_string())
     }
 
     const TABLE: &str = "id,town,size,grade,note\n\
@@ -226,7 +227,7 @@ mod tests {
 
     #[test]
     fn columns_are_of_the_kinds_that_were_found_or_said() {
-        let found = typed(TABLE, &[]).unwrap();
+        let found = of_table(TABLE, &[]).unwrap();
         let names: Vec<&str> = found.iter().map(|column| &*column.name).collect();
         assert_eq!(names, ["town", "size", "grade"]);
         assert_eq!(found[0].classes, ["Bonn", "Ulm"]);
@@ -237,7 +238,7 @@ mod tests {
         assert!(found[1].classes.is_empty() && found[1].is_nonnegative);
         assert_eq!(found[1].fitted(-0.26), 0.0);
         let said =
-            typed(TABLE, &[("grade", ColumnKind::Count), ("town", ColumnKind::Ignore)]).unwrap();
+            of_table(TABLE, &[("grade", ColumnKind::Count), ("town", ColumnKind::Ignore)]).unwrap();
         assert_eq!(
             said.iter().map(|column| column.kind).collect::<Vec<_>>(),
             [ColumnKind::Numeric, ColumnKind::Count]
@@ -251,7 +252,7 @@ mod tests {
             (("size", ColumnKind::Count), "not all of its numbers are whole"),
             (("hamlet", ColumnKind::Count), "no column `hamlet`"),
         ] {
-            let error = typed(TABLE, &[kinds]).unwrap_err();
+            let error = of_table(TABLE, &[kinds]).unwrap_err();
             assert!(error.contains(why), "{error}");
         }
     }

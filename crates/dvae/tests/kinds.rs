@@ -6,6 +6,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use dvae::data::ColumnKind;
+use dvae::losses::Objective;
 use dvae::train::Interrupt;
 use dvae::{Experiment, Pretrained, Run, Weights};
 
@@ -64,7 +65,7 @@ fn trained(folder: &Path, settings: &[&str]) -> Result<Pretrained, String> {
 fn columns_are_learned_and_filled_in_by_their_kinds() {
     let folder = tempfile::tempdir().unwrap();
     let model = trained(folder.path(), &["train.epochs=60"]).unwrap();
-    let columns = model.data().typed.as_ref().unwrap();
+    let columns = model.data().kinds.as_ref().unwrap();
     let kinds: Vec<(&str, ColumnKind)> =
         columns.iter().map(|column| (&*column.name, column.kind)).collect();
     let expected = [
@@ -156,7 +157,12 @@ fn a_table_may_have_classes_alone() {
     let ids: Vec<u64> = (0..rows.len() as u64).collect();
     let filled = model.impute(&rows, &ids, 20, 0).unwrap();
     assert!(filled.iter().all(|row| row.values.iter().all(|class| class.fract() == 0.0)));
-    assert!(model.read(&file, &model.read_options()).is_ok());
+    let rows = model.read(&file, &model.read_options()).unwrap();
+    // Nor is it measured on what it would not see.
+    let (noise, bound) = ("gaussian:0.3".parse().unwrap(), Objective::default());
+    let error = model.evaluate(&rows, &noise, &bound).unwrap_err().to_string();
+    assert!(error.contains("erase cells by `masking`"), "{error}");
+    assert!(model.evaluate(&rows, &"masking:0.3".parse().unwrap(), &bound).is_ok());
 }
 
 // Of scaled numbers the bound moves with the units; classes have none.
