@@ -22,7 +22,7 @@ impl Corruption<4> for LostLines {
         let rates = Tensor::<1>::from_data(self.strength().of_rows(draws).as_slice(), &device);
         let rates = rates.reshape([rows, 1, 1, 1]).expand([rows, 1, height, 1]);
         let lost = draws.uniform([rows, 1, height, 1], &device).lower(rates).expand(clean.shape());
-        CorruptedInput { input: clean.mask_fill(lost.clone(), 0.0), changed: lost }
+        CorruptedInput::erased(clean.mask_fill(lost.clone(), 0.0), lost)
     }
 
     fn strength(&self) -> Strength {

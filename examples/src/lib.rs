@@ -9,8 +9,10 @@ use dvae::train::TrainError;
 use serde::Serialize;
 
 pub use model::Model;
+pub use table::{Columns, neighbors};
 
 mod model;
+mod table;
 
 /// Fewer page faults than the system's allocator: Burn makes a new buffer for every operation.
 #[global_allocator]

@@ -190,7 +190,7 @@ fn files_are_corrupted_and_the_clean_one_stays() {
     fs::write(folder.path().join("t.csv"), "a,b\n1,2\n3,\n").unwrap();
     fs::write(folder.path().join("e.toml"), "corruption = \"masking:1\"\n").unwrap();
     ok(folder.path(), &["corrupt", "e.toml", "t.csv", "-o", "u.csv"]);
-    assert_eq!(fs::read_to_string(folder.path().join("u.csv")).unwrap(), "a,b\n0,0\n0,\n");
+    assert_eq!(fs::read_to_string(folder.path().join("u.csv")).unwrap(), "a,b\n,\n,\n");
     let error = refused(folder.path(), &["corrupt", "motion-blur", "t.csv", "-o", "u.csv"]);
     assert!(error.contains("motion-blur"), "{error}");
     let error = refused(folder.path(), &["corrupt", "masking", "a.png", "-o", "a.png"]);

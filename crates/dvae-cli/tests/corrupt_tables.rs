@@ -55,7 +55,15 @@ fn noise_on_a_table_keeps_its_size() {
         assert!((value - expected).abs() < 1e-4, "{rounded:?}");
     }
     assert_eq!(corrupted(&folder, "brightness:0.5"), [20.5, 60.5, 21.5, 61.5]);
-    assert_eq!(corrupted(&folder, "masking:1"), [0.0; 4]);
+    // What is erased is missing, unless it is filled.
+    let text = |corruption: &str| {
+        ok(folder.path(), &["corrupt", corruption, "a.csv", "-o", "b.csv"]);
+        std::fs::read_to_string(folder.path().join("b.csv")).unwrap()
+    };
+    assert_eq!(text("masking:1"), "x,y\n,\n,\n");
+    let fill = "corruption = { process = \"masking\", level = 1, fill = 7 }\n[data]\nsource = \"csv\"\npath = \"a.csv\"\n";
+    std::fs::write(folder.path().join("f.toml"), fill).unwrap();
+    assert_eq!(text("f.toml"), "x,y\n7,7\n7,7\n");
 }
 
 #[test]
@@ -122,4 +130,102 @@ batch_size = 16
     let named = ok(folder.path(), &["evaluate", "run", "--json", "--corruption", "gaussian:0.3"]);
     assert!(own.contains("gaussian, sigma 0.3"), "{own}");
     assert_eq!(own, named);
+}
+
+/// Lines of a name, a class and a number that goes with it.
+fn shops() -> String {
+    let line = |at: usize| {
+        let kind = ["bakery", "\"fish, meat\"", "books"][at % 3];
+        format!("shop {at},{kind},{}.50\n", 10 * (at % 3) + at % 7)
+    };
+    "name,kind,sales\n".to_owned() + &(0..120).map(line).collect::<String>()
+}
+
+/// The lines of a table, cut at the commas outside of quotes.
+fn cells(text: &str) -> Vec<Vec<String>> {
+    let cut = |line: &str| {
+        let mut is_inside = false;
+        let cells = line.split(|c| {
+            is_inside ^= c == '"';
+            c == ',' && !is_inside
+        });
+        cells.map(str::to_owned).collect()
+    };
+    text.lines().map(cut).collect()
+}
+
+// Hidden cells are empty, swapped ones are another line's, and all others have the bytes that they had.
+#[test]
+fn processes_of_tables_hide_cells_or_swap_them() {
+    let folder = folder(&shops());
+    let config = "corruption = \"swap:0.3\"\n[data]\nsource = \"csv\"\npath = \"a.csv\"\nkinds = {}\n\
+                  [model]\nnetwork = \"table\"\nlikelihood = { type = \"learned-normal\" }\n";
+    std::fs::write(folder.path().join("a.toml"), config).unwrap();
+    let before = cells(&shops());
+    let changed = |corruption: &str| {
+        let columns =
+            if corruption.ends_with(".toml") { vec![] } else { vec!["--columns", "sales"] };
+        let arguments = [&["corrupt", corruption, "a.csv", "-o", "b.csv"][..], &columns].concat();
+        ok(folder.path(), &arguments);
+        let after = cells(&std::fs::read_to_string(folder.path().join("b.csv")).unwrap());
+        assert_eq!(before.len(), after.len());
+        let places = (0..before.len()).flat_map(|row| [0, 1, 2].map(|column| (row, column)));
+        let at = |(row, column): (usize, usize)| {
+            let (old, new) = (&before[row][column], &after[row][column]);
+            (old != new).then(|| (column, old.clone(), new.clone()))
+        };
+        places.filter_map(at).collect::<Vec<_>>()
+    };
+    let hidden = changed("masking-by-value:0.3");
+    assert!((15..60).contains(&hidden.len()), "{}", hidden.len());
+    assert!(hidden.iter().all(|(column, _, new)| *column == 2 && new.is_empty()), "{hidden:?}");
+    let mean = |cells: &mut dyn Iterator<Item = &String>| {
+        let cells: Vec<f64> = cells.map(|cell| cell.parse().unwrap()).collect();
+        cells.iter().sum::<f64>() / cells.len() as f64
+    };
+    let all = mean(&mut before[1..].iter().map(|line| &line[2]));
+    assert!(mean(&mut hidden.iter().map(|(_, old, _)| old)) > all + 2.0);
+    let slipped = changed("unit-slip:1");
+    let is_slip = |(_, old, new): &(usize, String, String)| {
+        let [old, new] = [old, new].map(|text| text.parse::<f64>().unwrap());
+        [10.0, 100.0, 0.1, 0.01].iter().any(|factor| (new / old / factor - 1.0).abs() < 1e-3)
+    };
+    assert!(slipped.len() == 120 && slipped.iter().all(is_slip), "{slipped:?}");
+    let swapped = changed("a.toml");
+    assert!(swapped.iter().any(|cell| cell.0 == 1) && swapped.iter().any(|cell| cell.0 == 2));
+    for (column, _, new) in &swapped {
+        let number = |text: &str| text.parse::<f64>().ok();
+        let is_same = |old: &String| {
+            let both = number(old).zip(number(new));
+            old == new || both.is_some_and(|(old, new)| (old - new).abs() < 1e-5)
+        };
+        assert!(before[1..].iter().any(|line| is_same(&line[*column])), "{new}");
+    }
+    std::fs::write(folder.path().join("a.toml"), config.replace("swap", "masking")).unwrap();
+    let hidden = changed("a.toml");
+    assert!(hidden.len() > 40 && hidden.iter().all(|(_, _, new)| new.is_empty()), "{hidden:?}");
+    picture(&folder.path().join("p.png"), 8, 8);
+    let error = refused(folder.path(), &["corrupt", "swap:0.1", "p.png", "-o", "q.png"]);
+    assert!(error.contains("rows of a table"), "{error}");
+}
+
+// In a second file, rows have other ids than in the first: no row gets its own cell all the same.
+#[test]
+fn rows_of_every_file_get_the_cells_of_others() {
+    let folder = folder("x\n1\n2\n3\n");
+    std::fs::create_dir(folder.path().join("in")).unwrap();
+    for file in ["a.csv", "b.csv", "c.csv"] {
+        std::fs::write(folder.path().join("in").join(file), "x\n1\n2\n3\n").unwrap();
+    }
+    for seed in ["1", "2", "3", "4"] {
+        let out = format!("out{seed}");
+        let files = ["in/a.csv", "in/b.csv", "in/c.csv"];
+        let arguments = [&["corrupt", "swap:1"][..], &files, &["-o", &out, "--seed", seed]];
+        ok(folder.path(), &arguments.concat());
+        for file in ["a.csv", "b.csv", "c.csv"] {
+            let text = std::fs::read_to_string(folder.path().join(&out).join(file)).unwrap();
+            let found = numbers(&text);
+            assert!(found.iter().zip([1.0, 2.0, 3.0]).all(|(x, own)| *x != own), "{file}: {text}");
+        }
+    }
 }

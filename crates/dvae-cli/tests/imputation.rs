@@ -155,6 +155,13 @@ fn the_columns_of_a_table_are_described() {
     fs::write(at("bare.csv"), "1,2\n3,4\n").unwrap();
     assert!(refused(folder.path(), &["table", "bare.csv"]).contains("--no-header"));
     assert!(ok(folder.path(), &["table", "bare.csv", "--no-header"]).contains("2 rows"));
+    fs::write(at("gaps.csv"), "t,u\n-999,1\n1.5,none\n2.5,3\n").unwrap();
+    let arguments = ["table", "gaps.csv", "--missing", "-999,none", "--json"];
+    let gaps: serde_json::Value = serde_json::from_str(&ok(folder.path(), &arguments)).unwrap();
+    for (column, range) in [(0, [1.5, 2.5]), (1, [1.0, 3.0])] {
+        let column = &gaps[0]["columns"][column];
+        assert!(column["holes"] == 1 && column["range"] == serde_json::json!(range), "{column}");
+    }
 }
 
 /// Lines of which the town tells the size, with holes in both, quotes, and a column of notes.
@@ -232,9 +239,23 @@ fn classes_are_filled_in_as_the_table_writes_them_and_those_that_are_not_known_s
         &["denoise", "run", "--last", "a.csv", "-o", "denoised.csv"][..],
         &["sample", "run", "--last", "-n", "5", "-o", "samples.csv"],
         &["evaluate", "run", "--last"],
-        &["embed", "run", "--last", "a.csv", "-o", "latents.csv"],
+        &["embed", "run", "--last", "a.csv", "-o", "latents.csv", "--keep", "note,town"],
     ] {
         ok(folder.path(), command);
+    }
+    // Kept columns stand beside the latents, as texts.
+    let latents = fs::read_to_string(at("latents.csv")).unwrap();
+    let lines: Vec<&str> = latents.lines().collect();
+    assert!(lines[0].starts_with("file,row,note,town,z0,"), "{latents}");
+    assert!(lines[1].starts_with("a.csv,0,note 0,\"Ulm, old\","), "{latents}");
+    assert!(lines[4].starts_with("a.csv,3,note 3,NA,") && lines.len() == 301, "{latents}");
+    for (arguments, why) in [
+        (["a.csv", "-o", "z.csv", "--keep", "hamlet"], "hamlet"),
+        (["a.csv", "-o", "z.npy", "--keep", "note"], "an array cannot keep columns"),
+    ] {
+        let arguments = [&["embed", "run", "--last"][..], &arguments].concat();
+        let error = refused(folder.path(), &arguments);
+        assert!(error.contains(why), "{error}");
     }
     let samples = fs::read_to_string(at("samples.csv")).unwrap();
     assert!(samples.starts_with("town,size\n") && samples.lines().count() == 6, "{samples}");

@@ -11,7 +11,7 @@ use crate::clip::ClipRange;
 use crate::masking::Fill;
 use crate::occlusion::Shape;
 use crate::table::processes;
-use crate::{Clean, Corruption, CorruptionError, Domain, Level, Strength};
+use crate::{Clean, Corruption, CorruptionContext, CorruptionError, Domain, Level, Strength};
 
 processes! {
     /// The configuration of a corruption process.
@@ -39,7 +39,7 @@ processes! {
     #[serde(tag = "process", rename_all = "kebab-case", deny_unknown_fields)]
     #[strum(serialize_all = "kebab-case")]
     #[non_exhaustive]
-    processes(domain) {
+    processes(domain, context) {
         // Any rank.
         /// [`Gaussian`].
         Gaussian(level) {
@@ -243,12 +243,45 @@ processes! {
         /// [`Translation`].
         Translation(level) from translation => images(Translation::new(*level));
     }
+    tables {
+        /// [`Swap`].
+        Swap(level) from swap => any_rank(Swap::new(*level, context.rows()?));
+        /// [`MaskingByValue`].
+        MaskingByValue(level) {
+            /// How much the logarithm of the odds of being hidden grows with a standard deviation of the column.
+            #[serde(default = "two")]
+            slope: f64,
+        } from masking_by => any_rank(MaskingByValue::new(*level, *slope, context.rows()?));
+        /// [`MaskingByColumn`].
+        MaskingByColumn(level) {
+            /// How much the logarithm of the odds of being hidden grows with a standard deviation of the column that decides.
+            #[serde(default = "two")]
+            slope: f64,
+            /// The name of the column that decides; the first one if left out.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            by: Option<String>,
+        } from masking_by => any_rank(MaskingByColumn::new(*level, *slope, by.as_deref(), context.rows()?));
+        /// [`CategoryFlip`].
+        CategoryFlip(level) from cells => any_rank(CategoryFlip::new(*level, context.rows()?));
+        /// [`Jitter`].
+        Jitter(level) from cells => any_rank(Jitter::new(*level, context.rows()?));
+        /// [`Outliers`].
+        Outliers(level) {
+            /// How many standard deviations of the column a number is off, in the mean.
+            #[serde(default = "five")]
+            size: f64,
+        } from cells => any_rank(Outliers::new(*level, *size, context.rows()?));
+        /// [`Rounding`].
+        Rounding(level) from cells => any_rank(Rounding::new(*level, context.rows()?));
+        /// [`UnitSlip`].
+        UnitSlip(level) from cells => any_rank(UnitSlip::new(*level, context.rows()?));
+    }
     combinations {
         /// [`Sequence`].
         Sequence {
             /// The processes, in the order of application.
             of: Vec<CorruptionConfig>,
-        } from sequence => any_rank(Sequence::new(all(of, domain)?));
+        } from sequence => any_rank(Sequence::new(all(of, context)?));
         /// [`OneOf`].
         OneOf {
             /// The processes.
@@ -257,8 +290,8 @@ processes! {
             #[serde(default, skip_serializing_if = "Option::is_none")]
             weights: Option<Vec<f64>>,
         } from one_of => any_rank(match weights {
-            Some(weights) => OneOf::weighted(all(of, domain)?, weights),
-            None => OneOf::new(all(of, domain)?),
+            Some(weights) => OneOf::weighted(all(of, context)?, weights),
+            None => OneOf::new(all(of, context)?),
         });
         /// [`Sometimes`].
         Sometimes {
@@ -266,7 +299,7 @@ processes! {
             probability: f64,
             /// The process.
             of: Box<CorruptionConfig>,
-        } from sometimes => any_rank(Sometimes::new(*probability, of.build(domain)?));
+        } from sometimes => any_rank(Sometimes::new(*probability, of.build(context)?));
         /// [`Part`]; the ends of line and column ranges are exclusive.
         Part {
             /// The process.
@@ -280,17 +313,25 @@ processes! {
             /// The first column and the one after the last; all columns if left out.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             columns: Option<[usize; 2]>,
-        } from part => images(part(of.build(domain)?, channels.as_deref(), [*lines, *columns]));
+        } from part => images(part(of.build(context)?, channels.as_deref(), [*lines, *columns]));
         /// [`ShowMask`].
         ShowMask {
             /// The process.
             of: Box<CorruptionConfig>,
-        } from show_mask => any_rank(ShowMask::new(of.build(domain)?));
+        } from show_mask => any_rank(ShowMask::new(of.build(context)?));
     }
 }
 
 fn one() -> usize {
     1
+}
+
+fn two() -> f64 {
+    2.0
+}
+
+fn five() -> f64 {
+    5.0
 }
 
 impl CorruptionConfig {
@@ -311,21 +352,21 @@ impl CorruptionConfig {
 
     /// The level and its meaning, which do not depend on the data; `None` if the parameters are out of range.
     pub fn strength(&self) -> Option<Strength> {
-        // Every process is for one of these domains.
-        let domains = [Domain::Unit, Domain::Real];
-        let process = domains.into_iter().find_map(|domain| self.build::<4>(domain).ok())?;
+        // Every process is for one of these domains. What is right does not depend on a table.
+        let contexts = [Domain::Unit, Domain::Real].map(CorruptionContext::of_any_table);
+        let process = contexts.iter().find_map(|context| self.build::<4>(context).ok())?;
         Some(process.strength())
     }
 
-    /// Builds the process for data of this domain, in tensors of rank `D`.
+    /// Builds the process for data of this domain, or for a table, in tensors of rank `D`.
     ///
     /// An error names the process, and either the parameter that is out of range or why the process is not
-    /// for the domain.
+    /// for the data.
     pub fn build<const D: usize>(
         &self,
-        domain: Domain,
+        context: impl Into<CorruptionContext>,
     ) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
-        self.built(domain).map_err(|source| CorruptionError::In {
+        self.built(&context.into()).map_err(|source| CorruptionError::In {
             process: self.name(),
             source: Box::new(source),
         })
@@ -352,9 +393,9 @@ fn images<const D: usize, P: Corruption<4> + 'static>(
 
 fn all<const D: usize>(
     of: &[CorruptionConfig],
-    domain: Domain,
+    context: &CorruptionContext,
 ) -> Result<Vec<Box<dyn Corruption<D>>>, CorruptionError> {
-    of.iter().map(|config| config.build(domain)).collect()
+    of.iter().map(|config| config.build(context)).collect()
 }
 
 fn part(

@@ -55,7 +55,9 @@ impl EntryProcess for Drop {
 
 impl<const D: usize> Corruption<D> for Dropout {
     fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> CorruptedInput<D> {
-        each_entry(Drop, Corruption::<D>::strength(self), clean, draws)
+        let damaged = each_entry(Drop, Corruption::<D>::strength(self), clean, draws);
+        let hidden = damaged.input.clone().equal_elem(0.0).bool_and(damaged.changed.clone());
+        CorruptedInput { hidden: Some(hidden), ..damaged }
     }
 
     fn strength(&self) -> Strength {

@@ -88,13 +88,10 @@ fn on_the_device<const D: usize, E: EntryProcess>(
     let level = Tensor::<1>::from_data(levels, &device).reshape(per_row).expand(shape);
     let (input, changed) = process.apply(clean.clone(), level.clone(), noise);
     if levels.iter().all(|&level| level != null) {
-        return CorruptedInput { input, changed };
+        return CorruptedInput::touched(input, changed);
     }
     let active = level.not_equal_elem(null);
-    CorruptedInput {
-        input: clean.mask_where(active.clone(), input),
-        changed: changed.bool_and(active),
-    }
+    CorruptedInput::touched(clean.mask_where(active.clone(), input), changed.bool_and(active))
 }
 
 /// Entries whose noise is made at once, so that it stays in the first-level cache.

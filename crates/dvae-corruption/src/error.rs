@@ -140,6 +140,17 @@ pub enum CorruptionError {
         /// The requirement.
         why: String,
     },
+    /// A process of tables, for data that are none.
+    #[error("it is for the rows of a table, of which it must know the columns")]
+    NoTable,
+    /// A column that the table does not have.
+    #[error("there is no column `{name}`: the table has {}", quoted(known))]
+    UnknownColumn {
+        /// The name given.
+        name: String,
+        /// The names of the columns.
+        known: Vec<String>,
+    },
     /// A string that does not name a process.
     #[error(
         "`{text}` is not a corruption: write NAME, NAME:LEVEL, NAME:LOW..HIGH or NAME@SEVERITY, joined \
@@ -151,6 +162,10 @@ pub enum CorruptionError {
         /// The names of all processes.
         known: String,
     },
+}
+
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// A range of values: two finite numbers, the lower first.

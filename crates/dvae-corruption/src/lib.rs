@@ -34,6 +34,10 @@
 //! geometry and [`Occlusion`] are for any domain; [`Gamma`] and the other image processes are for `[0, 1]`
 //! only, and are refused elsewhere.
 //!
+//! Tables `[batch, columns]`, by the law of each column: [`Swap`] with other training rows, [`MaskingByValue`] and
+//! [`MaskingByColumn`] (missing not at random, and at random given another column), [`CategoryFlip`], [`Jitter`], [`Outliers`],
+//! [`Rounding`] and [`UnitSlip`].
+//!
 //! Combinations: [`Sequence`], [`OneOf`], [`Sometimes`], [`Part`] of an image, and [`ShowMask`] for the
 //! encoder.
 //!
@@ -60,7 +64,7 @@
 //!
 //! # What this gives up
 //!
-//! - A process sees one batch of tensors, not the data set: a corruption cannot use other rows.
+//! - A process sees one batch of tensors, not the data set; those of tables are built with the training rows.
 //! - For image processes and [`Shot`], rows on a GPU are read, corrupted on the host and sent back. The
 //!   result has the same bits everywhere, but the GPU's queue must wait. Other processes of single entries
 //!   stay on the device.
@@ -68,6 +72,7 @@
 
 mod banding;
 mod brightness;
+mod cells;
 mod clean;
 mod clip;
 mod clipping;
@@ -90,6 +95,7 @@ mod laplace;
 mod level;
 mod level_text;
 mod masking;
+mod masking_by;
 mod motion_blur;
 mod names;
 mod occlusion;
@@ -111,7 +117,10 @@ mod show_mask;
 mod sometimes;
 mod spatter;
 mod speckle;
+mod swap;
 mod table;
+mod table_process;
+mod table_rows;
 mod translation;
 mod uniform;
 mod zigzag;
@@ -126,3 +135,5 @@ pub use level::{Level, Scale, Strength};
 pub use masking::Fill;
 pub use occlusion::Shape;
 pub use process::{CorruptedInput, Corruption};
+pub use table_process::TableProcess;
+pub use table_rows::{CorruptionContext, TableColumnRows, TableRows, Units};

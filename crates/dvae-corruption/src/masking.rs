@@ -111,7 +111,8 @@ impl<const D: usize> Corruption<D> for Masking {
         let strength = Corruption::<D>::strength(self);
         match &self.filling {
             Filling::Constant(filling) => {
-                each_entry(Erase { filling: *filling }, strength, clean, draws)
+                let erased = each_entry(Erase { filling: *filling }, strength, clean, draws);
+                CorruptedInput::erased(erased.input, erased.changed)
             }
             Filling::Features(values) => {
                 let mut shape = clean.dims();
@@ -120,7 +121,7 @@ impl<const D: usize> Corruption<D> for Masking {
                 let filling = filling.reshape(shape).expand(clean.shape());
                 let erased = each_entry(Erase { filling: 0.0 }, strength, clean, draws);
                 let input = erased.input.mask_where(erased.changed.clone(), filling);
-                CorruptedInput { input, ..erased }
+                CorruptedInput::erased(input, erased.changed)
             }
         }
     }

@@ -7,31 +7,38 @@ use dvae_checks::Number;
 use serde::Deserialize;
 use serde::de::value::{Error as TextError, MapDeserializer};
 
-use crate::{CorruptionConfig, CorruptionError, Domain, Level, Strength};
+use crate::{CorruptionConfig, CorruptionContext, CorruptionError, Domain, Level, Strength};
 
 impl CorruptionConfig {
-    /// Every process except `none` and combinations, at severity 3.
+    /// Every process for any row or image, at severity 3: those of tables and combinations are not among them.
     pub fn all() -> Vec<Self> {
-        let named = |name: &&str| simple(name, None).expect("a name of the table");
-        Self::standing_alone().iter().map(named).collect()
+        named(Self::standing_alone())
+    }
+
+    /// Every process for tables alone, at severity 3.
+    pub fn for_tables() -> Vec<Self> {
+        named(Self::of_tables())
     }
 
     /// A table of every process except `none` and combinations: its name, its parameters, and the meaning of
     /// its level; then one line for each combination.
     pub fn catalog() -> String {
         let mut table = format!(
-            "{:16} {:11} {:>5} {:>12}  {:29} {:17} {}\n",
+            "{:17} {:11} {:>5} {:>12}  {:29} {:17} {}\n",
             "process", "level", "null", "range", "severities 1 to 5", "more", "the level's meaning"
         );
-        for config in Self::all() {
+        for config in Self::all().into_iter().chain(Self::for_tables()) {
             let Some(Strength { scale, .. }) = config.strength() else { continue };
             let [low, high] = scale.range.map(Number::show);
             let severities = scale.severities.map(|level| level.to_string()).join(" ");
             let range = format!("{low} to {high}");
-            let images =
-                if config.build::<2>(Domain::Unit).is_ok() { "" } else { " (images only)" };
+            let only = match config.needs_table() {
+                true => " (tables only)",
+                false if config.build::<2>(Domain::Unit).is_ok() => "",
+                false => " (images only)",
+            };
             table += &format!(
-                "{:16} {:11} {:>5} {range:>12}  {severities:29} {:17} {}{images}\n",
+                "{:17} {:11} {:>5} {range:>12}  {severities:29} {:17} {}{only}\n",
                 config.name(),
                 scale.name,
                 scale.null,
@@ -44,6 +51,11 @@ impl CorruptionConfig {
         table += &format!("\nnone, and combinations: {combinations}\n");
         table
     }
+}
+
+/// The processes of these names.
+fn named(names: &[&str]) -> Vec<CorruptionConfig> {
+    names.iter().map(|name| simple(name, None).expect("a name of the table")).collect()
 }
 
 /// Splits a string at each `+` before a process name; a `+` within a number such as `1e+1` does not count.
@@ -91,11 +103,11 @@ impl FromStr for CorruptionConfig {
             level.map_or(Ok(()), |level| level.parse::<Level>().map(|_| ()))?;
         }
         let config = simple(name, level).map_err(|_| {
-            let known: Vec<_> = Self::all().iter().map(Self::name).collect();
+            let known = [Self::standing_alone(), Self::of_tables()].concat();
             CorruptionError::UnknownProcess { text: text.to_owned(), known: known.join(", ") }
         })?;
         // Every process is for this domain.
-        config.build::<4>(Domain::Unit)?;
+        config.build::<4>(CorruptionContext::of_any_table(Domain::Unit))?;
         Ok(config)
     }
 }

@@ -1,7 +1,7 @@
 //! A mixture: each row gets one of several processes.
 
 use burn::tensor::kind::Basic;
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Bool, Device, Int, Tensor};
 use dvae_random::RowStreams;
 
 use crate::sequence::{WHOLE, no_mask, shares};
@@ -70,7 +70,8 @@ impl<const D: usize, K: Basic + 'static> Corruption<D, K> for OneOf<D, K> {
     fn corrupt(&self, clean: Tensor<D, K>, draws: &mut RowStreams) -> CorruptedInput<D, K> {
         let device = clean.device();
         let chosen = self.choose(draws);
-        let (mut inputs, mut changes) = (Vec::new(), Vec::new());
+        let (mut inputs, mut changes, mut hidden) = (Vec::new(), Vec::new(), Vec::new());
+        let mut hides = false;
         for (process, places) in self.processes.iter().zip(&chosen) {
             let own = draws.branch();
             if places.is_empty() {
@@ -78,6 +79,9 @@ impl<const D: usize, K: Basic + 'static> Corruption<D, K> for OneOf<D, K> {
             }
             let rows = clean.clone().select(0, indices(places.iter().copied(), &device));
             let part = process.corrupt(rows, &mut own.select(places));
+            hides |= part.hidden.is_some();
+            let none = || Tensor::zeros(part.changed.dims(), &device);
+            hidden.push(part.hidden.map_or_else(none, Tensor::<D, Bool>::int));
             inputs.push(part.input);
             changes.push(part.changed.int());
         }
@@ -90,9 +94,11 @@ impl<const D: usize, K: Basic + 'static> Corruption<D, K> for OneOf<D, K> {
             back[place] = stands;
         }
         let back = indices(back, &device);
+        let in_order = |flags: Vec<_>| Tensor::cat(flags, 0).select(0, back.clone()).bool();
         CorruptedInput {
             input: Tensor::cat(inputs, 0).select(0, back.clone()),
-            changed: Tensor::cat(changes, 0).select(0, back).bool(),
+            changed: in_order(changes),
+            hidden: hides.then(|| in_order(hidden)),
         }
     }
 

@@ -90,14 +90,19 @@ impl Corruption<4> for Part {
         let place = |c: usize| [0..rows, c..c + 1, lines.clone(), columns.clone()];
         let planes = channels.iter().map(|&c| clean.clone().slice(place(c))).collect();
         let part = self.process.corrupt(Tensor::cat(planes, 1), draws);
-        let changed = part.changed.int();
-        let mut touched = whole.changed.int();
+        let nothing = whole.changed.int();
+        let within = |flags: Tensor<4, Bool>| -> Tensor<4, Bool> {
+            let flags = flags.int();
+            let assigned = channels.iter().enumerate().fold(nothing.clone(), |all, (i, &c)| {
+                all.slice_assign(place(c), flags.clone().narrow(1, i, 1))
+            });
+            assigned.bool()
+        };
         for (i, &c) in channels.iter().enumerate() {
             whole.input = whole.input.slice_assign(place(c), part.input.clone().narrow(1, i, 1));
-            touched = touched.slice_assign(place(c), changed.clone().narrow(1, i, 1));
         }
-        let changed: Tensor<4, Bool> = touched.bool();
-        CorruptedInput { changed, ..whole }
+        let (changed, hidden) = (within(part.changed), part.hidden.map(within));
+        CorruptedInput { input: whole.input, changed, hidden }
     }
 
     /// The strength of the process.

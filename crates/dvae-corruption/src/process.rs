@@ -17,13 +17,26 @@ pub struct CorruptedInput<const D: usize, K: Basic = Float> {
     /// The entries that the process touched, in the clean rows' shape: those where `x̃ᵢ ≠ xᵢ`, unless the
     /// process defines it otherwise (an erased zero is touched although its value is unchanged).
     pub changed: Tensor<D, Bool>,
+    /// The entries that the process erased, in the clean rows' shape, so that an encoder may be told that nothing is there; `None` if
+    /// it erased none. They count as touched, and stay so where a later process of a sequence gave them a value.
+    pub hidden: Option<Tensor<D, Bool>>,
 }
 
 impl<const D: usize, K: Basic> CorruptedInput<D, K> {
     /// The clean rows, unchanged.
     pub fn unchanged(clean: Tensor<D, K>) -> Self {
         let changed = Tensor::<D>::zeros(clean.shape(), &clean.device()).bool();
-        Self { input: clean, changed }
+        Self::touched(clean, changed)
+    }
+
+    /// Rows of which these entries were touched and none was erased.
+    pub fn touched(input: Tensor<D, K>, changed: Tensor<D, Bool>) -> Self {
+        Self { input, changed, hidden: None }
+    }
+
+    /// Rows of which these entries were erased, and all others are as they were.
+    pub fn erased(input: Tensor<D, K>, hidden: Tensor<D, Bool>) -> Self {
+        Self { input, changed: hidden.clone(), hidden: Some(hidden) }
     }
 }
 

@@ -33,6 +33,8 @@ impl CorruptionConfig {
         match self {
             Self::None {} | Self::Masking { fill: None, .. } | Self::Dropout { .. } => true,
             Self::Shot { .. } => true,
+            Self::Swap { .. } | Self::MaskingByValue { .. } | Self::MaskingByColumn { .. } => true,
+            Self::CategoryFlip { .. } => true,
             Self::Sequence { of } | Self::OneOf { of, .. } => {
                 of.iter().all(Self::is_never_negative)
             }
@@ -43,15 +45,24 @@ impl CorruptionConfig {
         }
     }
 
-    /// Whether entries are erased or stay as they are.
-    pub fn only_erases(&self) -> bool {
+    /// Whether it is for tables in which some columns are classes: a cell is erased, or becomes another one of its column's kind.
+    pub fn keeps_classes(&self) -> bool {
         match self {
             Self::None {} | Self::Masking { .. } => true,
-            Self::Sequence { of } | Self::OneOf { of, .. } => of.iter().all(Self::only_erases),
+            Self::Sequence { of } | Self::OneOf { of, .. } => of.iter().all(Self::keeps_classes),
+            Self::Sometimes { of, .. } | Self::ShowMask { of } => of.keeps_classes(),
+            _ => self.needs_table(),
+        }
+    }
+
+    /// Whether it, or a part of it, is for tables alone: [`Self::build`] then wants the training rows.
+    pub fn needs_table(&self) -> bool {
+        match self {
+            Self::Sequence { of } | Self::OneOf { of, .. } => of.iter().any(Self::needs_table),
             Self::Sometimes { of, .. } | Self::Part { of, .. } | Self::ShowMask { of } => {
-                of.only_erases()
+                of.needs_table()
             }
-            _ => false,
+            alone => Self::of_tables().contains(&alone.name()),
         }
     }
 
@@ -103,6 +114,12 @@ impl CorruptionConfig {
     fn values_from(&self, range: [f64; 2], domain: Domain) -> Option<[f64; 2]> {
         let replaced = match self {
             Self::Masking { fill, .. } => filled(fill.as_ref()),
+            Self::MaskingByValue { .. } | Self::MaskingByColumn { .. } => [0.0; 2],
+            Self::Swap { .. } | Self::CategoryFlip { .. } => range,
+            Self::Jitter { .. }
+            | Self::Outliers { .. }
+            | Self::Rounding { .. }
+            | Self::UnitSlip { .. } => return None,
             Self::Dropout { .. } => dropped(range, self.strength()?.level)?,
             Self::SaltAndPepper { values, .. }
             | Self::MostlyPepper { values, .. }

@@ -63,7 +63,7 @@ pub(crate) fn damaged_rows<const D: usize>(
         });
     });
     let input = Tensor::from_data(TensorData::new(input, shape.clone()), &device);
-    CorruptedInput { input, changed: Tensor::from_data(TensorData::new(changed, shape), &device) }
+    CorruptedInput::touched(input, Tensor::from_data(TensorData::new(changed, shape), &device))
 }
 
 /// One image: a plane of `height × width` for each channel.

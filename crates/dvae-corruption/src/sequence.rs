@@ -52,8 +52,14 @@ impl<const D: usize, K: Basic + 'static> Corruption<D, K> for Sequence<D, K> {
         let mut whole = CorruptedInput::unchanged(clean);
         for process in &self.processes {
             let part = process.corrupt(whole.input, &mut draws.branch());
-            whole =
-                CorruptedInput { input: part.input, changed: whole.changed.bool_or(part.changed) };
+            whole = CorruptedInput {
+                input: part.input,
+                changed: whole.changed.bool_or(part.changed),
+                hidden: match (whole.hidden, part.hidden) {
+                    (Some(before), Some(now)) => Some(before.bool_or(now)),
+                    (before, now) => before.or(now),
+                },
+            };
         }
         whole
     }

@@ -12,6 +12,9 @@ use crate::{CorruptedInput, Corruption, CorruptionError, Level, Strength};
 /// input = [x̃, m],   mᵢ = 1 where the process touched xᵢ, else 0
 /// ```
 ///
+/// With [`ShowMask::of_hidden`] it is 1 only where the process erased `xᵢ`: an encoder that is told of holes must find what is wrong
+/// by itself.
+///
 /// Use it when the value of an erased entry also occurs in clean data, so that the encoder cannot tell a hole
 /// from a zero. The model must accept twice the features or channels and explain the clean ones (`mask_input`
 /// in a model's configuration). Every input of such a model must come from this process; for uncorrupted
@@ -19,6 +22,7 @@ use crate::{CorruptedInput, Corruption, CorruptionError, Level, Strength};
 #[derive(Debug)]
 pub struct ShowMask<const D: usize> {
     process: Box<dyn Corruption<D>>,
+    is_of_hidden: bool,
 }
 
 impl<const D: usize> ShowMask<D> {
@@ -31,16 +35,25 @@ impl<const D: usize> ShowMask<D> {
             return Err(CorruptionError::Shape { name: "show-mask", event, why });
         }
         no_mask("show-mask", std::slice::from_ref(&process))?;
-        Ok(Self { process })
+        Ok(Self { process, is_of_hidden: false })
+    }
+
+    /// Shows what `process` erases, and not what else it touches; errors as in [`ShowMask::new`].
+    pub fn of_hidden(process: impl Corruption<D> + 'static) -> Result<Self, CorruptionError> {
+        Ok(Self { is_of_hidden: true, ..Self::new(process)? })
     }
 }
 
 impl<const D: usize> Corruption<D> for ShowMask<D> {
     /// `input`: `[batch, 2 n, …]` of clean rows `[batch, n, …]`; `changed`: `[batch, n, …]`.
     fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> CorruptedInput<D> {
-        let CorruptedInput { input, changed } = self.process.corrupt(clean, draws);
-        let mask = changed.clone().float();
-        CorruptedInput { input: Tensor::cat(vec![input, mask], 1), changed }
+        let CorruptedInput { input, changed, hidden } = self.process.corrupt(clean, draws);
+        let mask = match (self.is_of_hidden, &hidden) {
+            (false, _) => changed.clone().float(),
+            (true, Some(hidden)) => hidden.clone().float(),
+            (true, None) => input.zeros_like(),
+        };
+        CorruptedInput { input: Tensor::cat(vec![input, mask], 1), changed, hidden }
     }
 
     fn shows_mask(&self) -> bool {
@@ -53,7 +66,7 @@ impl<const D: usize> Corruption<D> for ShowMask<D> {
     }
 
     fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
-        Ok(Box::new(Self { process: self.process.at_level(level)? }))
+        Ok(Box::new(Self { process: self.process.at_level(level)?, ..*self }))
     }
 
     fn schedule_end(&self) -> f64 {

@@ -3,21 +3,28 @@
 /// Generates everything that uses processes by name from one table: the enum [`CorruptionConfig`] with its
 /// serialized form and schema, the construction of each process, its parameters' names, and the re-exports.
 ///
-/// `processes(domain)` names the domain of the data that they are built for.
+/// `processes(domain, context)` names the domain of the data that they are built for, and the whole `CorruptionContext`.
 /// A row is `Variant(level) { parameter: Type } from file => how it is built;`. The variant has a field
 /// `level` and the parameters, each with its own documentation and serde attributes; `from file` re-exports
-/// the type with the variant's name from the module `file`. A combination has the same form without a level.
+/// the type with the variant's name from the module `file`. Processes of tables have the same form. A combination has it without
+/// a level.
 /// The expression can use `domain`, and references to `level` and the parameters.
 ///
 /// [`CorruptionConfig`]: crate::CorruptionConfig
 macro_rules! processes {
     (
         $(#[$config:meta])*
-        processes($domain:ident) { $(
+        processes($domain:ident, $context:ident) { $(
             $(#[$meta:meta])*
             $process:ident($level:ident)
             $({ $( $(#[$field_meta:meta])* $field:ident: $type:ty ),+ $(,)? })?
             $(from $file:ident)? => $build:expr;
+        )* }
+        tables { $(
+            $(#[$table_meta:meta])*
+            $table:ident($table_level:ident)
+            $({ $( $(#[$option_meta:meta])* $option:ident: $option_type:ty ),+ $(,)? })?
+            from $table_file:ident => $table_build:expr;
         )* }
         combinations { $(
             $(#[$combination_meta:meta])*
@@ -26,6 +33,7 @@ macro_rules! processes {
         )* }
     ) => {
         $($( pub use crate::$file::$process; )?)*
+        $( pub use crate::$table_file::$table; )*
         $( pub use crate::$combination_file::$combination; )*
 
         $(#[$config])*
@@ -42,6 +50,15 @@ macro_rules! processes {
                 },
             )*
             $(
+                $(#[$table_meta])*
+                $table {
+                    /// The strength.
+                    #[serde(default)]
+                    level: Level,
+                    $($( $(#[$option_meta])* $option: $option_type, )+)?
+                },
+            )*
+            $(
                 $(#[$combination_meta])*
                 $combination { $( $(#[$part_meta])* $part: $part_type, )+ },
             )*
@@ -50,11 +67,13 @@ macro_rules! processes {
         impl CorruptionConfig {
             fn built<const D: usize>(
                 &self,
-                $domain: Domain,
+                $context: &CorruptionContext,
             ) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
+                let $domain = $context.domain;
                 match self {
                     Self::None {} => any_rank(Ok(Clean)),
                     $( Self::$process { level: $level, $($($field),+)? } => $build, )*
+                    $( Self::$table { level: $table_level, $($($option),+)? } => $table_build, )*
                     $( Self::$combination { $($part),+ } => $combine, )*
                 }
             }
@@ -64,21 +83,30 @@ macro_rules! processes {
                 match self {
                     Self::None {} => &[],
                     $( Self::$process { .. } => &[$($(stringify!($field)),+)?], )*
+                    $( Self::$table { .. } => &[$($(stringify!($option)),+)?], )*
                     $( Self::$combination { .. } => &[$(stringify!($part)),+], )*
                 }
             }
 
-            /// The names of all processes except `none` and combinations.
+            /// The names of all processes of single rows: not of `none`, of those of tables, and of combinations.
             pub(crate) fn standing_alone() -> &'static [&'static str] {
                 let alone = [$(stringify!($process)),*].len();
-                // The variants after `none` and before the combinations.
+                // The variants after `none`.
                 &Self::VARIANTS[1..=alone]
+            }
+
+            /// The names of all processes of tables.
+            pub(crate) fn of_tables() -> &'static [&'static str] {
+                let tables = [$(stringify!($table)),*].len();
+                let start = 1 + Self::standing_alone().len();
+                &Self::VARIANTS[start..start + tables]
             }
 
             /// The names of all combinations, with the names of their parameters.
             pub(crate) fn combinations() -> impl Iterator<Item = (&'static str, String)> {
                 let parts = [$([$(stringify!($part)),+].join(" ")),*];
-                let names = &Self::VARIANTS[1 + Self::standing_alone().len()..];
+                let alone = Self::standing_alone().len() + Self::of_tables().len();
+                let names = &Self::VARIANTS[1 + alone..];
                 names.iter().copied().zip(parts)
             }
         }

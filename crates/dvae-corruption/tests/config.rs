@@ -272,7 +272,8 @@ fn a_process_without_a_law_below_zero_says_so() {
 #[test]
 fn the_catalog_lists_every_process_with_its_level() {
     let catalog = CorruptionConfig::catalog();
-    let all = CorruptionConfig::all();
+    let mut all = CorruptionConfig::all();
+    all.extend(CorruptionConfig::for_tables());
     // A heading, a line for each, an empty one, and one for the combinations.
     assert_eq!(catalog.lines().count(), all.len() + 3);
     for config in all {
@@ -280,11 +281,9 @@ fn the_catalog_lists_every_process_with_its_level() {
         let line = catalog.lines().find(|line| line.starts_with(&format!("{} ", config.name())));
         let line = line.unwrap_or_else(|| panic!("{} is missing", config.name()));
         assert!(line.contains(scale.name) && line.contains(scale.meaning), "{line}");
-        assert_eq!(
-            line.contains("images only"),
-            config.build::<2>(Domain::Unit).is_err(),
-            "{line}"
-        );
+        let is_for_images = config.build::<2>(Domain::Unit).is_err() && !config.needs_table();
+        assert_eq!(line.contains("images only"), is_for_images, "{line}");
+        assert_eq!(line.contains("tables only"), config.needs_table(), "{line}");
         // Its parameters are the fields of the variant.
         let toml = format!("process = '{}'\nno-such-parameter = 1", config.name());
         let error = toml::from_str::<CorruptionConfig>(&toml).unwrap_err().to_string();

@@ -141,7 +141,8 @@ fn changed_is_where_the_input_differs_and_the_range_is_kept() {
     let ids = [1, 2, 3, 8];
     for (name, process) in all() {
         let clean = pictures(&ids, SHAPE);
-        let CorruptedInput { input, changed } = process.corrupt(clean.clone(), &mut draws(&ids, 0));
+        let CorruptedInput { input, changed, .. } =
+            process.corrupt(clean.clone(), &mut draws(&ids, 0));
         assert_eq!(input.dims(), clean.dims());
         let (clean, input, changed) = (values(clean), values(input), flags(changed));
         let silent = ["sequence", "part"].contains(&name.as_str())
@@ -297,7 +298,7 @@ fn plain_images_stay_in_the_range_and_plain_under_blur() {
     for (name, process) in all() {
         for value in [0.0, 1.0] {
             let flat = Tensor::<4>::full([2, 3, 9, 7], value, &Device::flex());
-            let CorruptedInput { input, changed } = process.corrupt(flat, &mut draws(&ids, 0));
+            let CorruptedInput { input, changed, .. } = process.corrupt(flat, &mut draws(&ids, 0));
             let input = values(input);
             let leaves = LEAVES_THE_RANGE.contains(&name.as_str());
             assert!(leaves || input.iter().all(|v| (0.0..=1.0).contains(v)), "{name}: {input:?}");
@@ -492,7 +493,7 @@ proptest! {
             }
             let clean = pictures(&[5, 6], shape);
             let mut draws = draws(&[5, 6], 0).at_progress(progress);
-            let CorruptedInput { input, changed } = process.corrupt(clean.clone(), &mut draws);
+            let CorruptedInput { input, changed, .. } = process.corrupt(clean.clone(), &mut draws);
             let mut seen = clean.dims();
             seen[1] *= 1 + usize::from(process.shows_mask());
             prop_assert_eq!(input.dims(), seen);

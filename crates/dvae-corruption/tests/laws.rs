@@ -60,7 +60,7 @@ fn unclipped_gaussian_noise_has_mean_zero_and_variance_sigma_squared() {
 
 #[test]
 fn masking_erases_a_fraction_nu() {
-    let (_, CorruptedInput { input, changed }) = corrupt("masking:0.3");
+    let (_, CorruptedInput { input, changed, .. }) = corrupt("masking:0.3");
     let erased = rate(changed);
     assert!((erased - 0.3).abs() < six_sigma(0.3, ENTRIES), "erased {erased}");
     assert_eq!(erased, rate(input.equal_elem(0.0)));
@@ -71,7 +71,7 @@ fn salt_follows_its_law_among_the_replaced() {
     for (text, replaced, salt) in
         [("salt-and-pepper:0.2", 0.2, 0.5), ("mostly-pepper:0.1", 0.1, 0.1)]
     {
-        let (_, CorruptedInput { input, changed }) = corrupt(text);
+        let (_, CorruptedInput { input, changed, .. }) = corrupt(text);
         let changed = rate(changed);
         assert!((changed - replaced).abs() < six_sigma(replaced, ENTRIES), "{text}: {changed}");
         let salted = rate(input.equal_elem(1.0)) / changed;
@@ -84,7 +84,7 @@ fn salt_follows_its_law_among_the_replaced() {
 // a new value in every entry.
 #[test]
 fn a_mixture_damages_each_row_by_one_process_and_uses_all() {
-    let (_, CorruptedInput { input, changed }) = corrupt("mixed");
+    let (_, CorruptedInput { input, changed, .. }) = corrupt("mixed");
     let share = |mask: Tensor<2, Bool>| -> Vec<f32> {
         mask.float().mean_dim(1).into_data().try_to_vec().unwrap()
     };
@@ -299,7 +299,7 @@ fn a_sequence_damages_again_with_noise_of_its_own() {
     let sequence = Sequence::new(vec![part(0.125), part(0.75)]).unwrap();
     let ids: Vec<u64> = (0..ROWS).collect();
     let rows = Tensor::<2>::full([ROWS as usize, WIDTH], 0.5, &Device::flex());
-    let CorruptedInput { input, changed } = corrupt_rows(&sequence, rows, &ids);
+    let CorruptedInput { input, changed, .. } = corrupt_rows(&sequence, rows, &ids);
     for (value, share) in [(0.5, 0.25), (0.125, 0.25), (0.75, 0.5)] {
         let got = rate(input.clone().equal_elem(value));
         assert!((got - share).abs() < six_sigma(share, ENTRIES), "{value}: {got}");
@@ -314,7 +314,7 @@ fn a_part_is_damaged_and_the_rest_stays() {
     let clean = Tensor::<4>::full([2, 3, 4, 5], 0.5, &Device::flex());
     let part = Part::new(Masking::new(1.0).unwrap()).unwrap().channels(&[2, 0]).unwrap();
     let part = part.region(1..3, None).unwrap();
-    let CorruptedInput { input, changed } = part.corrupt(clean, &mut Key::new(1).rows(&ids));
+    let CorruptedInput { input, changed, .. } = part.corrupt(clean, &mut Key::new(1).rows(&ids));
     let input: Vec<f32> = input.into_data().try_to_vec().unwrap();
     let changed: Vec<bool> = changed.into_data().iter::<bool>().collect();
     for (i, (value, changed)) in input.iter().zip(changed).enumerate() {
@@ -344,7 +344,7 @@ fn a_mask_stands_beside_what_it_is_the_mask_of() {
     let masking = Masking::new(0.3).unwrap().fill(0.5).unwrap();
     let plain = corrupt_rows(&masking, gray(&ids), &ids);
     let shown = ShowMask::new(Box::new(masking)).unwrap();
-    let CorruptedInput { input, changed } = corrupt_rows(&shown, gray(&ids), &ids);
+    let CorruptedInput { input, changed, .. } = corrupt_rows(&shown, gray(&ids), &ids);
     assert_eq!(input.dims(), [ROWS as usize, 2 * WIDTH]);
     let [values, mask] = [0, WIDTH].map(|start| input.clone().narrow(1, start, WIDTH).into_data());
     assert_eq!(values, plain.input.into_data());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::budget::Budget;
 use crate::picture::{over_white, picture_domain, under_white};
+use crate::table::places_in_lines;
 use crate::table_text::cell_text;
 use crate::{DataError, Dataset, Domain, Element, Numbers, ReadOptions, TableColumn, read_rows};
 
@@ -66,6 +67,8 @@ pub enum Channels {
 pub(crate) struct TableLayout {
     /// The first line as it stands, if it has names.
     pub(crate) header: Option<Vec<u8>>,
+    /// The names of all columns; none if it has no names.
+    pub(crate) titles: Vec<String>,
     /// The places of the columns that are read.
     pub(crate) places: Vec<usize>,
     pub(crate) style: TableStyle,
@@ -153,6 +156,12 @@ impl Format {
         Self { appended: names, ..self }
     }
 
+    /// The places of columns of a table in its lines, by their names, whether they are read or not: see [`Row::texts`]. An error names a
+    /// column that the file, whose path is for the message, does not have.
+    pub fn places(&self, path: &Path, names: &[String]) -> Result<Vec<usize>, DataError> {
+        places_in_lines(path, self, names)
+    }
+
     /// The format of a model's results for rows of this format: see [`Element::of_results`].
     pub fn of_results(&self) -> Self {
         Self { element: self.element.of_results(self.domain), ..self.clone() }
@@ -198,6 +207,8 @@ pub(crate) struct Line {
     pub(crate) cells: Vec<std::ops::Range<usize>>,
     /// The columns that are read in which it has a class that is not known: they are NaN, and are never written anew.
     pub(crate) unseen: Vec<usize>,
+    /// The columns that are read whose cells were erased.
+    pub(crate) erased: Vec<usize>,
     /// The cells of the columns that follow.
     pub(crate) appended: Vec<f64>,
 }
@@ -242,17 +253,26 @@ impl Row {
         self
     }
 
+    /// The texts of cells of a line of a table, without quotes, at these places: see [`Format::places`]. A cell that is not there is
+    /// empty.
+    pub fn texts(&self, places: &[usize]) -> Vec<String> {
+        let text = |&place: &usize| match &self.extra {
+            Extra::Line(line) => line.cells.get(place).map_or(String::new(), |cell| {
+                cell_text(&String::from_utf8_lossy(&line.text[cell.clone()])).into_owned()
+            }),
+            _ => String::new(),
+        };
+        places.iter().map(text).collect()
+    }
+
     /// The columns in which the row has a class that is not among those of the column, and the text of each. Its values have NaN
     /// there, and whatever it is given for them is not written.
     pub fn unseen(&self, format: &Format) -> Vec<(usize, String)> {
         let (Extra::Line(line), Layout::Table(table)) = (&self.extra, &format.layout) else {
             return vec![];
         };
-        let text = |column: usize| {
-            let cell = line.cells[table.places[column]].clone();
-            cell_text(&String::from_utf8_lossy(&line.text[cell])).into_owned()
-        };
-        line.unseen.iter().map(|&column| (column, text(column))).collect()
+        let texts = self.texts(&line.unseen.iter().map(|&at| table.places[at]).collect::<Vec<_>>());
+        line.unseen.iter().copied().zip(texts).collect()
     }
 
     /// The numbers as the file stores them.
@@ -277,6 +297,14 @@ impl Row {
                 None => value,
             };
             self.numbers.set(at, self.domain, value);
+        }
+    }
+
+    /// Makes a value missing; in a table its cell is written empty.
+    pub fn erase(&mut self, at: usize) {
+        self.numbers.set(at, self.domain, f64::NAN);
+        if let Extra::Line(line) = &mut self.extra {
+            line.erased.push(at);
         }
     }
 

@@ -187,6 +187,24 @@ impl Scaler {
         })
     }
 
+    /// Scales a number at this place on the first axis of a row.
+    pub fn apply_at(&self, place: usize, x: f64) -> f32 {
+        let [offset, scale, unit] = self.at(place);
+        ((curved(x, unit) - offset) / scale) as f32
+    }
+
+    /// Undoes [`Self::apply_at`], without rounding.
+    pub fn undo_at(&self, place: usize, x: f32) -> f64 {
+        let [offset, scale, unit] = self.at(place);
+        straight(f64::from(x) * scale + offset, unit)
+    }
+
+    /// Offset, scale and unit of a place.
+    fn at(&self, place: usize) -> [f64; 3] {
+        let unit = self.unit.get(place).copied().unwrap_or(0.0);
+        [self.offset[place], self.scale[place], unit]
+    }
+
     /// Undoes the scaling of distances from these scaled values, such as standard deviations: the offset does not apply. A
     /// logarithm is undone to first order.
     ///
@@ -204,8 +222,7 @@ impl Scaler {
     /// The logarithm of how far the scaled value moves for a step of the value that is scaled to `x`: the log-density of the value
     /// is that of the scaled one, plus this.
     pub fn log_slope(&self, place: usize, x: f32) -> f64 {
-        let (offset, scale) = (self.offset[place], self.scale[place]);
-        let unit = self.unit.get(place).copied().unwrap_or(0.0);
+        let [offset, scale, unit] = self.at(place);
         -scale.ln() - slope(f64::from(x) * scale + offset, unit).ln()
     }
 
@@ -325,6 +342,19 @@ mod tests {
             ValueRange::Percentiles([0.0, 101.0]),
         ] {
             assert!(wrong.check().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_scaled_one_by_one_as_in_rows() {
+        let scaler =
+            Scaler { offset: vec![1.7, 2.0], scale: vec![0.83, 4.0], unit: vec![3.5, 0.0] };
+        for number in [3.5, 5.5, -40.25, 900.0] {
+            let row = scaler.apply(&[number, number]);
+            for (place, &scaled) in row.iter().enumerate() {
+                assert_eq!(scaler.apply_at(place, number), scaled);
+                assert!((scaler.undo_at(place, scaled) / number - 1.0).abs() < 1e-6);
+            }
         }
     }
 

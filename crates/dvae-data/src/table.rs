@@ -30,6 +30,7 @@ pub(crate) fn read_table_rows(path: &Path, options: &ReadOptions) -> Result<Rows
     let classes: Arc<[Vec<String>]> = classes.unwrap_or_else(|| vec![vec![]; places.len()]).into();
     let read = names.map(|names| places.iter().map(|&at| names[at].clone()).collect::<Vec<_>>());
     let (header, style) = (open.header.take(), open.style);
+    let titles = if open.has_names { open.titles.clone() } else { vec![] };
     let table = Table {
         open,
         names: read.clone(),
@@ -39,7 +40,7 @@ pub(crate) fn read_table_rows(path: &Path, options: &ReadOptions) -> Result<Rows
         domain: options.domain.unwrap_or(Domain::Real),
     };
     let missing = options.missing.clone();
-    let layout = TableLayout { header, places: places.clone(), style, missing };
+    let layout = TableLayout { header, titles, places: places.clone(), style, missing };
     let layout = Layout::Table(Arc::new(layout));
     let format = Format::new(&[places.len()], Element::F64, table.domain).named(read);
     let format = Format { classes, layout, ..format };
@@ -49,6 +50,20 @@ pub(crate) fn read_table_rows(path: &Path, options: &ReadOptions) -> Result<Rows
         line.and_then(|line| line.map(|(text, at)| table.row(text, at)).transpose()).transpose()
     });
     Ok(Rows::new(format, None, rows))
+}
+
+/// The places of columns of these names in the lines of a table, whether they are read or not; an error names one that is not there.
+pub(crate) fn places_in_lines(
+    path: &Path,
+    format: &Format,
+    names: &[String],
+) -> Result<Vec<usize>, DataError> {
+    match &format.layout {
+        Layout::Table(table) if !table.titles.is_empty() => {
+            places(path, Some(names), Some(&table.titles), table.titles.len())
+        }
+        _ => Err(bad(path, "it is no table whose columns have names".to_owned())),
+    }
 }
 
 /// A table whose first line was read.
@@ -76,8 +91,13 @@ pub(crate) fn open_table(path: &Path, options: &ReadOptions) -> Result<OpenTable
     let Some((text, number)) = lines.read().map_err(io)? else {
         return Err(bad(path, "it is empty".to_owned()));
     };
-    let first =
-        Line { cells: cells(&text, style.delimiter), text, unseen: vec![], appended: vec![] };
+    let first = Line {
+        cells: cells(&text, style.delimiter),
+        text,
+        unseen: vec![],
+        erased: vec![],
+        appended: vec![],
+    };
     let titles = texts(&first, number, path)?;
     let has_names = !options.no_header;
     let open_ended = has_names && titles.last().is_some_and(String::is_empty);
@@ -261,7 +281,7 @@ impl Table {
         Ok(Row {
             numbers,
             domain: self.domain,
-            extra: Extra::Line(Line { text, cells, unseen, appended: vec![] }),
+            extra: Extra::Line(Line { text, cells, unseen, erased: vec![], appended: vec![] }),
         })
     }
 

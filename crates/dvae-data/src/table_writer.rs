@@ -141,8 +141,12 @@ impl TableWriter {
         Ok(())
     }
 
+    fn is_class(&self, column: usize) -> bool {
+        self.classes.get(column).is_some_and(|classes| !classes.is_empty())
+    }
+
     /// Whether a cell already holds this value, or is to stay whatever it holds: one that is missing stays as it is written if
-    /// there is no value for it, and so does a class that is not known.
+    /// there is no value for it, and so does a class that is not known. So does any other without a value, unless it was erased.
     fn holds(
         &self,
         line: &Line,
@@ -154,18 +158,21 @@ impl TableWriter {
         let decimal = self.style.decimal;
         let text = std::str::from_utf8(&line.text[line.cells[place].clone()]).unwrap_or_default();
         let text = cell_text(text);
-        if value.is_nan() {
-            return true;
-        }
-        match self.classes.get(column) {
+        let old = match self.classes.get(column) {
             Some(classes) if !classes.is_empty() => {
                 match Class::of(&text, classes, decimal, &layout.missing) {
-                    Class::Missing => false,
-                    Class::Known(class) => class as f64 == value.round(),
-                    Class::Unseen => true,
+                    Class::Missing => None,
+                    Class::Known(class) => Some(class as f64),
+                    Class::Unseen => return true,
                 }
             }
-            _ => number(&text, decimal, &[]).is_some_and(|old| old.to_bits() == value.to_bits()),
+            _ => number(&text, decimal, &layout.missing).filter(|old| !old.is_nan()),
+        };
+        match (old, value.is_nan()) {
+            (None, is_missing) => is_missing,
+            (Some(_), true) => !line.erased.contains(&column),
+            (Some(old), false) if self.is_class(column) => old == value.round(),
+            (Some(old), false) => old.to_bits() == value.to_bits(),
         }
     }
 

@@ -42,11 +42,27 @@ impl<const D: usize> Categorical<D> {
         shape
     }
 
-    /// `[batch, classes, features]`.
-    fn by_class(&self) -> Tensor<3> {
+    /// The logits, `[batch, classes · c, …]`.
+    pub(crate) fn logits(&self) -> Tensor<D> {
+        self.logits.clone()
+    }
+
+    /// The logits, `[batch, classes, features]`.
+    pub(crate) fn by_class(&self) -> Tensor<3> {
+        self.each_class(self.logits())
+    }
+
+    /// What has the shape of the logits, `[batch, classes, features]`.
+    pub(crate) fn each_class(&self, of_logits: Tensor<D>) -> Tensor<3> {
         let shape = self.shape();
         let features = shape[1..].iter().product();
-        self.logits.clone().reshape([shape[0], self.density.classes, features])
+        of_logits.reshape([shape[0], self.density.classes, features])
+    }
+
+    /// The distribution with probabilities multiplied by weights and normalized; the logarithms of the weights have the
+    /// shape of the logits.
+    pub(crate) fn tilted(&self, log_weights: Tensor<D>) -> Self {
+        Self { logits: self.logits() + log_weights, density: self.density }
     }
 }
 

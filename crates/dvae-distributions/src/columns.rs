@@ -1,5 +1,7 @@
 //! A likelihood made of one likelihood for each group of columns.
 
+use std::sync::Arc;
+
 use burn::tensor::Tensor;
 use dvae_random::RowStreams;
 
@@ -17,14 +19,15 @@ use crate::{ColumnGroup, DistributionError, Likelihood, Support};
 /// After Nazábal et al. (2020), "Handling incomplete heterogeneous data using VAEs" (HI-VAE), section 3.1.
 #[derive(Debug)]
 pub struct Columns<const D: usize> {
-    groups: Vec<(usize, Box<dyn Likelihood<D>>)>,
+    groups: Vec<(usize, Arc<dyn Likelihood<D>>)>,
 }
 
 impl<const D: usize> Columns<D> {
     /// From the number of columns and the likelihood of each group, in the order of axis 1; at least one
     /// group.
     pub fn new(groups: Vec<(usize, Box<dyn Likelihood<D>>)>) -> Self {
-        Self { groups }
+        let groups = groups.into_iter().map(|(columns, law)| (columns, Arc::from(law)));
+        Self { groups: groups.collect() }
     }
 
     /// The likelihood of a column, and its place among those of its group.
@@ -38,7 +41,10 @@ impl<const D: usize> Columns<D> {
     }
 
     /// Concatenates the groups' values.
-    fn beside(&self, value: impl Fn(&dyn Likelihood<D>, usize, usize) -> Tensor<D>) -> Tensor<D> {
+    fn beside(
+        &self,
+        mut value: impl FnMut(&dyn Likelihood<D>, usize, usize) -> Tensor<D>,
+    ) -> Tensor<D> {
         let mut start = 0;
         let parts = self.groups.iter().map(|(columns, law)| {
             let part = value(&**law, start, *columns);
@@ -65,6 +71,41 @@ impl<const D: usize> Likelihood<D> for Columns<D> {
     fn sample(&self, draws: &mut RowStreams) -> Tensor<D> {
         let parts = self.groups.iter().map(|(_, law)| law.sample(&mut draws.branch()));
         Tensor::cat(parts.collect(), 1)
+    }
+
+    fn log_missingness(&self, x: Tensor<D>, observed: Option<Tensor<D>>) -> Option<Tensor<1>> {
+        let mut start = 0;
+        let of_groups = self.groups.iter().filter_map(|(columns, law)| {
+            let part = |whole: Tensor<D>| whole.narrow(1, start, *columns);
+            let found = law.log_missingness(part(x.clone()), observed.clone().map(part));
+            start += columns;
+            found
+        });
+        of_groups.reduce(|sum, of_group| sum + of_group)
+    }
+
+    /// 0 in groups of which values say nothing.
+    fn log_missing_odds(&self, x: Tensor<D>) -> Option<Tensor<D>> {
+        let mut is_known = false;
+        let odds = self.beside(|law, start, columns| {
+            let part = x.clone().narrow(1, start, columns);
+            let odds = law.log_missing_odds(part.clone());
+            is_known |= odds.is_some();
+            odds.unwrap_or_else(|| part.zeros_like())
+        });
+        is_known.then_some(odds)
+    }
+
+    fn given_missing(&self) -> Option<Box<dyn Likelihood<D>>> {
+        let of_groups: Vec<_> =
+            self.groups.iter().map(|(columns, law)| (*columns, law, law.given_missing())).collect();
+        if of_groups.iter().all(|(.., missing)| missing.is_none()) {
+            return None;
+        }
+        let groups = of_groups.into_iter().map(|(columns, law, missing)| {
+            (columns, missing.map_or_else(|| law.clone(), Arc::from))
+        });
+        Some(Box::new(Self { groups: groups.collect() }))
     }
 
     /// The parameters of all groups, in order.
@@ -105,8 +146,8 @@ impl FromOutputs for Settings<'_> {
         outputs.fold(0, usize::saturating_add)
     }
 
-    fn shared_weights(&self) -> usize {
-        self.groups.iter().map(|group| group.likelihood.shared_weights()).sum()
+    fn shared_weights(&self, _columns: usize) -> usize {
+        self.groups.iter().map(|group| group.likelihood.shared_weights(group.columns)).sum()
     }
 
     fn of<const D: usize>(
@@ -116,7 +157,8 @@ impl FromOutputs for Settings<'_> {
     ) -> Result<Box<dyn Likelihood<D>>, DistributionError> {
         let (mut start, mut used) = (0, 0);
         let groups = self.groups.iter().map(|ColumnGroup { columns, likelihood }| {
-            let (width, weights) = (likelihood.outputs(*columns), likelihood.shared_weights());
+            let (width, weights) =
+                (likelihood.outputs(*columns), likelihood.shared_weights(*columns));
             let part = outputs.clone().narrow(1, start, width);
             let own = shared.map(|shared| shared.clone().slice([used..used + weights]));
             (start, used) = (start + width, used + weights);

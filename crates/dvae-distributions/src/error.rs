@@ -19,6 +19,12 @@ pub enum DistributionError {
         /// The number of columns in a row.
         columns: usize,
     },
+    /// A likelihood of which the share of missing entries has no closed form.
+    #[error(
+        "`of` of `self-masking` is `normal`, `shared-normal`, `learned-normal`, `poisson-gaussian` or `categorical`: of others, \
+         the probability that an entry is missing has no closed form"
+    )]
+    SelfMasking,
 }
 
 /// The largest allowed count.

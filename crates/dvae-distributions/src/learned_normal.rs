@@ -147,7 +147,7 @@ impl FromOutputs for SharedScale {
         columns
     }
 
-    fn shared_weights(&self) -> usize {
+    fn shared_weights(&self, _columns: usize) -> usize {
         1
     }
 

@@ -16,6 +16,8 @@
 //! | [`Poisson`]                      | counts                                                         |
 //! | [`NegativeBinomial`]             | overdispersed counts                                           |
 //! | [`ZeroInflatedNegativeBinomial`] | the same with more zeros                                       |
+//! | [`SelfMasking`]                  | normal entries whose values decide whether they are missing    |
+//! | [`SelfMaskingClasses`]           | the same of classes                                            |
 //! | [`Columns`]                      | one of these for each group of columns                         |
 //!
 //! [`LikelihoodConfig`] selects one in a file. Most are [`Entries`] of one [`EntryDistribution`], whose log-density is
@@ -72,11 +74,14 @@ mod likelihood_config;
 mod mixture_normal;
 mod negative_binomial;
 mod normal;
+mod normal_cdf;
 mod optimal_normal;
 mod planar;
 mod poisson;
 mod poisson_gaussian;
 mod sampling;
+mod self_masking;
+mod self_masking_classes;
 mod stable;
 mod standard_normal;
 mod student_t;
@@ -110,6 +115,8 @@ pub use optimal_normal::OptimalNormal;
 pub use planar::Planar;
 pub use poisson::{Poisson, PoissonEntry};
 pub use poisson_gaussian::{PoissonGaussian, PoissonGaussianEntry};
+pub use self_masking::{MissingSide, SelfMasking};
+pub use self_masking_classes::SelfMaskingClasses;
 pub use standard_normal::StandardNormal;
 pub use student_t::{StudentT, StudentTEntry};
 pub use support::Support;

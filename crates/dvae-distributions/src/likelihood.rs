@@ -51,6 +51,27 @@ pub trait Likelihood<const D: usize, K: Basic = Float>: Debug {
     /// One draw of every entry, each row from its own stream. No gradient flows through it.
     fn sample(&self, draws: &mut RowStreams) -> Tensor<D, K>;
 
+    /// `log p(which entries are missing | x, z)` of every row: `[batch]`, in nats. `observed` is 1 where an entry was observed and 0
+    /// where it is missing, whatever `x` is there (`None`: all were observed); missing entries are integrated out. `None` if values
+    /// say nothing of what is missing.
+    ///
+    /// # Panics
+    ///
+    /// If `x` or `observed` has another shape than the distribution's parameters.
+    fn log_missingness(&self, _x: Tensor<D, K>, _observed: Option<Tensor<D>>) -> Option<Tensor<1>> {
+        None
+    }
+
+    /// `log (p(missing | x) / p(observed | x))` of every entry; `None` if values say nothing of what is missing.
+    fn log_missing_odds(&self, _x: Tensor<D, K>) -> Option<Tensor<D>> {
+        None
+    }
+
+    /// The distribution of entries given `z` and that they are missing; `None` if that says nothing of them.
+    fn given_missing(&self) -> Option<Box<dyn Likelihood<D, K>>> {
+        None
+    }
+
     /// The parameters by name, as the density uses them. Each has the shape of `x`, or is several of that
     /// shape side by side on axis 1.
     fn parameters(&self) -> Vec<(&'static str, Tensor<D>)>;
@@ -90,6 +111,18 @@ impl<const D: usize, K: Basic> Likelihood<D, K> for Box<dyn Likelihood<D, K>> {
 
     fn sample(&self, draws: &mut RowStreams) -> Tensor<D, K> {
         (**self).sample(draws)
+    }
+
+    fn log_missingness(&self, x: Tensor<D, K>, observed: Option<Tensor<D>>) -> Option<Tensor<1>> {
+        (**self).log_missingness(x, observed)
+    }
+
+    fn log_missing_odds(&self, x: Tensor<D, K>) -> Option<Tensor<D>> {
+        (**self).log_missing_odds(x)
+    }
+
+    fn given_missing(&self) -> Option<Box<dyn Likelihood<D, K>>> {
+        (**self).given_missing()
     }
 
     fn parameters(&self) -> Vec<(&'static str, Tensor<D>)> {

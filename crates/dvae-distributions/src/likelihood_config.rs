@@ -5,6 +5,7 @@ use dvae_kernels::Parameters;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::self_masking::MissingSide;
 use crate::{DistributionError, Entries, EntryDistribution, Likelihood};
 
 /// A likelihood with its settings, before there are outputs to make it of.
@@ -15,8 +16,8 @@ pub(crate) trait FromOutputs {
     /// The length of axis 1 of the outputs for rows of `columns` columns.
     fn outputs(&self, columns: usize) -> usize;
 
-    /// The number of learned weights that all entries share.
-    fn shared_weights(&self) -> usize {
+    /// The number of learned weights that all rows of `columns` columns share.
+    fn shared_weights(&self, _columns: usize) -> usize {
         0
     }
 
@@ -83,15 +84,16 @@ macro_rules! likelihoods {
                 }
             }
 
-            /// The number of learned weights that all entries share: the raw scales of shared normals.
-            pub fn shared_weights(&self) -> usize {
+            /// The number of learned weights that all rows of `columns` columns share: the raw scales of shared normals, and what decides
+            /// which entries are missing.
+            pub fn shared_weights(&self, columns: usize) -> usize {
                 match self {
-                    $( Self::$likelihood { $($field),* } => $settings.shared_weights(), )*
+                    $( Self::$likelihood { $($field),* } => $settings.shared_weights(columns), )*
                 }
             }
 
             /// The likelihood of rows `[batch, columns, …]` from outputs `[batch, outputs(columns), …]` and, if it
-            /// has any, its shared weights `[shared_weights]`. Axis 1 has the first parameters of all entries,
+            /// has any, its shared weights `[shared_weights(columns)]`. Axis 1 has the first parameters of all entries,
             /// then the second ones, and so on.
             ///
             /// # Panics
@@ -221,6 +223,15 @@ likelihoods! {
         } => Independent(crate::ZeroInflatedEntry {
             counts: crate::NegativeBinomialEntry { min_inverse_dispersion: *min_inverse_dispersion },
         });
+        /// [`SelfMasking`](crate::SelfMasking), or [`SelfMaskingClasses`](crate::SelfMaskingClasses) of classes: for entries that are
+        /// missing because of what they are.
+        SelfMasking {
+            /// The likelihood of the entries: one of the normal ones, or `categorical`.
+            of: Box<LikelihoodConfig>,
+            /// Which numbers are missing more often. Data rarely say it, so name it if you know; of classes it says nothing.
+            #[serde(default)]
+            missing: MissingSide,
+        } => crate::self_masking::Settings { of, missing: *missing };
         /// [`Columns`](crate::Columns): places on axis 1 of a row have different likelihoods.
         Columns {
             /// The groups, in the order of axis 1.
@@ -230,16 +241,31 @@ likelihoods! {
 }
 
 impl LikelihoodConfig {
-    /// The likelihood of the entries at this place on axis 1 of a row: of [`Columns`](crate::Columns), that of the place's group.
-    /// `None` beyond the last group.
+    /// The likelihood of the entries at this place on axis 1 of a row: of [`Columns`](crate::Columns), that of the place's group, and
+    /// without what decides whether they are missing. `None` beyond the last group.
     pub fn at(&self, place: usize) -> Option<&Self> {
-        let Self::Columns { groups } = self else { return Some(self) };
+        let groups = match self {
+            Self::Columns { groups } => groups,
+            Self::SelfMasking { of, .. } => return of.at(place),
+            _ => return Some(self),
+        };
         let mut start = 0;
         groups.iter().find_map(|group| {
             let place = place.checked_sub(start).filter(|&place| place < group.columns);
             start += group.columns;
             place.and_then(|place| group.likelihood.at(place))
         })
+    }
+
+    /// Whether it says of some entries that they are missing because of what they are.
+    pub fn is_self_masking(&self) -> bool {
+        match self {
+            Self::SelfMasking { .. } => true,
+            Self::Columns { groups } => {
+                groups.iter().any(|group| group.likelihood.is_self_masking())
+            }
+            _ => false,
+        }
     }
 
     /// How many classes entries at this place on axis 1 of a row have; 0 if they are no classes.

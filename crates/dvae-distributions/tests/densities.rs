@@ -268,7 +268,7 @@ fn columns_of_a_table_follow_their_own_laws() {
     ];
     let table = LikelihoodConfig::Columns { groups };
     table.check(5).unwrap();
-    assert_eq!((table.outputs(5), table.shared_weights()), (4 + 3 + 1 + 1, 1));
+    assert_eq!((table.outputs(5), table.shared_weights(5)), (4 + 3 + 1 + 1, 1));
     let device = Device::flex();
     let outputs = [0.5, -1.0, 0.3, 0.7, 0.0, 1.0, -1.0, 2.0, 1.5];
     let shared = Tensor::<1>::from_data([0.4], &device);

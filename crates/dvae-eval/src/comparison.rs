@@ -124,7 +124,7 @@ impl<V: Vae<4>> Comparison<'_, V> {
         for corruption in self.corruptions {
             let mut streams = BatchNoise::evaluation(self.context.key, rows.ids());
             let process = corruption.build(Domain::Unit)?;
-            let CorruptedInput { input, changed } =
+            let CorruptedInput { input, changed, .. } =
                 process.corrupt(clean.clone(), &mut streams.corruption);
             let (name, values) =
                 (corruption.to_string(), input.clone().narrow(1, 0, clean.dims()[1]));

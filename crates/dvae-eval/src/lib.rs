@@ -14,6 +14,7 @@
 //! | [`NoiseEstimate`] | how noisy an image is, from the image alone                              |
 //! | [`Robustness`] | one model per training level, each at every test level: a table and pictures  |
 //! | [`Heatmap`]    | metrics in rows and columns, as one PNG picture                               |
+//! | [`Scatter`]    | predictions against the truth, with intervals, as one PNG picture             |
 //! | [`Grid`]       | rows of images with a label each, as one PNG picture                          |
 //!
 //! Clean and corrupted metrics are always reported separately. The noise of a measurement is keyed: two
@@ -37,6 +38,7 @@ mod plane;
 mod psnr;
 mod quality;
 mod robustness;
+mod scatter;
 mod ssim;
 
 pub use active_units::{active_units, latent_activity};
@@ -50,4 +52,5 @@ pub use noise::{NoiseEstimate, NoiseLine};
 pub use psnr::psnr;
 pub use quality::{Filtered, Quality, classical_filters};
 pub use robustness::{Robustness, Tested};
+pub use scatter::{Prediction, Scatter};
 pub use ssim::ssim;

@@ -113,7 +113,8 @@ impl<N: Module + ModuleDisplay> Autoencoder<N> {
         distributions.likelihood.check(channels)?;
         let (levels, inputs) = (network.levels(), seen.iter().product());
         let heads = LevelHeads::all(&levels, inputs, distributions, init)?;
-        Ok(Self::assembled(network, heads, &levels, seen, &distributions.likelihood, init))
+        let likelihood = LikelihoodHead::new(distributions.likelihood.clone(), channels, init);
+        Ok(Self::assembled(network, heads, &levels, seen, likelihood))
     }
 
     /// Assembles a model from parts that were checked.
@@ -122,11 +123,9 @@ impl<N: Module + ModuleDisplay> Autoencoder<N> {
         heads: Vec<LevelHeads>,
         levels: &[Level],
         seen: &[usize],
-        likelihood: &LikelihoodConfig,
-        init: &mut Initializer,
+        likelihood: LikelihoodHead,
     ) -> Self {
         let shapes = levels.iter().map(|level| level.latents).collect();
-        let likelihood = LikelihoodHead::new(likelihood.clone(), init);
         Self { network, levels: heads, likelihood, seen: seen.into(), shapes }
     }
 

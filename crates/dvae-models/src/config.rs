@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::autoencoder::LevelHeads;
 use crate::error::{row, sizes};
+use crate::likelihood_head::LikelihoodHead;
 use crate::networks::{Bundled, InputOutput, saturating_product};
 use crate::{
     AnyNetwork, Autoencoder, ConvNetConfig, Distributions, Initializer, LadderConfig, MlpConfig,
@@ -150,8 +151,8 @@ impl AutoencoderConfig {
         let encoder = config.encoder(&io, init);
         let heads = LevelHeads::all(&levels, inputs, &distributions, init)?;
         let network = config.network(encoder, &io, init).into();
-        let likelihood = &self.likelihood;
-        Ok(Autoencoder::assembled(network, heads, &levels, &io.input, likelihood, init))
+        let likelihood = LikelihoodHead::new(self.likelihood.clone(), self.event[0], init);
+        Ok(Autoencoder::assembled(network, heads, &levels, &io.input, likelihood))
     }
 }
 

@@ -15,9 +15,13 @@ pub(crate) struct LikelihoodHead {
 }
 
 impl LikelihoodHead {
-    /// Builds the head for a likelihood that was checked.
-    pub(crate) fn new(likelihood: LikelihoodConfig, init: &mut Initializer) -> Self {
-        let weights = likelihood.shared_weights();
+    /// Builds the head for a likelihood of rows of `columns` columns that was checked.
+    pub(crate) fn new(
+        likelihood: LikelihoodConfig,
+        columns: usize,
+        init: &mut Initializer,
+    ) -> Self {
+        let weights = likelihood.shared_weights(columns);
         Self { shared: (weights > 0).then(|| init.zeros(weights)), likelihood }
     }
 

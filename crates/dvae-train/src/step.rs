@@ -141,7 +141,7 @@ impl<const D: usize, K: Basic> CorruptedBatch<D, K> {
         let prior = model.prior();
         let mut targets = Vec::with_capacity(corrupted.len());
         let mut inferred = Vec::with_capacity(corrupted.len());
-        for CorruptedInput { input, changed } in corrupted {
+        for CorruptedInput { input, changed, .. } in corrupted {
             let encoding = model.encode(input, &prior);
             let draws = (0..objective.latents()).map(|_| encoding.infer(latent)).collect();
             let emphasis = emphasis(objective.emphasis(), &changed, observed.as_ref());
@@ -202,17 +202,30 @@ impl<const D: usize, K: Basic> Target<D, K> {
         match &self.emphasis {
             Some(weights) => {
                 let weights = weights.clone();
-                elbo.emphasizing(likelihood.weighted_log_likelihood(self.clean.clone(), weights))
+                let entries = likelihood.weighted_log_likelihood(self.clean.clone(), weights);
+                elbo.emphasizing(self.with_missingness(entries, &likelihood))
             }
             None => elbo,
         }
     }
 
-    /// `log p(observed entries | z)` of each row.
+    /// `log p(observed entries | z)` of each row and, if the likelihood says it, which entries these are.
     pub(crate) fn log_likelihood(&self, likelihood: &impl Likelihood<D, K>) -> Tensor<1> {
-        match self.observed.clone() {
+        let entries = match self.observed.clone() {
             Some(observed) => likelihood.weighted_log_likelihood(self.clean.clone(), observed),
             None => likelihood.log_likelihood(self.clean.clone()),
+        };
+        self.with_missingness(entries, likelihood)
+    }
+
+    fn with_missingness(
+        &self,
+        entries: Tensor<1>,
+        likelihood: &impl Likelihood<D, K>,
+    ) -> Tensor<1> {
+        match likelihood.log_missingness(self.clean.clone(), self.observed.clone()) {
+            Some(missingness) => entries + missingness,
+            None => entries,
         }
     }
 }

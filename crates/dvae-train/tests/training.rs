@@ -86,7 +86,7 @@ impl Corruption<4> for Vandal {
     fn corrupt(&self, clean: Tensor<4>, _draws: &mut RowStreams) -> CorruptedInput<4> {
         *self.0.lock().unwrap() = Some(clean.to_data().try_to_vec().unwrap());
         let changed = clean.ones_like().bool();
-        CorruptedInput { input: clean * 0.0 + 0.5, changed }
+        CorruptedInput::touched(clean * 0.0 + 0.5, changed)
     }
 
     fn strength(&self) -> Strength {
@@ -385,7 +385,7 @@ impl Corruption<2> for HideSecond {
     fn corrupt(&self, clean: Tensor<2>, _draws: &mut RowStreams) -> CorruptedInput<2> {
         let second = Tensor::<2>::from_floats([[0.0, 1.0, 0.0, 0.0]], &clean.device()).bool();
         let changed = second.expand(clean.dims());
-        CorruptedInput { input: clean.mask_fill(changed.clone(), 0.0), changed }
+        CorruptedInput::erased(clean.mask_fill(changed.clone(), 0.0), changed)
     }
 
     fn strength(&self) -> Strength {

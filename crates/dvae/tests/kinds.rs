@@ -6,9 +6,10 @@ use std::fmt::Write;
 use std::path::Path;
 
 use dvae::data::ColumnKind;
+use dvae::distributions::LikelihoodConfig;
 use dvae::losses::Objective;
 use dvae::train::Interrupt;
-use dvae::{Experiment, Pretrained, Run, Weights};
+use dvae::{Experiment, Prepared, PreparedData, Pretrained, Run, Weights};
 
 /// Lines in which the town tells the size, and the size the price, over three powers of ten. Some cells are missing.
 fn table() -> String {
@@ -123,7 +124,7 @@ fn what_a_network_of_tables_cannot_do_is_said() {
             "model.likelihood={ type = \"optimal-normal\" }",
             "`model.likelihood` is that of the columns of numbers",
         ),
-        ("corruption=gaussian:0.3", "erase cells by `masking`"),
+        ("corruption=gaussian:0.3", "would turn classes into fractions"),
         ("data.range={ between = [0, 9] }", "leave `data.range` out"),
         ("data.scaling=standard", "leave `data.scaling` out"),
         ("data.kinds={ town = \"numeric\" }", "column `town` cannot be numeric"),
@@ -161,7 +162,7 @@ fn a_table_may_have_classes_alone() {
     // Nor is it measured on what it would not see.
     let (noise, bound) = ("gaussian:0.3".parse().unwrap(), Objective::default());
     let error = model.evaluate(&rows, &noise, &bound).unwrap_err().to_string();
-    assert!(error.contains("erase cells by `masking`"), "{error}");
+    assert!(error.contains("would turn classes into fractions"), "{error}");
     assert!(model.evaluate(&rows, &"masking:0.3".parse().unwrap(), &bound).is_ok());
 }
 
@@ -176,4 +177,160 @@ fn the_bound_in_units_of_the_data_is_that_of_its_numbers() {
     let shift = model.units_shift(&rows).unwrap();
     let observed = rows.observed_counts()[1] as f64 / rows.len() as f64;
     assert!((shift + observed * scale.ln()).abs() < 1e-9, "{shift}");
+}
+
+/// How far cells of this column are off that were filled in, as the root of their mean square, and their mean.
+fn off(model: &Pretrained, rows: &[Vec<f64>], truth: &[Vec<f64>], column: usize) -> (f64, f64) {
+    let ids: Vec<u64> = (0..rows.len() as u64).collect();
+    let filled = model.impute(rows, &ids, 300, 0).unwrap();
+    let missing = (0..rows.len()).filter(|&row| rows[row][column].is_nan());
+    let errors: Vec<f64> =
+        missing.map(|row| filled[row].values[column] - truth[row][column]).collect();
+    let mean = |of: &dyn Fn(&f64) -> f64| errors.iter().map(of).sum::<f64>() / errors.len() as f64;
+    (mean(&|error| error * error).sqrt(), mean(&|error| *error))
+}
+
+// Of three columns that are 1, 2 and 3 times a number and noise, the last is missing the more often the larger it is: a model of that
+// knows that missing cells are larger than others of their kind, and one without it fills in cells as they are
+// where they are there.
+#[test]
+fn cells_that_are_missing_because_they_are_large_are_filled_in_larger() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut rows = vec![];
+    for at in 0..1500u32 {
+        let noise = |k: u32| f64::from((at * 7919 + k * 104_729) % 1009) / 504.0 - 1.0;
+        let base = noise(1) + noise(2) + noise(3);
+        rows.push(vec![base + noise(4), 2.0 * base + noise(5), 3.0 * base + 3.0 * noise(6)]);
+    }
+    let truth = rows.clone();
+    let mut text = "a,b,c\n".to_owned();
+    for (at, row) in rows.iter_mut().enumerate() {
+        let uniform = (at * 7919 % 1013) as f64 / 1013.0;
+        if uniform < 1.0 / (1.0 + (-0.5 * row[2]).exp()) {
+            row[2] = f64::NAN;
+        }
+        let cells = row.iter().map(|x| if x.is_nan() { String::new() } else { format!("{x:.4}") });
+        writeln!(text, "{}", cells.collect::<Vec<_>>().join(",")).unwrap();
+    }
+    let train = |name: &str, likelihood: &str| {
+        let config = format!(
+            "corruption = \"none\"\n[data]\nsource = \"csv\"\npath = {:?}\nkinds = {{}}\nvalidation = 0.1\n\
+             [model]\nlatent = 3\nnetwork = {{ type = \"table\", hidden = [32] }}\nlikelihood = {likelihood}\n\
+             [train]\nepochs = 60\nbatch_size = 32\nlearning_rate = 0.003\n\
+             objective = {{ bound = \"diwae\", latents = 5 }}\n",
+            folder.path().join("a.csv")
+        );
+        std::fs::write(folder.path().join("a.csv"), &text).unwrap();
+        std::fs::write(folder.path().join("a.toml"), config).unwrap();
+        let experiment = Experiment::load(Some(&folder.path().join("a.toml")), &[]).unwrap();
+        let mut run = Run::create_at(&experiment, folder.path().join(name)).unwrap();
+        run.train(vec![], &Interrupt::new()).unwrap();
+        run.model(Weights::Last, None).unwrap()
+    };
+    let normal = "{ type = \"learned-normal\", min_scale = 0.05 }";
+    let without = train("without", normal);
+    let masking = |missing: &str| {
+        format!("{{ type = \"self-masking\", missing = \"{missing}\", of = {normal} }}")
+    };
+    let with = train("with", &masking("large"));
+    let ((plain, low), (informed, bias)) =
+        (off(&without, &rows, &truth, 2), off(&with, &rows, &truth, 2));
+    assert!(low < -0.5 && bias.abs() < 0.35, "{low} {bias}");
+    assert!(informed < 0.95 * plain, "{informed} {plain}");
+    // Of the validation rows, those are hidden that would be missing rather than others.
+    let intervals = with.imputation_intervals(0.95, &[0.0, 0.0, 0.4], 100).unwrap();
+    let [from, to] = intervals.about(2, 1.0, 1.0).unwrap();
+    assert!((0.5..4.0).contains(&(to - 1.0)) && (1.0 - from - (to - 1.0)).abs() < 1e-9);
+    let ids = [0];
+    let draws = &with.impute(&[vec![1.0, 2.0, f64::NAN]], &ids, 300, 400).unwrap()[0];
+    let mean = draws.draws.iter().map(|draw| draw[2]).sum::<f64>() / 400.0;
+    assert!((mean - draws.values[2]).abs() < 5.0 * draws.deviations[2] / 10.0, "{mean}");
+    let error = prepared(
+        folder.path(),
+        &["model.likelihood={ type = \"self-masking\", of = { type = \"student-t\" } }"],
+    );
+    let error = error.unwrap_err();
+    assert!(error.contains("has no closed form"), "{error}");
+}
+
+// The size tells the class. One class is never missing: of a line without both, it is the least probable one.
+#[test]
+fn a_class_that_is_never_missing_is_not_filled_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut text = "kind,size\n".to_owned();
+    for at in 0..600u32 {
+        let kind = ["a", "b", "c"][(at % 3) as usize];
+        let is_hole = at % 3 != 0 && at % 2 == 0;
+        let size = 10 * (at % 3) + at % 4;
+        writeln!(text, "{},{size}.5", if is_hole { "" } else { kind }).unwrap();
+    }
+    std::fs::write(folder.path().join("k.csv"), text).unwrap();
+    let path = format!("data.path={}", folder.path().join("k.csv").display());
+    let likelihood = |is_masking: bool| {
+        let normal = "{ type = \"learned-normal\", min_scale = 0.1 }";
+        match is_masking {
+            true => format!("model.likelihood={{ type = \"self-masking\", of = {normal} }}"),
+            false => format!("model.likelihood={normal}"),
+        }
+    };
+    std::fs::write(folder.path().join("a.toml"), EXPERIMENT).unwrap();
+    let found = [true, false].map(|is_masking| {
+        let settings = [
+            "train.epochs=40".to_owned(),
+            "corruption=none".to_owned(),
+            path.clone(),
+            likelihood(is_masking),
+        ];
+        let experiment = Experiment::load(Some(&folder.path().join("a.toml")), &settings).unwrap();
+        let mut run =
+            Run::create_at(&experiment, folder.path().join(format!("{is_masking}"))).unwrap();
+        run.train(vec![], &Interrupt::new()).unwrap();
+        let model = run.model(Weights::Last, None).unwrap();
+        let rows = vec![vec![f64::NAN; 2]; 300];
+        let ids: Vec<u64> = (0..300).collect();
+        let filled = model.impute(&rows, &ids, 100, 1).unwrap();
+        filled.iter().filter(|filled| filled.draws[0][0] == 0.0).count()
+    });
+    assert!(found[0] < 30 && found[1] > 60, "{found:?}");
+}
+
+// The network finds what is wrong by itself: it is shown which cells are hidden, and not which were swapped.
+#[test]
+fn a_table_is_learned_from_swapped_cells_and_measured_on_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = trained(folder.path(), &["train.epochs=30", "corruption=swap:0.15+masking:0.1"]);
+    let model = model.unwrap();
+    let rows = model.held_out().unwrap().rows;
+    let bound = |corruption: &str| {
+        let objective = Objective::default();
+        model.evaluate(&rows, &corruption.parse().unwrap(), &objective).unwrap().mean.elbo
+    };
+    let [clean, swapped, flipped] = ["none", "swap:0.3", "category-flip:0.3"].map(bound);
+    assert!(clean > swapped && clean > flipped, "{clean} {swapped} {flipped}");
+    // The data must be where they were: other cells come from them.
+    std::fs::remove_file(folder.path().join("a.csv")).unwrap();
+    let model = dvae::from_pretrained(folder.path().join("run")).unwrap();
+    let error = model.evaluate(&rows, &"swap:0.3".parse().unwrap(), &Objective::default());
+    assert!(error.unwrap_err().to_string().contains("a.csv"));
+    assert!(model.evaluate(&rows, &"masking:0.3".parse().unwrap(), &Objective::default()).is_ok());
+}
+
+// A scale that columns share is that of each column for itself, as before; others are learned side by side.
+#[test]
+fn adjacent_columns_of_one_likelihood_are_one_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let groups = |likelihood: &str| {
+        let setting = format!("model.likelihood={likelihood}");
+        let prepared = prepared(folder.path(), &[&setting, "data.kinds={ rooms = \"numeric\" }"]);
+        let Prepared { experiment, data, .. } = prepared.unwrap();
+        let old = PreparedData { groups_columns: false, ..data.clone() };
+        [data, old].map(|data| match experiment.likelihood_for(&data) {
+            LikelihoodConfig::Columns { groups } => {
+                groups.iter().map(|group| group.columns).collect()
+            }
+            _ => vec![],
+        })
+    };
+    assert_eq!(groups("{ type = \"learned-normal\" }"), [vec![1, 3], vec![1; 4]]);
+    assert_eq!(groups("{ type = \"shared-normal\" }"), [vec![1; 4], vec![1; 4]]);
 }

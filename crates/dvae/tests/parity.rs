@@ -9,6 +9,7 @@ mod two_levels;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
+use dvae::distributions::MissingSide;
 use dvae::losses::LossContext;
 use dvae::models::{Activation, LadderConfig};
 use dvae::prelude::*;
@@ -236,6 +237,38 @@ fn every_likelihood_computes_the_same_everywhere() {
     }
 }
 
+#[test]
+fn what_is_missing_is_explained_the_same_everywhere() {
+    use LikelihoodConfig as L;
+    for of in [
+        L::LearnedNormal { min_scale: 0.1, initial_scale: None, mean_scale: None },
+        L::Categorical { classes: 5 },
+    ] {
+        let law = L::SelfMasking { of: Box::new(of), missing: MissingSide::Either };
+        assert_equal_everywhere(&format!("{law:?}"), |device| {
+            let tracked =
+                |tensor: Tensor<2>| Tensor::<2>::from_inner(tensor).detach().require_grad();
+            let outputs = Key::new(6).rows(&[1, 2, 3]).normal([3, law.outputs(8)], device) * 2.0;
+            let shared = Key::new(7).rows(&[1]).normal([1, law.shared_weights(8)], device) * 0.1;
+            let (outputs, shared) = (tracked(outputs), tracked(shared));
+            let likelihood = law.of(outputs.clone(), Some(&shared.clone().flatten(0, 1))).unwrap();
+            let x = [0.0, 1.0, 2.0, 4.0, 0.0, 1.0, 3.0, 4.0];
+            let x = Tensor::<1>::from_data(x, device).unsqueeze::<2>().expand([3, 8]);
+            let observed = Tensor::<1>::from_data([0.0, 1.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0], device);
+            let observed = observed.unsqueeze::<2>().expand([3, 8]);
+            let missingness = likelihood.log_missingness(x.clone(), Some(observed)).unwrap();
+            let odds = likelihood.log_missing_odds(x).unwrap();
+            let missing = likelihood.given_missing().unwrap();
+            let gradients = missingness.clone().sum().backward();
+            let gradient = |of: &Tensor<2>| of.grad(&gradients).unwrap();
+            let parts = [odds, missing.mean(), missing.variance()].map(Tensor::inner);
+            let parts = parts.into_iter().chain([gradient(&outputs), gradient(&shared)]);
+            let parts = parts.chain([missingness.inner().unsqueeze::<2>()]);
+            parts.map(|tensor| tensor.into_data().iter::<f32>().collect()).collect()
+        });
+    }
+}
+
 /// Loss and gradients of a small model.
 fn loss_and_gradients<V: Vae<4>>(
     model: V,
@@ -330,7 +363,7 @@ fn damage(process: &dyn Corruption<4>, device: &Device) -> (Vec<f32>, Vec<bool>)
     let ids = [5, 1 << 40, 7];
     let clean = rows.gather::<4>(rows.ids(), device);
     let mut draws = Key::new(4).purpose(Purpose::Corruption).epoch(1).rows(&ids);
-    let CorruptedInput { input, changed } = process.corrupt(clean, &mut draws);
+    let CorruptedInput { input, changed, .. } = process.corrupt(clean, &mut draws);
     let (input, changed) = (input.into_data(), changed.into_data());
     (input.iter::<f32>().collect(), changed.iter::<bool>().collect())
 }

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use dvae::burn::tensor::TensorData;
-use dvae::data::{Fit, ReadOptions, Row, RowWriter, Scaler, array_names, read_rows};
+use dvae::corruption::{CorruptionContext, TableColumnRows, TableRows};
+use dvae::data::{FileKind, Fit, ReadOptions, Row, RowWriter, Scaler, array_names, read_rows};
 use dvae::prelude::*;
-use dvae::{DataConfig, Experiment, PreparedData};
+use dvae::{DataConfig, Experiment, PreparedData, Splits};
 
 use crate::Error;
 use crate::files::keep_data;
@@ -20,11 +22,13 @@ use crate::output::Output;
 Examples:
   dvae corrupt gaussian:0.3 photo.png -o noisy.png
   dvae corrupt laplace:0.1 table.csv -o noisy.csv
+  dvae corrupt masking-by-value:0.2 table.csv -o holes.csv
   dvae corrupt motion-blur@4+jpeg@3 photos/ -o damaged/
   dvae corrupt experiment.toml x.npy -o damaged.npy      the corruption of an experiment
 
 Values are damaged as they are, or in the scaling of the experiment. Noise on pictures and other bytes is
-clipped to [0, 1]; on real numbers it is not, and what is for numbers in [0, 1] is refused. The same seed damages the same row of the same place in the same way.")]
+clipped to [0, 1]; on real numbers it is not, and what is for numbers in [0, 1] is refused. Processes of tables take
+standard deviations and other cells from the file itself, or from the training rows of the experiment. The same seed damages the same row of the same place in the same way.")]
 pub(crate) struct Args {
     /// A corruption as text, or an experiment (.toml) whose corruption is used
     #[arg(value_name = "CONFIG")]
@@ -55,18 +59,22 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<ExitCode, Error> {
         true => Some(Experiment::load(Some(Path::new(&args.corruption)), &[])?),
         false => None,
     };
-    let (config, data, options) = match &experiment {
+    let (config, data, table, options) = match &experiment {
         Some(experiment) => {
-            let data = data_of(experiment)?;
+            let own = data_of(experiment)?;
+            let table = own.as_ref().filter(|_| experiment.corruption.needs_table());
+            let table =
+                table.and_then(|(data, rows)| experiment.table_rows(data, Some(&rows.train)));
+            let data = own.map(|(data, _)| data);
             let options = experiment.data.source.options();
             let columns = data.as_ref().and_then(|data| data.columns.clone()).or(options.columns);
             let is_key_of_model = options.key.is_some();
             let domain = experiment.data.domain;
             let (fit, kinds) = (Fit::Stored, data.as_ref().and_then(|data| data.kinds.clone()));
             let options = ReadOptions { domain, columns, kinds, is_key_of_model, fit, ..options };
-            (experiment.corruption.clone(), data, options)
+            (experiment.corruption.clone(), data, table.map(Arc::new), options)
         }
-        None => (args.corruption.parse()?, None, ReadOptions::default()),
+        None => (args.corruption.parse()?, None, None, ReadOptions::default()),
     };
     let inputs = args.files.open()?;
     let mut options = inputs.options(options)?;
@@ -80,7 +88,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<ExitCode, Error> {
     }
     let scaler = data.and_then(|data| data.scaler);
     let damage =
-        Damage { config, experiment: experiment.as_ref(), scaler, options, seed: args.seed };
+        Damage { config, experiment: experiment.as_ref(), scaler, table, options, seed: args.seed };
     let jobs = inputs.jobs(&args.out, Beside::Nothing)?;
     if let Some(experiment) = &experiment {
         keep_data(outputs(&jobs), experiment)?;
@@ -98,15 +106,37 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<ExitCode, Error> {
 }
 
 /// What the data of an experiment decided, if the rows that are damaged depend on it: the scaling that was fitted on the
-/// training rows.
-fn data_of(experiment: &Experiment) -> Result<Option<PreparedData>, Error> {
-    Ok(if experiment.data.is_scaled() { Some(experiment.load_data(None)?.0) } else { None })
+/// training rows, and for corruptions of tables these rows.
+fn data_of(experiment: &Experiment) -> Result<Option<(PreparedData, Splits)>, Error> {
+    let is_needed = experiment.corruption.needs_table() || experiment.data.is_scaled();
+    Ok(if is_needed { Some(experiment.load_data(None)?) } else { None })
+}
+
+/// The rows of a table, of which the first has this id, as a corruption takes cells from them; `None` if it is no table.
+fn own_table(path: &Path, options: &ReadOptions, first: u64) -> Result<Option<TableRows>, Error> {
+    let rows = read_rows(path, options)?;
+    let names = rows.format.names.clone();
+    let rows = rows.into_dataset(path)?;
+    if rows.event().len() != 1 {
+        return Ok(None);
+    }
+    let name = |column: usize| match &names {
+        Some(names) => names[column].clone(),
+        None => column.to_string(),
+    };
+    let column = |column| {
+        let cells = rows.cells(column).map(|(id, cell)| (id + first, cell));
+        TableColumnRows::new(name(column), 0, cells)
+    };
+    Ok(Some(TableRows::new((0..rows.event()[0]).map(column).collect())))
 }
 
 struct Damage<'a> {
     config: CorruptionConfig,
     experiment: Option<&'a Experiment>,
     scaler: Option<Scaler>,
+    /// The training rows of the experiment, for a corruption of tables.
+    table: Option<Arc<TableRows>>,
     options: ReadOptions,
     seed: u64,
 }
@@ -124,6 +154,14 @@ impl Damage<'_> {
         }
         let mut writer = RowWriter::create(&job.output, &rows.format)?;
         let domain = self.domain(rows.format.domain);
+        let table = match &self.table {
+            None if self.config.needs_table() => {
+                own_table(&job.input, &options, first)?.map(Arc::new)
+            }
+            table => table.clone(),
+        };
+        let context = CorruptionContext { domain, table };
+        let is_table = FileKind::by_name(&job.output) == Some(FileKind::Table);
         let at_once = (NUMBERS / event.iter().product::<usize>().max(1)).clamp(1, BATCH);
         let mut done = 0;
         loop {
@@ -136,9 +174,11 @@ impl Damage<'_> {
             let ids: Vec<u64> = (start..start + n as u64).collect();
             let draws = Key::new(self.seed).purpose(Purpose::EvaluationCorruption).rows(&ids);
             match event[..] {
-                [a] => self.rows(&mut batch, domain, [n, a], draws, device)?,
-                [a, b] => self.rows(&mut batch, domain, [n, a, b], draws, device)?,
-                [a, b, c] => self.rows(&mut batch, domain, [n, a, b, c], draws, device)?,
+                [a] => self.rows(&mut batch, &context, is_table, [n, a], draws, device)?,
+                [a, b] => self.rows(&mut batch, &context, is_table, [n, a, b], draws, device)?,
+                [a, b, c] => {
+                    self.rows(&mut batch, &context, is_table, [n, a, b, c], draws, device)?;
+                }
                 _ => {
                     let input = job.input.display();
                     return Err(format!("{input}: rows of shape {event:?} are not damaged").into());
@@ -175,12 +215,13 @@ impl Damage<'_> {
     fn rows<const D: usize>(
         &self,
         rows: &mut [Row],
-        domain: Domain,
+        context: &CorruptionContext,
+        is_table: bool,
         shape: [usize; D],
         mut draws: RowStreams,
         device: &Device,
     ) -> Result<(), Error> {
-        let process = self.config.build::<D>(domain)?;
+        let process = self.config.build::<D>(context)?;
         process.check(&shape[1..])?;
         let scaled = |row: &Row| match &self.scaler {
             Some(scaler) => scaler.apply(&row.values()),
@@ -206,18 +247,25 @@ impl Damage<'_> {
         }
         let values: Vec<f32> = clean.iter().flatten().map(observed).collect();
         let tensor = Tensor::<D>::from_data(TensorData::new(values, shape), device);
+        let damaged = process.corrupt(tensor, &mut draws);
         // Cuts off the mask, if one is shown after the rows.
-        let damaged = process.corrupt(tensor, &mut draws).input.narrow(1, 0, shape[1]);
-        let values: Vec<f32> = damaged.into_data().iter().collect();
+        let values: Vec<f32> = damaged.input.narrow(1, 0, shape[1]).into_data().iter().collect();
+        let hidden = damaged.hidden.filter(|_| is_table);
+        let hidden: Vec<bool> = hidden.map_or(vec![], |hidden| hidden.into_data().iter().collect());
         let width = shape[1..].iter().product();
-        for ((row, clean), damaged) in rows.iter_mut().zip(&clean).zip(values.chunks(width)) {
+        let places = rows.iter_mut().zip(&clean).zip(values.chunks(width)).enumerate();
+        for (place, ((row, clean), damaged)) in places {
             let units = match &self.scaler {
                 Some(scaler) => scaler.undo(damaged),
                 None => damaged.iter().copied().map(f64::from).collect(),
             };
+            // In a table, what is erased is missing, unless it was filled.
+            let is_erased =
+                |at: usize| hidden.get(place * width + at) == Some(&true) && damaged[at] == 0.0;
+            (0..width).filter(|&at| is_erased(at)).for_each(|at| row.erase(at));
             row.replace(|at| {
-                let changed = !clean[at].is_nan() && damaged[at].to_bits() != clean[at].to_bits();
-                changed.then(|| units[at])
+                let is_kept = clean[at].is_nan() || is_erased(at);
+                (!is_kept && damaged[at].to_bits() != clean[at].to_bits()).then(|| units[at])
             });
         }
         Ok(())

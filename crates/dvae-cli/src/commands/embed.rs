@@ -18,6 +18,7 @@ use crate::output::{Output, path};
 Examples:
   dvae embed runs/run-001 x.npy -o z.npy
   dvae embed runs/run-001 photos/ -o z.csv      one line a picture, with its file
+  dvae embed runs/run-001 table.csv -o z.csv --keep patient,date
 
 Pictures may have another size than those that the model was trained on if it is one of maps (a ladder): they then have more
 latents, or fewer, and all must have one size.
@@ -31,6 +32,9 @@ pub(crate) struct Args {
     /// An array (.npy) or a table (.csv)
     #[arg(long, short, value_name = "OUT")]
     out: PathBuf,
+    /// Columns of tables that go into the output as they are, by name, such as a key
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    keep: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -51,17 +55,31 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let files = inputs.files()?;
     keep_inputs([&*args.out], files.iter().map(|file| &**file))?;
     keep_data([&*args.out], model.experiment())?;
+    if !args.keep.is_empty() && FileKind::by_name(&args.out) != Some(FileKind::Table) {
+        return Err(format!(
+            "{}: an array cannot keep columns: name a table (.csv)",
+            args.out.display()
+        )
+        .into());
+    }
     let mut latents: Option<Latents> = None;
     for file in &files {
         let rows = model.open_of_any_size(file, &options)?;
         let shape = model.fits(file, &rows.format.event)?;
         let latents = match &mut latents {
             Some(latents) => latents,
-            none => none.insert(Latents::create(&args.out, &model, &shape, file)?),
+            none => none.insert(Latents::create(&args.out, &model, &shape, file, &args.keep)?),
         };
         latents.check(&shape, file)?;
+        let kept = match &args.keep[..] {
+            [] => vec![],
+            names => rows.format.places(file, names)?,
+        };
         for (place, row) in rows.enumerate() {
-            latents.push(row?.values(), [inputs.label(file), place.to_string()])?;
+            let row = row?;
+            let mut labels = vec![inputs.label(file), place.to_string()];
+            labels.extend(row.texts(&kept));
+            latents.push(row.values(), labels)?;
         }
     }
     let latents = latents.ok_or("there is no row")?;
@@ -82,8 +100,8 @@ struct Latents<'a> {
     format: Format,
     writer: RowWriter,
     rows: Vec<Vec<f64>>,
-    /// The file and the place of each row.
-    labels: Vec<[String; 2]>,
+    /// The file and the place of each row, and what is kept of it.
+    labels: Vec<Vec<String>>,
     done: usize,
 }
 
@@ -94,6 +112,7 @@ impl<'a> Latents<'a> {
         model: &'a Pretrained,
         shape: &[usize],
         first: &Path,
+        keep: &[String],
     ) -> Result<Self, Error> {
         let element = match FileKind::by_name(path) {
             Some(FileKind::Picture) => {
@@ -120,7 +139,10 @@ impl<'a> Latents<'a> {
         let number = levels.iter().map(|level| level.len()).sum();
         let format = Format::new(&[number], element, Domain::Real)
             .named(is_table.then(|| model.names_of(&levels)))
-            .labeled(&["file", "row"]);
+            .labeled(
+                &[&["file", "row"], &keep.iter().map(String::as_str).collect::<Vec<_>>()[..]]
+                    .concat(),
+            );
         let writer = RowWriter::create(path, &format)?;
         let shape = shape.into();
         Ok(Self { model, shape, format, writer, rows: vec![], labels: vec![], done: 0 })
@@ -140,7 +162,7 @@ impl<'a> Latents<'a> {
         .into())
     }
 
-    fn push(&mut self, row: Vec<f64>, labels: [String; 2]) -> Result<(), Error> {
+    fn push(&mut self, row: Vec<f64>, labels: Vec<String>) -> Result<(), Error> {
         self.rows.push(row);
         self.labels.push(labels);
         if self.rows.len() == self.model.rows_at_once(&self.shape, BATCH) {
@@ -157,7 +179,7 @@ impl<'a> Latents<'a> {
         let latents = self.model.embed_pictures(&self.rows, &self.shape);
         for (latent, labels) in latents.iter().zip(self.labels.drain(..)) {
             let latent: Vec<f64> = latent.iter().copied().map(f64::from).collect();
-            self.writer.write(&self.format.row(&latent).labeled(labels.into()))?;
+            self.writer.write(&self.format.row(&latent).labeled(labels))?;
         }
         self.done += self.rows.len();
         self.rows.clear();

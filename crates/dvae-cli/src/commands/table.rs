@@ -14,6 +14,7 @@ use crate::output::{Output, table};
 Examples:
   dvae table penguins.csv
   dvae table survey.csv --delimiter ';' --decimal-comma --json
+  dvae table weather.csv --missing -999,none
 
 numeric       numbers on a scale of equal steps
 positive      numbers above 0 that spread over more than two powers of ten
@@ -26,6 +27,9 @@ ignore        columns without a value, or with a single one")]
 pub(crate) struct Args {
     #[command(flatten)]
     files: Inputs,
+    /// Texts of missing cells, beside empty ones, NA, NaN, null and ?
+    #[arg(long, value_name = "TEXT,…", value_delimiter = ',', allow_hyphen_values = true)]
+    missing: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -36,7 +40,8 @@ struct Table {
 
 pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let inputs = args.files.open()?;
-    let options = inputs.options(ReadOptions::default())?;
+    let base = ReadOptions { missing: args.missing.clone(), ..ReadOptions::default() };
+    let options = inputs.options(base)?;
     let mut tables = vec![];
     for file in inputs.files()? {
         let label = inputs.label(&file);

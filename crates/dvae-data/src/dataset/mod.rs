@@ -313,6 +313,20 @@ impl Dataset {
         entries.filter(|(at, _)| at / per_place == place).map(|(_, x)| f(x as f32)).sum()
     }
 
+    /// The cells of a column of a table, each with the id of its row; unobserved ones are NaN.
+    ///
+    /// # Panics
+    ///
+    /// If rows have several axes, or no such column.
+    pub fn cells(&self, column: usize) -> impl Iterator<Item = (u64, f32)> {
+        assert!(
+            self.event.len() == 1 && column < self.event[0],
+            "column {column} of {:?}",
+            self.event
+        );
+        self.ids.iter().copied().zip(self.entries_at(column).map(|cell| cell as f32))
+    }
+
     /// All entries at a place on the first axis of a row; unobserved ones are NaN.
     pub(crate) fn entries_at(&self, place: usize) -> impl Iterator<Item = f64> {
         self.units().flat_map(move |(_, entries)| {

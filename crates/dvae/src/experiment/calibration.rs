@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 use dvae_corruption::CorruptionConfig;
 use dvae_data::{Dataset, Domain, Order};
 use dvae_eval::{COVERAGES, Calibration, FEWEST, HeldOutEntry};
+use dvae_models::NetworkConfig;
 use dvae_train::{BatchNoise, CorruptedBatch, EvaluationContext};
 use serde::Serialize;
 
@@ -129,7 +130,12 @@ impl Pretrained {
     /// Which entries of a batch intervals are learned from.
     fn counts<const D: usize>(&self, batch: &CorruptedBatch<D>) -> Vec<bool> {
         let shape = batch.clean().dims();
-        let changed = self.shows_mask.then(|| flags(batch.corrupted().changed.clone()));
+        let corrupted = batch.corrupted();
+        // What the mask shows.
+        let changed = match &self.experiment.model.network {
+            NetworkConfig::Table(_) => corrupted.hidden.clone().map(flags),
+            _ => self.shows_mask.then(|| flags(corrupted.changed.clone())),
+        };
         let observed = batch.observed().map(flags);
         let width: usize = shape[1..].iter().product();
         let of_place = width / shape[1].max(1);

@@ -151,6 +151,9 @@ impl Pretrained {
     /// Generative Modelling and Imputation of Incomplete Data Sets", section 3.2. Of classes, the most probable one given what
     /// was observed. `draws` whole rows are drawn as well, by importance resampling (section 3.3 there).
     ///
+    /// Under a likelihood that says which entries are missing ([`LikelihoodConfig::SelfMasking`]), that they are is part of what was
+    /// observed: Ipsen, Mattei & Frellsen (2021), "not-MIWAE", section 3.3. A class that the training did not have counts as missing.
+    ///
     /// With many draws the result is that of the model, if the encoder's posterior reaches wherever `z` may be given what was
     /// observed. Each row draws from the stream of its id, of the experiment's seed. A row without an observed entry gets the mean
     /// of the prior.
@@ -230,7 +233,10 @@ impl Pretrained {
             let inference = encoding.infer(&mut of_latents);
             let law = Vae::<D>::explain(&self.model, &inference);
             let log_likelihood = law.weighted_log_likelihood(clean.clone(), observed.clone());
+            let missingness = law.log_missingness(clean.clone(), Some(observed.clone()));
+            let log_likelihood = missingness.into_iter().fold(log_likelihood, |sum, of| sum + of);
             let log_weights = numbers(log_likelihood - inference.sampled_kl());
+            let law = law.given_missing().unwrap_or(law);
             let [means, variances] = [law.mean(), law.variance()].map(|t| numbers(flat(t)));
             let of_classes = class_probabilities(&law, &classes, [rows.len(), width]);
             let latents = if draws > 0 { numbers(inference.latents.flat()) } else { vec![] };
@@ -278,7 +284,8 @@ impl Pretrained {
         let shape = [sums.len(), latent];
         let latents = Tensor::from_data(TensorData::new(latents, shape), &self.device);
         let latents = Latents::from_flat(latents, &self.levels());
-        self.output(flat(Vae::<D>::decode(&self.model, latents).sample(streams)))
+        let law = Vae::<D>::decode(&self.model, latents);
+        self.output(flat(law.given_missing().unwrap_or(law).sample(streams)))
     }
 
     fn imputation(&self, row: &[f64], sums: &Sums, draws: Vec<Vec<f64>>) -> Imputation {

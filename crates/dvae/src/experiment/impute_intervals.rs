@@ -1,6 +1,9 @@
 //! Intervals about missing entries that were filled in.
 
+use burn::tensor::Tensor;
 use dvae_data::Order;
+use dvae_distributions::{Latents, Likelihood};
+use dvae_models::Vae;
 use dvae_random::{Key, Purpose};
 
 use super::inference::{doubles, flat, numbers};
@@ -29,7 +32,11 @@ const LEAST: f64 = 0.1;
 impl Pretrained {
     /// Learns from the validation rows how wide intervals about filled-in entries have to be to hold this share of them, in
     /// `(0, 1)`. Observed entries are hidden at random, at each place on the first axis as often as `missing` says (a tenth of them at
-    /// least, or none), and filled in from `samples` draws. Where entries are missing because of what they are, intervals hold less.
+    /// least, or none), and filled in from `samples` draws. Where entries are missing because of what they are, intervals hold less,
+    /// unless the likelihood says how ([`LikelihoodConfig::SelfMasking`](crate::distributions::LikelihoodConfig::SelfMasking)): then
+    /// those are hidden that would be missing rather than others, in proportion to the odds of it, so that hidden entries are
+    /// distributed as missing ones (weighted conformal prediction: Tibshirani et al. 2019, "Conformal Prediction Under Covariate
+    /// Shift").
     ///
     /// An error says that `missing` has another length than the first axis, that the share is none, that the data of the training
     /// have changed, or that there are too few held-out entries.
@@ -60,6 +67,7 @@ impl Pretrained {
         let missing: Vec<f64> = missing.iter().map(rate).collect();
         let rows = self.validation_rows()?;
         let per_place = event.iter().product::<usize>() / event[0];
+        let rates = self.hiding_rates(&rows, &missing, per_place);
         let mut scores: Vec<Vec<f64>> = vec![vec![]; event[0]];
         let key =
             Key::new(self.experiment.train.seed).purpose(Purpose::EvaluationCorruption).branch(3);
@@ -72,8 +80,9 @@ impl Pretrained {
             let uniforms = key.branch(times.into()).rows(&ids).uniform_host(per_place * event[0]);
             let hidden: Vec<Vec<f64>> = rows
                 .iter()
+                .zip(&rates)
                 .zip(uniforms.chunks(per_place * event[0]))
-                .map(|(row, uniforms)| hide(row, uniforms, &missing, per_place))
+                .map(|((row, rates), uniforms)| hide(row, uniforms, rates))
                 .collect();
             let filled = self.impute(&hidden, &ids, samples, 0)?;
             for ((row, hidden), filled) in rows.iter().zip(&hidden).zip(&filled) {
@@ -102,6 +111,45 @@ impl Pretrained {
             is_number(place).then(|| if own { quantile(scores, share) } else { of_all })
         };
         Ok(ImputationIntervals { factors: scores.iter_mut().enumerate().map(factor).collect() })
+    }
+
+    /// With which probability each entry of rows is hidden, so that of each place a share is that `missing` says.
+    fn hiding_rates(&self, rows: &[Vec<f64>], missing: &[f64], per_place: usize) -> Vec<Vec<f64>> {
+        let width = missing.len() * per_place;
+        let is_known = self.likelihood.is_self_masking();
+        let odds = is_known.then(|| with_rank!(self.rank, D => self.log_missing_odds::<D>(rows)));
+        let Some(log_odds) = odds.flatten() else {
+            let of_row: Vec<f64> = (0..width).map(|at| missing[at / per_place]).collect();
+            return vec![of_row; rows.len()];
+        };
+        let mut rates = vec![vec![0.0; width]; rows.len()];
+        for (place, &share) in missing.iter().enumerate() {
+            let entries = (0..rows.len()).flat_map(|row| {
+                (place * per_place..(place + 1) * per_place).map(move |at| (row, at))
+            });
+            let there: Vec<_> = entries.filter(|&(row, at)| !rows[row][at].is_nan()).collect();
+            let of_place: Vec<f64> = there.iter().map(|&(row, at)| log_odds[row][at]).collect();
+            for (&(row, at), rate) in there.iter().zip(in_proportion(&of_place, share)) {
+                rates[row][at] = rate;
+            }
+        }
+        rates
+    }
+
+    /// `log (p(missing | x) / p(observed | x))` of each entry of rows in the units of the files; `None` if the likelihood knows nothing
+    /// of it.
+    fn log_missing_odds<const D: usize>(&self, rows: &[Vec<f64>]) -> Option<Vec<Vec<f64>>> {
+        let mut found = Vec::with_capacity(rows.len());
+        for rows in rows.chunks(self.rows_at_once(self.event(), 1024)) {
+            let latent: usize = self.levels().iter().map(|level| level.len()).sum();
+            let latents = Tensor::zeros([rows.len(), latent], &self.device);
+            let latents = Latents::from_flat(latents, &self.levels());
+            let [values, _] = self.observed::<D>(rows);
+            let odds = Vae::<D>::decode(&self.model, latents).log_missing_odds(values)?;
+            let odds = doubles(&numbers(flat(odds)));
+            found.extend(odds.chunks(odds.len() / rows.len()).map(<[f64]>::to_vec));
+        }
+        Some(found)
     }
 
     /// The validation rows in the units of the files; NaN where nothing was observed.
@@ -138,9 +186,27 @@ impl ImputationIntervals {
     }
 }
 
-/// The row without some of its observed entries; one at least stays.
-fn hide(row: &[f64], uniforms: &[f32], missing: &[f64], per_place: usize) -> Vec<f64> {
-    let is_hidden = |at: usize| f64::from(uniforms[at]) < missing[at / per_place];
+/// Probabilities in proportion to odds, of which logarithms are given, that are `share` in the mean; none is above 1.
+fn in_proportion(log_odds: &[f64], share: f64) -> Vec<f64> {
+    if share == 0.0 {
+        return vec![0.0; log_odds.len()];
+    }
+    let at = |log_factor: f64| log_odds.iter().map(move |odds| (odds + log_factor).min(0.0).exp());
+    let aim = share * log_odds.len() as f64;
+    let largest = log_odds.iter().fold(f64::NEG_INFINITY, |most, &odds| most.max(odds));
+    let least = log_odds.iter().fold(f64::INFINITY, |least, &odds| least.min(odds));
+    // With the lower factor the sum is at most the aim, and with the upper one at least.
+    let (mut low, mut high) = (share.ln() - largest, -least);
+    for _ in 0..60 {
+        let middle = low + (high - low) / 2.0;
+        if at(middle).sum::<f64>() < aim { low = middle } else { high = middle }
+    }
+    at(low).collect()
+}
+
+/// The row without some of its observed entries, each with its own probability; one at least stays.
+fn hide(row: &[f64], uniforms: &[f32], rates: &[f64]) -> Vec<f64> {
+    let is_hidden = |at: usize| f64::from(uniforms[at]) < rates[at];
     let keep = (0..row.len())
         .filter(|&at| !row[at].is_nan())
         .max_by(|&a, &b| uniforms[a].total_cmp(&uniforms[b]));
@@ -171,9 +237,25 @@ mod tests {
     #[test]
     fn one_observed_entry_stays_at_least() {
         let nan = f64::NAN;
-        let hidden = hide(&[1.0, nan, 3.0], &[0.1, 0.9, 0.3], &[1.0; 3], 1);
+        let hidden = hide(&[1.0, nan, 3.0], &[0.1, 0.9, 0.3], &[1.0; 3]);
         assert!(hidden[0].is_nan() && hidden[1].is_nan() && hidden[2] == 3.0);
-        let hidden = hide(&[1.0, 2.0, 3.0, 4.0], &[0.1, 0.6, 0.3, 0.7], &[0.5, 0.0], 2);
+        let hidden = hide(&[1.0, 2.0, 3.0, 4.0], &[0.1, 0.6, 0.3, 0.7], &[0.5, 0.5, 0.0, 0.0]);
         assert!(hidden[0].is_nan() && hidden[1..] == [2.0, 3.0, 4.0]);
+    }
+
+    // Odds of 1, 2 and 4 for a share of 1/3: 1/7, 2/7 and 4/7. For 0.8 the largest would be above 1: 1 is the most, and the others
+    // share 1.4 as 1 to 2.
+    #[test]
+    fn probabilities_are_in_proportion_to_odds_and_of_the_share() {
+        let odds = [1.0f64, 2.0, 4.0].map(f64::ln);
+        let close = |share: f64, expected: [f64; 3]| {
+            let found = in_proportion(&odds, share);
+            let gap = |(found, expected): (&f64, f64)| (found - expected).abs();
+            assert!(found.iter().zip(expected).all(|pair| gap(pair) < 1e-9), "{found:?}");
+        };
+        close(1.0 / 3.0, [1.0 / 7.0, 2.0 / 7.0, 4.0 / 7.0]);
+        close(0.8, [1.4 / 3.0, 2.8 / 3.0, 1.0]);
+        close(0.0, [0.0; 3]);
+        assert!(in_proportion(&[], 0.5).is_empty());
     }
 }

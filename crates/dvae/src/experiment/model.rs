@@ -1,7 +1,12 @@
 //! The model of an experiment, for rows of the shape that its data has.
 
-use dvae_corruption::{Corruption, CorruptionConfig, Domain, ShowMask};
-use dvae_data::{Pairs, TableColumn};
+use std::sync::Arc;
+
+use dvae_corruption::{
+    Corruption, CorruptionConfig, CorruptionContext, Domain, ShowMask, TableColumnRows, TableRows,
+    Units,
+};
+use dvae_data::{Dataset, Pairs, Scaler, TableColumn};
 use dvae_distributions::{ColumnGroup, LikelihoodConfig};
 use dvae_models::{AutoencoderConfig, NetworkConfig};
 
@@ -51,6 +56,20 @@ macro_rules! with_rank {
 }
 pub(super) use with_rank;
 
+/// The numbers of files behind scaled ones.
+#[derive(Debug)]
+struct UnitsOfFiles(Scaler);
+
+impl Units for UnitsOfFiles {
+    fn of_file(&self, column: usize, value: f32) -> f64 {
+        self.0.undo_at(column, value)
+    }
+
+    fn of_model(&self, column: usize, value: f64) -> f32 {
+        self.0.apply_at(column, value)
+    }
+}
+
 impl Experiment {
     /// The domain of the data, as the model sees them.
     pub(super) fn domain(&self, data: &PreparedData) -> Domain {
@@ -68,51 +87,104 @@ impl Experiment {
     /// Whether the encoder is shown a mask. An error if the corruption does not apply to the data.
     fn shows_mask(&self, data: &PreparedData) -> Result<bool, ExperimentError> {
         let rank = Rank::of(&data.event)?;
-        Ok(with_rank!(rank, D => self.process::<D>(data)?.shows_mask()))
+        // What a process shows does not depend on the rows.
+        let table = self.table_rows(data, None).map(Arc::new);
+        Ok(with_rank!(rank, D => self.process::<D>(data, table)?.shows_mask()))
     }
 
     /// The corruption of the training. A network of tables is always shown which cells are hidden or missing.
     pub(super) fn process<const D: usize>(
         &self,
         data: &PreparedData,
+        table: Option<Arc<TableRows>>,
     ) -> Result<Box<dyn Corruption<D>>, ExperimentError> {
         let shows_mask = matches!(self.model.network, NetworkConfig::Table(_));
-        self.process_of(&self.corruption, data, shows_mask)
+        self.process_of(&self.corruption, data, table, shows_mask)
     }
 
-    /// A corruption of the model's input, with an empty mask added if the model expects one. An error says that it does not apply
-    /// to the data, or that a network of tables would see nothing of what it leaves.
+    /// A corruption of the model's input, with an empty mask added if the model expects one. For a process of tables, `table` has the
+    /// training rows. An error says that it does not apply to the data.
     pub(super) fn process_of<const D: usize>(
         &self,
         corruption: &CorruptionConfig,
         data: &PreparedData,
+        table: Option<Arc<TableRows>>,
         shows_mask: bool,
     ) -> Result<Box<dyn Corruption<D>>, ExperimentError> {
-        if matches!(self.model.network, NetworkConfig::Table(_)) && !corruption.only_erases() {
+        if corruption.needs_table() && self.data.binarization.is_some() {
+            let text = format!(
+                "`{corruption}` is for the cells of tables as they are: leave `data.binarization` out"
+            );
+            return Err(ExperimentError::Settings(text));
+        }
+        let is_of_kinds = matches!(self.model.network, NetworkConfig::Table(_));
+        // A network of tables is shown what is erased, as it is shown what is missing; what is wrong is for it to find.
+        let corruption = match corruption {
+            CorruptionConfig::ShowMask { of } if is_of_kinds => of,
+            corruption => corruption,
+        };
+        let likelihood = self.likelihood_for(data);
+        let has_classes = (0..data.event[0]).any(|place| likelihood.classes_at(place) > 0);
+        if is_of_kinds && has_classes && !corruption.keeps_classes() {
             return Err(ExperimentError::Settings(format!(
-                "the network `table` is shown which cells were changed, and looks at the others alone: of `{corruption}` it \
-                 would see none; erase cells by `masking`, or leave them by `none`"
+                "`{corruption}` would turn classes into fractions: use `masking`, or processes of tables such as `swap`, `jitter` and \
+                 `category-flip`"
             )));
         }
-        let process = corruption.build::<D>(self.domain(data))?;
-        if shows_mask && !process.shows_mask() {
-            return Ok(Box::new(ShowMask::new(process)?));
+        let process =
+            corruption.build::<D>(CorruptionContext { domain: self.domain(data), table })?;
+        match shows_mask && !process.shows_mask() {
+            true if is_of_kinds => Ok(Box::new(ShowMask::of_hidden(process)?)),
+            true => Ok(Box::new(ShowMask::new(process)?)),
+            false => Ok(process),
         }
-        Ok(process)
+    }
+
+    /// The columns of data that are a table, with these training rows, for corruptions of tables; without rows, their names and kinds
+    /// alone. `None` if rows have several axes.
+    pub fn table_rows(&self, data: &PreparedData, train: Option<&Dataset>) -> Option<TableRows> {
+        let [width] = data.event[..] else { return None };
+        let likelihood = self.likelihood_for(data);
+        let name = |place: usize| match &data.columns {
+            Some(names) if names.len() == width => names[place].clone(),
+            _ => place.to_string(),
+        };
+        let columns = (0..width).map(|place| {
+            let cells = train.into_iter().flat_map(|train| train.cells(place));
+            TableColumnRows::new(name(place), likelihood.classes_at(place), cells)
+        });
+        let table = TableRows::new(columns.collect());
+        Some(match &data.scaler {
+            Some(scaler) => table.in_units(Arc::new(UnitsOfFiles(scaler.clone()))),
+            None => table,
+        })
     }
 
     /// The likelihood of rows of the data: of a table of several kinds, that of the model for columns of numbers, and classes for
     /// the others.
-    pub(super) fn likelihood_for(&self, data: &PreparedData) -> LikelihoodConfig {
+    pub fn likelihood_for(&self, data: &PreparedData) -> LikelihoodConfig {
         let Some(columns) = &data.kinds else { return self.model.likelihood.clone() };
-        let groups = columns.iter().map(|column| ColumnGroup {
-            columns: 1,
-            likelihood: match column.classes.len() {
-                0 => self.model.likelihood.clone(),
-                classes => LikelihoodConfig::Categorical { classes },
-            },
-        });
-        LikelihoodConfig::Columns { groups: groups.collect() }
+        let law = &self.model.likelihood;
+        let of_column = |column: &TableColumn| match (column.classes.len(), law) {
+            (0, law) => law.clone(),
+            (classes, LikelihoodConfig::SelfMasking { missing, .. }) => {
+                let of = Box::new(LikelihoodConfig::Categorical { classes });
+                LikelihoodConfig::SelfMasking { of, missing: *missing }
+            }
+            (classes, _) => LikelihoodConfig::Categorical { classes },
+        };
+        // Adjacent columns of one likelihood are computed at once.
+        let mut groups: Vec<ColumnGroup> = vec![];
+        for likelihood in columns.iter().map(of_column) {
+            // What columns share, one of each keeps for itself.
+            let is_own = likelihood.shared_weights(2) == 2 * likelihood.shared_weights(1);
+            let same = |last: &&mut ColumnGroup| is_own && last.likelihood == likelihood;
+            match groups.last_mut().filter(|last| data.groups_columns && same(last)) {
+                Some(last) => last.columns += 1,
+                None => groups.push(ColumnGroup { columns: 1, likelihood }),
+            }
+        }
+        LikelihoodConfig::Columns { groups }
     }
 
     /// Checks that network and likelihood are for columns of these kinds.

@@ -25,6 +25,9 @@ pub struct PreparedData {
     /// The columns of a table of several kinds, as `data.kinds` asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kinds: Option<Vec<TableColumn>>,
+    /// Whether adjacent columns of one likelihood are one group of it: without, each of them is one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub groups_columns: bool,
     /// Columns of a table without any value: no model is trained on them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub empty_columns: Vec<String>,
@@ -240,6 +243,8 @@ impl DataConfig {
         let prepared = PreparedData {
             event: train.event().into(),
             columns: source.columns,
+            groups_columns: earlier
+                .map_or(source.kinds.is_some(), |earlier| earlier.groups_columns),
             kinds: source.kinds,
             empty_columns: source.empty_columns,
             domain,

@@ -1,11 +1,12 @@
 //! A trained model, ready for use.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use burn::module::Module;
 use burn::tensor::Device;
 use dvae_checks::shown_path;
-use dvae_corruption::{Corruption, CorruptionConfig};
+use dvae_corruption::{Corruption, CorruptionConfig, TableRows};
 use dvae_data::{Dataset, Domain, ReadOptions};
 use dvae_distributions::{LatentShape, LikelihoodConfig};
 use dvae_eval::{Calibration, Denoising, denoising, latent_activity};
@@ -67,6 +68,8 @@ pub struct Pretrained {
     pub(super) rank: Rank,
     pub(super) shows_mask: bool,
     pub(super) device: Device,
+    /// The training rows of a table, once a corruption has needed them.
+    table: OnceLock<Arc<TableRows>>,
 }
 
 impl Pretrained {
@@ -155,6 +158,7 @@ impl Pretrained {
             rank,
             shows_mask,
             device,
+            table: OnceLock::new(),
         })
     }
 
@@ -351,7 +355,7 @@ impl Pretrained {
     /// How much each latent varies over uncorrupted rows, level by level: [`dvae_eval::latent_activity`].
     pub fn activity(&self, rows: &Dataset) -> Result<Vec<Vec<f64>>, ExperimentError> {
         with_rank!(self.rank, D => {
-            let process = self.process::<D>(&self.experiment.corruption)?.at_null()?;
+            let process = self.process::<D>(&CorruptionConfig::None {})?;
             let rows = &rows.unpaired();
             Ok(latent_activity(&self.model, rows, &*process, &self.context(rows, ROWS_AT_ONCE))?)
         })
@@ -363,12 +367,34 @@ impl Pretrained {
         EvaluationContext { key, batch_size, device: &self.device }
     }
 
-    /// The process, with an empty mask added if the model expects one.
+    /// The process, with an empty mask added if the model expects one. One of tables takes other cells from the training rows, which
+    /// must be where they were.
     pub(super) fn process<const D: usize>(
         &self,
         corruption: &CorruptionConfig,
     ) -> Result<Box<dyn Corruption<D>>, ExperimentError> {
-        self.experiment.process_of(corruption, &self.data, self.shows_mask)
+        let table = if corruption.needs_table() { self.table()? } else { None };
+        self.experiment.process_of(corruption, &self.data, table, self.shows_mask)
+    }
+}
+
+impl Pretrained {
+    /// The training rows of a table, which are read once.
+    fn table(&self) -> Result<Option<Arc<TableRows>>, ExperimentError> {
+        if self.data.event.len() != 1 {
+            return Ok(None);
+        }
+        if let Some(table) = self.table.get() {
+            return Ok(Some(table.clone()));
+        }
+        let loaded = self.experiment.load_data(Some(&self.data));
+        let (_, rows) = loaded.map_err(|error| {
+            let text =
+                format!("this corruption takes cells from the rows of the training, but {error}");
+            ExperimentError::Settings(text)
+        })?;
+        let table = self.experiment.table_rows(&self.data, Some(&rows.train)).map(Arc::new);
+        Ok(table.map(|table| self.table.get_or_init(|| table).clone()))
     }
 }
 

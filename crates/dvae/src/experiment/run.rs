@@ -3,9 +3,11 @@
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use burn::tensor::Device;
 use dvae_checks::shown_path;
+use dvae_data::Dataset;
 use dvae_models::{AnyNetwork, Autoencoder};
 use dvae_random::{Key, Purpose};
 use dvae_train::{
@@ -278,7 +280,7 @@ impl Run {
         let end = with_rank!(Rank::of(&data.event)?, D => {
             let checkpoints = folder.checkpoints();
             let is_resumed = has_checkpoint(&checkpoints)?;
-            let trainer = trainer::<D>(&experiment, &data, !is_resumed)?
+            let trainer = trainer::<D>(&experiment, &data, &rows.train, !is_resumed)?
                 .description(description(&experiment, &data, None)?)
                 .settings(identity(&experiment, &data)?)
                 .weights(folder.path())
@@ -364,7 +366,7 @@ impl Experiment {
         experiment.data.source = experiment.data.source.absolute();
         experiment.start.iter_mut().filter_map(Start::path_mut).for_each(make_absolute);
         with_rank!(Rank::of(&data.event)?, D => {
-            trainer::<D>(&experiment, &data, earlier.is_none())?.check(&rows.train, &rows.validation)?;
+            trainer::<D>(&experiment, &data, &rows.train, earlier.is_none())?.check(&rows.train, &rows.validation)?;
         });
         Ok(Prepared { experiment, data, rows })
     }
@@ -375,6 +377,7 @@ impl Experiment {
 fn trainer<const D: usize>(
     experiment: &Experiment,
     data: &PreparedData,
+    train: &Dataset,
     is_new: bool,
 ) -> Result<Trainer<D, Autoencoder<AnyNetwork>>, ExperimentError> {
     let device = experiment.device()?;
@@ -385,7 +388,10 @@ fn trainer<const D: usize>(
         Some(start) if is_new => start.load(&config, data, model)?,
         _ => model,
     };
-    let corruption = experiment.process::<D>(data)?;
+    let is_of_table = experiment.corruption.needs_table();
+    let table =
+        is_of_table.then(|| experiment.table_rows(data, Some(train))).flatten().map(Arc::new);
+    let corruption = experiment.process::<D>(data, table)?;
     Ok(Trainer::new(model, corruption, experiment.train.clone(), &device)?)
 }
 

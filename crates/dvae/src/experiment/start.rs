@@ -67,6 +67,7 @@ fn density(likelihood: &LikelihoodConfig) -> LikelihoodConfig {
     let mut likelihood = likelihood.clone();
     match &mut likelihood {
         LikelihoodConfig::LearnedNormal { mean_scale, .. } => *mean_scale = None,
+        LikelihoodConfig::SelfMasking { of, .. } => **of = density(of),
         LikelihoodConfig::Columns { groups } => {
             groups.iter_mut().for_each(|group| group.likelihood = density(&group.likelihood));
         }
