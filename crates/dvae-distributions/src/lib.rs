@@ -16,8 +16,7 @@
 //! | [`Poisson`]                      | counts                                                         |
 //! | [`NegativeBinomial`]             | overdispersed counts                                           |
 //! | [`ZeroInflatedNegativeBinomial`] | the same with more zeros                                       |
-//! | [`SelfMasking`]                  | normal entries whose values decide whether they are missing    |
-//! | [`SelfMaskingClasses`]           | the same of classes                                            |
+//! | [`SelfMasking`]                  | entries whose own values decide whether they are missing       |
 //! | [`Columns`]                      | one of these for each group of columns                         |
 //!
 //! [`LikelihoodConfig`] selects one in a file. Most are [`Entries`] of one [`EntryDistribution`], whose log-density is
@@ -82,6 +81,7 @@ mod poisson_gaussian;
 mod sampling;
 mod self_masking;
 mod self_masking_classes;
+mod self_masking_normal;
 mod stable;
 mod standard_normal;
 mod student_t;
@@ -116,7 +116,6 @@ pub use planar::Planar;
 pub use poisson::{Poisson, PoissonEntry};
 pub use poisson_gaussian::{PoissonGaussian, PoissonGaussianEntry};
 pub use self_masking::{MissingSide, SelfMasking};
-pub use self_masking_classes::SelfMaskingClasses;
 pub use standard_normal::StandardNormal;
 pub use student_t::{StudentT, StudentTEntry};
 pub use support::Support;

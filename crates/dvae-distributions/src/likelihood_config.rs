@@ -223,8 +223,7 @@ likelihoods! {
         } => Independent(crate::ZeroInflatedEntry {
             counts: crate::NegativeBinomialEntry { min_inverse_dispersion: *min_inverse_dispersion },
         });
-        /// [`SelfMasking`](crate::SelfMasking), or [`SelfMaskingClasses`](crate::SelfMaskingClasses) of classes: for entries that are
-        /// missing because of what they are.
+        /// [`SelfMasking`](crate::SelfMasking), for entries that are missing because of what they are.
         SelfMasking {
             /// The likelihood of the entries: one of the normal ones, or `categorical`.
             of: Box<LikelihoodConfig>,

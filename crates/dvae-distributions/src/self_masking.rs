@@ -3,17 +3,15 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::softplus;
 use dvae_kernels::sum_features;
-use dvae_random::{RowRng, RowStreams};
-use rand_distr::{Distribution, Exp1, StandardNormal};
+use dvae_random::RowStreams;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::at_least;
 use crate::likelihood_config::FromOutputs;
-use crate::normal_cdf::{hazard, log_cdf, variance_above};
-use crate::sampling::each_entry;
-use crate::stable::HALF_LN_TAU;
-use crate::{Categorical, DistributionError, Likelihood, LikelihoodConfig, SelfMaskingClasses};
+use crate::self_masking_classes::ClassLaw;
+use crate::self_masking_normal::NormalLaw;
+use crate::{Categorical, DistributionError, Likelihood, LikelihoodConfig, Support};
 
 /// How much faster than other weights those of the missingness are learned: a limit above which entries are missing has a steep slope.
 const GAIN: f64 = 10.0;
@@ -43,10 +41,11 @@ impl MissingSide {
     }
 }
 
-/// Normal entries that are missing because of what they are: the larger, or the smaller, the more often.
+/// Entries that are missing because of what they are: normal ones, or classes.
 ///
 /// ```text
 /// p(missing | x) = Φ(a x + b),   p(missing | z) = ∫ N(x; m, s²) Φ(a x + b) dx = Φ((a m + b) / √(1 + a² s²))
+/// p(missing | x) = σ(bₓ),        p(missing | z) = Σₖ p(k | z) σ(bₖ)
 /// ```
 ///
 /// `Φ` is the distribution function of the normal. After Ipsen, Mattei & Frellsen (2021), "not-MIWAE: Deep Generative Modelling with
@@ -55,9 +54,14 @@ impl MissingSide {
 #[derive(Debug)]
 pub struct SelfMasking<const D: usize> {
     of: Box<dyn Likelihood<D>>,
-    /// `a` and `b` of every entry.
-    slope: Tensor<D>,
-    offset: Tensor<D>,
+    law: Law<D>,
+}
+
+/// How the values of entries decide which are missing.
+#[derive(Debug)]
+enum Law<const D: usize> {
+    Normal(NormalLaw<D>),
+    Classes(ClassLaw<D>),
 }
 
 impl<const D: usize> SelfMasking<D> {
@@ -67,10 +71,20 @@ impl<const D: usize> SelfMasking<D> {
     /// # Panics
     ///
     /// If there are not so many columns.
-    pub fn new(of: Box<dyn Likelihood<D>>, slope: Tensor<1>, offset: Tensor<1>) -> Self {
+    pub fn normal(of: Box<dyn Likelihood<D>>, slope: Tensor<1>, offset: Tensor<1>) -> Self {
         let shape = of.mean().dims();
         let [slope, offset] = [slope, offset].map(|of_columns| along(of_columns, shape));
-        Self { of, slope, offset }
+        Self { of, law: Law::Normal(NormalLaw { slope, offset }) }
+    }
+
+    /// From classes, and an offset of each class of each column, `[classes · columns]` in the order of the logits.
+    ///
+    /// # Panics
+    ///
+    /// If there are not so many classes and columns.
+    pub fn classes(of: Categorical<D>, offsets: Tensor<1>) -> Self {
+        let offsets = along(offsets, of.logits().dims());
+        Self { of: Box::new(of.clone()), law: Law::Classes(ClassLaw { of, offsets }) }
     }
 }
 
@@ -100,132 +114,54 @@ impl<const D: usize> Likelihood<D> for SelfMasking<D> {
     }
 
     fn parameters(&self) -> Vec<(&'static str, Tensor<D>)> {
-        let own = [("slope", self.slope.clone()), ("offset", self.offset.clone())];
+        let own = match &self.law {
+            Law::Normal(law) => {
+                vec![("slope", law.slope.clone()), ("offset", law.offset.clone())]
+            }
+            Law::Classes(law) => vec![("offsets", law.offsets.clone())],
+        };
         self.of.parameters().into_iter().chain(own).collect()
     }
 
+    fn support(&self, column: usize) -> Support {
+        self.of.support(column)
+    }
+
+    fn probabilities(&self, column: usize) -> Option<Tensor<D>> {
+        self.of.probabilities(column)
+    }
+
     fn log_missingness(&self, x: Tensor<D>, observed: Option<Tensor<D>>) -> Option<Tensor<1>> {
-        let there = -(self.slope.clone() * x + self.offset.clone());
-        let standard = match observed {
-            Some(observed) => {
-                let missing = self.missing().standard;
-                there.mask_where(observed.equal_elem(0.0), missing)
-            }
-            None => there,
+        let entries = match &self.law {
+            Law::Normal(law) => law.log_missingness(&*self.of, x, observed),
+            Law::Classes(law) => law.log_missingness(x, observed),
         };
-        Some(sum_features(log_cdf(standard)))
+        Some(sum_features(entries))
     }
 
     fn log_missing_odds(&self, x: Tensor<D>) -> Option<Tensor<D>> {
-        let standard = self.slope.clone() * x + self.offset.clone();
-        Some(log_cdf(standard.clone()) - log_cdf(-standard))
+        Some(match &self.law {
+            Law::Normal(law) => law.log_odds(x),
+            Law::Classes(law) => law.log_odds(x),
+        })
     }
 
     fn given_missing(&self) -> Option<Box<dyn Likelihood<D>>> {
-        Some(Box::new(self.missing()))
-    }
-}
-
-impl<const D: usize> SelfMasking<D> {
-    fn missing(&self) -> MissingNormal<D> {
-        let (mean, variance) = (self.of.mean(), self.of.variance());
-        let (slope, offset) = (self.slope.clone(), self.offset.clone());
-        let spread = (slope.clone().square() * variance.clone() + 1.0).sqrt();
-        let standard = (slope.clone() * mean.clone() + offset.clone()) / spread.clone();
-        MissingNormal { mean, variance, slope, offset, spread, standard }
-    }
-}
-
-/// Normal entries given that they are missing: `N(x; m, s²) Φ(a x + b) / Φ(t)`, an extended skew-normal distribution.
-#[derive(Debug)]
-struct MissingNormal<const D: usize> {
-    mean: Tensor<D>,
-    variance: Tensor<D>,
-    slope: Tensor<D>,
-    offset: Tensor<D>,
-    /// `√(1 + a² s²)`.
-    spread: Tensor<D>,
-    /// `t = (a m + b) / √(1 + a² s²)`.
-    standard: Tensor<D>,
-}
-
-impl<const D: usize> MissingNormal<D> {
-    /// `a s² / √(1 + a² s²)`, by which an entry moves with the unit normal that decides whether it is missing.
-    fn pull(&self) -> Tensor<D> {
-        self.slope.clone() * self.variance.clone() / self.spread.clone()
-    }
-}
-
-impl<const D: usize> Likelihood<D> for MissingNormal<D> {
-    fn log_prob(&self, x: Tensor<D>) -> Tensor<D> {
-        let of_missing = log_cdf(self.slope.clone() * x.clone() + self.offset.clone());
-        let square = (x - self.mean.clone()).square() / self.variance.clone();
-        let normal = (square + self.variance.clone().log()) * -0.5 - HALF_LN_TAU;
-        normal + of_missing - log_cdf(self.standard.clone())
-    }
-
-    fn mean(&self) -> Tensor<D> {
-        self.mean.clone() + self.pull() * hazard(self.standard.clone())
-    }
-
-    fn variance(&self) -> Tensor<D> {
-        // Of s², what is independent of the unit normal that decides, and what is left of the rest.
-        let independent = self.spread.clone().square().recip();
-        let rest = (independent.clone().neg() + 1.0) * variance_above(self.standard.clone());
-        self.variance.clone() * (independent + rest)
-    }
-
-    fn sample(&self, draws: &mut RowStreams) -> Tensor<D> {
-        // Given w ~ N(t, 1), which is positive if the entry is missing, the entry is normal.
-        let above =
-            each_entry([self.standard.clone().detach()], draws, |[t], rng| above_zero(t, rng) - t);
-        let noise = draws.normal(self.mean.shape(), &self.mean.device());
-        let rest = self.variance.clone().sqrt() / self.spread.clone();
-        (self.mean.clone() + self.pull() * above + noise * rest).detach()
-    }
-
-    fn parameters(&self) -> Vec<(&'static str, Tensor<D>)> {
-        vec![
-            ("mean", self.mean.clone()),
-            ("variance", self.variance.clone()),
-            ("slope", self.slope.clone()),
-            ("offset", self.offset.clone()),
-        ]
-    }
-}
-
-/// A draw from `N(mean, 1)` given that it is above 0. Robert (1995), "Simulation of Truncated Normal Variables", section 2.
-fn above_zero(mean: f64, rng: &mut RowRng) -> f64 {
-    // Where nothing is known, nothing is drawn.
-    if !mean.is_finite() {
-        return mean;
-    }
-    if mean > -0.5 {
-        loop {
-            let draw: f64 = mean + Distribution::<f64>::sample(&StandardNormal, rng);
-            if draw > 0.0 {
-                return draw;
-            }
-        }
-    }
-    let rate = (-mean + (mean * mean + 4.0).sqrt()) / 2.0;
-    loop {
-        let above = Distribution::<f64>::sample(&Exp1, rng) / rate;
-        let square = (above - mean - rate).powi(2);
-        if Distribution::<f64>::sample(&Exp1, rng) > square / 2.0 {
-            return above;
-        }
+        Some(match &self.law {
+            Law::Normal(law) => Box::new(law.missing(&*self.of)),
+            Law::Classes(law) => Box::new(law.missing()),
+        })
     }
 }
 
 /// A number of each place on axis 1, for every entry.
-pub(crate) fn along<const D: usize>(of_columns: Tensor<1>, shape: [usize; D]) -> Tensor<D> {
+fn along<const D: usize>(of_columns: Tensor<1>, shape: [usize; D]) -> Tensor<D> {
     let mut one = [1; D];
     one[1] = of_columns.dims()[0];
     of_columns.reshape(one).expand(shape)
 }
 
-/// [`SelfMasking`] and [`SelfMaskingClasses`] in a configuration.
+/// [`SelfMasking`] in a configuration.
 pub(crate) struct Settings<'a> {
     pub(crate) of: &'a LikelihoodConfig,
     pub(crate) missing: MissingSide,
@@ -277,13 +213,13 @@ impl FromOutputs for Settings<'_> {
         let weights = shared.clone().narrow(0, used, own) * GAIN;
         if let LikelihoodConfig::Categorical { classes } = *self.of {
             let of = Categorical::new(outputs, classes)?;
-            return Ok(Box::new(SelfMaskingClasses::new(of, weights)));
+            return Ok(Box::new(SelfMasking::classes(of, weights)));
         }
         let inner = (used > 0).then(|| shared.narrow(0, 0, used));
         let of = self.of.of(outputs, inner.as_ref())?;
         let [slope, offset] = [0, columns].map(|at| weights.clone().narrow(0, at, columns));
         let slope = self.missing.slope(slope);
-        Ok(Box::new(SelfMasking::new(of, slope, offset)))
+        Ok(Box::new(SelfMasking::normal(of, slope, offset)))
     }
 }
 
@@ -291,6 +227,7 @@ impl FromOutputs for Settings<'_> {
 mod tests {
     use super::*;
     use crate::Normal;
+    use crate::normal_cdf::log_cdf;
     use burn::tensor::Device;
     use dvae_random::Key;
 
@@ -303,7 +240,7 @@ mod tests {
         let device = Device::flex();
         let of = Normal::new(Tensor::<2>::full([1, 2], 0.5, &device), 0.7).unwrap();
         let slope = Tensor::from_data([3.0, -2.0], &device);
-        SelfMasking::new(Box::new(of), slope, Tensor::from_data([-2.0, -1.0], &device))
+        SelfMasking::normal(Box::new(of), slope, Tensor::from_data([-2.0, -1.0], &device))
     }
 
     // What integrals over the entry say, by sums over a fine grid.
@@ -365,7 +302,7 @@ mod tests {
         let of = Normal::new(Tensor::<2>::zeros([rows, 3], &device), 1.0).unwrap();
         let slope = Tensor::from_data([5.0, -5.0, 8.0], &device);
         let offset = Tensor::from_data([-0.5, -0.5, -24.0], &device);
-        let missing = SelfMasking::new(Box::new(of), slope, offset).given_missing().unwrap();
+        let missing = SelfMasking::normal(Box::new(of), slope, offset).given_missing().unwrap();
         let draws = numbers(missing.sample(&mut Key::new(3).rows(&ids)));
         let (means, variances) = (numbers(missing.mean()), numbers(missing.variance()));
         for at in 0..3 {
@@ -419,7 +356,7 @@ mod tests {
         for (slope, offset) in [(1e4, -1e4), (-1e4, 1e4), (1e4, 1e4), (0.0, -1e4), (1e-4, -10.0)] {
             let of = Normal::new(Tensor::<2>::from_data([[-1e4, 0.0, 1e4]], &device), 0.5).unwrap();
             let [slope, offset] = [slope, offset].map(|x| Tensor::<1>::full([3], x, &device));
-            let law = SelfMasking::new(Box::new(of), slope.clone(), offset.clone());
+            let law = SelfMasking::normal(Box::new(of), slope.clone(), offset.clone());
             let x = Tensor::from_data([[1e4, -1e4, 0.0]], &device);
             for observed in [0.0, 1.0] {
                 let observed = Tensor::full([1, 3], observed, &device);

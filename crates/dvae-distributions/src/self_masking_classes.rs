@@ -1,102 +1,32 @@
-//! The likelihood of classes that are missing because of what they are.
+//! How classes decide whether they are missing.
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::{log_sigmoid, log_softmax};
-use dvae_kernels::{log_sum_exp, sum_features};
-use dvae_random::RowStreams;
+use dvae_kernels::log_sum_exp;
 
-use crate::self_masking::along;
-use crate::{Categorical, Likelihood, Support};
+use crate::Categorical;
 
-/// Classes that are missing because of what they are.
-///
-/// ```text
-/// p(missing | x) = σ(bₓ),   p(missing | z) = Σₖ p(k | z) σ(bₖ)
-/// ```
+/// `p(missing | x) = σ(bₓ)` of entries that are classes.
 #[derive(Debug)]
-pub struct SelfMaskingClasses<const D: usize> {
-    of: Categorical<D>,
+pub(crate) struct ClassLaw<const D: usize> {
+    pub(crate) of: Categorical<D>,
     /// `b` of each class of every entry, `[batch, classes · c, …]` as the logits are.
-    offsets: Tensor<D>,
+    pub(crate) offsets: Tensor<D>,
 }
 
-impl<const D: usize> SelfMaskingClasses<D> {
-    /// From a categorical likelihood and an offset of each class of each column, `[classes · columns]` in the order of its logits.
-    ///
-    /// # Panics
-    ///
-    /// If there are not so many classes and columns.
-    pub fn new(of: Categorical<D>, offsets: Tensor<1>) -> Self {
-        let offsets = along(offsets, of.logits().dims());
-        Self { of, offsets }
-    }
-}
-
-impl<const D: usize> Likelihood<D> for SelfMaskingClasses<D> {
-    fn log_prob(&self, x: Tensor<D>) -> Tensor<D> {
-        self.of.log_prob(x)
+impl<const D: usize> ClassLaw<D> {
+    /// `log p(missing or not | x, z)` of every entry.
+    pub(crate) fn log_missingness(&self, x: Tensor<D>, observed: Option<Tensor<D>>) -> Tensor<D> {
+        let there = log_sigmoid(-self.log_odds(x));
+        let Some(observed) = observed else { return there };
+        let log_shares = log_softmax(self.of.by_class(), 1);
+        let masked = log_shares + log_sigmoid(self.of.each_class(self.offsets.clone()));
+        let missing = log_sum_exp(masked, 1).reshape(there.dims());
+        there.mask_where(observed.equal_elem(0.0), missing)
     }
 
-    fn log_likelihood(&self, x: Tensor<D>) -> Tensor<1> {
-        self.of.log_likelihood(x)
-    }
-
-    fn weighted_log_likelihood(&self, x: Tensor<D>, weights: Tensor<D>) -> Tensor<1> {
-        self.of.weighted_log_likelihood(x, weights)
-    }
-
-    fn mean(&self) -> Tensor<D> {
-        self.of.mean()
-    }
-
-    fn variance(&self) -> Tensor<D> {
-        self.of.variance()
-    }
-
-    fn sample(&self, draws: &mut RowStreams) -> Tensor<D> {
-        self.of.sample(draws)
-    }
-
-    fn parameters(&self) -> Vec<(&'static str, Tensor<D>)> {
-        let own = ("offsets", self.offsets.clone());
-        self.of.parameters().into_iter().chain([own]).collect()
-    }
-
-    fn support(&self, column: usize) -> Support {
-        self.of.support(column)
-    }
-
-    fn probabilities(&self, column: usize) -> Option<Tensor<D>> {
-        self.of.probabilities(column)
-    }
-
-    fn log_missingness(&self, x: Tensor<D>, observed: Option<Tensor<D>>) -> Option<Tensor<1>> {
-        let offset = self.offset_of(x);
-        let there = log_sigmoid(-offset);
-        let entries = match observed {
-            Some(observed) => {
-                let log_shares = log_softmax(self.of.by_class(), 1);
-                let masked = log_shares + log_sigmoid(self.of.each_class(self.offsets.clone()));
-                let missing = log_sum_exp(masked, 1).reshape(there.dims());
-                there.mask_where(observed.equal_elem(0.0), missing)
-            }
-            None => there,
-        };
-        Some(sum_features(entries))
-    }
-
-    fn log_missing_odds(&self, x: Tensor<D>) -> Option<Tensor<D>> {
-        Some(self.offset_of(x))
-    }
-
-    fn given_missing(&self) -> Option<Box<dyn Likelihood<D>>> {
-        Some(Box::new(self.of.tilted(log_sigmoid(self.offsets.clone()))))
-    }
-}
-
-impl<const D: usize> SelfMaskingClasses<D> {
     /// `bₓ` of entries; of what is no class, 0.
-    fn offset_of(&self, x: Tensor<D>) -> Tensor<D> {
+    pub(crate) fn log_odds(&self, x: Tensor<D>) -> Tensor<D> {
         let shape = x.dims();
         let offsets = self.of.each_class(self.offsets.clone());
         let [rows, classes, features] = offsets.dims();
@@ -105,11 +35,17 @@ impl<const D: usize> SelfMaskingClasses<D> {
         let entries = x.reshape([rows, 1, features]).expand([rows, classes, features]);
         (offsets * entries.equal(class).float()).sum_dim(1).reshape(shape)
     }
+
+    /// The classes given that they are missing.
+    pub(crate) fn missing(&self) -> Categorical<D> {
+        self.of.tilted(log_sigmoid(self.offsets.clone()))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Likelihood, SelfMasking};
     use burn::tensor::Device;
 
     fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
@@ -122,7 +58,7 @@ mod tests {
         let device = Device::flex();
         let logits = Tensor::from_data([[2f32.ln(), 0.0, 0.0]], &device);
         let offsets = Tensor::from_data([0.0, -(3f32.ln()), 3f32.ln()], &device);
-        let law = SelfMaskingClasses::new(Categorical::<2>::new(logits, 3).unwrap(), offsets);
+        let law = SelfMasking::classes(Categorical::<2>::new(logits, 3).unwrap(), offsets);
         let at = |class: f32, observed: f32| {
             let [x, observed] = [class, observed].map(|x| Tensor::from_data([[x]], &device));
             numbers(law.log_missingness(x, Some(observed)).unwrap())[0]
