@@ -33,8 +33,8 @@ pub(crate) struct Reading {
 /// Input files and the options for reading them.
 #[derive(clap::Args)]
 pub(crate) struct Inputs {
-    /// Pictures (PNG, JPEG, TIFF, WebP, PNM), folders of pictures, arrays (NPY, NPZ) or tables (CSV, TSV); - is standard
-    /// input
+    /// Pictures (PNG, JPEG, TIFF, WebP, PNM), folders of pictures, arrays (NPY, NPZ), sparse matrices (MTX, SciPy's NPZ) or tables (CSV, TSV);
+    /// - is standard input
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
     /// What standard input is: png, csv, npy, …

@@ -1,6 +1,7 @@
 //! Files that become files: the output of each, and what becomes of those that cannot be used.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -63,6 +64,10 @@ impl InputFiles<'_> {
         for (input, name) in self.files_within()? {
             let mut output = if folder { out.join(name) } else { out.to_path_buf() };
             if folder && FileKind::by_name(&input) == Some(FileKind::Array) {
+                // Of `counts.mtx.gz` both endings.
+                if kind_of(&output) == "gz" {
+                    output.set_extension("");
+                }
                 output.set_extension("npy");
             }
             if folder && RowWriter::loses(&output) {
@@ -184,15 +189,19 @@ fn named(output: &Path, end: &str) -> PathBuf {
     output.with_file_name(name)
 }
 
+/// The ending of a name, in lower case.
+fn kind_of(path: &Path) -> OsString {
+    path.extension().unwrap_or_default().to_ascii_lowercase()
+}
+
 /// An error if an output has another type than its input.
 fn check_output(input: &Path, output: &Path) -> Result<(), Error> {
     let (from, to) = (FileKind::by_name(input), FileKind::by_name(output));
-    let archive = output.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("npz"));
-    let kind = |path: &Path| path.extension().unwrap_or_default().to_ascii_lowercase();
     // A line of a table is written as it stands, with its delimiters.
-    let other_table = from == Some(FileKind::Table) && kind(input) != kind(output);
-    if from != to || archive || other_table {
-        let table = format!(".{}", kind(input).to_string_lossy());
+    let other_table = from == Some(FileKind::Table) && kind_of(input) != kind_of(output);
+    let unwritten = to == Some(FileKind::Array) && kind_of(output) != "npy";
+    if from != to || unwritten || other_table {
+        let table = format!(".{}", kind_of(input).to_string_lossy());
         let ending = match from {
             Some(FileKind::Array) => ".npy",
             Some(FileKind::Table) => &table,

@@ -276,6 +276,13 @@ processes! {
         /// [`UnitSlip`].
         UnitSlip(level) from cells => any_rank(UnitSlip::new(*level, context.rows()?));
     }
+    counts {
+        /// [`BinomialThinning`].
+        BinomialThinning(level) from binomial_thinning => any_rank(match domain {
+            Domain::Counts => BinomialThinning::new(*level),
+            domain => Err(CorruptionError::CountsOnly { domain }),
+        });
+    }
     combinations {
         /// [`Sequence`].
         Sequence {
@@ -353,7 +360,8 @@ impl CorruptionConfig {
     /// The level and its meaning, which do not depend on the data; `None` if the parameters are out of range.
     pub fn strength(&self) -> Option<Strength> {
         // Every process is for one of these domains. What is right does not depend on a table.
-        let contexts = [Domain::Unit, Domain::Real].map(CorruptionContext::of_any_table);
+        let domains = [Domain::Unit, Domain::Real, Domain::Counts];
+        let contexts = domains.map(CorruptionContext::of_any_table);
         let process = contexts.iter().find_map(|context| self.build::<4>(context).ok())?;
         Some(process.strength())
     }

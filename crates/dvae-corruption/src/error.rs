@@ -130,6 +130,24 @@ pub enum CorruptionError {
         /// The value.
         value: f32,
     },
+    /// A process of counts, for data of another domain.
+    #[error(
+        "it is for counts 0, 1, 2, …, but the data are {domain}: say by `data.domain` that they are counts, if they are"
+    )]
+    CountsOnly {
+        /// The domain of the data.
+        domain: Domain,
+    },
+    /// A value that is no count, for a process of counts.
+    #[error(
+        "`{process}` is for counts 0, 1, 2, …, but one value is {value}: choose another corruption"
+    )]
+    NoCount {
+        /// The process.
+        process: &'static str,
+        /// The value.
+        value: f32,
+    },
     /// Rows that a process does not support.
     #[error("`{name}` does not fit rows of shape {event:?}: {why}")]
     Shape {

@@ -13,6 +13,7 @@
 //! | [`Dropout`]       | `x̃ᵢ = 0` with probability `ν`, else `xᵢ / (1 − ν)`         | no               |
 //! | [`SaltAndPepper`] | `x̃ᵢ` is 0 or 1, or one of two other values, with probability `ν` | if the values do |
 //! | [`Impulse`]       | `x̃ᵢ` is a random value in a range with probability `ν`     | if the range does |
+//! | [`BinomialThinning`] | `x̃ᵢ ~ Binomial(xᵢ, 1 − p)`, for counts                 | –                |
 //! | [`Shot`]          | `x̃ᵢ = g nᵢ`, `nᵢ ~ Poisson(xᵢ / g)`                        | if clipped       |
 //! | [`Quantization`]  | `x̃ᵢ` is the nearest multiple of `δ`                        | if clipped       |
 //! | [`Clipping`]      | values too high or too low are cut off                    | yes              |
@@ -71,6 +72,7 @@
 //! - No gradient flows through a process.
 
 mod banding;
+mod binomial_thinning;
 mod brightness;
 mod cells;
 mod clean;

@@ -32,7 +32,7 @@ impl CorruptionConfig {
     pub fn is_never_negative(&self) -> bool {
         match self {
             Self::None {} | Self::Masking { fill: None, .. } | Self::Dropout { .. } => true,
-            Self::Shot { .. } => true,
+            Self::Shot { .. } | Self::BinomialThinning { .. } => true,
             Self::Swap { .. } | Self::MaskingByValue { .. } | Self::MaskingByColumn { .. } => true,
             Self::CategoryFlip { .. } => true,
             Self::Sequence { of } | Self::OneOf { of, .. } => {
@@ -42,6 +42,31 @@ impl CorruptionConfig {
                 of.is_never_negative()
             }
             _ => false,
+        }
+    }
+
+    /// Whether counts stay counts: they are erased, thinned, or become others of the same data.
+    pub fn keeps_counts(&self) -> bool {
+        match self {
+            Self::None {} | Self::Masking { fill: None, .. } => true,
+            Self::Swap { .. } | Self::MaskingByValue { .. } | Self::MaskingByColumn { .. } => true,
+            Self::CategoryFlip { .. } | Self::BinomialThinning { .. } => true,
+            Self::Sequence { of } | Self::OneOf { of, .. } => of.iter().all(Self::keeps_counts),
+            Self::Sometimes { of, .. } | Self::Part { of, .. } | Self::ShowMask { of } => {
+                of.keeps_counts()
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether it, or a part of it, is for counts alone.
+    pub fn needs_counts(&self) -> bool {
+        match self {
+            Self::Sequence { of } | Self::OneOf { of, .. } => of.iter().any(Self::needs_counts),
+            Self::Sometimes { of, .. } | Self::Part { of, .. } | Self::ShowMask { of } => {
+                of.needs_counts()
+            }
+            alone => Self::of_counts().contains(&alone.name()),
         }
     }
 

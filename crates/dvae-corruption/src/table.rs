@@ -6,8 +6,8 @@
 /// `processes(domain, context)` names the domain of the data that they are built for, and the whole `CorruptionContext`.
 /// A row is `Variant(level) { parameter: Type } from file => how it is built;`. The variant has a field
 /// `level` and the parameters, each with its own documentation and serde attributes; `from file` re-exports
-/// the type with the variant's name from the module `file`. Processes of tables have the same form. A combination has it without
-/// a level.
+/// the type with the variant's name from the module `file`. Processes of tables have the same form, and those of counts, without
+/// parameters. A combination has it without a level.
 /// The expression can use `domain`, and references to `level` and the parameters.
 ///
 /// [`CorruptionConfig`]: crate::CorruptionConfig
@@ -26,6 +26,10 @@ macro_rules! processes {
             $({ $( $(#[$option_meta:meta])* $option:ident: $option_type:ty ),+ $(,)? })?
             from $table_file:ident => $table_build:expr;
         )* }
+        counts { $(
+            $(#[$count_meta:meta])*
+            $count:ident($count_level:ident) from $count_file:ident => $count_build:expr;
+        )* }
         combinations { $(
             $(#[$combination_meta:meta])*
             $combination:ident { $( $(#[$part_meta:meta])* $part:ident: $part_type:ty ),+ $(,)? }
@@ -34,6 +38,7 @@ macro_rules! processes {
     ) => {
         $($( pub use crate::$file::$process; )?)*
         $( pub use crate::$table_file::$table; )*
+        $( pub use crate::$count_file::$count; )*
         $( pub use crate::$combination_file::$combination; )*
 
         $(#[$config])*
@@ -59,6 +64,14 @@ macro_rules! processes {
                 },
             )*
             $(
+                $(#[$count_meta])*
+                $count {
+                    /// The strength.
+                    #[serde(default)]
+                    level: Level,
+                },
+            )*
+            $(
                 $(#[$combination_meta])*
                 $combination { $( $(#[$part_meta])* $part: $part_type, )+ },
             )*
@@ -74,6 +87,7 @@ macro_rules! processes {
                     Self::None {} => any_rank(Ok(Clean)),
                     $( Self::$process { level: $level, $($($field),+)? } => $build, )*
                     $( Self::$table { level: $table_level, $($($option),+)? } => $table_build, )*
+                    $( Self::$count { level: $count_level } => $count_build, )*
                     $( Self::$combination { $($part),+ } => $combine, )*
                 }
             }
@@ -84,11 +98,12 @@ macro_rules! processes {
                     Self::None {} => &[],
                     $( Self::$process { .. } => &[$($(stringify!($field)),+)?], )*
                     $( Self::$table { .. } => &[$($(stringify!($option)),+)?], )*
+                    $( Self::$count { .. } => &[], )*
                     $( Self::$combination { .. } => &[$(stringify!($part)),+], )*
                 }
             }
 
-            /// The names of all processes of single rows: not of `none`, of those of tables, and of combinations.
+            /// The names of all processes of single rows: not of `none`, of those of tables or counts, and of combinations.
             pub(crate) fn standing_alone() -> &'static [&'static str] {
                 let alone = [$(stringify!($process)),*].len();
                 // The variants after `none`.
@@ -102,11 +117,18 @@ macro_rules! processes {
                 &Self::VARIANTS[start..start + tables]
             }
 
+            /// The names of all processes of counts.
+            pub(crate) fn of_counts() -> &'static [&'static str] {
+                let counts = [$(stringify!($count)),*].len();
+                let start = 1 + Self::standing_alone().len() + Self::of_tables().len();
+                &Self::VARIANTS[start..start + counts]
+            }
+
             /// The names of all combinations, with the names of their parameters.
             pub(crate) fn combinations() -> impl Iterator<Item = (&'static str, String)> {
                 let parts = [$([$(stringify!($part)),+].join(" ")),*];
-                let alone = Self::standing_alone().len() + Self::of_tables().len();
-                let names = &Self::VARIANTS[1 + alone..];
+                let alone = [Self::standing_alone(), Self::of_tables(), Self::of_counts()];
+                let names = &Self::VARIANTS[1 + alone.map(<[_]>::len).iter().sum::<usize>()..];
                 names.iter().copied().zip(parts)
             }
         }

@@ -69,7 +69,8 @@ fn files_come_back_as_they_were() {
     let config: CorruptionConfig = toml::from_str(FILE).unwrap();
     config.build::<4>(Domain::Unit).unwrap();
     let shown = CorruptionConfig::ShowMask { of: Box::new(config.clone()) };
-    for config in CorruptionConfig::all().into_iter().chain([config, shown]) {
+    let counts = CorruptionConfig::for_counts();
+    for config in CorruptionConfig::all().into_iter().chain([config, shown]).chain(counts) {
         let json = serde_json::to_string(&config).unwrap();
         assert_eq!(serde_json::from_str::<CorruptionConfig>(&json).unwrap(), config, "{json}");
         let toml = toml::to_string(&config).unwrap();
@@ -183,7 +184,7 @@ fn table(name: &str, level: &str) -> CorruptionConfig {
 
 #[test]
 fn a_text_and_the_table_with_its_name_and_level_are_the_same_process() {
-    for config in CorruptionConfig::all() {
+    for config in [CorruptionConfig::all(), CorruptionConfig::for_counts()].concat() {
         let name = config.name();
         assert_eq!(name.parse::<CorruptionConfig>().unwrap(), table(name, ""), "{name}");
         let severity: CorruptionConfig = format!("{name}@4").parse().unwrap();
@@ -247,6 +248,19 @@ fn a_process_for_the_unit_interval_says_so() {
 }
 
 #[test]
+fn a_process_of_counts_says_so() {
+    for config in CorruptionConfig::for_counts() {
+        assert!(config.build::<2>(Domain::Counts).is_ok() && config.is_never_negative());
+        assert!(config.keeps_counts() && config.needs_counts());
+        for domain in [Domain::Unit, Domain::Integers, Domain::Real] {
+            let error = config.build::<2>(domain).unwrap_err().to_string();
+            let expected = format!("it is for counts 0, 1, 2, …, but the data are {domain}");
+            assert!(error.contains(&expected), "{error}");
+        }
+    }
+}
+
+#[test]
 fn a_process_without_a_law_below_zero_says_so() {
     let shot = "{ process = 'shot' }";
     let gaussian = "{ process = 'gaussian' }";
@@ -274,6 +288,7 @@ fn the_catalog_lists_every_process_with_its_level() {
     let catalog = CorruptionConfig::catalog();
     let mut all = CorruptionConfig::all();
     all.extend(CorruptionConfig::for_tables());
+    all.extend(CorruptionConfig::for_counts());
     // A heading, a line for each, an empty one, and one for the combinations.
     assert_eq!(catalog.lines().count(), all.len() + 3);
     for config in all {
@@ -281,7 +296,10 @@ fn the_catalog_lists_every_process_with_its_level() {
         let line = catalog.lines().find(|line| line.starts_with(&format!("{} ", config.name())));
         let line = line.unwrap_or_else(|| panic!("{} is missing", config.name()));
         assert!(line.contains(scale.name) && line.contains(scale.meaning), "{line}");
-        let is_for_images = config.build::<2>(Domain::Unit).is_err() && !config.needs_table();
+        let is_for_counts = config.needs_counts();
+        let is_alone = is_for_counts || config.needs_table();
+        let is_for_images = config.build::<2>(Domain::Unit).is_err() && !is_alone;
+        assert_eq!(line.contains("counts only"), is_for_counts, "{line}");
         assert_eq!(line.contains("images only"), is_for_images, "{line}");
         assert_eq!(line.contains("tables only"), config.needs_table(), "{line}");
         // Its parameters are the fields of the variant.

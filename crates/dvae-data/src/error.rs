@@ -319,10 +319,19 @@ pub enum DataError {
         /// The shape that the model expects.
         expected: Vec<usize>,
     },
+    /// A sparse matrix that takes too much memory with its zeros.
+    #[error(
+        "scaling fills in the zeros of a sparse matrix, of which the {entries} entries take more than 2 GiB: leave `data.scaling` out, or \
+         scale its numbers before"
+    )]
+    FilledIn {
+        /// The number of entries, zeros included.
+        entries: usize,
+    },
     /// A file of an unsupported type.
     #[error(
         "{} is of no kind that is known: a picture (.png, .jpg, .tif, .webp, .pgm, .ppm), an array (.npy, .npz), a \
-         table (.csv, .tsv), or a folder of pictures",
+         sparse matrix (.mtx, .mtx.gz), a table (.csv, .tsv), or a folder of pictures",
         shown_path(path)
     )]
     Kind {

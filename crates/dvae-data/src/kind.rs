@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use dvae_checks::shown_path;
 
 use crate::DataError;
+use crate::matrix_market::is_matrix_market;
 
 /// The type of an input, by its name's extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub enum FileKind {
     Picture,
     /// A folder of images.
     Folder,
-    /// An array: `.npy`, `.npz`.
+    /// An array: `.npy`, `.npz`, or a sparse matrix: `.mtx`, `.mtx.gz`.
     Array,
     /// A table: `.csv`, `.tsv`.
     Table,
@@ -39,6 +40,9 @@ impl FileKind {
 
     /// The type of file that a name implies.
     pub fn by_name(path: &Path) -> Option<Self> {
+        if is_matrix_market(path) {
+            return Some(Self::Array);
+        }
         let extension = path.extension()?.to_str()?.to_lowercase();
         Some(match extension.as_str() {
             "npy" | "npz" => Self::Array,

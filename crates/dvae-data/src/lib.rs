@@ -5,7 +5,8 @@
 //! | [`Dataset`]         | rows side by side in memory, bytes kept as bytes, views without copies |
 //! | [`Dataset::batches`]| clean tensors with the ids of their rows, in stored or shuffled order  |
 //! | [`read_idx_folder`] | training and test images of a folder of IDX files, plain or gzip       |
-//! | [`Dataset::read`]   | images (PNG, JPEG, TIFF, WebP, PNM), an array (NPY, NPZ), a table (CSV) |
+//! | [`Dataset::read`]   | images (PNG, JPEG, TIFF, WebP, PNM), an array (NPY, NPZ), a table (CSV), |
+//! |                     | a sparse matrix (Matrix Market, SciPy's NPZ), which stays sparse       |
 //! | [`read_rows`]       | the same, row by row, for data that does not fit in memory            |
 //! | [`RowWriter`]       | rows back to a file: what did not change is written as it was read    |
 //! | [`table_columns`]   | what the columns of a table hold: kinds, holes, ranges                 |
@@ -44,15 +45,20 @@ mod fashion;
 mod idx;
 mod kind;
 mod kinds;
+mod matrix_market;
 mod npy;
 mod npy_header;
 mod npy_writer;
 mod numbers;
 mod parts;
 mod picture;
+mod place_scaling;
+mod ranks;
 mod reading;
 mod rows;
 mod scaling;
+mod scipy;
+mod sparse;
 mod table;
 mod table_text;
 mod table_writer;
@@ -73,6 +79,7 @@ pub use kinds::{TableColumn, columns_by_kind};
 pub use npy::array_names;
 pub use numbers::{Element, Numbers};
 pub use picture::{picture_row, read_picture, write_picture};
+pub use ranks::Ranks;
 pub use reading::{Fit, ReadOptions, broken_pictures, read_rows};
 pub use rows::{Channels, Decimal, Format, Row, Rows};
 pub use scaling::{Scaler, Scaling, ValueRange};

@@ -50,7 +50,7 @@ fn names<R: Read + Seek>(archive: &zip::ZipArchive<R>) -> Vec<String> {
     names.filter_map(|name| Some(name.ok()?.strip_suffix(".npy")?.to_owned())).collect()
 }
 
-fn io_at(path: &Path) -> impl Fn(io::Error) -> DataError {
+pub(crate) fn io_at(path: &Path) -> impl Fn(io::Error) -> DataError {
     move |source| DataError::Io { path: path.into(), source }
 }
 
@@ -59,7 +59,7 @@ pub(crate) fn bad(path: &Path, reason: impl Into<String>) -> DataError {
 }
 
 /// An array of an archive: its reader, and its claimed length.
-fn open_array(
+pub(crate) fn open_array(
     path: &Path,
     file: File,
     key: Option<&str>,
@@ -126,7 +126,13 @@ fn rows(
     path: &Path,
     options: &ReadOptions,
 ) -> Result<Rows, DataError> {
-    let header = Header::read(&mut reader).map_err(|reason| bad(path, reason))?;
+    let mut header = Header::read(&mut reader).map_err(|reason| bad(path, reason))?;
+    if options.transposed {
+        let axes = header.shape.len();
+        header.transpose().ok_or_else(|| {
+            bad(path, format!("`transposed` is for arrays of two axes, and it has {axes}"))
+        })?;
+    }
     let (&count, event) =
         header.shape.split_first().ok_or_else(|| bad(path, "it holds one number, not rows"))?;
     let event = if event.is_empty() { vec![1] } else { event.to_vec() };
@@ -170,7 +176,7 @@ const BINARY: &str = "its bytes are 0 and 1, which would be read as 0 and 1/255:
                       `data.domain = \"counts\"`";
 
 /// The bytes of a row; an error if the header contradicts the length of the file.
-fn row_bytes(
+pub(crate) fn row_bytes(
     header: &Header,
     event: &[usize],
     count: usize,
@@ -310,7 +316,7 @@ impl Stored {
     }
 }
 
-fn read_exactly(reader: &mut impl Read, bytes: usize) -> io::Result<Vec<u8>> {
+pub(crate) fn read_exactly(reader: &mut impl Read, bytes: usize) -> io::Result<Vec<u8>> {
     let mut row = Vec::with_capacity(bytes.min(1 << 16));
     reader.take(bytes as u64).read_to_end(&mut row)?;
     if row.len() != bytes {

@@ -65,6 +65,17 @@ impl Header {
         let length = (8 + size_bytes + size) as u64;
         Ok(Self { element, big_endian, descr: descr.to_owned(), shape, order, length })
     }
+
+    /// Exchanges the two axes of a matrix: the same numbers, read in the other order. `None` for other arrays.
+    pub(crate) fn transpose(&mut self) -> Option<()> {
+        let &[rows, columns] = &self.shape[..] else { return None };
+        self.shape = vec![columns, rows];
+        self.order = match self.order {
+            Order::C => Order::Fortran,
+            Order::Fortran => Order::C,
+        };
+        Some(())
+    }
 }
 
 /// The text after the colon of a key in a Python dictionary.

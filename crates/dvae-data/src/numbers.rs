@@ -331,10 +331,17 @@ impl Numbers {
 
     /// Whether a number is infinite.
     pub(crate) fn has_infinite(&self) -> bool {
-        !self.element.is_whole()
-            && with_element!(self.element, T => {
-                self.bytes.as_chunks().0.iter().any(|&bytes| T::of(bytes).double().is_infinite())
-            })
+        self.first_infinite().is_some()
+    }
+
+    /// The place of the first number that is infinite.
+    pub(crate) fn first_infinite(&self) -> Option<usize> {
+        if self.element.is_whole() {
+            return None;
+        }
+        with_element!(self.element, T => {
+            self.bytes.as_chunks().0.iter().position(|&bytes| T::of(bytes).double().is_infinite())
+        })
     }
 
     /// Replaces a number by the nearest one of its type to a value of the domain.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::kind::classes;
 use crate::picture::picture_rows;
+use crate::sparse::read_sparse_rows;
 use crate::{
     Channels, DataError, Decimal, Domain, FileKind, Rows, TableColumn, pictures_in, read_npy_rows,
     read_table_rows,
@@ -18,6 +19,8 @@ pub struct ReadOptions {
     pub key: Option<String>,
     /// Whether the key is that of a model's own data: another file with one array may call it otherwise.
     pub is_key_of_model: bool,
+    /// Whether the rows of an array of two axes, or of a sparse matrix, are its columns.
+    pub transposed: bool,
     /// Where an array has its channels. Without it, an array that looks as if it had them last is refused.
     pub channels: Option<Channels>,
     /// Whether a table lacks a first line of column names.
@@ -100,7 +103,10 @@ pub fn read_rows(path: &Path, options: &ReadOptions) -> Result<Rows, DataError> 
             let classes = classes(path, &pictures);
             Ok(Rows { classes, ..picture_rows(pictures, options)? })
         }
-        FileKind::Array => read_npy_rows(path, options),
+        FileKind::Array => match read_sparse_rows(path, options)? {
+            Some(rows) => Ok(rows),
+            None => read_npy_rows(path, options),
+        },
         FileKind::Table => read_table_rows(path, options),
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::budget::Budget;
 use crate::picture::{over_white, picture_domain, under_white};
+use crate::sparse::Sparse;
 use crate::table::places_in_lines;
 use crate::table_text::cell_text;
 use crate::{DataError, Dataset, Domain, Element, Numbers, ReadOptions, TableColumn, read_rows};
@@ -374,6 +375,8 @@ pub struct Rows {
     pub count: Option<usize>,
     /// The class of each row of a folder of folders.
     pub(crate) classes: Option<Vec<u8>>,
+    /// All rows, if the file has them without their zeros.
+    pub(crate) sparse: Option<Arc<Sparse>>,
     pub(crate) rows: Box<dyn Iterator<Item = Result<Row, DataError>> + Send>,
 }
 
@@ -405,7 +408,7 @@ impl Rows {
             failed = matches!(row, Some(Err(_)));
             row
         });
-        Self { format, count, classes: None, rows: Box::new(rows.fuse()) }
+        Self { format, count, classes: None, sparse: None, rows: Box::new(rows.fuse()) }
     }
 
     /// The same rows, each of which is checked when it is read.
@@ -413,19 +416,25 @@ impl Rows {
         self,
         mut check: impl FnMut(&Row) -> Result<(), DataError> + Send + 'static,
     ) -> Self {
-        let Self { format, count, classes, rows } = self;
+        let Self { format, count, classes, rows, .. } = self;
         let rows = rows.map(move |row| row.and_then(|row| check(&row).map(|()| row)));
         Self { classes, ..Self::new(format, count, rows) }
     }
 
-    /// Reads all rows into memory, as the file stores them: see [`Dataset::from_numbers`]. Rows of a folder of folders
+    /// Reads all rows into memory, as the file stores them: see [`Dataset::from_numbers`]. Those of a sparse matrix stay sparse, in single
+    /// precision. Rows of a folder of folders
     /// have the folders as their classes. Errors name `path`.
     ///
     /// Missing entries are allowed: see [`Dataset::from_incomplete`].
     pub fn into_dataset(self, path: &Path) -> Result<Dataset, DataError> {
         let (format, classes) = (self.format.clone(), self.classes.clone());
-        let mut numbers = Numbers::new(format.element, vec![]);
         let bad = |reason| DataError::File { path: path.into(), reason };
+        if let Some(matrix) = self.sparse {
+            let values = matrix.singles(format.domain).map_err(bad)?;
+            let rows = Dataset::from_sparse(values, &format);
+            return rows.map_err(|error| bad(error.to_string()));
+        }
+        let mut numbers = Numbers::new(format.element, vec![]);
         let budget = Budget::of_all(path);
         for row in self {
             numbers.extend(&row?.into_numbers());

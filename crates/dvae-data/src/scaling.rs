@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ColumnKind, DataError, Dataset, Domain, TableColumn};
+use crate::place_scaling::{PlaceScaling, curved};
+use crate::{ColumnKind, DataError, Dataset, Domain, Ranks, TableColumn};
 
 /// How entries are scaled. Each place on the first axis of a row (a column of a table, a channel of an image)
 /// is scaled separately.
@@ -17,6 +18,9 @@ pub enum Scaling {
     Standard,
     /// To `[0, 1]` over the training rows; values of other rows may lie outside.
     MinMax,
+    /// To the normal scores of their ranks among the training rows ([`Ranks`]): for numbers of any skew, with gross errors among
+    /// them. It is not linear: the mean of scores is the score of no mean.
+    Ranks,
 }
 
 /// What 0 and 1 are for a model, in the numbers of the files: the same for all channels.
@@ -65,7 +69,7 @@ impl ValueRange {
 }
 
 /// A fitted scaling: `x ↦ (f(x) − offset) / scale` for each place on the first axis of a row, where `f(x)` is `x`, or where
-/// ratios count `sign(x) ln(1 + |x| / unit)`.
+/// ratios count `sign(x) ln(1 + |x| / unit)`, or the normal score of its rank.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scaler {
@@ -77,16 +81,42 @@ pub struct Scaler {
     /// by their distance. 0 for a place without a logarithm; left out if there is none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unit: Vec<f64>,
+    /// The normal scores of ranks in place of `f`, empty for a place without them; left out if there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ranks: Vec<Ranks>,
 }
 
-/// `sign(x) ln(1 + |x| / unit)`, or `x` if the unit is 0.
-fn curved(x: f64, unit: f64) -> f64 {
-    if unit == 0.0 { x } else { (x.abs() / unit).ln_1p().copysign(x) }
+/// What was fitted at a place.
+struct Fitted {
+    offset: f64,
+    scale: f64,
+    unit: f64,
+    ranks: Option<Ranks>,
 }
 
-/// Undoes [`curved`].
-fn straight(y: f64, unit: f64) -> f64 {
-    if unit == 0.0 { y } else { (y.abs().exp_m1() * unit).copysign(y) }
+impl Default for Fitted {
+    /// Numbers as they are.
+    fn default() -> Self {
+        Self { offset: 0.0, scale: 1.0, unit: 0.0, ranks: None }
+    }
+}
+
+impl Fitted {
+    /// To mean 0 and standard deviation 1, after a logarithm of this unit if it is not 0; a constant place is only shifted.
+    fn standard(rows: &Dataset, place: usize, unit: f64) -> Self {
+        let found = Statistics::of(rows.entries_at(place).map(|x| curved(x, unit)));
+        let deviation = found.variance.sqrt();
+        let scale = if deviation > 0.0 { deviation } else { 1.0 };
+        Self { offset: found.mean, scale, unit, ranks: None }
+    }
+
+    /// To normal scores; a constant place is only shifted.
+    fn ranks(rows: &Dataset, place: usize) -> Self {
+        match Ranks::fit(rows.entries_at(place)) {
+            Some(ranks) => Self { ranks: Some(ranks), ..Self::default() },
+            None => Self::standard(rows, place, 0.0),
+        }
+    }
 }
 
 impl Scaler {
@@ -96,38 +126,53 @@ impl Scaler {
         if scaling == Scaling::None {
             return None;
         }
+        if scaling == Scaling::Ranks {
+            let places = rows.event()[0];
+            return Some(Self::by_place((0..places).map(|place| Fitted::ranks(rows, place))));
+        }
         let statistics = rows.statistics();
         let scale = |scale: f64| if scale > 0.0 { scale } else { 1.0 };
         let pair = |s: &Statistics| match scaling {
-            Scaling::None | Scaling::Standard => (s.mean, scale(s.variance.sqrt())),
+            Scaling::None | Scaling::Standard | Scaling::Ranks => {
+                (s.mean, scale(s.variance.sqrt()))
+            }
             Scaling::MinMax => (s.low, scale(s.high - s.low)),
         };
         let (offset, scale) = statistics.iter().map(pair).unzip();
-        Some(Self { offset, scale, unit: vec![] })
+        Some(Self { offset, scale, unit: vec![], ranks: vec![] })
     }
 
     /// Fits a scaler for columns of several kinds on the observed entries of these rows: numbers to mean 0 and standard deviation
-    /// 1, those of [`ColumnKind::Positive`] after their logarithm, in units of the smallest one; classes as they are.
-    pub fn of_columns(columns: &[TableColumn], rows: &Dataset) -> Self {
+    /// 1, those of [`ColumnKind::Positive`] after their logarithm, in units of the smallest one, or with [`Scaling::Ranks`] all of them to
+    /// normal scores; classes as they are.
+    pub fn of_columns(columns: &[TableColumn], scaling: Scaling, rows: &Dataset) -> Self {
         let fitted = |(place, column): (usize, &TableColumn)| {
             let unit = match column.kind {
+                _ if column.kind.is_class() => return Fitted::default(),
+                _ if scaling == Scaling::Ranks => return Fitted::ranks(rows, place),
                 ColumnKind::Positive => {
                     let positive = rows.entries_at(place).filter(|&x| x > 0.0);
                     let smallest = positive.fold(f64::INFINITY, f64::min);
                     if smallest.is_finite() { smallest } else { 1.0 }
                 }
-                _ if column.kind.is_class() => return (0.0, 1.0, 0.0),
                 _ => 0.0,
             };
-            let found = Statistics::of(rows.entries_at(place).map(|x| curved(x, unit)));
-            let deviation = found.variance.sqrt();
-            (found.mean, if deviation > 0.0 { deviation } else { 1.0 }, unit)
+            Fitted::standard(rows, place, unit)
         };
-        let fitted: Vec<(f64, f64, f64)> = columns.iter().enumerate().map(fitted).collect();
+        Self::by_place(columns.iter().enumerate().map(fitted))
+    }
+
+    fn by_place(fitted: impl Iterator<Item = Fitted>) -> Self {
+        let fitted: Vec<Fitted> = fitted.collect();
+        let ranks = match fitted.iter().any(|place| place.ranks.is_some()) {
+            true => fitted.iter().map(|place| place.ranks.clone().unwrap_or_default()).collect(),
+            false => vec![],
+        };
         Self {
-            offset: fitted.iter().map(|column| column.0).collect(),
-            scale: fitted.iter().map(|column| column.1).collect(),
-            unit: fitted.iter().map(|column| column.2).collect(),
+            offset: fitted.iter().map(|place| place.offset).collect(),
+            scale: fitted.iter().map(|place| place.scale).collect(),
+            unit: fitted.iter().map(|place| place.unit).collect(),
+            ranks,
         }
     }
 
@@ -147,7 +192,12 @@ impl Scaler {
         };
         let places = rows.event()[0];
         let scale = if high > low { high - low } else { 1.0 };
-        Ok(Self { offset: vec![low; places], scale: vec![scale; places], unit: vec![] })
+        Ok(Self {
+            offset: vec![low; places],
+            scale: vec![scale; places],
+            unit: vec![],
+            ranks: vec![],
+        })
     }
 
     /// The first place whose entries spread too far for double precision.
@@ -162,9 +212,11 @@ impl Scaler {
         let offsets = self.offset.iter().all(|offset| offset.is_finite());
         let scales = self.scale.iter().all(|scale| scale.is_finite() && *scale > 0.0);
         let units = self.unit.iter().all(|unit| unit.is_finite() && *unit >= 0.0);
+        let ranks = self.ranks.iter().all(Ranks::is_right);
         let lengths = [self.offset.len(), self.scale.len()];
-        let of_units = self.unit.is_empty() || self.unit.len() == places;
-        if lengths != [places; 2] || !of_units || !offsets || !scales || !units {
+        let fits = |length: usize| length == 0 || length == places;
+        let others = fits(self.unit.len()) && fits(self.ranks.len());
+        if lengths != [places; 2] || !others || !offsets || !scales || !units || !ranks {
             return Err(DataError::Scaler { places });
         }
         Ok(())
@@ -172,37 +224,35 @@ impl Scaler {
 
     /// Scales a row, in double precision until the offset is subtracted; unobserved entries stay NaN.
     pub fn apply(&self, row: &[f64]) -> Vec<f32> {
-        self.each(row, |x, [offset, scale, unit]| ((curved(x, unit) - offset) / scale) as f32)
+        self.each(row, |x, law| if x.is_nan() { f32::NAN } else { law.scaled(x) as f32 })
     }
 
     /// Undoes [`Self::apply`]. The result is rounded to the decimals that single precision resolves.
     pub fn undo(&self, row: &[f32]) -> Vec<f64> {
-        self.each(row, |x, [offset, scale, unit]| {
-            let curved = f64::from(x) * scale + offset;
-            let value = straight(curved, unit);
-            // How far the value moves for a step of the scaled one.
-            let step = scale * slope(curved, unit);
-            let decimals = -(step * f64::from(f32::EPSILON) / 2.0).log10().floor();
+        self.each(row, |x, law| {
+            let value = law.number(x.into());
+            let decimals = -(law.slope(x.into()) * f64::from(f32::EPSILON) / 2.0).log10().floor();
             if decimals.is_finite() { rounded(value, decimals as i32) } else { value }
         })
     }
 
     /// Scales a number at this place on the first axis of a row.
     pub fn apply_at(&self, place: usize, x: f64) -> f32 {
-        let [offset, scale, unit] = self.at(place);
-        ((curved(x, unit) - offset) / scale) as f32
+        self.at(place).scaled(x) as f32
     }
 
     /// Undoes [`Self::apply_at`], without rounding.
     pub fn undo_at(&self, place: usize, x: f32) -> f64 {
-        let [offset, scale, unit] = self.at(place);
-        straight(f64::from(x) * scale + offset, unit)
+        self.at(place).number(x.into())
     }
 
-    /// Offset, scale and unit of a place.
-    fn at(&self, place: usize) -> [f64; 3] {
-        let unit = self.unit.get(place).copied().unwrap_or(0.0);
-        [self.offset[place], self.scale[place], unit]
+    fn at(&self, place: usize) -> PlaceScaling<'_> {
+        PlaceScaling {
+            offset: self.offset[place],
+            scale: self.scale[place],
+            unit: self.unit.get(place).copied().unwrap_or(0.0),
+            ranks: self.ranks.get(place).filter(|ranks| !ranks.is_empty()),
+        }
     }
 
     /// Undoes the scaling of distances from these scaled values, such as standard deviations: the offset does not apply. A
@@ -213,35 +263,25 @@ impl Scaler {
     /// If there are other than as many distances as values.
     pub fn undo_distances(&self, distances: &[f32], values: &[f32]) -> Vec<f64> {
         assert_eq!(distances.len(), values.len(), "distances of values");
-        let slopes = self.each(values, |x, [offset, scale, unit]| {
-            scale * slope(f64::from(x) * scale + offset, unit)
-        });
+        let slopes = self.each(values, |x, law| law.slope(x.into()));
         distances.iter().zip(slopes).map(|(&distance, slope)| f64::from(distance) * slope).collect()
     }
 
     /// The logarithm of how far the scaled value moves for a step of the value that is scaled to `x`: the log-density of the value
     /// is that of the scaled one, plus this.
     pub fn log_slope(&self, place: usize, x: f32) -> f64 {
-        let [offset, scale, unit] = self.at(place);
-        -scale.ln() - slope(f64::from(x) * scale + offset, unit).ln()
+        -self.at(place).slope(x.into()).ln()
     }
 
-    fn each<X: Copy, Y>(&self, row: &[X], f: impl Fn(X, [f64; 3]) -> Y) -> Vec<Y> {
+    fn each<X: Copy, Y>(&self, row: &[X], f: impl Fn(X, PlaceScaling<'_>) -> Y) -> Vec<Y> {
         let per_place = (row.len() / self.offset.len()).max(1);
-        let unit = |place: usize| self.unit.get(place).copied().unwrap_or(0.0);
-        let places = self.offset.iter().zip(&self.scale).enumerate();
-        let entries = row.chunks(per_place).zip(places);
-        let scaled = |(entries, (place, (&offset, &scale))): (&[X], (usize, (&f64, &f64)))| {
-            let law = [offset, scale, unit(place)];
+        let entries = row.chunks(per_place).enumerate();
+        let scaled = |(place, entries): (usize, &[X])| {
+            let law = self.at(place);
             entries.iter().map(|&x| f(x, law)).collect::<Vec<Y>>()
         };
         entries.flat_map(scaled).collect()
     }
-}
-
-/// The derivative of [`straight`].
-fn slope(y: f64, unit: f64) -> f64 {
-    if unit == 0.0 { 1.0 } else { y.abs().exp() * unit }
 }
 
 /// The nearest number with so many decimals.
@@ -288,6 +328,7 @@ impl Dataset {
     /// afterwards.
     pub fn scaled(&self, scaler: &Scaler) -> Result<Self, DataError> {
         scaler.check(self.event()[0])?;
+        self.check_filled_in()?;
         self.map_to_floats(|row| scaler.apply(row))
     }
 }
@@ -347,8 +388,12 @@ mod tests {
 
     #[test]
     fn numbers_are_scaled_one_by_one_as_in_rows() {
-        let scaler =
-            Scaler { offset: vec![1.7, 2.0], scale: vec![0.83, 4.0], unit: vec![3.5, 0.0] };
+        let scaler = Scaler {
+            offset: vec![1.7, 2.0],
+            scale: vec![0.83, 4.0],
+            unit: vec![3.5, 0.0],
+            ranks: vec![],
+        };
         for number in [3.5, 5.5, -40.25, 900.0] {
             let row = scaler.apply(&[number, number]);
             for (place, &scaled) in row.iter().enumerate() {
@@ -367,8 +412,10 @@ mod tests {
             (vec![0.0; 2], vec![1.0, 0.0]),
             (vec![0.0; 2], vec![1.0, f64::NAN]),
         ] {
-            let error =
-                rows.scaled(&Scaler { offset, scale, unit: vec![] }).unwrap_err().to_string();
+            let error = rows
+                .scaled(&Scaler { offset, scale, unit: vec![], ranks: vec![] })
+                .unwrap_err()
+                .to_string();
             assert!(
                 error.contains("one finite offset and one scale above 0 for each of 2"),
                 "{error}"
@@ -410,7 +457,7 @@ mod tests {
             classes: if kind == ColumnKind::Ordinal { vec!["a".into(); 3] } else { vec![] },
         };
         let columns = kinds.map(column);
-        let scaler = Scaler::of_columns(&columns, &rows);
+        let scaler = Scaler::of_columns(&columns, Scaling::None, &rows);
         scaler.check(4).unwrap();
         assert_eq!(
             (&scaler.unit[..], scaler.offset[3], scaler.scale[3]),
@@ -436,6 +483,33 @@ mod tests {
             let log_slope = f64::from(step).ln() - distances[place].ln();
             assert!((scaler.log_slope(place, scaled[place]) - log_slope).abs() < 1e-6);
         }
+    }
+
+    #[test]
+    fn ranks_are_scores_of_each_place_and_come_back() {
+        let values = vec![1.0, 5.0, f32::NAN, 2.0, 5.0, 3.0, 1000.0, 5.0, 7.0, 3.0, 5.0, f32::NAN];
+        let rows = Dataset::from_incomplete(values, &[3]).unwrap();
+        let scaler = Scaler::fit(Scaling::Ranks, &rows).unwrap();
+        scaler.check(3).unwrap();
+        // Ranks 1, 2, 4, 3 of four: of opposite ends the scores are opposite. A constant is shifted, and a hole stays one.
+        let of = |row: [f64; 3]| scaler.apply(&row);
+        let (low, high) = (of([1.0, 5.0, 3.0]), of([1000.0, 5.0, 7.0]));
+        assert!((low[0] + high[0]).abs() < 1e-6 && low[1] == 0.0 && low[2] < 0.0);
+        assert!(of([1.0, 5.0, f64::NAN])[2].is_nan());
+        let row = [300.0, 5.0, 4.0];
+        for (back, value) in scaler.undo(&of(row)).iter().zip(row) {
+            assert!((back - value).abs() < 1e-4 * value, "{back} {value}");
+        }
+        let step = 1e-3f32;
+        let scaled = of(row);
+        let moved: Vec<f32> = scaled.iter().map(|x| x + step).collect();
+        let gap = scaler.undo(&moved)[0] - scaler.undo(&scaled)[0];
+        let distance = scaler.undo_distances(&[step; 3], &scaled)[0];
+        assert!((gap / distance - 1.0).abs() < 0.01, "{gap} {distance}");
+        let log_slope = f64::from(step).ln() - distance.ln();
+        assert!((scaler.log_slope(0, scaled[0]) - log_slope).abs() < 1e-6);
+        let wrong = Scaler { ranks: vec![Ranks::default()], ..scaler };
+        assert!(wrong.check(3).is_err());
     }
 
     // 400 seconds from 1,700,000,000 are 4 different numbers in single precision.

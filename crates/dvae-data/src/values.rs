@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::ops::Range;
 
 use crate::numbers::AT_ONCE;
+use crate::sparse::SparseValues;
 use crate::{Domain, Element, Numbers};
 
 /// The entries of all rows, side by side.
@@ -36,6 +37,8 @@ enum Store {
     Memory(Vec<u8>),
     /// A file without a name, which is gone when it is closed.
     File(File),
+    /// In single precision, without zeros.
+    Sparse(SparseValues),
 }
 
 impl Kind {
@@ -62,6 +65,12 @@ impl Kind {
 impl From<Vec<u8>> for Values {
     fn from(bytes: Vec<u8>) -> Self {
         Self::in_memory(Kind::Bytes, bytes)
+    }
+}
+
+impl From<SparseValues> for Values {
+    fn from(values: SparseValues) -> Self {
+        Self { kind: Kind::Singles, len: values.len(), store: Store::Sparse(values) }
     }
 }
 
@@ -105,6 +114,11 @@ impl Values {
                 read.expect("the temporary file of the data can be read");
                 Cow::Owned(bytes)
             }
+            Store::Sparse(values) => {
+                let mut entries = vec![0.0; places.len()];
+                values.fill(places, &mut entries);
+                Cow::Owned(single_bytes(&entries))
+            }
         }
     }
 
@@ -131,6 +145,9 @@ impl Values {
         fn each<const N: usize>(bytes: &[u8], out: &mut [f32], value: impl Fn([u8; N]) -> f32) {
             out.iter_mut().zip(bytes.as_chunks().0).for_each(|(out, &bytes)| *out = value(bytes));
         }
+        if let Store::Sparse(values) = &self.store {
+            return values.fill(places, out);
+        }
         let bytes = self.bytes(places);
         match self.kind {
             Kind::Bytes => each(&bytes, out, |[byte]| gray(byte)),
@@ -146,15 +163,20 @@ impl Values {
         parts.flat_map(move |start| self.doubles(start..places.end.min(start + AT_ONCE)))
     }
 
+    pub(crate) fn is_sparse(&self) -> bool {
+        matches!(self.store, Store::Sparse(_))
+    }
+
     pub(crate) fn has_nan(&self) -> bool {
         self.find(f64::is_nan).is_some()
     }
 
     /// The place of the first float that is `wrong`; integers never are.
     pub(crate) fn find(&self, wrong: impl Fn(f64) -> bool) -> Option<usize> {
-        match self.kind {
-            Kind::Bytes | Kind::Words => None,
-            Kind::Singles | Kind::Doubles => self.iter(0..self.len).position(wrong),
+        match (self.kind, &self.store) {
+            (Kind::Bytes | Kind::Words, _) => None,
+            (_, Store::Sparse(values)) if !wrong(0.0) => values.find(wrong),
+            (Kind::Singles | Kind::Doubles, _) => self.iter(0..self.len).position(wrong),
         }
     }
 
@@ -277,6 +299,7 @@ impl ValuesWriter {
             }
             Store::Memory(bytes) => bytes.extend_from_slice(more),
             Store::File(file) => file.write_all(more)?,
+            Store::Sparse(_) => unreachable!("a writer begins in memory"),
         }
         Ok(())
     }

@@ -24,12 +24,12 @@ enum Kind {
 impl RowWriter {
     /// Begins a file for rows of this format; an error names a file that cannot hold them.
     pub fn create(path: &Path, format: &Format) -> Result<Self, DataError> {
-        let is_archive = path.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("npz"));
+        let is_array = path.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("npy"));
         Ok(Self(match FileKind::by_name(path) {
             Some(FileKind::Picture) => {
                 Kind::Picture(Box::new(PictureWriter::create(path, format)?))
             }
-            Some(FileKind::Array) if !is_archive => Kind::Array(NpyWriter::create(path, format)?),
+            Some(FileKind::Array) if is_array => Kind::Array(NpyWriter::create(path, format)?),
             Some(FileKind::Table) => Kind::Table(Box::new(TableWriter::create(path, format)?)),
             _ => {
                 let reason = "a name that ends in .npy, .csv or .png is needed".to_owned();

@@ -8,6 +8,7 @@ mod common;
 
 use std::io::{Cursor, Write};
 use std::path::Path;
+use std::sync::Mutex;
 
 use common::mutated;
 use dvae_data::{Domain, Element, Format, ReadOptions, RowWriter, read_idx, read_rows};
@@ -17,6 +18,8 @@ use peak_alloc::PeakAlloc;
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
+/// Held while memory is measured.
+static MEASURED: Mutex<()> = Mutex::new(());
 
 /// A kind of file: a name, and the bytes of a whole one.
 type Whole = (&'static str, Vec<u8>);
@@ -56,7 +59,99 @@ fn wholes(folder: &Path) -> Vec<Whole> {
         ("a.idx", idx.clone()),
         ("b.idx", gzip.finish().unwrap()),
         ("a.npz", zipped),
+        ("a.mtx", MATRIX.as_bytes().to_vec()),
+        ("sparse.npz", scipy()),
     ]
+}
+
+const MATRIX: &str =
+    "%%MatrixMarket matrix coordinate real general\n%\n3 5 4\n1 4 7\n3 1 2e1\n3 3 1.5\n2 2 1\n";
+
+/// A matrix of three rows as SciPy's `save_npz` writes it.
+fn scipy() -> Vec<u8> {
+    let mut zipped = zip::ZipWriter::new(Cursor::new(vec![]));
+    let deflated = zip::write::SimpleFileOptions::default();
+    let array = |descr: &str, shape: &str, values: &[u8]| {
+        let header =
+            format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), }}\n");
+        [b"\x93NUMPY\x01\x00", &[header.len() as u8, 0][..], header.as_bytes(), values].concat()
+    };
+    let integers = |numbers: &[i32]| {
+        let values: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        array("<i4", &format!("{},", numbers.len()), &values)
+    };
+    for (name, bytes) in [
+        ("indices", integers(&[3, 1, 0, 2])),
+        ("indptr", integers(&[0, 1, 2, 4])),
+        ("format", array("|S3", "", b"csr")),
+        ("shape", integers(&[3, 5])),
+        ("data", integers(&[7, 1, 20, 2])),
+    ] {
+        zipped.start_file(format!("{name}.npy"), deflated).unwrap();
+        zipped.write_all(&bytes).unwrap();
+    }
+    zipped.finish().unwrap().into_inner()
+}
+
+#[test]
+fn a_sparse_matrix_is_read_from_both_of_its_formats() {
+    let _alone = MEASURED.lock().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (market, scipy_file) = (folder.path().join("a.mtx"), folder.path().join("a.npz"));
+    std::fs::write(&market, MATRIX).unwrap();
+    std::fs::write(&scipy_file, scipy()).unwrap();
+    let rows = |path: &Path, transposed: bool| -> Vec<Vec<f64>> {
+        let options = ReadOptions { transposed, ..ReadOptions::default() };
+        read_rows(path, &options).unwrap().map(|row| row.unwrap().values()).collect()
+    };
+    let matrix = rows(&market, false);
+    let expected =
+        [[0.0, 0.0, 0.0, 7.0, 0.0], [0.0, 1.0, 0.0, 0.0, 0.0], [20.0, 0.0, 1.5, 0.0, 0.0]];
+    assert_eq!(matrix, expected);
+    let turned = rows(&market, true);
+    assert_eq!((turned.len(), &turned[0][..]), (5, &[0.0, 0.0, 20.0][..]));
+    let mut whole = rows(&scipy_file, false);
+    assert_eq!(std::mem::replace(&mut whole[2][2], 1.5), 2.0);
+    assert_eq!(whole, expected);
+}
+
+// 30,000 rows of 2,000 columns, one entry in a thousand: 240 MB with their zeros.
+#[test]
+fn a_sparse_matrix_becomes_a_data_set_without_its_zeros() {
+    let _alone = MEASURED.lock().unwrap();
+    let (rows, columns) = (30_000, 2_000);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large.mtx");
+    let entry = |row: usize| (row * 7 % 1000, row * 7 % 1000 + 1000);
+    let mut text = format!(
+        "%%MatrixMarket matrix coordinate integer general\n{rows} {columns} {}\n",
+        2 * rows
+    );
+    for row in 0..rows {
+        let (first, second) = entry(row);
+        text +=
+            &format!("{} {} 3\n{} {} {}\n", row + 1, first + 1, row + 1, second + 1, row % 50 + 1);
+    }
+    std::fs::write(&path, &text).unwrap();
+    let options = ReadOptions { domain: Some(Domain::Counts), ..ReadOptions::default() };
+    drop(text);
+    let before = MEMORY.current_usage();
+    MEMORY.reset_peak_usage();
+    let set = read_rows(&path, &options).unwrap().into_dataset(&path).unwrap().single().unwrap();
+    let taken = MEMORY.peak_usage().saturating_sub(before);
+    assert!(taken < 12 << 20, "{taken} bytes");
+    assert_eq!((set.len(), set.event(), set.domain()), (rows, &[columns][..], Domain::Counts));
+    let (train, held) = set.split(1000, dvae_random::Key::new(1)).unwrap();
+    assert_eq!((train.len(), held.len()), (rows - 1000, 1000));
+    let id = held.ids()[17];
+    let row = set.gather::<2>(&[id], &burn::tensor::Device::flex()).into_data();
+    let row: Vec<f32> = row.try_to_vec().unwrap();
+    let (first, second) = entry(id as usize);
+    let mut expected = vec![0.0; columns];
+    (expected[first], expected[second]) = (3.0, (id % 50 + 1) as f32);
+    assert_eq!(row, expected);
+    let mean: f32 = set.mean().iter().sum();
+    assert!((mean - 28.5).abs() < 0.01, "{mean}");
 }
 
 fn read(path: &Path) {
@@ -80,6 +175,7 @@ fn most(name: &str, length: usize) -> usize {
 
 #[test]
 fn changed_files_are_an_error_or_rows_and_take_no_more_memory_than_they_may() {
+    let _alone = MEASURED.lock().unwrap();
     let count: u64 = std::env::var("DVAE_MUTATIONS").map_or(20_000, |text| text.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let wholes = wholes(folder.path());

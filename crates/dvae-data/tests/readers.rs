@@ -36,12 +36,17 @@ static WHOLE: LazyLock<Vec<(&'static str, Vec<u8>)>> = LazyLock::new(|| {
     let words = Format::new(&[1, 2, 3], Element::U16, Domain::Unit);
     write(&at("a.tif"), &words, (0..2).map(|page| vec![f64::from(page) / 4.0; 6]));
     std::fs::write(at("a.csv"), "a,b\n1,2\n3,\n-4.5,6e2\n").unwrap();
+    std::fs::write(at("a.mtx"), MATRIX).unwrap();
     let idx = [&[0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 2][..], &[7; 8]].concat();
     std::fs::write(at("a.idx"), idx).unwrap();
     NAMES.map(|name| (name, std::fs::read(at(name)).unwrap())).into()
 });
 
-const NAMES: [&str; 10] = [
+/// A sparse matrix of three rows and four columns.
+const MATRIX: &str =
+    "%%MatrixMarket matrix coordinate integer general\n% counts\n3 4 3\n1 4 7\n3 1 2\n3 3 1\n";
+
+const NAMES: [&str; 11] = [
     "a.npy",
     "stored.npz",
     "packed.npz",
@@ -52,6 +57,7 @@ const NAMES: [&str; 10] = [
     "a.webp",
     "a.pgm",
     "a.tif",
+    "a.mtx",
 ];
 
 fn write(path: &Path, format: &Format, rows: impl Iterator<Item = Vec<f64>>) {
@@ -87,7 +93,7 @@ fn whole_files_are_read() {
     let folder = tempfile::tempdir().unwrap();
     let values: Vec<usize> =
         WHOLE.iter().map(|(name, bytes)| read(&written(&folder, name, bytes)).unwrap()).collect();
-    assert_eq!(values, [24, 24, 24, 12, 64, 6, 8, 12, 4, 12]);
+    assert_eq!(values, [24, 24, 24, 12, 64, 6, 8, 12, 4, 12, 12]);
 }
 
 #[test]

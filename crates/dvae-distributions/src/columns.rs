@@ -40,6 +40,22 @@ impl<const D: usize> Columns<D> {
         })
     }
 
+    /// The same, given what some groups' likelihoods depend on; `None` if none does.
+    fn conditioned(
+        &self,
+        given: impl Fn(&dyn Likelihood<D>, usize, usize) -> Option<Box<dyn Likelihood<D>>>,
+    ) -> Option<Box<dyn Likelihood<D>>> {
+        let (mut start, mut is_any) = (0, false);
+        let groups = self.groups.iter().map(|(columns, law)| {
+            let found = given(&**law, start, *columns);
+            start += columns;
+            is_any |= found.is_some();
+            (*columns, found.map_or_else(|| law.clone(), Arc::from))
+        });
+        let groups = groups.collect();
+        is_any.then(|| Box::new(Self { groups }) as Box<dyn Likelihood<D>>)
+    }
+
     /// Concatenates the groups' values.
     fn beside(
         &self,
@@ -97,15 +113,13 @@ impl<const D: usize> Likelihood<D> for Columns<D> {
     }
 
     fn given_missing(&self) -> Option<Box<dyn Likelihood<D>>> {
-        let of_groups: Vec<_> =
-            self.groups.iter().map(|(columns, law)| (*columns, law, law.given_missing())).collect();
-        if of_groups.iter().all(|(.., missing)| missing.is_none()) {
-            return None;
-        }
-        let groups = of_groups.into_iter().map(|(columns, law, missing)| {
-            (columns, missing.map_or_else(|| law.clone(), Arc::from))
-        });
-        Some(Box::new(Self { groups: groups.collect() }))
+        self.conditioned(|law, _, _| law.given_missing())
+    }
+
+    fn with_total_of(&self, x: Tensor<D>) -> Option<Box<dyn Likelihood<D>>> {
+        self.conditioned(|law, start, columns| {
+            law.with_total_of(x.clone().narrow(1, start, columns))
+        })
     }
 
     /// The parameters of all groups, in order.

@@ -25,6 +25,12 @@ pub enum DistributionError {
          the probability that an entry is missing has no closed form"
     )]
     SelfMasking,
+    /// A likelihood that is none of counts.
+    #[error(
+        "`of` of `proportions` is `poisson`, `negative-binomial` or `zero-inflated-negative-binomial`: shares of a total are those of \
+         counts"
+    )]
+    Proportions,
 }
 
 /// The largest allowed count.

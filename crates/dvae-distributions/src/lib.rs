@@ -16,6 +16,7 @@
 //! | [`Poisson`]                      | counts                                                         |
 //! | [`NegativeBinomial`]             | overdispersed counts                                           |
 //! | [`ZeroInflatedNegativeBinomial`] | the same with more zeros                                       |
+//! | [`Proportions`]                  | one of these three, with shares of the row's total as means    |
 //! | [`SelfMasking`]                  | entries whose own values decide whether they are missing       |
 //! | [`Columns`]                      | one of these for each group of columns                         |
 //!
@@ -78,6 +79,7 @@ mod optimal_normal;
 mod planar;
 mod poisson;
 mod poisson_gaussian;
+mod proportions;
 mod sampling;
 mod self_masking;
 mod self_masking_classes;
@@ -115,6 +117,7 @@ pub use optimal_normal::OptimalNormal;
 pub use planar::Planar;
 pub use poisson::{Poisson, PoissonEntry};
 pub use poisson_gaussian::{PoissonGaussian, PoissonGaussianEntry};
+pub use proportions::Proportions;
 pub use self_masking::{MissingSide, SelfMasking};
 pub use standard_normal::StandardNormal;
 pub use student_t::{StudentT, StudentTEntry};

@@ -72,6 +72,16 @@ pub trait Likelihood<const D: usize, K: Basic = Float>: Debug {
         None
     }
 
+    /// The distribution of entries in rows that have the totals of these, if `mean`, `variance` and `sample` are of rows of a total;
+    /// otherwise `None`. `x`: `[batch, …]`, the rows, which a mask may follow on axis 1.
+    ///
+    /// # Panics
+    ///
+    /// If there are other rows than the parameters are for.
+    fn with_total_of(&self, _x: Tensor<D, K>) -> Option<Box<dyn Likelihood<D, K>>> {
+        None
+    }
+
     /// The parameters by name, as the density uses them. Each has the shape of `x`, or is several of that
     /// shape side by side on axis 1.
     fn parameters(&self) -> Vec<(&'static str, Tensor<D>)>;
@@ -123,6 +133,10 @@ impl<const D: usize, K: Basic> Likelihood<D, K> for Box<dyn Likelihood<D, K>> {
 
     fn given_missing(&self) -> Option<Box<dyn Likelihood<D, K>>> {
         (**self).given_missing()
+    }
+
+    fn with_total_of(&self, x: Tensor<D, K>) -> Option<Box<dyn Likelihood<D, K>>> {
+        (**self).with_total_of(x)
     }
 
     fn parameters(&self) -> Vec<(&'static str, Tensor<D>)> {

@@ -223,6 +223,14 @@ likelihoods! {
         } => Independent(crate::ZeroInflatedEntry {
             counts: crate::NegativeBinomialEntry { min_inverse_dispersion: *min_inverse_dispersion },
         });
+        /// [`Proportions`](crate::Proportions), for counts of which each row has a total of its own.
+        Proportions {
+            /// The likelihood of the counts: `poisson`, `negative-binomial` or `zero-inflated-negative-binomial`.
+            of: Box<LikelihoodConfig>,
+            /// The total of rows of which none is known, such as samples.
+            #[serde(default = "ten_thousand")]
+            total: f64,
+        } => crate::proportions::Settings { of, total: *total };
         /// [`SelfMasking`](crate::SelfMasking), for entries that are missing because of what they are.
         SelfMasking {
             /// The likelihood of the entries: one of the normal ones, or `categorical`.
@@ -241,11 +249,12 @@ likelihoods! {
 
 impl LikelihoodConfig {
     /// The likelihood of the entries at this place on axis 1 of a row: of [`Columns`](crate::Columns), that of the place's group, and
-    /// without what decides whether they are missing. `None` beyond the last group.
+    /// without what decides whether they are missing, or what the total of
+    /// a row is. `None` beyond the last group.
     pub fn at(&self, place: usize) -> Option<&Self> {
         let groups = match self {
             Self::Columns { groups } => groups,
-            Self::SelfMasking { of, .. } => return of.at(place),
+            Self::SelfMasking { of, .. } | Self::Proportions { of, .. } => return of.at(place),
             _ => return Some(self),
         };
         let mut start = 0;
@@ -263,6 +272,15 @@ impl LikelihoodConfig {
             Self::Columns { groups } => {
                 groups.iter().any(|group| group.likelihood.is_self_masking())
             }
+            _ => false,
+        }
+    }
+
+    /// Whether it is of rows whose totals are known.
+    pub fn needs_totals(&self) -> bool {
+        match self {
+            Self::Proportions { .. } => true,
+            Self::Columns { groups } => groups.iter().any(|group| group.likelihood.needs_totals()),
             _ => false,
         }
     }
@@ -288,6 +306,10 @@ pub struct ColumnGroup {
 
 fn thousandth() -> f64 {
     1e-3
+}
+
+fn ten_thousand() -> f64 {
+    1e4
 }
 
 fn three() -> f64 {

@@ -232,6 +232,7 @@ fn a_rows_sample_is_the_same_in_any_batch() {
         LikelihoodConfig::Categorical { classes: 3 },
         LikelihoodConfig::DiscretizedLogistic { levels: 256, components: 2, min_scale: 0.01 },
         LikelihoodConfig::ZeroInflatedNegativeBinomial { min_inverse_dispersion: 0.1 },
+        LikelihoodConfig::Proportions { of: Box::new(LikelihoodConfig::Poisson {}), total: 30.0 },
     ];
     for config in configs {
         let width = config.outputs(2);

@@ -3,6 +3,7 @@
 //! | Piece          | What it is                                                                   |
 //! |----------------|------------------------------------------------------------------------------|
 //! | [`denoising`]  | how much a model improves corrupted rows, and its bound on clean rows         |
+//! | [`molecular_cross_validation`] | what a model of counts says of those that it was not shown    |
 //! | [`Filter`]     | classical filters, which stand beside the models of a comparison             |
 //! | [`Comparison`] | several models under several corruptions: a table and a picture               |
 //! | [`latent_activity`] | how much each latent varies; [`active_units`] counts those in use        |
@@ -33,6 +34,7 @@ mod denoising;
 mod filters;
 mod grid;
 mod heatmap;
+mod molecular;
 mod noise;
 mod plane;
 mod psnr;
@@ -48,6 +50,7 @@ pub use denoising::{Denoising, denoising};
 pub use filters::Filter;
 pub use grid::Grid;
 pub use heatmap::Heatmap;
+pub use molecular::{CountError, MolecularCrossValidation, molecular_cross_validation};
 pub use noise::{NoiseEstimate, NoiseLine};
 pub use psnr::psnr;
 pub use quality::{Filtered, Quality, classical_filters};

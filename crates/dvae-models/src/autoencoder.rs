@@ -49,6 +49,9 @@ pub struct Autoencoder<N: Module + ModuleDisplay> {
     seen: Vec<usize>,
     #[module(skip)]
     shapes: Vec<LatentShape>,
+    /// How many places on axis 1 of the input the encoder sees the logarithms of.
+    #[module(skip)]
+    logarithms: usize,
 }
 
 /// The layers of one level.
@@ -126,7 +129,34 @@ impl<N: Module + ModuleDisplay> Autoencoder<N> {
         likelihood: LikelihoodHead,
     ) -> Self {
         let shapes = levels.iter().map(|level| level.latents).collect();
-        Self { network, levels: heads, likelihood, seen: seen.into(), shapes }
+        Self { network, levels: heads, likelihood, seen: seen.into(), shapes, logarithms: 0 }
+    }
+
+    /// The model with an encoder that sees `ln(1 + x)` of its input at the first `channels` places on axis 1: all but a mask that
+    /// follows. That is for counts, of which a few are a hundred times the others; what is below 0 counts as 0.
+    ///
+    /// # Panics
+    ///
+    /// When it is used, if axis 1 of its input is shorter.
+    pub fn with_log_input(self, channels: usize) -> Self {
+        Self { logarithms: channels, ..self }
+    }
+
+    /// The features of an input for each level.
+    fn features<const D: usize>(&self, input: Tensor<D>) -> Vec<Features>
+    where
+        N: Network<D>,
+    {
+        if self.logarithms == 0 {
+            return self.network.features(input);
+        }
+        let rest = input.dims()[1] - self.logarithms;
+        let numbers = input.clone().narrow(1, 0, self.logarithms).clamp_min(0.0).log1p();
+        let seen = match rest {
+            0 => numbers,
+            _ => Tensor::cat(vec![numbers, input.narrow(1, self.logarithms, rest)], 1),
+        };
+        self.network.features(seen)
     }
 
     /// The network.
@@ -227,6 +257,7 @@ impl<const D: usize, N: Network<D>> Vae<D> for Autoencoder<N> {
         prior.top(|rows| {
             let shape = [&[rows.dims()[0]], &self.seen[..]].concat();
             let shape: [usize; D] = shape.try_into().expect("the rank that the model is for");
+            // These rows are weights, and are what the network sees: logarithms, if the encoder sees such.
             let features = self.network.features(rows.reshape(shape));
             posterior
                 .diagonal()
@@ -236,7 +267,7 @@ impl<const D: usize, N: Network<D>> Vae<D> for Autoencoder<N> {
     }
 
     fn encode(&self, input: Tensor<D>, prior: &Prior) -> Encoding {
-        let features = self.network.features(input).into();
+        let features = self.features(input).into();
         self.level::<D>(Descent { level: 0, features, context: None }, prior.clone())
     }
 
@@ -259,7 +290,8 @@ impl<const D: usize, N: Network<D>> Vae<D> for Autoencoder<N> {
 
     fn denoise(&self, input: Tensor<D>) -> Tensor<D> {
         // What one level needs is freed before the next one is computed: a large picture takes a lot of memory.
-        let features = self.network.features(input);
+        let totals = self.likelihood.needs_totals().then(|| input.clone());
+        let features = self.features(input);
         let shape = |level| self.latent_shape(level, &features);
         let shapes: Vec<_> = (0..features.len()).map(shape).collect();
         // No mean depends on the prior of the top level.
@@ -279,7 +311,11 @@ impl<const D: usize, N: Network<D>> Vae<D> for Autoencoder<N> {
             context = Some(below);
         }
         let outputs = self.network.outputs(context.expect("a level at least"));
-        self.likelihood.forward(outputs).mean()
+        let law = self.likelihood.forward(outputs);
+        match totals.and_then(|rows| law.with_total_of(rows)) {
+            Some(law) => law.mean(),
+            None => law.mean(),
+        }
     }
 
     fn sample_below(&self, above: &[Latent], draws: &mut RowStreams) -> Latents {

@@ -48,6 +48,9 @@ pub struct AutoencoderConfig {
     /// Whether a mask follows the encoder's input, which doubles the first axis of a row, as
     /// `dvae_corruption::ShowMask` makes it.
     pub mask_input: bool,
+    /// Whether the encoder sees `ln(1 + x)` in place of `x`: for counts.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub log_input: bool,
 }
 
 impl Default for AutoencoderConfig {
@@ -69,6 +72,7 @@ impl AutoencoderConfig {
             posterior: PosteriorConfig::default(),
             prior: PriorConfig::default(),
             mask_input: false,
+            log_input: false,
         }
     }
 
@@ -94,6 +98,9 @@ impl AutoencoderConfig {
 
     /// How the model applies to images of other sides than `event` has; `None` if it does not.
     pub fn reach(&self) -> Option<Reach> {
+        if self.likelihood.needs_totals() {
+            return None; // A part of an image has another total.
+        }
         let distributions = (self.posterior, self.prior);
         match (&self.network, distributions) {
             (
@@ -152,7 +159,8 @@ impl AutoencoderConfig {
         let heads = LevelHeads::all(&levels, inputs, &distributions, init)?;
         let network = config.network(encoder, &io, init).into();
         let likelihood = LikelihoodHead::new(self.likelihood.clone(), self.event[0], init);
-        Ok(Autoencoder::assembled(network, heads, &levels, &io.input, likelihood))
+        let model = Autoencoder::assembled(network, heads, &levels, &io.input, likelihood);
+        Ok(if self.log_input { model.with_log_input(self.event[0]) } else { model })
     }
 }
 

@@ -25,6 +25,11 @@ impl LikelihoodHead {
         Self { shared: (weights > 0).then(|| init.zeros(weights)), likelihood }
     }
 
+    /// Whether the likelihood is of rows whose totals are known.
+    pub(crate) fn needs_totals(&self) -> bool {
+        self.likelihood.needs_totals()
+    }
+
     /// `p(x | z)` from a decoder's outputs.
     pub(crate) fn forward<const D: usize>(&self, outputs: Tensor<D>) -> Box<dyn Likelihood<D>> {
         let shared = self.shared.as_ref().map(Param::val);

@@ -68,9 +68,13 @@ pub trait Vae<const D: usize, K: Basic = Float>: Module {
         self.encode(input, &Prior::Standard).means()
     }
 
-    /// Denoises rows: the mean of `p(x | z)` at the posterior's mean `z`. It has the shape of a clean row:
-    /// that of `input`, without the mask if the model is shown one.
+    /// Denoises rows: the mean of `p(x | z)` at the posterior's mean `z`, of rows with the totals of the input if the likelihood is
+    /// of such. It has the shape of a clean row: that of `input`, without the mask if the model is shown one.
     fn denoise(&self, input: Tensor<D, K>) -> Tensor<D> {
-        self.decode(self.embed(input)).mean()
+        let law = self.decode(self.embed(input.clone()));
+        match law.with_total_of(input) {
+            Some(law) => law.mean(),
+            None => law.mean(),
+        }
     }
 }

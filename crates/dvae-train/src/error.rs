@@ -47,6 +47,15 @@ pub enum TrainError {
         /// The values allowed.
         support: Support,
     },
+    /// Rows without a total, for a likelihood that shares it.
+    #[error(
+        "cells of the {set} set are missing, but the likelihood `proportions` is of rows whose totals are known: leave these rows or \
+         columns out, or choose the likelihood of the counts alone"
+    )]
+    NoTotal {
+        /// Which set.
+        set: &'static str,
+    },
     /// A row with a value that the corruption has no law for.
     #[error("row {row} of the {set} set: {source}")]
     Value {

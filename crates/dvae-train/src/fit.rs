@@ -27,13 +27,17 @@ pub(crate) fn check_fit<const D: usize, V: Vae<D>>(
     let id = &one.ids()[..1];
     let mut noise = BatchNoise::evaluation(key, id);
     let clean = one.gather::<D>(id, device);
-    let input = corruption.at_null()?.corrupt(clean, &mut noise.corruption).input;
+    let input = corruption.at_null()?.corrupt(clean.clone(), &mut noise.corruption).input;
     let encoding = model.encode(input, &model.prior());
     objective.check_encoding(&encoding)?;
     let likelihood = model.decode(encoding.means());
     let supports: Vec<Support> =
         (0..one.event()[0]).map(|place| likelihood.support(place)).collect();
+    let needs_totals = likelihood.with_total_of(clean).is_some();
     for &(set, rows) in sets {
+        if needs_totals && rows.is_incomplete() {
+            return Err(TrainError::NoTotal { set });
+        }
         if let Some((row, place, value)) = rows.find(|at, v| !supports[at].contains(v)) {
             return Err(TrainError::Support { set, row, value, support: supports[place] });
         }

@@ -9,7 +9,7 @@ use dvae::data::ColumnKind;
 use dvae::distributions::LikelihoodConfig;
 use dvae::losses::Objective;
 use dvae::train::Interrupt;
-use dvae::{Experiment, Prepared, PreparedData, Pretrained, Run, Weights};
+use dvae::{Experiment, Imputation, Prepared, PreparedData, Pretrained, Run, Weights};
 
 /// Lines in which the town tells the size, and the size the price, over three powers of ten. Some cells are missing.
 fn table() -> String {
@@ -64,8 +64,26 @@ fn trained(folder: &Path, settings: &[&str]) -> Result<Pretrained, String> {
 
 #[test]
 fn columns_are_learned_and_filled_in_by_their_kinds() {
+    let (_, filled) = filled_by_kinds(&[]);
+    assert!(filled[0].deviations[0] < 0.5, "{filled:?}");
+}
+
+#[test]
+fn columns_are_learned_and_filled_in_by_their_ranks() {
+    let (model, _) = filled_by_kinds(&["data.scaling=ranks"]);
+    let scaler = model.data().scaler.as_ref().unwrap();
+    // Classes have none.
+    let has: Vec<bool> = scaler.ranks.iter().map(|ranks| !ranks.is_empty()).collect();
+    assert_eq!(has, [false, true, true, false]);
+    // Beyond the numbers of the training as well.
+    let filled = model.impute(&[vec![2.0, f64::NAN, 1e6, 2.0]], &[0], 100, 0).unwrap();
+    assert!(filled[0].values[1].is_finite(), "{filled:?}");
+}
+
+/// Trains a model with further settings, and checks what it fills in.
+fn filled_by_kinds(settings: &[&str]) -> (Pretrained, Vec<Imputation>) {
     let folder = tempfile::tempdir().unwrap();
-    let model = trained(folder.path(), &["train.epochs=60"]).unwrap();
+    let model = trained(folder.path(), &[&["train.epochs=60"], settings].concat()).unwrap();
     let columns = model.data().kinds.as_ref().unwrap();
     let kinds: Vec<(&str, ColumnKind)> =
         columns.iter().map(|column| (&*column.name, column.kind)).collect();
@@ -98,7 +116,6 @@ fn columns_are_learned_and_filled_in_by_their_kinds() {
     assert!(is_near(filled[2].values[1], 10.2, 1.2), "{filled:?}");
     // The deviation of a number over orders of magnitude is in its own units.
     assert!((1.0..500.0).contains(&filled[0].deviations[2]), "{filled:?}");
-    assert!(filled[0].deviations[0] < 0.5, "{filled:?}");
     for draw in &filled[3].draws {
         assert!(draw[3].fract() == 0.0 && (0.0..=4.0).contains(&draw[3]), "{draw:?}");
         assert_eq!(draw[..3], rows[3][..3]);
@@ -109,6 +126,7 @@ fn columns_are_learned_and_filled_in_by_their_kinds() {
         cleaned.iter().all(|row| row[0].fract() == 0.0 && row[3].fract() == 0.0),
         "{cleaned:?}"
     );
+    (model, filled)
 }
 
 #[test]

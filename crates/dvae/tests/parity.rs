@@ -219,6 +219,10 @@ fn every_likelihood_computes_the_same_everywhere() {
         L::Poisson {},
         L::NegativeBinomial { min_inverse_dispersion: 0.01 },
         L::ZeroInflatedNegativeBinomial { min_inverse_dispersion: 0.01 },
+        L::Proportions {
+            of: Box::new(L::ZeroInflatedNegativeBinomial { min_inverse_dispersion: 0.01 }),
+            total: 50.0,
+        },
     ];
     for law in laws {
         assert_equal_everywhere(&format!("{law:?}"), |device| {

@@ -318,8 +318,14 @@ fn flips_keep_the_digits_of_large_numbers() {
     }
     writer.finish().unwrap();
     let mut experiment = experiment(folder.path(), LADDER);
-    experiment.data.source =
-        DataSource::Npy { path, test_path: None, key: None, test_key: None, channels: None };
+    experiment.data.source = DataSource::Npy {
+        path,
+        test_path: None,
+        key: None,
+        test_key: None,
+        transposed: false,
+        channels: None,
+    };
     experiment.data.scaling = Scaling::Standard;
     let mut run = Run::create_at(&experiment, folder.path().join("run")).unwrap();
     run.train(vec![], &Interrupt::new()).unwrap();

@@ -74,7 +74,12 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<ExitCode, Error> {
             let options = ReadOptions { domain, columns, kinds, is_key_of_model, fit, ..options };
             (experiment.corruption.clone(), data, table.map(Arc::new), options)
         }
-        None => (args.corruption.parse()?, None, None, ReadOptions::default()),
+        None => {
+            let config: CorruptionConfig = args.corruption.parse()?;
+            // Numbers that are no counts are refused by their rows.
+            let domain = config.needs_counts().then_some(Domain::Counts);
+            (config, None, None, ReadOptions { domain, ..ReadOptions::default() })
+        }
     };
     let inputs = args.files.open()?;
     let mut options = inputs.options(options)?;

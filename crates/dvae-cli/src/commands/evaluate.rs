@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use dvae::data::{DataError, Domain, Element, FileKind, Format, RowWriter, pictures_in};
-use dvae::eval::active_units;
+use dvae::eval::{MolecularCrossValidation, active_units};
 use dvae::prelude::*;
 use dvae::train::MeanElbo;
 use dvae::{ExperimentError, Pretrained};
@@ -74,6 +74,8 @@ struct Line {
     psnr_output: Option<f64>,
     /// The share of the rows that the corruption left unchanged; the ratios are those of the other rows.
     left_clean: Option<f64>,
+    /// Of counts, under binomial thinning.
+    molecular: Option<MolecularCrossValidation>,
 }
 
 #[derive(Serialize)]
@@ -126,6 +128,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
             psnr_input: ratios.and_then(|ratios| ratios.psnr_input),
             psnr_output: ratios.map(|ratios| ratios.psnr_output),
             left_clean: ratios.map(|ratios| ratios.left_clean),
+            molecular: model.molecular(&rows, corruption)?,
         });
     }
     if let Some(path) = &args.per_row {
@@ -284,6 +287,14 @@ fn describe(metrics: &Metrics) -> String {
                  values in the data's own units.";
     }
     for line in &metrics.corruptions {
+        if let Some(MolecularCrossValidation { input, output, rows }) = &line.molecular {
+            let name = &line.corruption;
+            note += &format!(
+                "\n{name}: from the counts that are left of {rows} rows, those that were lost are predicted with a Poisson \
+                 deviance of {:.4} (by the counts themselves: {:.4}) and a squared error of {:.4} ({:.4}), means over entries.",
+                output.deviance, input.deviance, output.squared_error, input.squared_error
+            );
+        }
         if let Some(share) = line.left_clean.filter(|&share| share > 0.0 && share < 1.0) {
             let (name, share) = (&line.corruption, 100.0 * share);
             note += &format!(

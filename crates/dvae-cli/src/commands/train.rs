@@ -84,13 +84,18 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<ExitCode, Error> {
         observers.push(Box::new(Progress::new("training")));
     }
     let end = run.train(observers, &interrupt).map_err(advised)?;
+    let samples = match run.experiment().data.source {
+        DataSource::Csv { .. } => "samples.csv",
+        DataSource::Npy { .. } => "samples.npy",
+        _ => "samples.png",
+    };
     let run = run.path().to_path_buf();
     let written = out.write(&Summary { run: run.clone(), end }, || {
         let run = run.display();
         match end {
             End::Interrupted => format!("Stopped. Go on with: dvae train --resume {run}"),
             End::Finished | End::StoppedEarly => {
-                format!("Done: {end}. Try: dvae evaluate {run}, dvae sample {run} -o samples.png")
+                format!("Done: {end}. Try: dvae evaluate {run}, dvae sample {run} -o {samples}")
             }
         }
     });

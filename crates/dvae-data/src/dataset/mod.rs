@@ -19,6 +19,7 @@ use crate::{DataError, Domain};
 use crops::Cropped;
 pub use crops::Crops;
 pub use pairs::Pairs;
+pub(crate) use stored::is_lost;
 
 /// Rows of equal shape in one contiguous buffer, and a view of some of them.
 ///
@@ -355,6 +356,15 @@ impl Dataset {
             let place = (percentile / 100.0 * values.len().saturating_sub(1) as f64).round();
             values.get(place as usize).copied().unwrap_or(0.0)
         })
+    }
+
+    /// An error if the rows are those of a sparse matrix that is too large to be stored with its zeros.
+    pub(crate) fn check_filled_in(&self) -> Result<(), DataError> {
+        const MOST: usize = 1 << 29;
+        match self.values.is_sparse() && self.values.len() > MOST {
+            true => Err(DataError::FilledIn { entries: self.values.len() }),
+            false => Ok(()),
+        }
     }
 
     /// All rows of the buffer, or all pictures.

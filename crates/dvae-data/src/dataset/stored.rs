@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::sparse::SparseValues;
 use crate::values::{Kind, Values, ValuesWriter};
-use crate::{DataError, Dataset, Domain, Numbers};
+use crate::{DataError, Dataset, Domain, Format, Numbers};
 
 impl Dataset {
     /// Creates a set from the numbers of a file, with rows of shape `event`; NaN marks unobserved entries. An error
@@ -22,6 +23,13 @@ impl Dataset {
             return Err(DataError::Digits { row, value });
         }
         Self::from_values(Values::of(numbers, domain), event, domain, is_declared)
+    }
+
+    /// Creates a set from the entries of a sparse matrix.
+    pub(crate) fn from_sparse(values: SparseValues, format: &Format) -> Result<Self, DataError> {
+        let (domain, element) = (format.domain, format.element);
+        let is_declared = domain != element.domain();
+        Self::from_values(Values::from(values), &format.event, domain, is_declared)
     }
 
     /// Creates a set from values, which are checked if their domain was declared.
@@ -100,7 +108,7 @@ fn spreads(rows: impl Iterator<Item = Vec<f64>>, places: usize) -> Vec<f64> {
 }
 
 /// Whether single precision changes a whole number, or loses what tells a value from others that are so far spread.
-fn is_lost(value: f64, spread: f64) -> bool {
+pub(crate) fn is_lost(value: f64, spread: f64) -> bool {
     let loss = (f64::from(value as f32) - value).abs();
     // Whole numbers of 24 bits are held. Beyond 53 bits every number is whole, and few are meant to be.
     let size = value.abs();

@@ -7,8 +7,8 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((&kind, bytes)) = bytes.split_first() else { return };
-    const NAMES: [&str; 10] = [
-        "a.npy", "a.npz", "a.png", "a.jpg", "a.tif", "a.webp", "a.pgm", "a.csv", "a.tsv", "a.idx",
+    const NAMES: [&str; 11] = [
+        "a.npy", "a.npz", "a.png", "a.jpg", "a.tif", "a.webp", "a.pgm", "a.csv", "a.tsv", "a.idx", "a.mtx",
     ];
     let name = NAMES[usize::from(kind) % NAMES.len()];
     let folder = tempfile::tempdir().expect("a place for files");

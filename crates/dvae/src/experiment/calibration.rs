@@ -52,13 +52,19 @@ impl Pretrained {
     /// Entries that were not observed are left out, and classes. If the model is shown which entries are missing, only those
     /// count that the corruption took away: they are what such a model fills in. Of very many rows some are used.
     ///
-    /// An error says that there are too few entries.
+    /// An error says that there are too few entries, or that the likelihood takes the totals of rows as given: a corrupted row
+    /// has another total than the clean row.
     pub fn calibrate(
         &mut self,
         rows: &Dataset,
         corruption: &CorruptionConfig,
         samples: usize,
     ) -> Result<Vec<Coverage>, ExperimentError> {
+        if self.likelihood.needs_totals() {
+            let text = "under the likelihood `proportions` a result has the total of the row that it is made of, and a corrupted row has \
+                        another than the clean one: no intervals can be learned from clean entries";
+            return Err(ExperimentError::Settings(text.to_owned()));
+        }
         let [first, second] = self.held_out_entries(rows, corruption, samples)?;
         let all = [&first[..], &second[..]].concat();
         let infinite = all.iter().filter(|entry| !entry.is_finite()).count();

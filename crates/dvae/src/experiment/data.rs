@@ -110,7 +110,7 @@ impl DataConfig {
         }
         if let DataSource::Csv { kinds: Some(_), .. } = &self.source {
             let others = [
-                (self.scaling != Scaling::None, "data.scaling"),
+                (!matches!(self.scaling, Scaling::None | Scaling::Ranks), "data.scaling"),
                 (self.range.is_some(), "data.range"),
                 (self.binarization.is_some(), "data.binarization"),
                 (self.shape.is_some(), "data.shape"),

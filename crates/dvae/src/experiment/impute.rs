@@ -186,7 +186,13 @@ impl Pretrained {
                         train with \"shared-normal\" in place of \"optimal-normal\"";
             return Err(ExperimentError::Settings(text.to_owned()));
         }
-        let has_holes = |&at: &usize| rows[at].iter().any(|value| value.is_nan());
+        let is_incomplete = |row: &Vec<f64>| row.iter().any(|value| value.is_nan());
+        if self.likelihood.needs_totals() && rows.iter().any(is_incomplete) {
+            let text = "the likelihood `proportions` needs the total of each row, and a row with a missing cell has none: train with \
+                        the likelihood of the counts alone to have cells filled in";
+            return Err(ExperimentError::Settings(text.to_owned()));
+        }
+        let has_holes = |&at: &usize| is_incomplete(&rows[at]);
         let places: Vec<usize> = (0..rows.len()).filter(has_holes).collect();
         let mut filled = Vec::with_capacity(places.len());
         let at_once = if self.event().len() == 1 { 4096 } else { ROWS_AT_ONCE };

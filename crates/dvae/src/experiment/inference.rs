@@ -118,10 +118,11 @@ impl Pretrained {
         is_predictive: bool,
     ) -> (Tensor<2>, Tensor<2>) {
         let prior = Vae::<D>::prior(&self.model);
-        let encoding = self.model.encode(input, &prior);
+        let encoding = self.model.encode(input.clone(), &prior);
         let classes = self.classes(encoding.means());
         let mut draw = || {
             let law = Vae::<D>::explain(&self.model, &encoding.infer(draws));
+            let law = law.with_total_of(input.clone()).unwrap_or(law);
             let own = is_predictive.then(|| flat(law.variance()));
             (flat(law.mean()), own)
         };

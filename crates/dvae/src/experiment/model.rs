@@ -241,6 +241,13 @@ impl Experiment {
         if let Some(columns) = &data.kinds {
             self.check_kinds(columns)?;
         }
+        let domain = self.domain(data);
+        if model.log_input && domain != Domain::Counts {
+            return Err(ExperimentError::Settings(format!(
+                "`model.log_input` is for counts, but the model sees {domain}: leave it out, or say that the data are counts by \
+                 `data.domain` and leave scaling out"
+            )));
+        }
         let likelihood = self.likelihood_for(data);
         Ok(AutoencoderConfig { event: event.clone(), mask_input, likelihood, ..model.clone() })
     }

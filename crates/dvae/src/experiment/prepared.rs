@@ -123,7 +123,15 @@ impl PreparedData {
         if options.is_key_of_model && array_names(path)?.len() < 2 {
             options.key = None; // The only array may have any name.
         }
-        let rows = read_rows(path, &options)?;
+        let mut rows = read_rows(path, &options)?;
+        // What was made of transposed rows has them on its first axis.
+        if options.transposed && rows.format.event != self.event && path.is_file() {
+            let as_stored = ReadOptions { transposed: false, ..options };
+            let stored = read_rows(path, &as_stored)?;
+            if stored.format.event == self.event {
+                rows = stored;
+            }
+        }
         let Some(own) = self.element else { return Ok(rows) };
         let (found, domain) = (rows.format.element, rows.format.domain);
         let fits = match self.domain {
@@ -199,7 +207,7 @@ impl DataConfig {
                     Some(Scaler::of_range(range, &train, whole)?)
                 }
                 None => match &source.kinds {
-                    Some(columns) => Some(Scaler::of_columns(columns, &train)),
+                    Some(columns) => Some(Scaler::of_columns(columns, self.scaling, &train)),
                     None => Scaler::fit(self.scaling, &train),
                 },
             },
@@ -351,7 +359,8 @@ mod tests {
             let data = PreparedData { domain, ..PreparedData::default() };
             assert_eq!(data.model_domain(&plain), domain);
             assert_eq!(data.model_domain(&binary), Domain::Unit);
-            let scaler = Some(Scaler { offset: vec![0.0], scale: vec![2.0], unit: vec![] });
+            let scaler =
+                Some(Scaler { offset: vec![0.0], scale: vec![2.0], unit: vec![], ranks: vec![] });
             let scaled = PreparedData { scaler, ..data };
             assert_eq!(scaled.model_domain(&plain), Domain::Real);
             let range = |range| DataConfig { range: Some(range), ..plain.clone() };
@@ -367,7 +376,12 @@ mod tests {
     fn a_bound_in_data_units_has_the_logarithm_of_each_observed_scale_taken_away() {
         let rows = vec![1.0, 2.0, 3.0, f32::NAN, 5.0, 6.0];
         let rows = Dataset::from_incomplete(rows, &[2]).unwrap();
-        let scaler = Some(Scaler { offset: vec![0.0; 2], scale: vec![2.0, 4.0], unit: vec![] });
+        let scaler = Some(Scaler {
+            offset: vec![0.0; 2],
+            scale: vec![2.0, 4.0],
+            unit: vec![],
+            ranks: vec![],
+        });
         let data = PreparedData { scaler, ..PreparedData::default() };
         let (two, four) = (2f64.ln(), 4f64.ln());
         let expected = -(3.0 * two + 2.0 * four) / 3.0;

@@ -9,7 +9,10 @@ use dvae_checks::shown_path;
 use dvae_corruption::{Corruption, CorruptionConfig, TableRows};
 use dvae_data::{Dataset, Domain, ReadOptions};
 use dvae_distributions::{LatentShape, LikelihoodConfig};
-use dvae_eval::{Calibration, Denoising, denoising, latent_activity};
+use dvae_eval::{
+    Calibration, Denoising, MolecularCrossValidation, denoising, latent_activity,
+    molecular_cross_validation,
+};
 use dvae_losses::Objective;
 use dvae_models::{AnyNetwork, Autoencoder, Vae};
 use dvae_random::{Key, Purpose};
@@ -57,7 +60,8 @@ pub struct HeldOut {
 /// Rows go in and come out in the units of the user's files, in double precision: the experiment's scaling is applied
 /// and undone here. Values of pictures and bytes are numbers in `[0, 1]`. Binarization is not applied: a
 /// model of zeros and ones expects zeros and ones. A NaN in a row is an entry that was not observed: the model sees 0 there (and
-/// is told so, if its experiment shows it a mask), and the output fills it in.
+/// is told so, if its experiment shows it a mask), and the output fills it in. Under the likelihood `proportions` such a row has the total of
+/// its other entries, which files are refused for.
 pub struct Pretrained {
     pub(super) experiment: Experiment,
     pub(super) data: PreparedData,
@@ -349,6 +353,21 @@ impl Pretrained {
         with_rank!(self.rank, D => {
             let process = self.process::<D>(corruption)?;
             Ok(denoising(&self.model, rows, &*process, &self.context(rows, ROWS_AT_ONCE))?)
+        })
+    }
+
+    /// Molecular cross-validation on rows of counts, for a corruption that is binomial thinning; `None` for others, and
+    /// if of no row a part was held out.
+    pub fn molecular(
+        &self,
+        rows: &Dataset,
+        corruption: &CorruptionConfig,
+    ) -> Result<Option<MolecularCrossValidation>, ExperimentError> {
+        let CorruptionConfig::BinomialThinning { .. } = corruption else { return Ok(None) };
+        with_rank!(self.rank, D => {
+            let (thinning, context) = (self.process::<D>(corruption)?, self.context(rows, ROWS_AT_ONCE));
+            let found = molecular_cross_validation(&self.model, rows, &*thinning, &context)?;
+            Ok(Some(found).filter(|found| found.rows > 0))
         })
     }
 

@@ -33,25 +33,40 @@ impl Pretrained {
         Ok(self.checked(path, rows))
     }
 
-    /// The rows, of which a value that no training input could have is an error.
+    /// The rows, of which a value that no training input could have is an error, and a row without a total for a model of such.
     fn checked(&self, path: &Path, rows: Rows) -> Rows {
-        let Some([low, high]) = self.input_range() else { return rows };
         let (path, mut number, domain) = (path.to_path_buf(), 0, self.data.domain);
+        let needs_totals = self.likelihood.needs_totals();
+        let are_counts = domain == Domain::Counts
+            && self.data.scaler.is_none()
+            && self.experiment.corruption.keeps_counts();
+        let range = self.input_range();
+        if range.is_none() && !needs_totals && !are_counts {
+            return rows;
+        }
         rows.checked(move |row| {
             number += 1;
+            let wrong = |what: String| {
+                let reason = format!("row {} {what}", number - 1);
+                Err(DataError::File { path: path.clone(), reason })
+            };
+            if needs_totals && row.find(f64::is_nan).is_some() {
+                let text = "has a missing cell, but the likelihood `proportions` needs the total of each row";
+                return wrong(text.to_owned());
+            }
+            let is_no_count = |value: f64| !value.is_nan() && !Domain::Counts.contains(value as f32);
+            if let Some(value) = row.find(is_no_count).filter(|_| are_counts) {
+                return wrong(format!("holds {}, but the model is for {domain}", value.show()));
+            }
+            let Some([low, high]) = range else { return Ok(()) };
             // In single precision, as the model sees them.
             let outside = |value: &f64| !(low as f32..=high as f32).contains(&(*value as f32));
             match row.find(|value| !value.is_nan() && outside(&value)) {
                 None => Ok(()),
-                Some(value) => {
-                    let reason = format!(
-                        "row {} holds {}, but the model is for {domain}, and saw none outside [{low}, {high}] in \
-                         training",
-                        number - 1,
-                        value.show()
-                    );
-                    Err(DataError::File { path: path.clone(), reason })
-                }
+                Some(value) => wrong(format!(
+                    "holds {}, but the model is for {domain}, and saw none outside [{low}, {high}] in training",
+                    value.show()
+                )),
             }
         })
     }

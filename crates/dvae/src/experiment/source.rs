@@ -29,7 +29,8 @@ pub enum DataSource {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         prefix: Option<String>,
     },
-    /// A NumPy array, `.npy` or `.npz`: axis 0 indexes the rows.
+    /// A NumPy array, `.npy` or `.npz`: axis 0 indexes the rows. Or a sparse matrix, which stays one in memory: SciPy's `.npz`, or
+    /// Matrix Market, `.mtx` or `.mtx.gz`.
     Npy {
         /// The file.
         path: PathBuf,
@@ -42,6 +43,9 @@ pub enum DataSource {
         /// The name of the array of the rows to report on, in `test_path` or else in `path`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         test_key: Option<String>,
+        /// Whether the rows are the columns of the file, as of genes by cells; for two axes.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        transposed: bool,
         /// Where the array has its channels: `first` or `last`. Needed if the last axis of a row is 1, 3 or 4.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         channels: Option<Channels>,
@@ -138,8 +142,9 @@ impl DataSource {
         let mut options = ReadOptions::default();
         match self {
             Self::FashionMnist {} | Self::Idx { .. } => {}
-            Self::Npy { key, channels, .. } => {
+            Self::Npy { key, channels, transposed, .. } => {
                 options.key.clone_from(key);
+                options.transposed = *transposed;
                 options.channels = *channels;
             }
             Self::Csv { header, columns, delimiter, decimal, missing, .. } => {

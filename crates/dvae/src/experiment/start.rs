@@ -62,12 +62,14 @@ fn check<T: PartialEq + Serialize>(
     )))
 }
 
-/// A likelihood without what changes gradients alone.
+/// A likelihood without what weights do not depend on.
 fn density(likelihood: &LikelihoodConfig) -> LikelihoodConfig {
     let mut likelihood = likelihood.clone();
     match &mut likelihood {
         LikelihoodConfig::LearnedNormal { mean_scale, .. } => *mean_scale = None,
         LikelihoodConfig::SelfMasking { of, .. } => **of = density(of),
+        // No row that is trained on has it.
+        LikelihoodConfig::Proportions { total, .. } => *total = 1.0,
         LikelihoodConfig::Columns { groups } => {
             groups.iter_mut().for_each(|group| group.likelihood = density(&group.likelihood));
         }
@@ -100,6 +102,7 @@ impl Start {
             let (own, data, _) =
                 described(text, &format!("the configuration in {}", shown_path(&place)))?;
             check("model.network", &own.model.network, &config.network, &place)?;
+            check("model.log_input", &own.model.log_input, &config.log_input, &place)?;
             let of_start = own.likelihood_for(&data);
             let [of_start, asked] = [&of_start, &config.likelihood].map(density);
             check("model.likelihood", &of_start, &asked, &place)?;

@@ -32,7 +32,7 @@ pub(super) fn is_discrete(likelihood: &LikelihoodConfig) -> bool {
     match likelihood {
         L::Bernoulli {} => false, // It is used for any number in [0, 1].
         L::Columns { groups } => groups.iter().any(|group| is_discrete(&group.likelihood)),
-        L::SelfMasking { of, .. } => is_discrete(of),
+        L::SelfMasking { of, .. } | L::Proportions { of, .. } => is_discrete(of),
         other => !is_density_at(other, 0),
     }
 }
