@@ -10,7 +10,9 @@ use std::sync::LazyLock;
 
 use divan::Bencher;
 use divan::counter::BytesCount;
-use dvae::data::{Dataset, Domain, Element, Format, ReadOptions, RowWriter};
+use dvae::data::{Dataset, Domain, Element, Format, Order, ReadOptions, RowWriter};
+use dvae::random::Key;
+use dvae_benches::{BATCH, backends, device};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -73,5 +75,20 @@ fn of_files(bencher: Bencher, name: &str) {
     let path = FOLDER.join(name);
     bencher.counter(BytesCount::new(size(&path))).bench_local(|| {
         Dataset::read(&path, &ReadOptions::default()).expect("what was just written")
+    });
+}
+
+/// Batches of 128 rows in a random order, of rows in memory and of rows that stay in their file.
+#[divan::bench(args = ["memory", "file"], sample_count = 30)]
+fn batches(bencher: Bencher, place: &str) {
+    let path = FOLDER.join("bytes.npy");
+    let memory = (place == "file").then_some(0);
+    let options = ReadOptions { memory, ..ReadOptions::default() };
+    let rows = dvae::data::read_rows(&path, &options).and_then(|rows| rows.into_dataset(&path));
+    let rows = rows.expect("what was just written");
+    let device = device(backends()[0]);
+    bencher.counter(BytesCount::new(size(&path))).bench_local(|| {
+        let order = Order::Shuffled(Key::new(1));
+        rows.batches::<3>(BATCH, order, &device).expect("whole batches").for_each(drop);
     });
 }

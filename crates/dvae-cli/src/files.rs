@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use dvae::data::{Domain, Element, FileKind, Format, RowWriter, write_file};
+use dvae::data::{Domain, Element, FileKind, Format, RowWriter, files_of, write_file};
 use dvae::eval::Grid;
 use dvae::prelude::*;
 use dvae::{Experiment, Pretrained};
@@ -33,8 +33,8 @@ pub(crate) fn keep_data<'a>(
     experiment: &Experiment,
 ) -> Result<(), Error> {
     let paths = experiment.data.source.paths();
-    let data: Vec<PathBuf> =
-        paths.into_iter().filter_map(|path| path.canonicalize().ok()).collect();
+    let files = paths.into_iter().flat_map(|path| files_of(path).unwrap_or_default());
+    let data: Vec<PathBuf> = files.filter_map(|path| path.canonicalize().ok()).collect();
     for output in outputs {
         let is_data = |output: PathBuf| data.iter().any(|data| output.starts_with(data));
         if output.canonicalize().is_ok_and(is_data) {

@@ -66,7 +66,7 @@ impl Reading {
                 .any(|kind| endings.iter().any(|ending| kind.eq_ignore_ascii_case(ending)))
         };
         let checks: [(bool, &[&str], &str); 5] = [
-            (self.key.is_some(), &["npz"], "--key is for NPZ files"),
+            (self.key.is_some(), &["npz", "safetensors"], "--key is for NPZ and safetensors files"),
             (self.channels.is_some(), &["npy", "npz"], "--channels is for NPY and NPZ files"),
             (self.no_header, &["csv", "tsv"], "--no-header is for CSV files"),
             (self.delimiter.is_some(), &["csv", "tsv"], "--delimiter is for CSV files"),
@@ -145,8 +145,10 @@ impl StandardInput {
                 format!("--format is one of png, jpg, tif, csv, npy, …, but is {format}").into()
             );
         }
-        // An archive has its index at its end.
-        if cfg!(unix) && !is_copied && !format.eq_ignore_ascii_case("npz") {
+        // What has its index at its end, or is read from places, is kept.
+        let is_sought =
+            ["npz", "safetensors", "parquet"].iter().any(|kind| format.eq_ignore_ascii_case(kind));
+        if cfg!(unix) && !is_copied && !is_sought {
             link_to_stdin(&path)?;
         } else {
             std::io::copy(&mut std::io::stdin().lock(), &mut File::create_new(&path)?)?;

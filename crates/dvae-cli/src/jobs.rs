@@ -174,6 +174,8 @@ pub(crate) fn outputs(jobs: &[Job]) -> impl Iterator<Item = &Path> {
 /// `clean.png` → `clean-deviation.npy`; for a table `clean-deviation.csv`.
 fn deviation_of(output: &Path) -> PathBuf {
     let ending = match FileKind::by_name(output) {
+        // Deviations of whole numbers and dates are none.
+        Some(FileKind::Table) if kind_of(output) == "parquet" => "csv".to_owned(),
         Some(FileKind::Table) => {
             output.extension().unwrap_or_default().to_string_lossy().into_owned()
         }
@@ -198,7 +200,9 @@ fn kind_of(path: &Path) -> OsString {
 fn check_output(input: &Path, output: &Path) -> Result<(), Error> {
     let (from, to) = (FileKind::by_name(input), FileKind::by_name(output));
     // A line of a table is written as it stands, with its delimiters.
-    let other_table = from == Some(FileKind::Table) && kind_of(input) != kind_of(output);
+    let [own, asked] = [input, output].map(kind_of);
+    let is_text = own == "parquet" && asked == "csv";
+    let other_table = from == Some(FileKind::Table) && own != asked && !is_text;
     let unwritten = to == Some(FileKind::Array) && kind_of(output) != "npy";
     if from != to || unwritten || other_table {
         let table = format!(".{}", kind_of(input).to_string_lossy());

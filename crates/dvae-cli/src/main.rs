@@ -34,8 +34,8 @@ Examples:
   dvae evaluate runs/run-001 --corruption gaussian:0.3
 
 Exit codes: 0 done, 1 the run failed on its own or some of several files could not be used, 2 something that was
-given cannot be used; stopped: 130 by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP. A training that was stopped can be
-resumed.")]
+given cannot be used; stopped: 130 by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP, 124 by train.time_limit. A training that
+was stopped can be resumed.")]
 struct Args {
     #[command(subcommand)]
     command: Command,

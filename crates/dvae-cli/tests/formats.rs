@@ -71,7 +71,7 @@ fn training(folder: &Path, file: &str, out: &str) -> Vec<String> {
     }
     let source = match file.rsplit('.').next().unwrap() {
         "csv" | "tsv" => "csv",
-        "npy" | "npz" | "mtx" => "npy",
+        "npy" | "npz" | "mtx" | "safetensors" => "npy",
         _ => "images",
     };
     let mut settings: Vec<String> = QUICK.iter().map(|&setting| setting.to_owned()).collect();
@@ -89,7 +89,7 @@ fn training(folder: &Path, file: &str, out: &str) -> Vec<String> {
 }
 
 fn picture(file: &str) -> bool {
-    !["npy", "npz", "mtx", "csv", "tsv"].contains(&file.rsplit('.').next().unwrap())
+    !["npy", "npz", "mtx", "safetensors", "csv", "tsv"].contains(&file.rsplit('.').next().unwrap())
 }
 
 /// The run whose model is for a file.
@@ -99,7 +99,9 @@ fn model(file: &str) -> &'static str {
         "last.npy" => "of-last",
         "u1.npy" | "bool.npy" | "binary.npy" => "of-gray8.png",
         file if picture(file) => "of-gray8.png",
-        file if [".npy", ".npz", ".mtx"].iter().any(|kind| file.contains(kind)) => "of-f8.npy",
+        file if [".npy", ".npz", ".mtx", ".safetensors"].iter().any(|kind| file.contains(kind)) => {
+            "of-f8.npy"
+        }
         _ => "of-plain.csv",
     }
 }
@@ -107,7 +109,7 @@ fn model(file: &str) -> &'static str {
 /// Where a command writes what it makes of a file: beside it in a folder.
 fn output(folder: &Path, command: &str, file: &str) -> PathBuf {
     let name = match file.rsplit_once('.').unwrap() {
-        (name, "npz" | "mtx") => format!("{name}.npy"),
+        (name, "npz" | "mtx" | "safetensors") => format!("{name}.npy"),
         (name, "jpg") => format!("{name}.png"),
         _ => file.to_owned(),
     };

@@ -3,6 +3,7 @@
 use burn::tensor::{Bool, Device, Tensor};
 use dvae_random::Key;
 
+use crate::ids::Places;
 use crate::{DataError, Dataset};
 
 /// Some rows of a data set.
@@ -44,15 +45,14 @@ impl Dataset {
         if batch_size == 0 {
             return Err(DataError::BatchSize);
         }
-        let ids: Vec<u64> = match order {
-            Order::Stored => self.ids().into(),
-            Order::Shuffled(key) => {
-                key.permutation(self.len()).into_iter().map(|place| self.ids()[place]).collect()
-            }
+        let places = match order {
+            Order::Stored => Places::Stored,
+            Order::Shuffled(key) => self.shuffled(key),
         };
-        let (dataset, device) = (self.clone(), device.clone());
-        Ok((0..ids.len().div_ceil(batch_size)).map(move |i| {
-            let ids = ids[i * batch_size..ids.len().min((i + 1) * batch_size)].to_vec();
+        let (dataset, device, rows) = (self.clone(), device.clone(), self.len());
+        Ok((0..rows.div_ceil(batch_size)).map(move |i| {
+            let places = (i * batch_size..rows.min((i + 1) * batch_size)).map(|at| places.at(at));
+            let ids: Vec<u64> = places.map(|place| dataset.id_at(place)).collect();
             let observed = dataset.observed(&ids, &device);
             let damaged = dataset.damaged(&ids, &device);
             Batch { clean: dataset.gather(&ids, &device), damaged, ids, observed }

@@ -110,6 +110,15 @@ impl Beside {
         &self.path
     }
 
+    /// Writes the contents of another file in place of what was written so far.
+    #[cfg(feature = "parquet")]
+    pub(crate) fn copy(&self, source: &Path) -> io::Result<()> {
+        let mut file = self.temporary.as_file();
+        file.set_len(0)?;
+        io::Seek::rewind(&mut file)?;
+        io::copy(&mut File::open(source)?, &mut file).map(|_| ())
+    }
+
     /// Moves the file to its name when its contents are on the disk.
     pub(crate) fn finish(self) -> io::Result<()> {
         self.temporary.as_file().sync_all()?;

@@ -38,11 +38,11 @@ impl Dataset {
         Ok(match how {
             Binarization::Threshold => self.map_to_bytes(|_, row| {
                 row.iter().map(|&value| if value > 0.5 { 255 } else { 0 }).collect()
-            }),
+            })?,
             Binarization::Static => self.map_to_bytes(|id, row| {
                 let uniform = key.rows(&[id]).uniform_host(row.len());
                 row.iter().zip(uniform).map(|(value, u)| if u < *value { 255 } else { 0 }).collect()
-            }),
+            })?,
             Binarization::Dynamic => self.clone().drawn(key),
         })
     }
@@ -60,7 +60,7 @@ mod tests {
     }
 
     fn values(rows: &Dataset) -> Vec<f32> {
-        rows.gather::<2>(rows.ids(), &Device::flex()).into_data().try_to_vec().unwrap()
+        rows.gather::<2>(&rows.ids(), &Device::flex()).into_data().try_to_vec().unwrap()
     }
 
     fn binarized(how: Binarization) -> Dataset {

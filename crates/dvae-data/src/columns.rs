@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::table::{OpenTable, open_table};
 use crate::table_text::{cell_text, number};
-use crate::{DataError, Decimal, ReadOptions};
+use crate::{DataError, DateFormat, Decimal, ReadOptions};
 
 /// What the cells of a column are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -23,10 +23,12 @@ pub enum ColumnKind {
     Count,
     /// Two values that repeat, numbers or texts.
     Binary,
-    /// Whole numbers of three to ten values that repeat.
+    /// Classes that have an order: whole numbers of three to ten values that repeat.
     Ordinal,
     /// Texts of few values.
     Categorical,
+    /// Dates or times, learned as numbers. No column is found to be one: say it.
+    Date,
     /// What is nothing to learn from, and is kept: texts that hardly repeat, dates, numbers of lines.
     PassThrough,
     /// No cell holds a value, or all hold the same one.
@@ -48,6 +50,7 @@ impl ColumnKind {
             Self::Binary => "binary",
             Self::Ordinal => "ordinal",
             Self::Categorical => "categorical",
+            Self::Date => "date",
             Self::PassThrough => "pass-through",
             Self::Ignore => "ignore",
         }
@@ -78,6 +81,12 @@ pub struct Column {
     /// alphabet.
     #[serde(skip)]
     pub(crate) texts: Vec<String>,
+    /// The first of the usual formats of dates that all cells have.
+    #[serde(skip)]
+    pub(crate) date: Option<DateFormat>,
+    /// Whether the cells are neither numbers nor texts, but lists or bytes, for example.
+    #[serde(skip)]
+    pub(crate) is_opaque: bool,
 }
 
 impl Column {
@@ -90,7 +99,10 @@ impl Column {
 pub fn table_columns(path: &Path, options: &ReadOptions) -> Result<Vec<Column>, DataError> {
     let mut table = open_table(path, options)?;
     table.check_names()?;
-    let mut columns: Vec<Found> = table.titles.iter().map(|_| Found::default()).collect();
+    let dates = DateFormat::usual();
+    let opaque = table.opaque.clone();
+    let found = |at| Found { is_opaque: opaque.contains(&at), ..Found::new(&dates) };
+    let mut columns: Vec<Found> = (0..table.titles.len()).map(found).collect();
     while let Some((text, at)) = table.next_line()? {
         let cells = table.texts_of(&text, at)?;
         for (column, cell) in columns.iter_mut().zip(cells) {
@@ -115,7 +127,11 @@ struct Found {
     /// The first text of each value, with its number.
     texts: Vec<(Option<f64>, String)>,
     are_numbers: bool,
+    /// Whether all look like dates, of whatever format.
     are_dates: bool,
+    /// The usual formats of dates that all of them have.
+    dates: Vec<DateFormat>,
+    is_opaque: bool,
     /// Whether the numbers are 0, 1, 2, … or 1, 2, 3, … in the order of the lines.
     is_counter: bool,
     last: Option<f64>,
@@ -123,8 +139,8 @@ struct Found {
     decimals: Option<u32>,
 }
 
-impl Default for Found {
-    fn default() -> Self {
+impl Found {
+    fn new(dates: &[DateFormat]) -> Self {
         Self {
             rows: 0,
             holes: 0,
@@ -133,15 +149,15 @@ impl Default for Found {
             texts: vec![],
             are_numbers: true,
             are_dates: true,
+            dates: dates.to_vec(),
+            is_opaque: false,
             is_counter: true,
             last: None,
             range: [f64::INFINITY, f64::NEG_INFINITY],
             decimals: Some(0),
         }
     }
-}
 
-impl Found {
     fn add(&mut self, cell: &str, table: &OpenTable, options: &ReadOptions) {
         const EXAMPLES: usize = 4;
         self.rows += 1;
@@ -168,6 +184,7 @@ impl Found {
             self.texts.clear(); // Nobody takes so many for classes.
         }
         self.are_dates &= is_date(cell);
+        self.dates.retain(|format| format.number(cell).is_some());
         let Some(number) = number else {
             self.are_numbers = false;
             return;
@@ -188,7 +205,7 @@ impl Found {
             (Some(a), Some(b)) if are_numbers => a.total_cmp(b),
             _ => a_text.cmp(b_text),
         });
-        let has_numbers = self.are_numbers && !self.values.is_empty();
+        let has_numbers = self.are_numbers && !self.values.is_empty() && !self.is_opaque;
         Column {
             name,
             kind: self.kind(),
@@ -198,6 +215,8 @@ impl Found {
             range: has_numbers.then_some(self.range),
             decimals: self.decimals.filter(|_| has_numbers),
             examples: self.examples,
+            is_opaque: self.is_opaque,
+            date: self.dates.into_iter().next().filter(|_| !self.values.is_empty()),
             texts: self.texts.into_iter().map(|(_, text)| text).collect(),
         }
     }
@@ -208,6 +227,7 @@ impl Found {
         let is_whole = self.decimals == Some(0);
         let repeat = |values: usize| 2 * values as u64 <= seen;
         match self.values.len() {
+            _ if self.is_opaque => ColumnKind::PassThrough,
             0 | 1 => ColumnKind::Ignore,
             _ if self.are_numbers && is_whole && self.is_counter => ColumnKind::PassThrough,
             _ if self.are_dates => ColumnKind::PassThrough,

@@ -291,6 +291,28 @@ pub enum DataError {
         /// The cell's text.
         cell: String,
     },
+    /// A cell of a column of dates that is none of its format.
+    #[error(
+        "{}, line {line}: column `{}` holds `{}`, which is no date of the format {} (an empty cell, NA, NaN or null is a missing \
+         one; another format by `data.kinds`: {} = {{ date = \"%d.%m.%Y\" }})",
+        shown_path(path),
+        shown(column),
+        shown(cell),
+        shown(format.as_str()),
+        shown(column)
+    )]
+    Date {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// The column's name.
+        column: String,
+        /// The cell's text.
+        cell: String,
+        /// The format of the column.
+        format: Box<crate::DateFormat>,
+    },
     /// A row whose shape differs from that of the rows before it.
     #[error(
         "{} is of shape {found:?}, but the rows before it are of shape {expected:?}: {advice}",

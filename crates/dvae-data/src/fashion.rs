@@ -44,7 +44,7 @@ mod tests {
     #[test]
     fn has_the_brightness_of_the_full_set() {
         let sets = fashion_mnist();
-        let ids: Vec<u64> = sets.train.ids().into();
+        let ids = sets.train.ids();
         let images = sets.train.gather::<4>(&ids, &burn::tensor::Device::flex());
         let mean = images.mean().into_scalar::<f32>();
         assert!((mean - 0.286).abs() < 0.01, "{mean}");

@@ -17,9 +17,9 @@ pub enum FileKind {
     Picture,
     /// A folder of images.
     Folder,
-    /// An array: `.npy`, `.npz`, or a sparse matrix: `.mtx`, `.mtx.gz`.
+    /// An array: `.npy`, `.npz`, `.safetensors`, or a sparse matrix: `.mtx`, `.mtx.gz`.
     Array,
-    /// A table: `.csv`, `.tsv`.
+    /// A table: `.csv`, `.tsv`, and `.parquet` with the cargo feature `parquet`.
     Table,
 }
 
@@ -30,6 +30,9 @@ impl FileKind {
 
     /// The type of an input; an error if it does not exist or its type is not supported.
     pub fn of(path: &Path) -> Result<Self, DataError> {
+        if is_pattern(path) {
+            return Self::by_name(path).ok_or_else(|| DataError::Kind { path: path.into() });
+        }
         let metadata = std::fs::metadata(path)
             .map_err(|source| DataError::Io { path: path.into(), source })?;
         if metadata.is_dir() {
@@ -45,12 +48,58 @@ impl FileKind {
         }
         let extension = path.extension()?.to_str()?.to_lowercase();
         Some(match extension.as_str() {
-            "npy" | "npz" => Self::Array,
-            "csv" | "tsv" => Self::Table,
+            "npy" | "npz" | "safetensors" => Self::Array,
+            "csv" | "tsv" | "parquet" => Self::Table,
             picture if Self::PICTURES.contains(&picture) => Self::Picture,
             _ => return None,
         })
     }
+}
+
+/// Whether a path is a pattern for several files, such as `part-*.npy`, and no file itself.
+pub(crate) fn is_pattern(path: &Path) -> bool {
+    !path.exists() && parts_of_pattern(path).is_some()
+}
+
+/// The folder of a pattern, and the rest of it, which has wildcards; `None` if it has none.
+fn parts_of_pattern(path: &Path) -> Option<(&Path, &str)> {
+    let folder = path.ancestors().skip(1).find(|folder| folder.is_dir())?;
+    let rest = path.strip_prefix(folder).ok()?.to_str()?;
+    rest.contains(['*', '?', '[']).then_some((folder, rest))
+}
+
+/// The files that a path stands for: those of a pattern such as `part-*.npy`, in the order of their names, or the path itself. An error
+/// says that no file has such a name.
+pub fn files_of(path: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let Some((folder, rest)) = parts_of_pattern(path).filter(|_| !path.exists()) else {
+        return Ok(vec![path.into()]);
+    };
+    let bad = |reason: String| DataError::File { path: path.into(), reason };
+    let folder = folder.to_str().ok_or_else(|| bad("its folder is no UTF-8".to_owned()))?;
+    let folder = glob::Pattern::escape(folder);
+    let pattern = if folder.is_empty() {
+        rest.to_owned()
+    } else {
+        Path::new(&folder).join(rest).display().to_string()
+    };
+    let found = glob::glob(&pattern)
+        .map_err(|error| bad(format!("it is no pattern for names of files: {error}")))?;
+    let files = found.map(|file| {
+        file.map_err(|error| DataError::Io { path: error.path().into(), source: error.into() })
+    });
+    let files: Vec<PathBuf> = files.collect::<Result<_, _>>()?;
+    if files.is_empty() {
+        return Err(bad("no file has such a name".to_owned()));
+    }
+    Ok(files)
+}
+
+/// What is said of a Parquet file without the feature.
+#[cfg(not(feature = "parquet"))]
+pub(crate) const NO_PARQUET: &str = "Parquet files are read and written by builds with the cargo feature `parquet`: add --features parquet, or save it as .csv";
+
+pub(crate) fn is_parquet(path: &Path) -> bool {
+    path.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("parquet"))
 }
 
 /// The images of a folder.
@@ -186,6 +235,24 @@ mod tests {
         assert_eq!((found.len(), classes(folder.path(), &found)), (4, None));
         let error = pictures_in(&at(".git/none")).unwrap_err().to_string();
         assert!(error.contains("cannot read"), "{error}");
+    }
+
+    #[test]
+    fn a_pattern_stands_for_its_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("run [1]");
+        std::fs::create_dir(&inner).unwrap();
+        let at = |name: &str| inner.join(name);
+        ["part-2.npy", "part-1.npy", "odd*.npy"]
+            .iter()
+            .for_each(|name| std::fs::write(at(name), "").unwrap());
+        assert_eq!(files_of(&at("part-*.npy")).unwrap(), [at("part-1.npy"), at("part-2.npy")]);
+        assert_eq!(files_of(&at("odd*.npy")).unwrap(), [at("odd*.npy")]);
+        assert_eq!(files_of(&at("none.npy")).unwrap(), [at("none.npy")]);
+        assert!(is_pattern(&at("p*.npy")) && !is_pattern(&at("odd*.npy")));
+        assert!(!is_pattern(&at("none.npy")));
+        let error = files_of(&at("none-?.npy")).unwrap_err().to_string();
+        assert!(error.contains("no file has such a name"), "{error}");
     }
 
     #[cfg(unix)]

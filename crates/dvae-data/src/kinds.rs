@@ -7,9 +7,106 @@ use dvae_checks::{listed, shown};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::cells::{Cell, Cells};
 use crate::columns::{Column, ColumnKind, table_columns};
-use crate::table_text::number;
-use crate::{DataError, Decimal, ReadOptions};
+use crate::{DataError, DateFormat, ReadOptions};
+
+/// What a user says that a column is: `"numeric"`, `{ ordinal = ["low", "middle", "high"] }` or `{ date = "%d.%m.%Y" }`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    expecting = "a kind of a column is \"numeric\", \"positive\", \"count\", \"binary\", \"ordinal\", \"categorical\", \"date\", \
+                 \"pass-through\" or \"ignore\", or { ordinal = [\"low\", \"middle\", \"high\"] }, or { date = \"%d.%m.%Y\" }"
+)]
+pub enum KindConfig {
+    /// A kind.
+    Kind(ColumnKind),
+    /// Classes with an order.
+    Ordered(Ordered),
+    /// Dates of a format.
+    Dated(Dated),
+}
+
+impl KindConfig {
+    fn kind(&self) -> ColumnKind {
+        match self {
+            Self::Kind(kind) => *kind,
+            Self::Ordered(_) => ColumnKind::Ordinal,
+            Self::Dated(_) => ColumnKind::Date,
+        }
+    }
+
+    /// The column as one of this kind, or why its cells are none.
+    fn applied(self, mut column: Column, options: &ReadOptions) -> Result<TableColumn, String> {
+        let kind = self.kind();
+        if let Some(why) = misfit(kind, &column) {
+            return Err(why);
+        }
+        let are_numbers = column.range.is_some();
+        match self {
+            Self::Ordered(Ordered { ordinal }) => {
+                let cells = Cells::Classes(ordinal.clone());
+                for (class, name) in ordinal.iter().enumerate() {
+                    match cells.read(name, options.decimal, &options.missing) {
+                        Cell::Missing => {
+                            return Err(format!(
+                                "`{}` stands for a missing cell: write another word into the table",
+                                shown(name)
+                            ));
+                        }
+                        Cell::Value(found) if found == class as f64 => {}
+                        _ => return Err(format!("`{}` is named twice", shown(name))),
+                    }
+                }
+                let is_other =
+                    |text: &&String| cells.read(text, options.decimal, &[]) == Cell::Unseen;
+                if let Some(other) = column.texts.iter().find(is_other) {
+                    return Err(format!("it holds `{}`, which is not named", shown(other)));
+                }
+                column.texts = ordinal;
+            }
+            Self::Kind(ColumnKind::Ordinal) if !are_numbers && column.values > 2 => {
+                let texts = column.texts.iter().map(|text| format!("{text:?}")).collect::<Vec<_>>();
+                return Err(format!(
+                    "texts have no order of their own: name them from first to last, as {{ ordinal = [{}] }}",
+                    texts.join(", ")
+                ));
+            }
+            Self::Kind(ColumnKind::Date) if column.date.is_none() => {
+                return Err(format!(
+                    "its cells, such as {}, are not all of one of the formats {}: name theirs, as {{ date = \"%d.%m.%Y\" }}",
+                    column.examples.join(", "),
+                    DateFormat::USUAL.join(", ")
+                ));
+            }
+            Self::Kind(_) => {}
+            Self::Dated(Dated { date }) => column.date = Some(date),
+        }
+        Ok(of_kind(kind, column))
+    }
+}
+
+impl From<ColumnKind> for KindConfig {
+    fn from(kind: ColumnKind) -> Self {
+        Self::Kind(kind)
+    }
+}
+
+/// The classes of a column, from the first to the last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ordered {
+    /// Their texts.
+    pub ordinal: Vec<String>,
+}
+
+/// The format of the dates of a column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Dated {
+    /// By the directives of `strftime`: see [`DateFormat`].
+    pub date: DateFormat,
+}
 
 /// A column that a model reads, with what its training table held.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -25,10 +122,13 @@ pub struct TableColumn {
     pub decimals: Option<u32>,
     /// Whether all cells are numbers of which none is below 0.
     pub is_nonnegative: bool,
-    /// The texts of its classes, in the order of their numbers from 0: numbers by size, others by the alphabet. None for a
-    /// column of numbers.
+    /// The texts of its classes, in the order of their numbers from 0: as they were named, or else numbers by size and others by the
+    /// alphabet. None for a column of numbers or dates.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<String>,
+    /// The format of dates, of a column of dates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date: Option<DateFormat>,
 }
 
 impl TableColumn {
@@ -49,6 +149,15 @@ impl TableColumn {
         };
         // What is above 0 stays so.
         if self.kind == ColumnKind::Positive && value == 0.0 { self.step() } else { value }
+    }
+
+    /// What its cells are.
+    pub(crate) fn cells(&self) -> Cells {
+        match &self.date {
+            _ if !self.classes.is_empty() => Cells::Classes(self.classes.clone()),
+            Some(format) => Cells::Dates(format.clone()),
+            None => Cells::Numbers,
+        }
     }
 
     /// The distance of neighboring numbers of the column; 0 if it is not known.
@@ -77,45 +186,6 @@ impl From<Column> for TableColumn {
     }
 }
 
-/// The number that the text of a class is, with the decimal separator that it was written with.
-fn class_number(class: &str) -> Option<f64> {
-    [Decimal::Point, Decimal::Comma].into_iter().find_map(|decimal| number(class, decimal, &[]))
-}
-
-/// The text of a class as a table with this decimal separator has it.
-pub(crate) fn class_text(class: &str, decimal: Decimal) -> String {
-    match decimal {
-        _ if class_number(class).is_none() => class.to_owned(),
-        Decimal::Point => class.replace(',', "."),
-        Decimal::Comma => class.replace('.', ","),
-    }
-}
-
-/// What a cell of a column of classes holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Class {
-    Missing,
-    Known(usize),
-    /// One that is not among those of the column.
-    Unseen,
-}
-
-impl Class {
-    /// The class of the text of a cell. Numbers are compared as numbers: 1 and 1.0 are one class.
-    pub(crate) fn of(text: &str, classes: &[String], decimal: Decimal, missing: &[String]) -> Self {
-        let value = number(text, decimal, missing);
-        if value.is_some_and(f64::is_nan) {
-            return Self::Missing;
-        }
-        let by_text = classes.iter().position(|class| class == text);
-        let by_number = || {
-            let value = value?;
-            classes.iter().position(|class| class_number(class) == Some(value))
-        };
-        by_text.or_else(by_number).map_or(Self::Unseen, Self::Known)
-    }
-}
-
 /// Finds the columns of a table that a model reads, and their kinds; `kinds` says those of some columns, by name.
 ///
 /// An error names a column whose cells are not of the kind that was said, a kind for a column that there is not, or says that
@@ -123,7 +193,7 @@ impl Class {
 pub fn columns_by_kind(
     path: &Path,
     options: &ReadOptions,
-    kinds: &BTreeMap<String, ColumnKind>,
+    kinds: &BTreeMap<String, KindConfig>,
 ) -> Result<Vec<TableColumn>, DataError> {
     let bad = |reason: String| DataError::File { path: path.into(), reason };
     if options.no_header {
@@ -148,17 +218,17 @@ pub fn columns_by_kind(
     }
     let mut modeled = vec![];
     for column in columns {
-        let kind = kinds.get(&column.name).copied().unwrap_or(column.kind);
+        let said = kinds.get(&column.name).cloned().unwrap_or(KindConfig::Kind(column.kind));
+        let kind = said.kind();
         // A column without a name is an index, or what follows the last delimiter.
         if matches!(kind, ColumnKind::PassThrough | ColumnKind::Ignore) || column.name.is_empty() {
             continue;
         }
-        if let Some(why) = misfit(kind, &column) {
-            let name = shown(&column.name);
-            let kind = kind.name();
-            return Err(bad(format!("column `{name}` cannot be {kind}: {why}")));
-        }
-        modeled.push(of_kind(kind, column));
+        let name = shown(&column.name).to_string();
+        let column = said
+            .applied(column, options)
+            .map_err(|why| bad(format!("column `{name}` cannot be {}: {why}", kind.name())))?;
+        modeled.push(column);
     }
     let is_twice = |at: &usize| {
         modeled[..*at].iter().any(|other: &TableColumn| other.name == modeled[*at].name)
@@ -177,6 +247,9 @@ pub fn columns_by_kind(
 /// Why the cells of a column are not of this kind.
 fn misfit(kind: ColumnKind, column: &Column) -> Option<String> {
     let values = column.values;
+    if column.is_opaque {
+        return Some("it holds neither numbers nor texts".to_owned());
+    }
     match kind {
         ColumnKind::Numeric | ColumnKind::Positive | ColumnKind::Count => {
             let Some([low, _]) = column.range else {
@@ -195,18 +268,22 @@ fn misfit(kind: ColumnKind, column: &Column) -> Option<String> {
                 _ => None,
             }
         }
-        ColumnKind::Binary if values != 2 => Some(format!("it has {values} values")),
         _ if values < 2 => Some("it has no two values".to_owned()),
+        ColumnKind::Date => None,
+        ColumnKind::Binary if values != 2 => Some(format!("it has {values} values")),
         _ if values >= Column::MOST_VALUES => Some(format!("it has {values} values or more")),
         _ => None,
     }
 }
 
 fn of_kind(kind: ColumnKind, column: Column) -> TableColumn {
-    let Column { name, decimals, range, texts, .. } = column;
+    let Column { name, decimals, range, texts, date, .. } = column;
     let classes = if kind.is_class() { texts } else { vec![] };
-    let is_nonnegative = range.is_some_and(|[low, _]| low >= 0.0);
-    TableColumn { name, kind, decimals, is_nonnegative, classes }
+    let date = date.filter(|_| kind == ColumnKind::Date);
+    // Dates are whole numbers of their units.
+    let decimals = if date.is_some() { Some(0) } else { decimals };
+    let is_nonnegative = range.is_some_and(|[low, _]| low >= 0.0) && date.is_none();
+    TableColumn { name, kind, decimals, is_nonnegative, classes, date }
 }
 
 #[cfg(test)]
@@ -217,7 +294,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.csv");
         std::fs::write(&path, text).unwrap();
-        let kinds = kinds.iter().map(|&(name, kind)| (name.to_owned(), kind)).collect();
+        let kinds = kinds.iter().map(|&(name, kind)| (name.to_owned(), kind.into())).collect();
         let options = ReadOptions::default();
         columns_by_kind(&path, &options, &kinds).map_err(|error| error.to_string())
     }
@@ -258,16 +335,43 @@ mod tests {
     }
 
     #[test]
-    fn a_class_is_found_by_its_text_or_number() {
-        let texts = ["0".to_owned(), "1.5".to_owned(), "red".to_owned()];
-        let of = |text| Class::of(text, &texts, Decimal::Point, &["-9".to_owned()]);
-        assert_eq!(["0.0", "1.50", "red"].map(of), [0, 1, 2].map(Class::Known));
-        assert_eq!(["", "NA", "-9"].map(of), [Class::Missing; 3]);
-        assert_eq!(["Red", "2"].map(of), [Class::Unseen; 2]);
-        let of = |text| Class::of(text, &texts, Decimal::Comma, &[]);
-        assert_eq!(["0,0", "1,5"].map(of), [0, 1].map(Class::Known));
-        assert_eq!(class_text("1.5", Decimal::Comma), "1,5");
-        assert_eq!(class_text("a.b", Decimal::Comma), "a.b");
+    fn classes_have_the_order_that_was_said_and_dates_their_format() {
+        let text = "size,born,met,seen\nM,01.02.2020,2020-05-01,2020-05-01 10:00\nS,,2020-05-03,\nM,31.12.2019,,2021-05-01 23:59\n\
+                    L,05.06.2020,2020-06-01,NA\nL,05.06.2020,2020-06-01,2020-01-01 00:00\nS,,,\n";
+        let of = |kinds: &str| {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("a.csv");
+            std::fs::write(&path, text).unwrap();
+            let kinds: BTreeMap<String, KindConfig> =
+                serde_json::from_str(kinds).map_err(|error| error.to_string())?;
+            columns_by_kind(&path, &ReadOptions::default(), &kinds)
+                .map_err(|error| error.to_string())
+        };
+        let found = of(
+            r#"{"size": {"ordinal": ["S", "M", "L", "XL"]}, "born": {"date": "%d.%m.%Y"}, "met": "date", "seen": "date"}"#,
+        )
+        .unwrap();
+        assert_eq!((found[0].kind, found[0].classes.len()), (ColumnKind::Ordinal, 4));
+        assert_eq!(found[0].cells().read("L", crate::Decimal::Point, &[]), Cell::Value(2.0));
+        let formats: Vec<&str> =
+            found[1..].iter().map(|column| column.date.as_ref().unwrap().as_str()).collect();
+        assert_eq!(formats, ["%d.%m.%Y", "%Y-%m-%d", "%Y-%m-%d %H:%M"]);
+        assert_eq!((found[1].fitted(-3.4), found[1].decimals), (-3.0, Some(0)));
+        for (kinds, why) in [
+            (r#"{"size": "ordinal"}"#, r#"{ ordinal = ["L", "M", "S"] }"#),
+            (r#"{"size": {"ordinal": ["S", "M"]}}"#, "it holds `L`, which is not named"),
+            (r#"{"size": {"ordinal": ["S", "M", "L", "S"]}}"#, "`S` is named twice"),
+            (
+                r#"{"size": {"ordinal": ["S", "M", "L", "none"]}}"#,
+                "`none` stands for a missing cell",
+            ),
+            (r#"{"born": "date"}"#, "01.02.2020, 31.12.2019, 05.06.2020"),
+            (r#"{"born": {"date": "%Y"}}"#, "a kind of a column is"),
+            (r#"{"size": "sorted"}"#, "a kind of a column is"),
+        ] {
+            let error = of(kinds).unwrap_err();
+            assert!(error.contains(why), "{error}");
+        }
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::kind::classes;
+use crate::kind::{classes, files_of, is_pattern};
+use crate::npy::{read_npy_parts, read_safetensors_rows};
 use crate::picture::picture_rows;
+use crate::safetensors::is_safetensors;
 use crate::sparse::read_sparse_rows;
 use crate::{
     Channels, DataError, Decimal, Domain, FileKind, Rows, TableColumn, pictures_in, read_npy_rows,
@@ -40,8 +42,8 @@ pub struct ReadOptions {
     pub fit: Fit,
     /// Pictures of a folder that are left out, by their places in it.
     pub leave_out: Vec<PathBuf>,
-    /// Bytes of pictures to cut from that are held in memory ([`crate::Dataset::read_crops`]): more are kept in a file. All
-    /// are held without it.
+    /// Bytes of data that are held in memory. Of more pictures to cut from ([`crate::Dataset::read_crops`]) a copy is kept in a
+    /// file, and the numbers of a larger array stay in its file ([`Rows::into_dataset`]). All are held without it.
     pub memory: Option<u64>,
 }
 
@@ -94,9 +96,11 @@ pub enum Fit {
     Channels(usize),
 }
 
-/// Opens an image, a folder of images, an array or a table.
+/// Opens an image, a folder of images, an array or a table; a pattern such as `part-*.npy` stands for arrays whose rows follow each other.
 pub fn read_rows(path: &Path, options: &ReadOptions) -> Result<Rows, DataError> {
     match FileKind::of(path)? {
+        FileKind::Array if is_pattern(path) => read_npy_parts(&files_of(path)?, options),
+        FileKind::Array if is_safetensors(path) => read_safetensors_rows(path, options),
         FileKind::Picture => picture_rows(vec![path.into()], options),
         FileKind::Folder => {
             let pictures = options.pictures_in(path)?;

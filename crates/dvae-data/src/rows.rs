@@ -4,8 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::budget::Budget;
+use crate::cells::Cells;
+use crate::npy::BINARY;
 use crate::picture::{over_white, picture_domain, under_white};
 use crate::sparse::Sparse;
+use crate::stored_numbers::StoredNumbers;
 use crate::table::places_in_lines;
 use crate::table_text::cell_text;
 use crate::{DataError, Dataset, Domain, Element, Numbers, ReadOptions, TableColumn, read_rows};
@@ -21,10 +24,10 @@ pub struct Format {
     pub element: Element,
     /// The column names, if a table has them.
     pub names: Option<Vec<String>>,
-    /// Of each column of a table, the texts of its classes, if it has classes; nothing of what is no table.
-    pub(crate) classes: Arc<[Vec<String>]>,
-    /// Names of columns that follow those of a table.
-    pub(crate) appended: Vec<String>,
+    /// Of each column of a table, what its cells are; nothing of what is no table.
+    pub(crate) cells: Arc<[Cells]>,
+    /// Columns that follow those of a table.
+    pub(crate) appended: Vec<FurtherColumn>,
     pub(crate) layout: Layout,
 }
 
@@ -40,6 +43,15 @@ pub(crate) enum Layout {
         delimiter: Option<u8>,
         decimal: Decimal,
     },
+}
+
+/// A column that follows those of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FurtherColumn {
+    /// Its name.
+    pub name: String,
+    /// The place, among the columns that are read, of the one whose values its cells are, such as dates; without it they are numbers.
+    pub values_of: Option<usize>,
 }
 
 /// Where an array has the channels of a row.
@@ -75,6 +87,9 @@ pub(crate) struct TableLayout {
     pub(crate) style: TableStyle,
     /// Texts of missing cells, in addition to the usual ones.
     pub(crate) missing: Vec<String>,
+    /// The file, if it is a Parquet file.
+    #[cfg(feature = "parquet")]
+    pub(crate) parquet: Option<std::path::PathBuf>,
 }
 
 /// The marks of a table.
@@ -115,7 +130,7 @@ impl Format {
             domain,
             element,
             names: None,
-            classes: [].into(),
+            cells: [].into(),
             appended: vec![],
             layout,
         }
@@ -126,11 +141,11 @@ impl Format {
         Self { names, ..self }
     }
 
-    /// The same with columns of these kinds: numbers of classes are written as their texts.
+    /// The same with columns of these kinds: numbers of classes and dates are written as their texts.
     pub fn by_kind(self, columns: &[TableColumn]) -> Self {
-        let classes = columns.iter().map(|column| column.classes.clone()).collect();
+        let cells = columns.iter().map(TableColumn::cells).collect();
         let names = columns.iter().map(|column| column.name.clone()).collect();
-        Self { classes, names: Some(names), ..self }
+        Self { cells, names: Some(names), ..self }
     }
 
     /// The same with texts before the numbers of a row, if it is written as a table; these are their names. A format of a
@@ -153,8 +168,8 @@ impl Format {
     }
 
     /// The same table with further columns at the end of each line, whose cells rows get by [`Row::appended`].
-    pub fn with_columns(self, names: Vec<String>) -> Self {
-        Self { appended: names, ..self }
+    pub fn with_columns(self, columns: Vec<FurtherColumn>) -> Self {
+        Self { appended: columns, ..self }
     }
 
     /// The places of columns of a table in its lines, by their names, whether they are read or not: see [`Row::texts`]. An error names a
@@ -171,7 +186,7 @@ impl Format {
     /// The format of distances between rows of this format, such as deviations: floats in the data's own units.
     pub fn of_deviations(&self) -> Self {
         let element = if self.element == Element::F64 { Element::F64 } else { Element::F32 };
-        Self { element, domain: Domain::Real, classes: [].into(), ..self.clone() }
+        Self { element, domain: Domain::Real, cells: [].into(), ..self.clone() }
     }
 
     /// Whether the file says itself which number stands for 1: bytes, truth values and pictures of integers do.
@@ -377,6 +392,8 @@ pub struct Rows {
     pub(crate) classes: Option<Vec<u8>>,
     /// All rows, if the file has them without their zeros.
     pub(crate) sparse: Option<Arc<Sparse>>,
+    /// All numbers, if they may stay in the file, and how much of what is made of them may be in memory.
+    pub(crate) stored: Option<(StoredNumbers, u64)>,
     pub(crate) rows: Box<dyn Iterator<Item = Result<Row, DataError>> + Send>,
 }
 
@@ -408,7 +425,14 @@ impl Rows {
             failed = matches!(row, Some(Err(_)));
             row
         });
-        Self { format, count, classes: None, sparse: None, rows: Box::new(rows.fuse()) }
+        Self {
+            format,
+            count,
+            classes: None,
+            sparse: None,
+            stored: None,
+            rows: Box::new(rows.fuse()),
+        }
     }
 
     /// The same rows, each of which is checked when it is read.
@@ -422,7 +446,7 @@ impl Rows {
     }
 
     /// Reads all rows into memory, as the file stores them: see [`Dataset::from_numbers`]. Those of a sparse matrix stay sparse, in single
-    /// precision. Rows of a folder of folders
+    /// precision, and those of an array that is larger than [`ReadOptions::memory`] stay in the file. Rows of a folder of folders
     /// have the folders as their classes. Errors name `path`.
     ///
     /// Missing entries are allowed: see [`Dataset::from_incomplete`].
@@ -432,6 +456,17 @@ impl Rows {
         if let Some(matrix) = self.sparse {
             let values = matrix.singles(format.domain).map_err(bad)?;
             let rows = Dataset::from_sparse(values, &format);
+            return rows.map_err(|error| bad(error.to_string()));
+        }
+        let stored = self.stored.clone().filter(|(numbers, _)| numbers.len() > 0);
+        if let Some((numbers, memory)) = stored {
+            if format.element == Element::U8
+                && format.domain == Domain::Unit
+                && numbers.is_binary()?
+            {
+                return Err(bad(BINARY.to_owned()));
+            }
+            let rows = Dataset::from_stored(numbers, &format, memory);
             return rows.map_err(|error| bad(error.to_string()));
         }
         let mut numbers = Numbers::new(format.element, vec![]);

@@ -9,9 +9,12 @@ use std::sync::Arc;
 
 use dvae_checks::{listed, shown};
 
-use crate::kinds::Class;
+#[cfg(feature = "parquet")]
+use crate::Decimal;
+use crate::cells::{Cell, Cells};
+use crate::kind::is_parquet;
 use crate::rows::{Extra, Layout, Line, TableLayout, TableStyle};
-use crate::table_text::{Lines, cell_text, cells, find_delimiter, number};
+use crate::table_text::{Lines, cell_text, cells, find_delimiter};
 use crate::{DataError, Domain, Element, Format, Numbers, ReadOptions, Row, Rows, TableColumn};
 
 /// Opens a table of numbers; a missing cell is NaN. Columns that are not read may contain text.
@@ -26,8 +29,8 @@ pub(crate) fn read_table_rows(path: &Path, options: &ReadOptions) -> Result<Rows
         |columns: &[TableColumn]| columns.iter().map(|column| column.name.clone()).collect();
     let wanted = kinds.map(names_of).or_else(|| options.columns.clone());
     let places = places(path, wanted.as_deref(), names, open.titles.len())?;
-    let classes = kinds.map(|kinds| kinds.iter().map(|column| column.classes.clone()).collect());
-    let classes: Arc<[Vec<String>]> = classes.unwrap_or_else(|| vec![vec![]; places.len()]).into();
+    let of_kinds = kinds.map(|kinds| kinds.iter().map(TableColumn::cells).collect());
+    let cells: Arc<[Cells]> = of_kinds.unwrap_or_else(|| vec![Cells::Numbers; places.len()]).into();
     let read = names.map(|names| places.iter().map(|&at| names[at].clone()).collect::<Vec<_>>());
     let (header, style) = (open.header.take(), open.style);
     let titles = if open.has_names { open.titles.clone() } else { vec![] };
@@ -35,15 +38,23 @@ pub(crate) fn read_table_rows(path: &Path, options: &ReadOptions) -> Result<Rows
         open,
         names: read.clone(),
         places: places.clone(),
-        classes: classes.clone(),
+        cells: cells.clone(),
         missing: options.missing.clone(),
         domain: options.domain.unwrap_or(Domain::Real),
     };
     let missing = options.missing.clone();
-    let layout = TableLayout { header, titles, places: places.clone(), style, missing };
+    let layout = TableLayout {
+        header,
+        titles,
+        places: places.clone(),
+        style,
+        missing,
+        #[cfg(feature = "parquet")]
+        parquet: is_parquet(path).then(|| path.to_path_buf()),
+    };
     let layout = Layout::Table(Arc::new(layout));
     let format = Format::new(&[places.len()], Element::F64, table.domain).named(read);
-    let format = Format { classes, layout, ..format };
+    let format = Format { cells, layout, ..format };
     let mut table = table;
     let rows = std::iter::from_fn(move || {
         let line = table.open.next_line();
@@ -69,7 +80,7 @@ pub(crate) fn places_in_lines(
 /// A table whose first line was read.
 pub(crate) struct OpenTable {
     path: PathBuf,
-    lines: Lines<BufReader<File>>,
+    lines: TableLines,
     pub(crate) style: TableStyle,
     /// Whether the first line has the names of columns.
     pub(crate) has_names: bool,
@@ -79,11 +90,23 @@ pub(crate) struct OpenTable {
     header: Option<Vec<u8>>,
     /// The first line and its number, if it has none.
     waiting: Option<(Vec<u8>, u64)>,
+    /// The places of columns that hold neither numbers nor texts: they pass through.
+    pub(crate) opaque: Vec<usize>,
     /// Whether the last column has no name, and no cells if all lines end in a delimiter.
     open_ended: bool,
 }
 
+/// The lines of a table, as texts.
+enum TableLines {
+    Text(Lines<BufReader<File>>),
+    #[cfg(feature = "parquet")]
+    Parquet(Box<crate::parquet::ParquetLines>),
+}
+
 pub(crate) fn open_table(path: &Path, options: &ReadOptions) -> Result<OpenTable, DataError> {
+    if is_parquet(path) {
+        return open_parquet(path, options);
+    }
     let io = |source| DataError::Io { path: path.into(), source };
     let mut reader = BufReader::with_capacity(1 << 16, File::open(path).map_err(io)?);
     let style = style(path, reader.fill_buf().map_err(io)?, options)?;
@@ -106,7 +129,35 @@ pub(crate) fn open_table(path: &Path, options: &ReadOptions) -> Result<OpenTable
         false => (None, Some((first.text, number))),
     };
     let path = path.into();
-    Ok(OpenTable { path, lines, style, has_names, titles, header, waiting, open_ended })
+    let lines = TableLines::Text(lines);
+    let opaque = vec![];
+    Ok(OpenTable { path, lines, style, has_names, titles, header, waiting, opaque, open_ended })
+}
+
+#[cfg(feature = "parquet")]
+fn open_parquet(path: &Path, options: &ReadOptions) -> Result<OpenTable, DataError> {
+    if options.no_header {
+        let reason =
+            "a Parquet file has names of its columns: leave `data.header` and --no-header out";
+        return Err(bad(path, reason.to_owned()));
+    }
+    let (lines, titles, header, opaque) = crate::parquet::ParquetLines::open(path)?;
+    Ok(OpenTable {
+        path: path.into(),
+        lines: TableLines::Parquet(Box::new(lines)),
+        style: TableStyle { delimiter: b',', decimal: Decimal::Point },
+        has_names: true,
+        titles,
+        header: Some(header),
+        waiting: None,
+        open_ended: false,
+        opaque,
+    })
+}
+
+#[cfg(not(feature = "parquet"))]
+fn open_parquet(path: &Path, _options: &ReadOptions) -> Result<OpenTable, DataError> {
+    Err(bad(path, crate::kind::NO_PARQUET.to_owned()))
 }
 
 /// What is said of a table whose first line has no names.
@@ -120,7 +171,7 @@ fn are_numbers(names: &[String]) -> bool {
 impl OpenTable {
     /// An error if the first line has numbers in place of names.
     pub(crate) fn check_names(&self) -> Result<(), DataError> {
-        if self.has_names && are_numbers(&self.titles) {
+        if self.has_names && are_numbers(&self.titles) && !is_parquet(&self.path) {
             return Err(bad(&self.path, NUMBERS.to_owned()));
         }
         Ok(())
@@ -131,7 +182,11 @@ impl OpenTable {
         let io = |source| DataError::Io { path: self.path.clone(), source };
         match self.waiting.take() {
             Some(line) => Ok(Some(line)),
-            None => self.lines.read().map_err(io),
+            None => match &mut self.lines {
+                TableLines::Text(lines) => lines.read().map_err(io),
+                #[cfg(feature = "parquet")]
+                TableLines::Parquet(lines) => lines.read(),
+            },
         }
     }
 
@@ -234,7 +289,7 @@ fn places(
             // A column without a name is an index, or what follows the last delimiter.
             let named = (0..count).filter(|&at| !names[at].is_empty());
             let places: Vec<usize> = named.collect();
-            if are_numbers(names) {
+            if are_numbers(names) && !is_parquet(path) {
                 return bad(NUMBERS.to_owned());
             }
             let checked = places.into_iter().map(|at| once(&names[at], names));
@@ -248,8 +303,8 @@ struct Table {
     open: OpenTable,
     names: Option<Vec<String>>,
     places: Vec<usize>,
-    /// Of each column that is read; none of a column of numbers.
-    classes: Arc<[Vec<String>]>,
+    /// Of each column that is read.
+    cells: Arc<[Cells]>,
     missing: Vec<String>,
     domain: Domain,
 }
@@ -262,20 +317,15 @@ impl Table {
         let mut unseen = vec![];
         for (column, &place) in self.places.iter().enumerate() {
             let cell = cell_text(&whole[cells[place].clone()]);
-            let classes = &self.classes[column];
-            let value = if classes.is_empty() {
-                number(&cell, decimal, missing).ok_or_else(|| self.no_number(column, &cell, at))?
-            } else {
-                match Class::of(&cell, classes, decimal, missing) {
-                    Class::Known(class) => class as f64,
-                    Class::Missing => f64::NAN,
-                    Class::Unseen => {
-                        unseen.push(column);
-                        f64::NAN
-                    }
+            values.push(match self.cells[column].read(&cell, decimal, missing) {
+                Cell::Value(value) => value,
+                Cell::Missing => f64::NAN,
+                Cell::Unseen => {
+                    unseen.push(column);
+                    f64::NAN
                 }
-            };
-            values.push(value);
+                Cell::Wrong => return Err(self.wrong(column, &cell, at)),
+            });
         }
         let numbers = Numbers::from(&values[..]);
         Ok(Row {
@@ -285,15 +335,18 @@ impl Table {
         })
     }
 
-    fn no_number(&self, column: usize, cell: &str, line: u64) -> DataError {
-        DataError::Cell {
-            path: self.open.path.clone(),
-            line,
-            column: match &self.names {
-                Some(names) => names[column].clone(),
-                None => (self.places[column] + 1).to_string(),
-            },
-            cell: cell.to_owned(),
+    /// The error of a cell that is not what the column holds.
+    fn wrong(&self, column: usize, cell: &str, line: u64) -> DataError {
+        let (path, cell) = (self.open.path.clone(), cell.to_owned());
+        let name = match &self.names {
+            Some(names) => names[column].clone(),
+            None => (self.places[column] + 1).to_string(),
+        };
+        match &self.cells[column] {
+            Cells::Dates(format) => {
+                DataError::Date { path, line, column: name, cell, format: Box::new(format.clone()) }
+            }
+            _ => DataError::Cell { path, line, column: name, cell },
         }
     }
 }

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::beside::{Beside, write_at};
-use crate::kinds::{Class, class_text};
+use crate::cells::{Cell, Cells};
 use crate::rows::{Extra, Layout, Line, TableLayout, TableStyle};
-use crate::table_text::{cell_text, cells, number, number_text, quoted};
-use crate::{DataError, Decimal, Format, Row};
+use crate::table_text::{cell_text, cells, quoted};
+use crate::{DataError, Decimal, Format, FurtherColumn, Row};
 
 /// Writes rows to a table one by one. The file is written under a temporary name and renamed when it is finished.
 ///
@@ -21,10 +21,10 @@ pub(crate) struct TableWriter {
     file: BufWriter<File>,
     layout: Option<Arc<TableLayout>>,
     style: TableStyle,
-    /// Of each column, the texts of its classes, if it has classes.
-    classes: Arc<[Vec<String>]>,
-    /// The number of columns that follow those of the file.
-    appended: usize,
+    /// What the cells of each column are.
+    cells: Arc<[Cells]>,
+    /// What the cells of the columns are that follow those of the file.
+    appended: Vec<Cells>,
 }
 
 impl TableWriter {
@@ -49,14 +49,17 @@ impl TableWriter {
                 &[][..],
             ),
         };
-        let (file, classes) = (BufWriter::new(file), format.classes.clone());
-        let appended = format.appended.len();
-        let mut writer = Self { place, file, layout, style, classes, appended };
+        let (file, cells) = (BufWriter::new(file), format.cells.clone());
+        let of_further = |column: &FurtherColumn| {
+            column.values_of.and_then(|at| cells.get(at)).cloned().unwrap_or_default()
+        };
+        let appended = format.appended.iter().map(of_further).collect();
+        let mut writer = Self { place, file, layout, style, cells, appended };
         let header = writer.layout.as_ref().map(|table| table.header.clone());
         let written = match (header, &format.names) {
             (Some(Some(header)), _) => {
                 let (text, ending) = without_ending(&header);
-                let names = format.appended.iter().map(String::as_str);
+                let names = format.appended.iter().map(|column| &*column.name);
                 writer.append(text, names).and_then(|()| writer.file.write_all(ending))
             }
             (None, Some(names)) => {
@@ -91,42 +94,30 @@ impl TableWriter {
 
     /// The text of a value of a column.
     fn text(&self, column: usize, value: f64) -> String {
-        match self.classes.get(column) {
-            Some(classes) if !classes.is_empty() && !value.is_nan() => {
-                let class = (value.round().max(0.0) as usize).min(classes.len() - 1);
-                class_text(&classes[class], self.style.decimal)
-            }
-            _ => number_text(value, self.style.decimal),
-        }
+        self.cells.get(column).unwrap_or(&Cells::Numbers).text(value, self.style.decimal)
     }
 
     /// A line with other values in some of its cells.
     fn line(&mut self, line: &Line, layout: &TableLayout, values: &[f64]) -> io::Result<()> {
-        let columns = layout.places.iter().copied().zip(values.iter().copied()).enumerate();
-        let mut changed: Vec<(usize, usize, f64)> = columns
-            .map(|(column, (place, value))| (place, column, value))
-            .filter(|&(place, column, value)| !self.holds(line, layout, place, column, value))
-            .collect();
-        changed.sort_by_key(|&(place, ..)| place);
         let mut from = 0;
-        for (place, column, value) in changed {
+        for (place, column, value) in changed_cells(line, layout, &self.cells, values) {
             let cell = line.cells[place].clone();
             self.file.write_all(&line.text[from..cell.start])?;
             let text = self.text(column, value);
             self.file.write_all(quoted(&text, self.style.delimiter).as_bytes())?;
             from = cell.end;
         }
-        if self.appended == 0 {
+        if self.appended.is_empty() {
             return self.file.write_all(&line.text[from..]);
         }
         // A line may end in a delimiter or not, but further cells stand under their names.
         let end = line.cells.last().map_or(0, |cell| cell.end);
         let missing = line.cells.len() - cells(&line.text[..end], self.style.delimiter).len();
         let decimal = self.style.decimal;
-        let cell = |at: usize| line.appended.get(at).map(|&value| number_text(value, decimal));
-        let further: Vec<String> = std::iter::repeat_n(String::new(), missing)
-            .chain((0..self.appended).map(|at| cell(at).unwrap_or_default()))
-            .collect();
+        let values = line.appended.iter().copied().chain(std::iter::repeat(f64::NAN));
+        let cells = self.appended.iter().zip(values).map(|(of, value)| of.text(value, decimal));
+        let further: Vec<String> =
+            std::iter::repeat_n(String::new(), missing).chain(cells).collect();
         self.append(&line.text[from..end], further.iter().map(String::as_str))?;
         self.file.write_all(without_ending(&line.text).1)
     }
@@ -141,45 +132,52 @@ impl TableWriter {
         Ok(())
     }
 
-    fn is_class(&self, column: usize) -> bool {
-        self.classes.get(column).is_some_and(|classes| !classes.is_empty())
-    }
-
-    /// Whether a cell already holds this value, or is to stay whatever it holds: one that is missing stays as it is written if
-    /// there is no value for it, and so does a class that is not known. So does any other without a value, unless it was erased.
-    fn holds(
-        &self,
-        line: &Line,
-        layout: &TableLayout,
-        place: usize,
-        column: usize,
-        value: f64,
-    ) -> bool {
-        let decimal = self.style.decimal;
-        let text = std::str::from_utf8(&line.text[line.cells[place].clone()]).unwrap_or_default();
-        let text = cell_text(text);
-        let old = match self.classes.get(column) {
-            Some(classes) if !classes.is_empty() => {
-                match Class::of(&text, classes, decimal, &layout.missing) {
-                    Class::Missing => None,
-                    Class::Known(class) => Some(class as f64),
-                    Class::Unseen => return true,
-                }
-            }
-            _ => number(&text, decimal, &layout.missing).filter(|old| !old.is_nan()),
-        };
-        match (old, value.is_nan()) {
-            (None, is_missing) => is_missing,
-            (Some(_), true) => !line.erased.contains(&column),
-            (Some(old), false) if self.is_class(column) => old == value.round(),
-            (Some(old), false) => old.to_bits() == value.to_bits(),
-        }
-    }
-
     /// Moves the file to its final name.
     pub(crate) fn finish(mut self) -> Result<(), DataError> {
         let path = self.place.path().to_owned();
         self.file.flush().and_then(|()| self.place.finish()).map_err(write_at(&path))
+    }
+}
+
+/// The cells of a line that do not hold the values that they are given, in the order of the line: the place of each, its column
+/// among those that are read, and its value.
+pub(crate) fn changed_cells(
+    line: &Line,
+    layout: &TableLayout,
+    cells: &[Cells],
+    values: &[f64],
+) -> Vec<(usize, usize, f64)> {
+    let columns = layout.places.iter().copied().zip(values.iter().copied()).enumerate();
+    let mut changed: Vec<(usize, usize, f64)> = columns
+        .map(|(column, (place, value))| (place, column, value))
+        .filter(|&(place, column, value)| {
+            let cells = cells.get(column).unwrap_or(&Cells::Numbers);
+            !holds(line, layout, cells, (place, column), value)
+        })
+        .collect();
+    changed.sort_by_key(|&(place, ..)| place);
+    changed
+}
+
+/// Whether a cell already holds this value, or is to stay whatever it holds: one that is missing stays as it is written if
+/// there is no value for it, and so does a class that is not known. So does any other without a value, unless it was erased.
+fn holds(
+    line: &Line,
+    layout: &TableLayout,
+    cells: &Cells,
+    (place, column): (usize, usize),
+    value: f64,
+) -> bool {
+    let text = std::str::from_utf8(&line.text[line.cells[place].clone()]).unwrap_or_default();
+    let old = match cells.read(&cell_text(text), layout.style.decimal, &layout.missing) {
+        Cell::Missing | Cell::Wrong => None,
+        Cell::Value(value) => Some(value),
+        Cell::Unseen => return true,
+    };
+    match (old, value.is_nan()) {
+        (None, is_missing) => is_missing,
+        (Some(_), true) => !line.erased.contains(&column),
+        (Some(old), false) => cells.are_one(old, value),
     }
 }
 
@@ -245,6 +243,10 @@ mod tests {
         );
     }
 
+    fn further(name: &str) -> FurtherColumn {
+        FurtherColumn { name: name.to_owned(), values_of: None }
+    }
+
     #[test]
     fn further_columns_stand_at_the_end_of_each_line() {
         let folder = tempfile::tempdir().unwrap();
@@ -256,7 +258,7 @@ mod tests {
             ..ReadOptions::default()
         };
         let rows = read_rows(&from, &options).unwrap();
-        let format = rows.format.clone().with_columns(vec!["low".into(), "x;high".into()]);
+        let format = rows.format.clone().with_columns(["low", "x;high"].map(further).into());
         let mut writer = TableWriter::create(&to, &format).unwrap();
         for row in rows {
             let row = row.unwrap();
@@ -275,7 +277,7 @@ mod tests {
             std::fs::write(&from, text).unwrap();
             let options = ReadOptions { columns: Some(vec!["x".into()]), ..ReadOptions::default() };
             let rows = read_rows(&from, &options).unwrap();
-            let format = rows.format.clone().with_columns(vec!["low".into()]);
+            let format = rows.format.clone().with_columns(["low"].map(further).into());
             let to = folder.path().join("c.csv");
             let mut writer = TableWriter::create(&to, &format).unwrap();
             for row in rows {
@@ -301,6 +303,7 @@ mod tests {
             },
             decimals: None,
             is_nonnegative: false,
+            date: None,
             classes: classes.iter().map(|&class| class.to_owned()).collect(),
         };
         let columns = vec![

@@ -5,8 +5,11 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::ops::Range;
 
+use rayon::prelude::*;
+
 use crate::numbers::AT_ONCE;
 use crate::sparse::SparseValues;
+use crate::stored_numbers::StoredNumbers;
 use crate::{Domain, Element, Numbers};
 
 /// The entries of all rows, side by side.
@@ -39,6 +42,8 @@ enum Store {
     File(File),
     /// In single precision, without zeros.
     Sparse(SparseValues),
+    /// Numbers in the files of the data, as values of a domain.
+    Stored(StoredNumbers, Domain),
 }
 
 impl Kind {
@@ -91,6 +96,12 @@ impl Values {
         Self::in_memory(kind, stored(numbers, domain, kind))
     }
 
+    /// Numbers of files as values of a domain, which stay there.
+    pub(crate) fn of_stored(numbers: StoredNumbers, domain: Domain) -> Self {
+        let kind = Kind::of(numbers.element, domain);
+        Self { kind, len: numbers.len(), store: Store::Stored(numbers, domain) }
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         self.kind
     }
@@ -103,7 +114,7 @@ impl Values {
     ///
     /// # Panics
     ///
-    /// If the file that holds them cannot be read.
+    /// If a file that holds them cannot be read.
     fn bytes(&self, places: Range<usize>) -> Cow<'_, [u8]> {
         let size = self.kind.size();
         match &self.store {
@@ -118,6 +129,20 @@ impl Values {
                 let mut entries = vec![0.0; places.len()];
                 values.fill(places, &mut entries);
                 Cow::Owned(single_bytes(&entries))
+            }
+            Store::Stored(numbers, domain) => {
+                let is_alike = match numbers.element {
+                    Element::F32 | Element::F64 => true,
+                    Element::U8 | Element::U16 => *domain == Domain::Unit,
+                    _ => false,
+                };
+                let bytes = match is_alike {
+                    true => numbers.bytes(places),
+                    false => {
+                        numbers.numbers(places).map(|numbers| stored(numbers, *domain, self.kind))
+                    }
+                };
+                Cow::Owned(bytes.unwrap_or_else(|error| panic!("{error}")))
             }
         }
     }
@@ -163,6 +188,11 @@ impl Values {
         parts.flat_map(move |start| self.doubles(start..places.end.min(start + AT_ONCE)))
     }
 
+    /// Whether the entries stay in the files of the data.
+    pub(crate) fn is_stored(&self) -> bool {
+        matches!(self.store, Store::Stored(..))
+    }
+
     pub(crate) fn is_sparse(&self) -> bool {
         matches!(self.store, Store::Sparse(_))
     }
@@ -172,11 +202,18 @@ impl Values {
     }
 
     /// The place of the first float that is `wrong`; integers never are.
-    pub(crate) fn find(&self, wrong: impl Fn(f64) -> bool) -> Option<usize> {
+    pub(crate) fn find(&self, wrong: impl Fn(f64) -> bool + Sync) -> Option<usize> {
         match (self.kind, &self.store) {
             (Kind::Bytes | Kind::Words, _) => None,
             (_, Store::Sparse(values)) if !wrong(0.0) => values.find(wrong),
-            (Kind::Singles | Kind::Doubles, _) => self.iter(0..self.len).position(wrong),
+            (Kind::Singles | Kind::Doubles, _) => {
+                let part = |part: usize| {
+                    let start = part * AT_ONCE;
+                    let entries = self.doubles(start..self.len.min(start + AT_ONCE));
+                    entries.into_iter().position(&wrong).map(|at| start + at)
+                };
+                (0..self.len.div_ceil(AT_ONCE)).into_par_iter().find_map_first(part)
+            }
         }
     }
 
@@ -188,6 +225,34 @@ impl Values {
                 bytes.to_mut().chunks_mut(self.kind.size()).for_each(<[u8]>::reverse);
             }
             hasher.update(&bytes);
+        }
+    }
+
+    /// Adds rows of so many entries to a checksum, each after its number.
+    pub(crate) fn hash_rows(
+        &self,
+        places: Range<usize>,
+        width: usize,
+        numbers: impl Iterator<Item = [u8; 8]>,
+        hasher: &mut crc32fast::Hasher,
+    ) {
+        let size = self.kind.size();
+        let mut bytes = self.bytes(places);
+        if cfg!(target_endian = "big") {
+            bytes.to_mut().chunks_mut(size).for_each(<[u8]>::reverse);
+        }
+        for (row, number) in bytes.chunks(width * size).zip(numbers) {
+            hasher.update(&number);
+            hasher.update(row);
+        }
+    }
+
+    /// All gray values that an entry may have; `None` of other kinds.
+    pub(crate) fn possible(&self) -> Option<Vec<f32>> {
+        match self.kind {
+            Kind::Bytes => Some((0..=u8::MAX).map(gray).collect()),
+            Kind::Words => Some((0..=u16::MAX).map(|word| deep_gray(word.to_ne_bytes())).collect()),
+            Kind::Singles | Kind::Doubles => None,
         }
     }
 
@@ -228,12 +293,12 @@ fn single_bytes(values: &[f32]) -> Vec<u8> {
 }
 
 #[cfg(unix)]
-fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+pub(crate) fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
 }
 
 #[cfg(windows)]
-fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+pub(crate) fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
     let mut done = 0;
     while done < bytes.len() {
         let at = offset + done as u64;
@@ -262,6 +327,11 @@ impl ValuesWriter {
         Self::new(Kind::of(element, domain), memory)
     }
 
+    /// For gray values.
+    pub(crate) fn of_bytes(memory: u64) -> Self {
+        Self::new(Kind::Bytes, memory)
+    }
+
     /// For values in single precision.
     pub(crate) fn of_singles(memory: u64) -> Self {
         Self::new(Kind::Singles, memory)
@@ -288,6 +358,12 @@ impl ValuesWriter {
         self.append(&single_bytes(values))
     }
 
+    /// Appends gray values.
+    pub(crate) fn bytes(&mut self, values: &[u8]) -> io::Result<()> {
+        debug_assert_eq!(self.kind, Kind::Bytes);
+        self.append(values)
+    }
+
     fn append(&mut self, more: &[u8]) -> io::Result<()> {
         self.len += more.len() / self.kind.size();
         match &mut self.store {
@@ -299,7 +375,7 @@ impl ValuesWriter {
             }
             Store::Memory(bytes) => bytes.extend_from_slice(more),
             Store::File(file) => file.write_all(more)?,
-            Store::Sparse(_) => unreachable!("a writer begins in memory"),
+            Store::Sparse(_) | Store::Stored(..) => unreachable!("a writer begins in memory"),
         }
         Ok(())
     }

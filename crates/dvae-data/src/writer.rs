@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::kind::is_parquet;
 use crate::npy_writer::NpyWriter;
 use crate::picture::{PictureWriter, loses};
 use crate::table_writer::TableWriter;
@@ -19,6 +20,8 @@ enum Kind {
     Picture(Box<PictureWriter>),
     Array(NpyWriter),
     Table(Box<TableWriter>),
+    #[cfg(feature = "parquet")]
+    Parquet(Box<crate::parquet::ParquetWriter>),
 }
 
 impl RowWriter {
@@ -30,6 +33,15 @@ impl RowWriter {
                 Kind::Picture(Box::new(PictureWriter::create(path, format)?))
             }
             Some(FileKind::Array) if is_array => Kind::Array(NpyWriter::create(path, format)?),
+            #[cfg(feature = "parquet")]
+            Some(FileKind::Table) if is_parquet(path) => {
+                Kind::Parquet(Box::new(crate::parquet::ParquetWriter::create(path, format)?))
+            }
+            #[cfg(not(feature = "parquet"))]
+            Some(FileKind::Table) if is_parquet(path) => {
+                let reason = crate::kind::NO_PARQUET.to_owned();
+                return Err(DataError::File { path: path.into(), reason });
+            }
             Some(FileKind::Table) => Kind::Table(Box::new(TableWriter::create(path, format)?)),
             _ => {
                 let reason = "a name that ends in .npy, .csv or .png is needed".to_owned();
@@ -46,6 +58,8 @@ impl RowWriter {
             Kind::Picture(writer) => writer.write(row),
             Kind::Array(writer) => writer.write(row),
             Kind::Table(writer) => writer.write(row),
+            #[cfg(feature = "parquet")]
+            Kind::Parquet(writer) => writer.write(row),
         }
     }
 
@@ -55,6 +69,8 @@ impl RowWriter {
             Kind::Picture(writer) => writer.finish(),
             Kind::Array(writer) => writer.finish(),
             Kind::Table(writer) => writer.finish(),
+            #[cfg(feature = "parquet")]
+            Kind::Parquet(writer) => writer.finish(),
         }
     }
 

@@ -61,11 +61,23 @@ fn wholes(folder: &Path) -> Vec<Whole> {
         ("a.npz", zipped),
         ("a.mtx", MATRIX.as_bytes().to_vec()),
         ("sparse.npz", scipy()),
+        ("a.safetensors", tensors()),
     ]
 }
 
 const MATRIX: &str =
     "%%MatrixMarket matrix coordinate real general\n%\n3 5 4\n1 4 7\n3 1 2e1\n3 3 1.5\n2 2 1\n";
+
+/// A safetensors file of four rows of three numbers.
+fn tensors() -> Vec<u8> {
+    let header = r#"{"x":{"dtype":"F32","shape":[4,3],"data_offsets":[0,48]}}"#;
+    let values = [1.5f32, -2.0, 0.25].repeat(4).into_iter().flat_map(f32::to_le_bytes);
+    [&(header.len() as u64).to_le_bytes(), header.as_bytes()]
+        .concat()
+        .into_iter()
+        .chain(values)
+        .collect()
+}
 
 /// A matrix of three rows as SciPy's `save_npz` writes it.
 fn scipy() -> Vec<u8> {

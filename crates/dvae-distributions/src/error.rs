@@ -21,7 +21,7 @@ pub enum DistributionError {
     },
     /// A likelihood of which the share of missing entries has no closed form.
     #[error(
-        "`of` of `self-masking` is `normal`, `shared-normal`, `learned-normal`, `poisson-gaussian` or `categorical`: of others, \
+        "`of` of `self-masking` is `normal`, `shared-normal`, `learned-normal`, `poisson-gaussian`, `categorical` or `ordinal`: of others, \
          the probability that an entry is missing has no closed form"
     )]
     SelfMasking,

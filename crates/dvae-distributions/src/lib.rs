@@ -76,6 +76,7 @@ mod negative_binomial;
 mod normal;
 mod normal_cdf;
 mod optimal_normal;
+mod ordinal;
 mod planar;
 mod poisson;
 mod poisson_gaussian;

@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::self_masking::MissingSide;
 use crate::{DistributionError, Entries, EntryDistribution, Likelihood};
 
+/// How much faster than other weights those that all rows share are learned, such as thresholds: a step of the optimizer is small
+/// beside the numbers that they may have.
+pub(crate) const GAIN: f64 = 10.0;
+
 /// A likelihood with its settings, before there are outputs to make it of.
 pub(crate) trait FromOutputs {
     /// Checks the settings, and that they fit rows of `columns` columns.
@@ -84,8 +88,8 @@ macro_rules! likelihoods {
                 }
             }
 
-            /// The number of learned weights that all rows of `columns` columns share: the raw scales of shared normals, and what decides
-            /// which entries are missing.
+            /// The number of learned weights that all rows of `columns` columns share: the raw scales of shared normals, thresholds of
+            /// ordinal classes, and what decides which entries are missing.
             pub fn shared_weights(&self, columns: usize) -> usize {
                 match self {
                     $( Self::$likelihood { $($field),* } => $settings.shared_weights(columns), )*
@@ -207,6 +211,11 @@ likelihoods! {
             /// The number of classes.
             classes: usize,
         } => crate::categorical::Settings { classes: *classes };
+        /// [`Categorical::ordinal`](crate::Categorical::ordinal), for classes numbered from 0 in their order.
+        Ordinal {
+            /// The number of classes.
+            classes: usize,
+        } => crate::ordinal::Settings { classes: *classes };
         /// [`Poisson`](crate::Poisson), for counts.
         Poisson {} => Independent(crate::PoissonEntry);
         /// [`NegativeBinomial`](crate::NegativeBinomial), for counts.
@@ -233,7 +242,7 @@ likelihoods! {
         } => crate::proportions::Settings { of, total: *total };
         /// [`SelfMasking`](crate::SelfMasking), for entries that are missing because of what they are.
         SelfMasking {
-            /// The likelihood of the entries: one of the normal ones, or `categorical`.
+            /// The likelihood of the entries: one of the normal ones, `categorical` or `ordinal`.
             of: Box<LikelihoodConfig>,
             /// Which numbers are missing more often. Data rarely say it, so name it if you know; of classes it says nothing.
             #[serde(default)]
@@ -288,7 +297,7 @@ impl LikelihoodConfig {
     /// How many classes entries at this place on axis 1 of a row have; 0 if they are no classes.
     pub fn classes_at(&self, place: usize) -> usize {
         match self.at(place) {
-            Some(Self::Categorical { classes }) => *classes,
+            Some(Self::Categorical { classes } | Self::Ordinal { classes }) => *classes,
             _ => 0,
         }
     }

@@ -8,13 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::at_least;
-use crate::likelihood_config::FromOutputs;
+use crate::likelihood_config::{FromOutputs, GAIN};
 use crate::self_masking_classes::ClassLaw;
 use crate::self_masking_normal::NormalLaw;
 use crate::{Categorical, DistributionError, Likelihood, LikelihoodConfig, Support};
-
-/// How much faster than other weights those of the missingness are learned: a limit above which entries are missing has a steep slope.
-const GAIN: f64 = 10.0;
 
 /// Which numbers are missing more often than others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -171,7 +168,9 @@ impl Settings<'_> {
     /// The weights of the missingness of so many columns.
     fn own_weights(&self, columns: usize) -> usize {
         columns.saturating_mul(match self.of {
-            LikelihoodConfig::Categorical { classes } => *classes,
+            LikelihoodConfig::Categorical { classes } | LikelihoodConfig::Ordinal { classes } => {
+                *classes
+            }
             _ => 2,
         })
     }
@@ -187,7 +186,8 @@ impl FromOutputs for Settings<'_> {
             | L::SharedNormal { .. }
             | L::LearnedNormal { .. }
             | L::PoissonGaussian { .. }
-            | L::Categorical { .. } => Ok(()),
+            | L::Categorical { .. }
+            | L::Ordinal { .. } => Ok(()),
             _ => Err(DistributionError::SelfMasking),
         }
     }
@@ -206,16 +206,23 @@ impl FromOutputs for Settings<'_> {
         shared: Option<&Tensor<1>>,
     ) -> Result<Box<dyn Likelihood<D>>, DistributionError> {
         let shared = shared.expect("the shared weights of the likelihood").clone();
-        let per_column = self.of.outputs(1);
-        let columns = outputs.dims()[1] / per_column;
+        let columns = outputs.dims()[1] / self.of.outputs(1);
         let own = self.own_weights(columns);
         let used = shared.dims()[0] - own;
         let weights = shared.clone().narrow(0, used, own) * GAIN;
-        if let LikelihoodConfig::Categorical { classes } = *self.of {
-            let of = Categorical::new(outputs, classes)?;
+        let inner = (used > 0).then(|| shared.narrow(0, 0, used));
+        let classes = match (self.of, &inner) {
+            (LikelihoodConfig::Categorical { classes }, _) => {
+                Some(Categorical::new(outputs.clone(), *classes)?)
+            }
+            (LikelihoodConfig::Ordinal { classes }, Some(inner)) => Some(
+                crate::ordinal::Settings { classes: *classes }.classes(outputs.clone(), inner)?,
+            ),
+            _ => None,
+        };
+        if let Some(of) = classes {
             return Ok(Box::new(SelfMasking::classes(of, weights)));
         }
-        let inner = (used > 0).then(|| shared.narrow(0, 0, used));
         let of = self.of.of(outputs, inner.as_ref())?;
         let [slope, offset] = [0, columns].map(|at| weights.clone().narrow(0, at, columns));
         let slope = self.missing.slope(slope);

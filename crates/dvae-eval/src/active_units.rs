@@ -102,7 +102,7 @@ mod tests {
             }
             .unwrap()
         };
-        let means = Vae::<2>::embed(&model, rows.gather(rows.ids(), &device)).flat();
+        let means = Vae::<2>::embed(&model, rows.gather(&rows.ids(), &device)).flat();
         let exact = means.clone() - means.mean_dim(0);
         let exact: Vec<f64> = exact.square().mean_dim(0).into_data().iter::<f64>().collect();
         for (got, exact) in activity(7).concat().into_iter().zip(&exact) {

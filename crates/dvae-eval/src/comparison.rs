@@ -119,10 +119,10 @@ impl<V: Vae<4>> Comparison<'_, V> {
     /// model.
     pub fn picture(&self, columns: usize, measured: &ComparisonTable) -> Result<Grid, TrainError> {
         let rows = self.rows.take(columns).unpaired();
-        let clean = rows.gather::<4>(rows.ids(), self.context.device);
+        let clean = rows.gather::<4>(&rows.ids(), self.context.device);
         let mut grid = Grid::new();
         for corruption in self.corruptions {
-            let mut streams = BatchNoise::evaluation(self.context.key, rows.ids());
+            let mut streams = BatchNoise::evaluation(self.context.key, &rows.ids());
             let process = corruption.build(Domain::Unit)?;
             let CorruptedInput { input, changed, .. } =
                 process.corrupt(clean.clone(), &mut streams.corruption);

@@ -47,6 +47,7 @@ fn likelihoods() -> impl Strategy<Value = LikelihoodConfig> {
         Just(LikelihoodConfig::SharedNormal { min_scale: 0.01, initial_scale: None }),
         Just(LikelihoodConfig::StudentT { min_scale: 0.01, min_degrees: 3.0 }),
         Just(LikelihoodConfig::Categorical { classes: 3 }),
+        Just(LikelihoodConfig::Ordinal { classes: 4 }),
         (1usize..4).prop_map(|components| LikelihoodConfig::DiscretizedLogistic {
             levels: 5,
             components,

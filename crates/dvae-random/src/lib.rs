@@ -22,6 +22,7 @@
 //! | [`Key`]     | 64 bits that name a family of streams, derived from seed, purpose and epoch    |
 //! | [`RowStreams`]   | one stream per data row, drawn from in order: uniform, normal, Bernoulli       |
 //! | [`RowStream`], [`Pieces`] | the same numbers on the host: one row's stream, or part of a draw |
+//! | [`Shuffle`] | a random order of any length, computed place by place in constant memory     |
 //! | [`Window`]  | a part of a map: a tile meets the noise that it meets in the whole picture     |
 //! | [`RowRng`]  | one row's words as a generator of the `rand` family, for rejection sampling     |
 //!
@@ -53,8 +54,10 @@ mod fill;
 mod key;
 pub mod philox;
 mod row_streams;
+mod shuffle;
 mod window;
 
 pub use key::{Key, Purpose};
 pub use row_streams::{Pieces, RowRng, RowStream, RowStreams};
+pub use shuffle::Shuffle;
 pub use window::Window;

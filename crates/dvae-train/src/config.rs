@@ -7,7 +7,7 @@ use dvae_losses::Objective;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{EarlyStopping, LearningRate, OptimizerConfig, TrainError};
+use crate::{EarlyStopping, LearningRate, OptimizerConfig, TimeLimit, TrainError};
 
 /// Settings of the training loop. Every key may be left out of a file.
 ///
@@ -21,6 +21,7 @@ use crate::{EarlyStopping, LearningRate, OptimizerConfig, TrainError};
 /// max_gradient_norm = 1.0          # gradients are not clipped if it is left out
 /// ema = 0.999                      # no average of the weights if it is left out
 /// early_stopping = { patience = 5 }
+/// time_limit = { hours = 11.5 }   # of a session, which can be resumed
 /// validate = { epochs = 1 }        # or { steps = 500 }
 /// checkpoint = { epochs = 1 }
 /// keep = 2                         # checkpoints
@@ -49,6 +50,9 @@ pub struct TrainConfig {
     /// When to end training before its last epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub early_stopping: Option<EarlyStopping>,
+    /// How long a session may take before it ends, to be resumed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_limit: Option<TimeLimit>,
     /// How often the bound on held-out rows is measured; it is always measured after the last step.
     pub validate: Every,
     /// How often a checkpoint is saved; one is always saved after the last step.
@@ -102,6 +106,7 @@ impl Default for TrainConfig {
             max_gradient_norm: None,
             ema: None,
             early_stopping: None,
+            time_limit: None,
             validate: Every::Epochs(1),
             checkpoint: Every::Epochs(1),
             keep: 2,
@@ -134,6 +139,9 @@ impl TrainConfig {
         }
         if let Some(early_stopping) = self.early_stopping {
             early_stopping.check()?;
+        }
+        if let Some(limit) = self.time_limit {
+            limit.check()?;
         }
         Ok(self.objective.check()?)
     }

@@ -24,7 +24,7 @@ pub(crate) fn check_fit<const D: usize, V: Vae<D>>(
     device: &Device,
 ) -> Result<(), TrainError> {
     let one = sets[0].1;
-    let id = &one.ids()[..1];
+    let id = &[one.id_at(0)];
     let mut noise = BatchNoise::evaluation(key, id);
     let clean = one.gather::<D>(id, device);
     let input = corruption.at_null()?.corrupt(clean.clone(), &mut noise.corruption).input;

@@ -96,7 +96,7 @@ impl Identity {
         sets: [&Dataset; 2],
     ) -> Self {
         let mut table = serde_json::to_value(train).expect("plain settings");
-        for key in ["epochs", "checkpoint", "keep"] {
+        for key in ["epochs", "checkpoint", "keep", "time_limit"] {
             table.as_object_mut().expect("a table").remove(key);
         }
         let mut all = settings.cloned().unwrap_or_else(|| {

@@ -46,6 +46,7 @@
 mod ahead;
 mod average;
 mod checkpoint;
+mod clock;
 mod config;
 mod early_stopping;
 mod error;
@@ -71,6 +72,7 @@ mod trainer;
 mod utc;
 mod weights;
 
+pub use clock::TimeLimit;
 pub use config::{Every, TrainConfig};
 pub use early_stopping::EarlyStopping;
 pub use error::TrainError;

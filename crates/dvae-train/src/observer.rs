@@ -65,6 +65,8 @@ pub enum End {
     StoppedEarly,
     /// A stop was requested: [`Trainer::until`](crate::Trainer::until), [`Interrupt`](crate::Interrupt).
     Interrupted,
+    /// Another step might have ended after its [`TimeLimit`](crate::TimeLimit).
+    OutOfTime,
 }
 
 impl fmt::Display for End {
@@ -73,6 +75,7 @@ impl fmt::Display for End {
             Self::Finished => "all epochs are done",
             Self::StoppedEarly => "the bound no longer improved",
             Self::Interrupted => "it was interrupted",
+            Self::OutOfTime => "its time was up",
         })
     }
 }

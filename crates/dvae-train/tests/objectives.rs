@@ -112,7 +112,7 @@ fn weighted(beta: f64) -> Objective {
 
 /// Posterior means of the held-out rows.
 fn embedded(model: &Autoencoder<AnyNetwork>, rows: &Dataset) -> Tensor<2> {
-    model.embed(rows.gather::<4>(rows.ids(), &device())).flat()
+    model.embed(rows.gather::<4>(&rows.ids(), &device())).flat()
 }
 
 fn number(value: Tensor<1>) -> f64 {
@@ -182,9 +182,9 @@ fn total_correlation_makes_latents_less_dependent() {
     let total_correlation = |objective: Objective| {
         let run = run(&small(&[1, 12, 12]), objective, Box::new(Clean), &sets);
         let rows = &sets.0;
-        let encoding = run.model.encode(rows.gather::<4>(rows.ids(), &device()), &Prior::Standard);
+        let encoding = run.model.encode(rows.gather::<4>(&rows.ids(), &device()), &Prior::Standard);
         let posterior = encoding.posterior.diagonal().unwrap();
-        let latent = posterior.sample(&mut Key::new(9).rows(rows.ids()));
+        let latent = posterior.sample(&mut Key::new(9).rows(&rows.ids()));
         let parts = KlDecomposition::new(posterior, latent, rows.len());
         number(parts.total_correlation)
     };
@@ -198,7 +198,7 @@ fn total_correlation_makes_latents_less_dependent() {
 fn mmd_pulls_the_aggregated_posterior_to_the_prior_without_costing_information() {
     let (_, rows) = images();
     let discrepancy = |run: &Run| {
-        let prior = Vae::<4>::sample_prior(&run.model, &mut Key::new(4).rows(rows.ids())).flat();
+        let prior = Vae::<4>::sample_prior(&run.model, &mut Key::new(4).rows(&rows.ids())).flat();
         number(mmd(embedded(&run.model, &rows), prior, MmdKernel::InverseMultiquadratic))
     };
     let info = trained(Objective::from(KlTerm::Mmd {
@@ -215,7 +215,7 @@ fn mmd_pulls_the_aggregated_posterior_to_the_prior_without_costing_information()
 fn dip_makes_the_covariance_of_latents_more_like_the_identity() {
     let (_, rows) = images();
     let apart = |run: &Run, covariance| {
-        let encoding = run.model.encode(rows.gather::<4>(rows.ids(), &device()), &Prior::Standard);
+        let encoding = run.model.encode(rows.gather::<4>(&rows.ids(), &device()), &Prior::Standard);
         number(dvae_losses::dip(encoding.posterior.diagonal().unwrap(), covariance, [1.0, 1.0]))
     };
     let plain = trained(Objective::default());
@@ -237,8 +237,8 @@ fn emphasis_explains_what_was_changed_better() {
     let of_changed = |emphasis| {
         let config = AutoencoderConfig { latent: 2, ..small(&[1, 28, 28]) };
         let run = run_for(20, &config, emphasizing(emphasis), upper(), &images());
-        let clean = rows.gather::<4>(rows.ids(), &device());
-        let mut streams = BatchNoise::evaluation(Key::new(5), rows.ids());
+        let clean = rows.gather::<4>(&rows.ids(), &device());
+        let mut streams = BatchNoise::evaluation(Key::new(5), &rows.ids());
         let damaged = upper().corrupt(clean.clone(), &mut streams.corruption);
         let likelihood = run.model.decode(run.model.embed(damaged.input));
         number(likelihood.weighted_log_likelihood(clean, damaged.changed.float()).mean())
@@ -319,8 +319,8 @@ fn a_calibrated_decoder_learns_the_scale_of_its_errors() {
     ] {
         let config = AutoencoderConfig { likelihood: likelihood.clone(), ..small(&[1, 28, 28]) };
         let run = run_for(30, &config, Objective::default(), masking(), &images());
-        let clean = rows.gather::<4>(rows.ids(), &device());
-        let inference = run.model.infer(clean.clone(), &mut Key::new(1).rows(rows.ids()));
+        let clean = rows.gather::<4>(&rows.ids(), &device());
+        let inference = run.model.infer(clean.clone(), &mut Key::new(1).rows(&rows.ids()));
         let law = run.model.decode(inference.latents);
         let rms = number((law.mean() - clean.clone()).square().mean()).sqrt();
         // The density of a row that is its mean, but for one entry that keeps the errors of the batch, is
@@ -354,7 +354,7 @@ fn what_was_not_observed_does_not_count_and_is_filled_in() {
     let (train, held_out) = images();
     let holes = |rows: &Dataset, seed| {
         let values =
-            rows.gather::<4>(rows.ids(), &device()).into_data().try_to_vec::<f32>().unwrap();
+            rows.gather::<4>(&rows.ids(), &device()).into_data().try_to_vec::<f32>().unwrap();
         let drop = Key::new(seed).rows(&[0]).uniform_host(values.len());
         let holes = values.iter().zip(drop).map(|(v, u)| if u < 0.4 { f32::NAN } else { *v });
         Dataset::from_incomplete(holes.collect(), &[1, 28, 28]).unwrap()
@@ -362,14 +362,14 @@ fn what_was_not_observed_does_not_count_and_is_filled_in() {
     let sets = (holes(&train, 1), holes(&held_out, 2));
     let run = run_for(20, &small(&[1, 28, 28]), Objective::default(), masking(), &sets);
     let (ids, device) = (sets.1.ids(), device());
-    let missing = sets.1.observed::<4>(ids, &device).unwrap().bool_not().float();
-    let truth = held_out.gather::<4>(held_out.ids(), &device);
+    let missing = sets.1.observed::<4>(&ids, &device).unwrap().bool_not().float();
+    let truth = held_out.gather::<4>(&held_out.ids(), &device);
     let error = |guess: Tensor<4>| {
         number(((guess - truth.clone()).square() * missing.clone()).sum() / missing.clone().sum())
     };
     let mean = Tensor::<1>::from_data(sets.0.mean().as_slice(), &device).reshape([1, 1, 28, 28]);
     let by_mean = error(mean.expand([ids.len(), 1, 28, 28]));
-    let by_model = error(run.model.denoise(sets.1.gather::<4>(ids, &device)));
+    let by_model = error(run.model.denoise(sets.1.gather::<4>(&ids, &device)));
     assert!(by_model < 0.5 * by_mean);
     // 0.6 of the entries count: the bound is closer to 0 than that of whole rows.
     let whole = trained(Objective::default()).last().validation.clean.mean.log_likelihood;
@@ -381,8 +381,8 @@ fn what_was_not_observed_does_not_count_and_is_filled_in() {
 #[test]
 fn what_stands_in_place_of_an_entry_that_was_not_observed_is_not_scored() {
     let (_, rows) = images();
-    let clean = rows.gather::<4>(rows.ids(), &device());
-    let observed = Key::new(1).rows(rows.ids()).bernoulli(0.6, clean.shape(), &device());
+    let clean = rows.gather::<4>(&rows.ids(), &device());
+    let observed = Key::new(1).rows(&rows.ids()).bernoulli(0.6, clean.shape(), &device());
     for likelihood in [
         LikelihoodConfig::Bernoulli {},
         LikelihoodConfig::OptimalNormal { min_scale: 1e-3 },
@@ -395,7 +395,7 @@ fn what_stands_in_place_of_an_entry_that_was_not_observed_is_not_scored() {
         let loss = |filler: f64| {
             let hidden: Tensor<4, Bool> = observed.clone();
             let clean = clean.clone().mask_fill(hidden.clone().bool_not(), filler);
-            let mut streams = BatchNoise::evaluation(Key::new(5), rows.ids());
+            let mut streams = BatchNoise::evaluation(Key::new(5), &rows.ids());
             let erase = Masking::new(1.0).unwrap();
             let seen = Some(hidden);
             let draws = CorruptedBatch::new(

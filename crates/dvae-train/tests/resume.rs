@@ -19,7 +19,7 @@ use dvae_models::{AnyNetwork, Autoencoder, AutoencoderConfig, MlpConfig};
 use dvae_random::{Key, Purpose, RowStreams};
 use dvae_train::{
     Decay, EarlyStopping, End, Event, Every, Interrupt, LearningRate, Observer, OptimizerConfig,
-    Report, Settings, TextLog, TrainConfig, TrainError, Trained, Trainer, WeightFile,
+    Report, Settings, TextLog, TimeLimit, TrainConfig, TrainError, Trained, Trainer, WeightFile,
     load_checkpoint, load_weights,
 };
 use reports::Reports;
@@ -473,4 +473,39 @@ fn weights_that_cannot_be_used_are_named() {
     let error = error.map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("is [24, 4], not [784, 4]"), "{error}");
     assert!(error.contains("the model has no network.decoder.0.bias, and 3 more"), "{error}");
+}
+
+// A session that is out of time saves after a step, and the run goes on to the bit.
+#[test]
+fn a_session_ends_in_time_and_goes_on_to_the_bit() {
+    let (whole, reports) = fit(trainer(&everything()), None);
+    let folder = tempfile::tempdir().unwrap();
+    let limited = |seconds: f64| TrainConfig {
+        time_limit: Some(TimeLimit::Seconds(seconds)),
+        ..everything()
+    };
+    // Less than any step takes: each session makes one.
+    let mut sessions = 0;
+    let (trained, last) = loop {
+        let trainer = trainer(&limited(1e-9));
+        let trainer = match sessions {
+            0 => trainer.checkpoints(folder.path()),
+            _ => trainer.resume(folder.path()).unwrap(),
+        };
+        let (trained, reports) = fit(trainer, None);
+        sessions += 1;
+        if trained.end != End::OutOfTime {
+            break (trained, reports);
+        }
+    };
+    assert!(sessions > 10, "{sessions} sessions");
+    assert_eq!(trained.end, whole.end);
+    assert_eq!(bits(&trained.model), bits(&whole.model));
+    assert_eq!(last.last(), reports.last());
+    // What would have been in time is not stopped, and a session that began long ago is.
+    let (trained, _) = fit(trainer(&limited(3600.0)), None);
+    assert_eq!(trained.end, whole.end);
+    let long_ago = std::time::Instant::now() - std::time::Duration::from_secs(3600);
+    let (trained, _) = fit(trainer(&limited(3600.0)).since(long_ago), None);
+    assert_eq!(trained.end, End::OutOfTime);
 }

@@ -83,7 +83,7 @@ fn columns_are_learned_and_filled_in_by_their_ranks() {
 /// Trains a model with further settings, and checks what it fills in.
 fn filled_by_kinds(settings: &[&str]) -> (Pretrained, Vec<Imputation>) {
     let folder = tempfile::tempdir().unwrap();
-    let model = trained(folder.path(), &[&["train.epochs=60"], settings].concat()).unwrap();
+    let model = trained(folder.path(), &[&["train.epochs=200"], settings].concat()).unwrap();
     let columns = model.data().kinds.as_ref().unwrap();
     let kinds: Vec<(&str, ColumnKind)> =
         columns.iter().map(|column| (&*column.name, column.kind)).collect();
@@ -103,7 +103,7 @@ fn filled_by_kinds(settings: &[&str]) -> (Pretrained, Vec<Imputation>) {
         [0.0, 22.0, 317.0, nan],
     ];
     let rows = rows.map(Vec::from);
-    let filled = model.impute(&rows, &[0, 1, 2, 3], 500, 3).unwrap();
+    let filled = model.impute(&rows, &[0, 1, 2, 3], 5000, 3).unwrap();
     for (row, filled) in rows.iter().zip(&filled) {
         for (&old, &new) in row.iter().zip(&filled.values) {
             assert!(old.is_nan() && new.is_finite() || old == new);
@@ -351,4 +351,31 @@ fn adjacent_columns_of_one_likelihood_are_one_group() {
     };
     assert_eq!(groups("{ type = \"learned-normal\" }"), [vec![1, 3], vec![1; 4]]);
     assert_eq!(groups("{ type = \"shared-normal\" }"), [vec![1; 4], vec![1; 4]]);
+}
+
+// A run of before, whose ordinal texts had no order: its data are read as they were, and its classes are as others.
+#[test]
+fn ordinal_texts_of_runs_from_before_stay_what_they_were() {
+    let folder = tempfile::tempdir().unwrap();
+    let known = prepared(folder.path(), &["data.kinds={ town = \"categorical\" }"]).unwrap();
+    let mut data = known.data.clone();
+    let towns = data.kinds.as_mut().unwrap().iter_mut().find(|column| column.name == "town");
+    towns.unwrap().kind = ColumnKind::Ordinal;
+    data.orders_classes = false;
+    let mut experiment = known.experiment.clone();
+    if let dvae::DataSource::Csv { kinds: Some(kinds), .. } = &mut experiment.data.source {
+        kinds.insert("town".to_owned(), ColumnKind::Ordinal.into());
+    }
+    let (again, rows) = experiment.load_data(Some(&data)).unwrap();
+    assert_eq!(again.kinds, data.kinds);
+    assert_eq!(rows.train.checksum(), known.rows.train.checksum());
+    let LikelihoodConfig::Columns { groups } = experiment.likelihood_for(&again) else {
+        panic!("one likelihood for each kind")
+    };
+    assert!(groups.contains(&dvae::distributions::ColumnGroup {
+        columns: 1,
+        likelihood: LikelihoodConfig::Categorical { classes: 3 }
+    }));
+    let error = experiment.load_data(None).unwrap_err().to_string();
+    assert!(error.contains("texts have no order of their own"), "{error}");
 }

@@ -25,7 +25,7 @@ fn pictures(count: usize) -> Dataset {
 }
 
 fn clean(rows: &Dataset) -> Tensor<4> {
-    rows.gather(rows.ids(), &Device::flex())
+    rows.gather(&rows.ids(), &Device::flex())
 }
 
 fn encoded(model: &Autoencoder<TwoLevels>, rows: &Dataset) -> Encoding {
@@ -54,7 +54,7 @@ fn log_normal(z: f64, mean: f64, log_variance: f64) -> f64 {
 fn densities_and_kls_are_those_of_the_levels_parameters() {
     let (model, rows) = (model(SIDES, &Device::flex()), pictures(3));
     let encoding = encoded(&model, &rows);
-    let inference = encoding.infer(&mut Key::new(2).rows(rows.ids()));
+    let inference = encoding.infer(&mut Key::new(2).rows(&rows.ids()));
     let levels = inference.latents.levels();
     let map = LatentShape::Map { channels: BELOW, height: 4, width: 5 };
     assert_eq!(inference.latents.shapes(), [LatentShape::Vector(TOP), map]);
@@ -311,7 +311,7 @@ impl ModuleVisitor for Gradients<'_> {
 }
 
 fn loss(model: &Autoencoder<TwoLevels>, objective: &Objective, rows: &Dataset) -> Tensor<1> {
-    let mut noise = BatchNoise::training(Key::new(4), 0, rows.ids());
+    let mut noise = BatchNoise::training(Key::new(4), 0, &rows.ids());
     let process = Masking::new(0.3).unwrap();
     let corruptions = objective.corruptions();
     let batch =
@@ -447,7 +447,7 @@ fn measures_speak_of_levels() {
     assert!((sum - evaluation.mean.kl).abs() < 1e-3 * sum, "{sum}");
     let activity = latent_activity::<4, _>(&model, &rows, &Clean, context).unwrap();
     assert_eq!(sizes(&activity), [TOP, BELOW * 20]);
-    let drawn = Vae::<4>::sample_prior(&model, &mut Key::new(2).rows(rows.ids()));
+    let drawn = Vae::<4>::sample_prior(&model, &mut Key::new(2).rows(&rows.ids()));
     assert_eq!(drawn.flat().dims(), [30, TOP + BELOW * 20]);
     let embedded = model.embed(clean(&rows));
     let again = Latents::from_flat(embedded.flat(), &Vae::<4>::latent_shapes(&model));

@@ -9,8 +9,9 @@ use dvae::prelude::*;
 /// Images with noise whose variance is `gain · x + offset`, not clipped.
 fn noisy(clean: &Dataset, gain: f32, offset: f32) -> Dataset {
     let device = Device::flex();
-    let images: Tensor<4> = clean.gather(clean.ids(), &device);
-    let noise = Key::new(7).purpose(Purpose::Data).rows(clean.ids()).normal(images.dims(), &device);
+    let images: Tensor<4> = clean.gather(&clean.ids(), &device);
+    let noise =
+        Key::new(7).purpose(Purpose::Data).rows(&clean.ids()).normal(images.dims(), &device);
     let noisy = images.clone() + noise * (images * gain + offset).sqrt();
     Dataset::from_floats(noisy.into_data().try_to_vec().unwrap(), clean.event()).unwrap()
 }
@@ -44,9 +45,9 @@ fn noisy_rows_alone_train_a_model_that_cleans_them() {
             .fit(&rows, &held_out)
             .unwrap()
             .model;
-        let clean: Tensor<4> = test.gather(test.ids(), &device);
+        let clean: Tensor<4> = test.gather(&test.ids(), &device);
         let damaged = noisy(&test, gain, offset);
-        let damaged: Tensor<4> = damaged.gather(damaged.ids(), &device);
+        let damaged: Tensor<4> = damaged.gather(&damaged.ids(), &device);
         let before = mean_squared_error(damaged.clone(), clean.clone());
         let after = mean_squared_error(model.denoise(damaged.clone()), clean.clone());
         println!("{before:.4} → {after:.4}");

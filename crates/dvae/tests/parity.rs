@@ -73,9 +73,9 @@ fn compute<V: Vae<4>>(
 ) -> Vec<(&'static str, Vec<Vec<f32>>)> {
     let before = collect(&model, None);
     let rows = fashion_mnist().test.take(ROWS);
-    let clean = rows.gather::<4>(rows.ids(), device);
+    let clean = rows.gather::<4>(&rows.ids(), device);
     let process = corruption.build::<4>(Domain::Unit).unwrap();
-    let mut streams = BatchNoise::training(Key::new(5), 0, rows.ids());
+    let mut streams = BatchNoise::training(Key::new(5), 0, &rows.ids());
     let training = model.clone().train();
     let elbo = denoising_elbo(&training, clean, &*process, &mut streams);
     let loss = elbo.loss();
@@ -216,6 +216,7 @@ fn every_likelihood_computes_the_same_everywhere() {
         L::StudentT { min_scale: 0.1, min_degrees: 1.0 },
         L::DiscretizedLogistic { levels: 5, components: 3, min_scale: 0.01 },
         L::Categorical { classes: 5 },
+        L::Ordinal { classes: 5 },
         L::Poisson {},
         L::NegativeBinomial { min_inverse_dispersion: 0.01 },
         L::ZeroInflatedNegativeBinomial { min_inverse_dispersion: 0.01 },
@@ -228,7 +229,12 @@ fn every_likelihood_computes_the_same_everywhere() {
         assert_equal_everywhere(&format!("{law:?}"), |device| {
             let outputs = Key::new(6).rows(&[1, 2, 3]).normal([3, law.outputs(8)], device) * 2.0;
             let outputs: Tensor<2> = Tensor::from_inner(outputs).detach().require_grad();
-            let likelihood = law.of(outputs.clone(), None).unwrap();
+            let weights = law.shared_weights(8);
+            let shared = (weights > 0).then(|| {
+                let drawn: Tensor<2> = Key::new(7).rows(&[1]).normal([1, weights], device);
+                (drawn * 0.1).flatten::<1>(0, 1)
+            });
+            let likelihood = law.of(outputs.clone(), shared.as_ref()).unwrap();
             let whole = likelihood.support(0).contains(2.0);
             let x = [0.0, 1.0, 2.0, 4.0, 0.0, 1.0, 3.0, 4.0];
             let x = Tensor::<1>::from_data(x, device) * if whole { 1.0 } else { 0.25 };
@@ -247,6 +253,7 @@ fn what_is_missing_is_explained_the_same_everywhere() {
     for of in [
         L::LearnedNormal { min_scale: 0.1, initial_scale: None, mean_scale: None },
         L::Categorical { classes: 5 },
+        L::Ordinal { classes: 5 },
     ] {
         let law = L::SelfMasking { of: Box::new(of), missing: MissingSide::Either };
         assert_equal_everywhere(&format!("{law:?}"), |device| {
@@ -281,9 +288,9 @@ fn loss_and_gradients<V: Vae<4>>(
 ) -> Vec<Vec<f32>> {
     let model = model.train();
     let rows = fashion_mnist().test.take(ROWS);
-    let clean = rows.gather::<4>(rows.ids(), device);
+    let clean = rows.gather::<4>(&rows.ids(), device);
     let process = Masking::new(0.3).unwrap();
-    let mut streams = BatchNoise::training(Key::new(5), 0, rows.ids());
+    let mut streams = BatchNoise::training(Key::new(5), 0, &rows.ids());
     let draws = CorruptedBatch::new(
         clean,
         None,
@@ -365,7 +372,7 @@ fn every_objective_computes_the_same_everywhere() {
 fn damage(process: &dyn Corruption<4>, device: &Device) -> (Vec<f32>, Vec<bool>) {
     let rows = fashion_mnist().test.take(3);
     let ids = [5, 1 << 40, 7];
-    let clean = rows.gather::<4>(rows.ids(), device);
+    let clean = rows.gather::<4>(&rows.ids(), device);
     let mut draws = Key::new(4).purpose(Purpose::Corruption).epoch(1).rows(&ids);
     let CorruptedInput { input, changed, .. } = process.corrupt(clean, &mut draws);
     let (input, changed) = (input.into_data(), changed.into_data());

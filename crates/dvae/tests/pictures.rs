@@ -324,6 +324,7 @@ fn flips_keep_the_digits_of_large_numbers() {
         key: None,
         test_key: None,
         transposed: false,
+        memory: 4000,
         channels: None,
     };
     experiment.data.scaling = Scaling::Standard;

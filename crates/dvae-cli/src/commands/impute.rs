@@ -118,7 +118,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
         true => {
             let intervals =
                 Intervals::learn(&model, file, &options, &places, args.samples as usize)?;
-            format = format.with_columns(intervals.names.clone());
+            format = format.with_columns(intervals.further.clone());
             Some(intervals)
         }
         false => None,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dvae::data::{ReadOptions, table_columns};
+use dvae::data::{FurtherColumn, ReadOptions, table_columns};
 use dvae::{Imputation, ImputationIntervals, Pretrained};
 
 use super::impute::Places;
@@ -13,8 +13,8 @@ pub(super) struct Intervals {
     learned: ImputationIntervals,
     /// The columns with holes, and whether they are classes.
     columns: Vec<(usize, bool)>,
-    /// The names of the columns that are added.
-    pub(super) names: Vec<String>,
+    /// The columns that are added.
+    pub(super) further: Vec<FurtherColumn>,
 }
 
 impl Intervals {
@@ -49,16 +49,22 @@ impl Intervals {
         let columns: Vec<(usize, bool)> = with_holes.map(|at| (at, model.is_class(at))).collect();
         let of_column = |&(at, is_class): &(usize, bool)| {
             let ends: &[&str] = if is_class { &["probability"] } else { &["low", "high"] };
-            ends.iter().map(move |end| format!("{}_{end}", places.names[at])).collect::<Vec<_>>()
+            let values_of = if is_class { None } else { Some(at) };
+            let name = |end| format!("{}_{end}", places.names[at]);
+            ends.iter()
+                .map(move |end| FurtherColumn { name: name(end), values_of })
+                .collect::<Vec<_>>()
         };
-        let names: Vec<String> = columns.iter().flat_map(of_column).collect();
+        let further: Vec<FurtherColumn> = columns.iter().flat_map(of_column).collect();
         let own = table_columns(file, options)?;
-        if let Some(column) = own.iter().find(|column| names.contains(&column.name)) {
+        if let Some(column) =
+            own.iter().find(|column| further.iter().any(|other| other.name == column.name))
+        {
             let text = format!("the table has a column {} already: rename it first", column.name);
             return Err(text.into());
         }
         let learned = model.imputation_intervals(Self::SHARE, &shares, samples)?;
-        Ok(Self { learned, columns, names })
+        Ok(Self { learned, columns, further })
     }
 
     /// The cells of the added columns for a row; NaN where nothing was filled in.

@@ -19,11 +19,14 @@ Examples:
 numeric       numbers on a scale of equal steps
 positive      numbers above 0 that spread over more than two powers of ten
 count         whole numbers from 0 on, of more than ten values
-ordinal       whole numbers of three to ten values
+ordinal       classes with an order: whole numbers of three to ten values
 binary        two values
 categorical   texts of few values
 pass-through  what is nothing to learn from, and is kept: texts that hardly repeat, dates, numbers of lines
-ignore        columns without a value, or with a single one")]
+ignore        columns without a value, or with a single one
+
+In the configuration of a model, data.kinds names those that are to be others: { grade = \"numeric\", size = { ordinal = [\"S\", \"M\", \"L\"] },
+born = \"date\" }, or with their format { date = \"%d.%m.%Y\" }.")]
 pub(crate) struct Args {
     #[command(flatten)]
     files: Inputs,

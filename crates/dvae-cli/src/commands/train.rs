@@ -58,6 +58,9 @@ pub(crate) struct Args {
     quiet: bool,
 }
 
+/// The exit code of a session that ended because of its time limit, as that of `timeout`.
+const OUT_OF_TIME: u8 = 124;
+
 #[derive(Serialize)]
 struct Summary {
     #[serde(serialize_with = "path")]
@@ -94,6 +97,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<ExitCode, Error> {
         let run = run.display();
         match end {
             End::Interrupted => format!("Stopped. Go on with: dvae train --resume {run}"),
+            End::OutOfTime => format!("Stopped: {end}. Go on with: dvae train --resume {run}"),
             End::Finished | End::StoppedEarly => {
                 format!("Done: {end}. Try: dvae evaluate {run}, dvae sample {run} -o {samples}")
             }
@@ -102,6 +106,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<ExitCode, Error> {
     match end {
         // The terminal may be gone: that a run stopped is told by its exit code in any case.
         End::Interrupted => Ok(ExitCode::from(stop.exit_code())),
+        End::OutOfTime => Ok(ExitCode::from(OUT_OF_TIME)),
         End::Finished | End::StoppedEarly => written.map(|()| ExitCode::SUCCESS),
     }
 }

@@ -70,8 +70,6 @@ pub(super) struct Cropped {
     pub(super) inputs: Arc<HashMap<u32, Inputs>>,
     /// Whether an input is drawn.
     pub(super) is_paired: bool,
-    /// Bytes of pictures that are held in memory: more are in a file.
-    pub(super) memory: u64,
 }
 
 /// A window of a picture, and how it is mirrored and turned.
@@ -258,7 +256,7 @@ impl Dataset {
         held_out: usize,
         key: Key,
     ) -> Result<(Self, Self), DataError> {
-        let mut pictures: Vec<u32> = self.ids.iter().map(|&id| crops.picture(id)).collect();
+        let mut pictures: Vec<u32> = self.ids.iter().map(|id| crops.picture(id)).collect();
         pictures.dedup();
         let order = key.permutation(pictures.len());
         let (mut held, mut rows) = (HashSet::new(), 0);
@@ -267,12 +265,12 @@ impl Dataset {
                 break;
             }
             held.insert(pictures[place]);
-            rows += self.ids.iter().filter(|&&id| crops.picture(id) == pictures[place]).count();
+            rows += self.ids.iter().filter(|&id| crops.picture(id) == pictures[place]).count();
         }
         if held.len() == pictures.len() {
             return Err(DataError::HeldOutPictures { held_out, pictures: pictures.len() });
         }
-        let is_held = |&place: &usize| held.contains(&crops.picture(self.ids[place]));
+        let is_held = |&place: &usize| held.contains(&crops.picture(self.ids.at(place)));
         let (held, rest): (Vec<usize>, Vec<usize>) = (0..self.len()).partition(is_held);
         Ok((self.view(&rest), self.view(&held)))
     }
@@ -300,7 +298,7 @@ mod tests {
     }
 
     fn rows(data: &Dataset) -> Vec<Vec<f32>> {
-        let all = data.gather::<4>(data.ids(), &Device::flex());
+        let all = data.gather::<4>(&data.ids(), &Device::flex());
         let width: usize = data.event().iter().product();
         let all: Vec<f32> = all.into_data().try_to_vec().unwrap();
         all.chunks(width).map(<[f32]>::to_vec).collect()
@@ -322,8 +320,8 @@ mod tests {
         }
         // Sums are of the rows, not of the pictures.
         let sum: f32 = rows(&data).concat().iter().sum();
-        assert_eq!(data.sum_at(0, f64::from), f64::from(sum));
-        assert_eq!(data.sum_at(0, |_| 1.0), 36.0);
+        assert_eq!(data.sum(|_, x| f64::from(x)), f64::from(sum));
+        assert_eq!(data.sum(|_, _| 1.0), 36.0);
     }
 
     #[test]

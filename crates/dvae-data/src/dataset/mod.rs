@@ -12,7 +12,9 @@ use burn::tensor::{Bool, Device, Tensor, TensorData};
 use dvae_random::Key;
 use rayon::prelude::*;
 
-use crate::scaling::Statistics;
+use crate::ids::{Ids, Places};
+use crate::numbers::AT_ONCE;
+use crate::scaling::{Statistics, Sums};
 use crate::values::{Values, ValuesWriter};
 use crate::{DataError, Domain};
 
@@ -23,7 +25,7 @@ pub(crate) use stored::is_lost;
 
 /// Rows of equal shape in one contiguous buffer, and a view of some of them.
 ///
-/// Clones and splits share the buffer, which is in memory; that of crops is in a file, if it is larger than it may be. A row
+/// Clones and splits share the buffer, which is in memory, or in files if it is larger than it may be. A row
 /// keeps its id, which is its number in the buffer, through every split and order: the id keys its noise.
 #[derive(Clone, Debug)]
 pub struct Dataset {
@@ -33,11 +35,13 @@ pub struct Dataset {
     is_incomplete: bool,
     labels: Option<Arc<[u8]>>,
     event: Vec<usize>,
-    ids: Arc<[u64]>,
+    ids: Ids,
     /// If set, each entry is drawn as 0 or 1, with its value as the probability of 1.
     drawn: Option<Draws>,
     /// If set, rows are crops of pictures in the buffer.
     crops: Option<Cropped>,
+    /// Bytes that a changed buffer may take in memory; more are in a file.
+    memory: u64,
 }
 
 /// The key of draws that change with the epoch.
@@ -84,10 +88,19 @@ impl Dataset {
     }
 
     fn new(values: Values, event: &[usize], domain: Domain) -> Result<Self, DataError> {
-        let ids = (0..rows(values.len(), event)? as u64).collect();
+        let ids = Ids::First(rows(values.len(), event)?);
         let (values, event) = (Arc::new(values), event.into());
-        let (drawn, crops) = (None, None);
-        Ok(Self { values, domain, is_incomplete: false, labels: None, event, ids, drawn, crops })
+        Ok(Self {
+            values,
+            domain,
+            is_incomplete: false,
+            labels: None,
+            event,
+            ids,
+            drawn: None,
+            crops: None,
+            memory: u64::MAX,
+        })
     }
 
     /// An error names a row with an entry that is infinite, or NaN where all entries are observed.
@@ -151,7 +164,7 @@ impl Dataset {
     /// The values, divided into rows of another shape.
     pub(crate) fn cut(self, event: &[usize]) -> Result<Self, DataError> {
         let values = self.len() * self.width();
-        let ids = (0..rows(values, event)? as u64).collect();
+        let ids = Ids::First(rows(values, event)?);
         Ok(Self { event: event.into(), ids, ..self })
     }
 
@@ -167,7 +180,7 @@ impl Dataset {
 
     /// Whether this view has no rows.
     pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
+        self.len() == 0
     }
 
     /// Shape of one row: `[channels, height, width]` for images.
@@ -176,23 +189,49 @@ impl Dataset {
     }
 
     /// Ids of the rows, in stored order.
-    pub fn ids(&self) -> &[u64] {
-        &self.ids
+    pub fn ids(&self) -> Vec<u64> {
+        self.ids.iter().collect()
+    }
+
+    /// The places of the rows in a random order.
+    pub(crate) fn shuffled(&self, key: Key) -> Places {
+        self.ids.shuffled(key)
+    }
+
+    /// The id of the row at a place in stored order.
+    ///
+    /// # Panics
+    ///
+    /// If there are not so many rows.
+    pub fn id_at(&self, place: usize) -> u64 {
+        self.ids.at(place)
     }
 
     /// Class labels of the rows in stored order, if the set has any.
     pub fn labels(&self) -> Option<Vec<u8>> {
         let labels = self.labels.as_ref()?;
-        Some(self.ids.iter().map(|&id| labels[id as usize]).collect())
+        Some(self.ids.iter().map(|id| labels[id as usize]).collect())
     }
 
     /// The first `n` rows in stored order, or all if there are fewer.
     pub fn take(&self, n: usize) -> Self {
-        Self { ids: self.ids[..n.min(self.len())].into(), ..self.clone() }
+        Self { ids: self.ids.take(n), ..self.clone() }
+    }
+
+    /// Whether the numbers stay in the files of the data, and are of more rows than are listed one by one.
+    pub fn is_vast(&self) -> bool {
+        const MANY: usize = 1 << 20;
+        self.values.is_stored() && self.len() > MANY
+    }
+
+    /// The same rows in blocks of 1,024 adjacent ones, if the view is of the first rows of its buffer: blocks are held out whole,
+    /// and a random order is computed place by place, so that what is held does not grow with each row.
+    pub fn in_blocks(self) -> Self {
+        Self { ids: self.ids.in_blocks(), ..self }
     }
 
     /// Holds out `held_out` random rows: (the others, the held-out ones), both in stored order. Of crops, whole pictures
-    /// are held out, with so many rows at least.
+    /// are held out, and of [`Self::in_blocks`] whole blocks, with so many rows at least.
     pub fn split(&self, held_out: usize, key: Key) -> Result<(Self, Self), DataError> {
         if let Some(crops) = &self.crops {
             return self.split_pictures(crops, held_out, key);
@@ -200,15 +239,12 @@ impl Dataset {
         if held_out >= self.len() {
             return Err(DataError::HeldOut { held_out, rows: self.len() });
         }
-        let mut places = key.permutation(self.len());
-        let mut held: Vec<usize> = places.drain(..held_out).collect();
-        places.sort_unstable();
-        held.sort_unstable();
-        Ok((self.view(&places), self.view(&held)))
+        let (rest, held) = self.ids.split(held_out, key);
+        Ok((Self { ids: rest, ..self.clone() }, Self { ids: held, ..self.clone() }))
     }
 
     fn view(&self, places: &[usize]) -> Self {
-        Self { ids: places.iter().map(|&place| self.ids[place]).collect(), ..self.clone() }
+        Self { ids: self.ids.view(places), ..self.clone() }
     }
 
     /// The mean of each entry over the rows of this view where it was observed, in row-major order. The means
@@ -217,7 +253,7 @@ impl Dataset {
     pub fn mean(&self) -> Vec<f32> {
         let width = if self.is_empty() { 0 } else { self.width() };
         let (mut sums, mut counts) = (vec![0.0f64; width], vec![0.0f64; width]);
-        for &id in &*self.ids {
+        for id in self.ids.iter() {
             for (place, value) in self.observed_entries(id) {
                 sums[place] += value;
                 counts[place] += 1.0;
@@ -228,13 +264,28 @@ impl Dataset {
 
     /// The first observed entry of this view that is `wrong`, as (row id, place, value). `wrong` gets an
     /// entry's place on the first axis of a row and its value.
-    pub fn find(&self, wrong: impl Fn(usize, f32) -> bool) -> Option<(u64, usize, f32)> {
-        self.units().find_map(|(id, entries)| {
-            let per_place = entries.len() / self.event[0];
+    pub fn find(&self, wrong: impl Fn(usize, f32) -> bool + Sync) -> Option<(u64, usize, f32)> {
+        let places = self.event[0];
+        // Few values are possible at all.
+        let possible = self.values.possible().filter(|all| all.len() * places < self.values.len());
+        let is_possible = |value: f32| (0..places).any(|place| wrong(place, value));
+        if possible.is_some_and(|all| !all.into_iter().any(is_possible)) {
+            return None;
+        }
+        let in_unit = |(id, entries): (u64, Range<usize>)| {
+            let per_place = entries.len() / places;
             let placed = self.values.iter(entries).enumerate();
             let observed = placed.filter(|(_, value)| !value.is_nan());
             let mut placed = observed.map(|(at, value)| (id, at / per_place, value as f32));
             placed.find(|&(_, place, value)| wrong(place, value))
+        };
+        if self.crops.is_some() {
+            return self.units().find_map(in_unit);
+        }
+        let width = self.width();
+        (0..self.len()).into_par_iter().with_min_len(64).find_map_first(|place| {
+            let id = self.ids.at(place);
+            in_unit((id, id as usize * width..(id as usize + 1) * width))
         })
     }
 
@@ -243,8 +294,11 @@ impl Dataset {
         if !self.is_incomplete() || self.crops.is_some() {
             return self.clone(); // Which entries a crop has depends on the epoch.
         }
-        let seen = |&id: &u64| self.observed_entries(id).next().is_some();
-        Self { ids: self.ids.iter().copied().filter(seen).collect(), ..self.clone() }
+        let seen = |id: &u64| self.observed_entries(*id).next().is_some();
+        if matches!(self.ids, Ids::Blocks { .. }) && self.ids.iter().all(|id| seen(&id)) {
+            return self.clone(); // Without a list of them.
+        }
+        Self { ids: self.ids.iter().filter(seen).collect::<Vec<u64>>().into(), ..self.clone() }
     }
 
     /// The entries of a row as batches hold them, except that probabilities are not drawn; NaN for unobserved
@@ -270,13 +324,31 @@ impl Dataset {
     /// rows are cut from.
     fn units(&self) -> impl Iterator<Item = (u64, Range<usize>)> {
         let (width, mut last) = (self.width(), None);
-        self.ids.iter().filter_map(move |&id| match &self.crops {
+        self.ids.iter().filter_map(move |id| match &self.crops {
             None => Some((id, id as usize * width..(id as usize + 1) * width)),
             Some(crops) => {
                 let picture = crops.picture(id);
                 let is_new = last.replace(picture) != Some(picture);
                 is_new.then(|| (id, crops.entries(picture)))
             }
+        })
+    }
+
+    /// The entries of rows that follow each other in the buffer, with the id of the first one: not many at a time.
+    fn runs(&self) -> impl Iterator<Item = (u64, Range<usize>)> {
+        let (width, mut place) = (self.width(), 0);
+        let most = (AT_ONCE / width).max(1);
+        std::iter::from_fn(move || {
+            let first = (place < self.len()).then(|| self.ids.at(place))?;
+            let start = place;
+            let follows = |place: usize| {
+                place < self.len() && self.ids.at(place) == first + (place - start) as u64
+            };
+            while place - start < most && follows(place) {
+                place += 1;
+            }
+            let from = first as usize * width;
+            Some((first, from..from + (place - start) * width))
         })
     }
 
@@ -294,7 +366,7 @@ impl Dataset {
     pub fn observed_counts(&self) -> Vec<u64> {
         let per_place = self.width() / self.event[0];
         let mut counts = vec![0; self.event[0]];
-        for &id in &*self.ids {
+        for id in self.ids.iter() {
             for (at, _) in self.observed_entries(id) {
                 counts[at / per_place] += 1;
             }
@@ -304,14 +376,24 @@ impl Dataset {
 
     /// Statistics of the observed entries at each place on the first axis of a row.
     pub(crate) fn statistics(&self) -> Vec<Statistics> {
-        (0..self.event[0]).map(|place| Statistics::of(self.entries_at(place))).collect()
+        let mut sums = vec![Sums::default(); self.event[0]];
+        let mut add = |entries: Range<usize>, width: usize| {
+            let per_place = width / self.event[0];
+            let values = self.values.iter(entries).enumerate();
+            values.for_each(|(at, value)| sums[at % width / per_place].add(value));
+        };
+        match self.crops.is_some() {
+            true => self.units().for_each(|(_, entries)| add(entries.clone(), entries.len())),
+            false => self.runs().for_each(|(_, rows)| add(rows, self.width())),
+        }
+        sums.into_iter().map(Sums::statistics).collect()
     }
 
-    /// The sum of a function of the observed entries at a place on the first axis of a row.
-    pub fn sum_at(&self, place: usize, f: impl Fn(f32) -> f64) -> f64 {
+    /// The sum of a function of the observed entries, which gets the place of each on the first axis of a row, and its value.
+    pub fn sum(&self, f: impl Fn(usize, f32) -> f64) -> f64 {
         let per_place = self.width() / self.event[0];
-        let entries = self.ids.iter().flat_map(|&id| self.observed_entries(id));
-        entries.filter(|(at, _)| at / per_place == place).map(|(_, x)| f(x as f32)).sum()
+        let entries = self.ids.iter().flat_map(|id| self.observed_entries(id));
+        entries.map(|(at, x)| f(at / per_place, x as f32)).sum()
     }
 
     /// The cells of a column of a table, each with the id of its row; unobserved ones are NaN.
@@ -325,7 +407,7 @@ impl Dataset {
             "column {column} of {:?}",
             self.event
         );
-        self.ids.iter().copied().zip(self.entries_at(column).map(|cell| cell as f32))
+        self.ids.iter().zip(self.entries_at(column).map(|cell| cell as f32))
     }
 
     /// All entries at a place on the first axis of a row; unobserved ones are NaN.
@@ -381,13 +463,17 @@ impl Dataset {
     }
 
     /// Maps all rows of the buffer to bytes. Rows must not be crops.
-    pub(crate) fn map_to_bytes(&self, change: impl Fn(u64, &[f32]) -> Vec<u8>) -> Self {
-        let rows = 0..self.values.len() as u64 / self.width() as u64;
-        let change = |id| {
-            change(id, &self.row(id).into_iter().map(|value| value as f32).collect::<Vec<f32>>())
-        };
-        let values = Values::from(rows.flat_map(change).collect::<Vec<u8>>());
-        Self { values: Arc::new(values), domain: Domain::Unit, ..self.clone() }
+    pub(crate) fn map_to_bytes(
+        &self,
+        change: impl Fn(u64, &[f32]) -> Vec<u8>,
+    ) -> Result<Self, DataError> {
+        let mut bytes = ValuesWriter::of_bytes(self.memory);
+        for id in 0..self.values.len() as u64 / self.width() as u64 {
+            let row: Vec<f32> = self.row(id).into_iter().map(|value| value as f32).collect();
+            bytes.bytes(&change(id, &row)).map_err(DataError::temporary)?;
+        }
+        let values = Arc::new(bytes.finish());
+        Ok(Self { values, domain: Domain::Unit, ..self.clone() })
     }
 
     /// Maps all rows of the buffer to floats; an error names a row of this view that is not finite
@@ -396,8 +482,7 @@ impl Dataset {
         &self,
         change: impl Fn(&[f64]) -> Vec<f32>,
     ) -> Result<Self, DataError> {
-        let memory = self.crops.as_ref().map_or(u64::MAX, |crops| crops.memory);
-        let mut floats = ValuesWriter::of_singles(memory);
+        let mut floats = ValuesWriter::of_singles(self.memory);
         for entries in self.all_units() {
             floats.singles(&change(&self.values.doubles(entries))).map_err(DataError::temporary)?;
         }
@@ -439,16 +524,21 @@ impl Dataset {
         if let Some(crops) = &self.crops {
             crops.hash(&mut hasher);
         }
+        let Some(crops) = &self.crops else {
+            for (first, rows) in self.runs() {
+                let ids = (first..).map(|id: u64| id.to_le_bytes());
+                self.values.hash_rows(rows, self.width(), ids, &mut hasher);
+            }
+            return hasher.finalize();
+        };
         for (id, entries) in self.units() {
             hasher.update(&id.to_le_bytes());
             self.values.hash(entries, &mut hasher);
-            for entries in self.crops.iter().flat_map(|crops| crops.input_entries(id)) {
+            for entries in crops.input_entries(id) {
                 self.values.hash(entries, &mut hasher);
             }
         }
-        if self.crops.is_some() {
-            hasher.update(&(self.len() as u64).to_le_bytes());
-        }
+        hasher.update(&(self.len() as u64).to_le_bytes());
         hasher.finalize()
     }
 
@@ -560,9 +650,9 @@ mod tests {
         let mut ids = [train.ids(), held.ids()].concat();
         ids.sort_unstable();
         assert_eq!(ids, (0..100).collect::<Vec<u64>>());
-        let row: Tensor<2> = held.gather(&held.ids()[..1], &Device::flex());
+        let row: Tensor<2> = held.gather(&[held.id_at(0)], &Device::flex());
         let first: Vec<f32> = row.into_data().try_to_vec().unwrap();
-        assert_eq!(first[0], 2.0 * held.ids()[0] as f32);
+        assert_eq!(first[0], 2.0 * held.id_at(0) as f32);
     }
 
     #[test]

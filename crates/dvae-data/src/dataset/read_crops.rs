@@ -141,7 +141,7 @@ impl Layout {
             std::iter::repeat_n(at, rows.max(1))
         };
         let of_row: Vec<u32> = rows.into_iter().flat_map(of_picture).collect();
-        let ids = (0..of_row.len() as u64).collect();
+        let ids = crate::ids::Ids::First(of_row.len());
         let draws = Draws { root: key, now: key };
         let is_paired = !inputs.is_empty();
         let cropped = Cropped {
@@ -151,9 +151,8 @@ impl Layout {
             draws,
             inputs: inputs.into(),
             is_paired,
-            memory,
         };
-        Dataset { event: crops.shape.into(), ids, crops: Some(cropped), ..whole }
+        Dataset { event: crops.shape.into(), ids, crops: Some(cropped), memory, ..whole }
     }
 }
 

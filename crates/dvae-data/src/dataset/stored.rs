@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::sparse::SparseValues;
+use crate::stored_numbers::StoredNumbers;
 use crate::values::{Kind, Values, ValuesWriter};
 use crate::{DataError, Dataset, Domain, Format, Numbers};
 
@@ -30,6 +31,19 @@ impl Dataset {
         let (domain, element) = (format.domain, format.element);
         let is_declared = domain != element.domain();
         Self::from_values(Values::from(values), &format.event, domain, is_declared)
+    }
+
+    /// Creates a set from numbers that stay in their files. What is made of them may take so many bytes in memory. An error
+    /// is one of [`Self::from_numbers`].
+    pub(crate) fn from_stored(
+        numbers: StoredNumbers,
+        format: &Format,
+        memory: u64,
+    ) -> Result<Self, DataError> {
+        let is_declared = format.domain != numbers.element.domain();
+        let values = Values::of_stored(numbers, format.domain);
+        let rows = Self::from_values(values, &format.event, format.domain, is_declared)?;
+        Ok(Self { memory, ..rows })
     }
 
     /// Creates a set from values, which are checked if their domain was declared.
@@ -77,8 +91,7 @@ impl Dataset {
         }
         let places = self.event()[0];
         let spreads = spreads(self.all_units().map(|unit| self.values.doubles(unit)), places);
-        let memory = self.crops.as_ref().map_or(u64::MAX, |crops| crops.memory);
-        let mut singles = ValuesWriter::of_singles(memory);
+        let mut singles = ValuesWriter::of_singles(self.memory);
         for (row, unit) in self.all_units().enumerate() {
             let entries = self.values.doubles(unit);
             let placed = entries.chunks(entries.len() / places).zip(&spreads).enumerate();

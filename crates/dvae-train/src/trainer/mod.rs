@@ -21,6 +21,7 @@ use dvae_random::Key;
 
 use crate::ahead::ahead;
 use crate::checkpoint::State;
+use crate::clock::Clock;
 use crate::fit::check_fit;
 use crate::identity::Identity;
 use crate::pending::{PendingStep, Read, read};
@@ -60,6 +61,9 @@ pub struct Trainer<const D: usize, V> {
     checkpoints: Option<PathBuf>,
     weights: Option<PathBuf>,
     interrupt: Interrupt,
+    /// When the session began, for its time limit.
+    start: Instant,
+    clock: Clock,
     /// The checkpoint to resume from, and the identity of the run that made it.
     resumed: Option<(PathBuf, Identity)>,
     /// Wall time of the steps since the last measurement.
@@ -136,6 +140,8 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
             checkpoints: None,
             weights: None,
             interrupt: Interrupt::new(),
+            start: Instant::now(),
+            clock: Clock::since(Instant::now()),
             resumed: None,
             seconds: 0.0,
             config,
@@ -183,13 +189,19 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         self
     }
 
+    /// Sets when the session began, in place of when the trainer was created: its time limit counts from then on.
+    pub fn since(mut self, start: Instant) -> Self {
+        self.start = start;
+        self
+    }
+
     /// Ends this session after `epoch` of the configured epochs, to be resumed later.
     pub fn until(mut self, epoch: usize) -> Self {
         self.last_epoch = epoch.min(self.config.epochs);
         self
     }
 
-    /// Trains until the last epoch, until the bound no longer improves, or until it is interrupted.
+    /// Trains until the last epoch, until the bound no longer improves, until it is interrupted, or until its time is up.
     ///
     /// As often as configured, and after the last step, the bound on `validation` is measured with clean and
     /// with corrupted input; the noise is the same every time. Scheduled corruption strengths follow the
@@ -252,6 +264,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         let (epochs, steps_per_epoch) = (self.config.epochs, run.plan.per_epoch);
         let steps_done = self.state.steps;
         self.tell(&Event::Started { steps_done, epochs, steps_per_epoch })?;
+        self.clock = Clock::since(self.start);
         // A request to stop is read once, after a step, so the session it ends is always saved.
         let mut end = self.end(&run.plan);
         while end.is_none() {
@@ -266,7 +279,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         Ok(Trained { model, end })
     }
 
-    /// How the session ends at this point, if it does, apart from interrupts.
+    /// How the session ends at this point, if it does, apart from interrupts and its time.
     fn end(&self, plan: &Plan) -> Option<End> {
         if self.state.steps >= plan.steps {
             Some(End::Finished)
@@ -311,7 +324,9 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         pending: &mut Vec<PendingStep>,
     ) -> Result<Option<End>, TrainError> {
         let (plan, steps) = (&run.plan, self.state.steps);
-        let asked = self.interrupt.is_set().then_some(End::Interrupted);
+        let interrupted = self.interrupt.is_set().then_some(End::Interrupted);
+        let is_late = || self.clock.is_up(self.config.time_limit).then_some(End::OutOfTime);
+        let asked = interrupted.or_else(is_late);
         let is_due = |every: Every| every.is_due(steps, plan.per_epoch) || steps == plan.steps;
         let (validate, save) = (is_due(self.config.validate), is_due(self.config.checkpoint));
         let ends = self.end(plan).or(asked).is_some();
@@ -331,8 +346,11 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         }
         let end = self.end(plan).or(asked);
         if save || end.is_some() {
+            let start = Instant::now();
             self.save(run)?;
+            self.clock.saved(start.elapsed());
         }
+        self.clock.step_ended();
         Ok(end)
     }
 

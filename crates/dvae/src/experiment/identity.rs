@@ -68,7 +68,8 @@ pub(super) fn placed(error: ExperimentError, settings: &[String]) -> ExperimentE
 fn deciding(experiment: &Experiment) -> Result<Map<String, Value>, ExperimentError> {
     let mut table = table_of(experiment)?;
     table.retain(|key, _| !["name", "backend"].contains(&key.as_str()));
-    inner(&mut table, "train").retain(|key, _| !["checkpoint", "keep"].contains(&key.as_str()));
+    inner(&mut table, "train")
+        .retain(|key, _| !["checkpoint", "keep", "time_limit"].contains(&key.as_str()));
     let data = inner(&mut table, "data");
     data.remove("path");
     data.remove("memory");

@@ -20,7 +20,8 @@ pub struct ImputationIntervals {
     factors: Vec<Option<f64>>,
 }
 
-/// Hidden entries that decide the interval of a place by themselves; with fewer, those of all places together do.
+/// Different entries that decide the interval of a place by themselves; with fewer, those of all places together do: the same row
+/// again says little more.
 const ENOUGH: usize = 100;
 /// Hidden entries of a place that are sought, by hiding others of the same rows again.
 const SOUGHT: usize = 400;
@@ -72,6 +73,7 @@ impl Pretrained {
         let key =
             Key::new(self.experiment.train.seed).purpose(Purpose::EvaluationCorruption).branch(3);
         let ids: Vec<u64> = (0..rows.len() as u64).collect();
+        let mut were_hidden = vec![false; rows.len() * per_place * event[0]];
         let mut times = 0;
         let is_wanted = |(place, scores): (usize, &Vec<f64>)| {
             is_number(place) && missing[place] > 0.0 && scores.len() < SOUGHT
@@ -85,29 +87,38 @@ impl Pretrained {
                 .map(|((row, rates), uniforms)| hide(row, uniforms, rates))
                 .collect();
             let filled = self.impute(&hidden, &ids, samples, 0)?;
-            for ((row, hidden), filled) in rows.iter().zip(&hidden).zip(&filled) {
+            let were_hidden = were_hidden.chunks_mut(per_place * event[0]);
+            for (((row, hidden), filled), were_hidden) in
+                rows.iter().zip(&hidden).zip(&filled).zip(were_hidden)
+            {
                 for (at, &truth) in row.iter().enumerate() {
                     let (place, deviation) = (at / per_place, filled.deviations[at]);
                     let error = (filled.values[at] - truth).abs();
                     let is_hidden = hidden[at].is_nan() && !truth.is_nan();
                     // An infinite deviation says nothing; an error where there was to be none counts as infinite.
                     if is_hidden && is_number(place) && deviation.is_finite() && error.is_finite() {
+                        were_hidden[at] = true;
                         scores[place].push(if error == 0.0 { 0.0 } else { error / deviation });
                     }
                 }
             }
             times += 1;
         }
+        let mut entries = vec![0; event[0]];
+        for at in (0..were_hidden.len()).filter(|&at| were_hidden[at]) {
+            entries[at / per_place % event[0]] += 1;
+        }
         let mut all = scores.concat();
-        if all.len() < ENOUGH {
+        let found: usize = entries.iter().sum();
+        // Of fewer, none can be the one that a share of others does not exceed.
+        if share * (found + 1) as f64 > found as f64 {
             return wrong(format!(
-                "{} held-out entries are too few to learn intervals from: hold more rows out by `data.validation`",
-                all.len()
+                "{found} held-out entries are too few to learn intervals from: hold more rows out by `data.validation`"
             ));
         }
         let of_all = quantile(&mut all, share);
         let factor = |(place, scores): (usize, &mut Vec<f64>)| {
-            let own = scores.len() >= ENOUGH;
+            let own = entries[place] >= ENOUGH;
             is_number(place).then(|| if own { quantile(scores, share) } else { of_all })
         };
         Ok(ImputationIntervals { factors: scores.iter_mut().enumerate().map(factor).collect() })

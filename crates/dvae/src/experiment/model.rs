@@ -6,7 +6,7 @@ use dvae_corruption::{
     Corruption, CorruptionConfig, CorruptionContext, Domain, ShowMask, TableColumnRows, TableRows,
     Units,
 };
-use dvae_data::{Dataset, Pairs, Scaler, TableColumn};
+use dvae_data::{ColumnKind, Dataset, Pairs, Scaler, TableColumn};
 use dvae_distributions::{ColumnGroup, LikelihoodConfig};
 use dvae_models::{AutoencoderConfig, NetworkConfig};
 
@@ -165,13 +165,19 @@ impl Experiment {
     pub fn likelihood_for(&self, data: &PreparedData) -> LikelihoodConfig {
         let Some(columns) = &data.kinds else { return self.model.likelihood.clone() };
         let law = &self.model.likelihood;
-        let of_column = |column: &TableColumn| match (column.classes.len(), law) {
-            (0, law) => law.clone(),
-            (classes, LikelihoodConfig::SelfMasking { missing, .. }) => {
-                let of = Box::new(LikelihoodConfig::Categorical { classes });
-                LikelihoodConfig::SelfMasking { of, missing: *missing }
+        let of_classes = |column: &TableColumn| match (column.classes.len(), column.kind) {
+            (classes @ 3.., ColumnKind::Ordinal) if data.orders_classes => {
+                LikelihoodConfig::Ordinal { classes }
             }
             (classes, _) => LikelihoodConfig::Categorical { classes },
+        };
+        let of_column = |column: &TableColumn| match law {
+            law if column.classes.is_empty() => law.clone(),
+            LikelihoodConfig::SelfMasking { missing, .. } => {
+                let of = Box::new(of_classes(column));
+                LikelihoodConfig::SelfMasking { of, missing: *missing }
+            }
+            _ => of_classes(column),
         };
         // Adjacent columns of one likelihood are computed at once.
         let mut groups: Vec<ColumnGroup> = vec![];

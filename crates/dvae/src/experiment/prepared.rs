@@ -28,6 +28,12 @@ pub struct PreparedData {
     /// Whether adjacent columns of one likelihood are one group of it: without, each of them is one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub groups_columns: bool,
+    /// Whether the order of ordinal classes counts: without, they are classes as others.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub orders_classes: bool,
+    /// Whether rows were held out by blocks of adjacent ones: see [`Dataset::in_blocks`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_blocks: bool,
     /// Columns of a table without any value: no model is trained on them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub empty_columns: Vec<String>,
@@ -164,8 +170,9 @@ impl PreparedData {
     /// first axis have a density; a probability of counts or classes has no units. `None` without scaling.
     pub(super) fn units(&self, rows: &Dataset, is_density: impl Fn(usize) -> bool) -> Option<f64> {
         let scaler = self.scaler.as_ref()?;
-        let places = (0..scaler.scale.len()).filter(|&place| is_density(place));
-        let sum: f64 = places.map(|place| rows.sum_at(place, |x| scaler.log_slope(place, x))).sum();
+        let densities: Vec<bool> = (0..scaler.scale.len()).map(is_density).collect();
+        let sum =
+            rows.sum(|place, x| if densities[place] { scaler.log_slope(place, x) } else { 0.0 });
         Some(sum / rows.len().max(1) as f64)
     }
 }
@@ -179,7 +186,8 @@ impl DataConfig {
     ) -> Result<(PreparedData, Splits), ExperimentError> {
         self.check()?;
         let key = Key::new(self.seed).purpose(Purpose::Data);
-        let source = self.source.read(self.domain, key.branch(2))?;
+        let known = earlier.and_then(|earlier| earlier.kinds.as_deref());
+        let source = self.source.read(self.domain, key.branch(2), known)?;
         let domain = source.rows.domain();
         let (rows, test) = (source.rows, source.test);
         if let Some(test) = test.as_ref().filter(|test| test.event() != rows.event()) {
@@ -191,9 +199,10 @@ impl DataConfig {
                 "the training rows are {domain}, but the test rows are {other}: say what both are by `data.domain`"
             )));
         }
-        let limit = self.rows.unwrap_or(usize::MAX);
-        let (rows, test) =
-            (self.shaped(rows.take(limit))?, test.map(|test| self.shaped(test)).transpose()?);
+        let rows = rows.take(self.rows.unwrap_or(usize::MAX));
+        let in_blocks = earlier.map_or(rows.is_vast(), |earlier| earlier.in_blocks);
+        let rows = if in_blocks { rows.in_blocks() } else { rows };
+        let (rows, test) = (self.shaped(rows)?, test.map(|test| self.shaped(test)).transpose()?);
         let (train, validation, test) = self.split(rows, test)?;
         let scaler = match earlier {
             Some(earlier) => earlier.scaler.clone(),
@@ -253,7 +262,10 @@ impl DataConfig {
             columns: source.columns,
             groups_columns: earlier
                 .map_or(source.kinds.is_some(), |earlier| earlier.groups_columns),
+            orders_classes: earlier
+                .map_or(source.kinds.is_some(), |earlier| earlier.orders_classes),
             kinds: source.kinds,
+            in_blocks,
             empty_columns: source.empty_columns,
             domain,
             element: Some(source.element),

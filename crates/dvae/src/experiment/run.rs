@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use burn::tensor::Device;
 use dvae_checks::shown_path;
@@ -53,6 +54,8 @@ pub struct Run {
     writer: Option<RunFolder>,
     /// Whether the experiment is another one than that in the folder, which it replaces when training resumes.
     changed: bool,
+    /// When it was opened: its time limit counts from then on. `None` after its first session.
+    opened: Option<Instant>,
 }
 
 /// The progress of a run, according to its files.
@@ -92,9 +95,10 @@ impl Run {
         experiment: &Experiment,
         root: impl AsRef<Path>,
     ) -> Result<Self, ExperimentError> {
+        let start = Instant::now();
         let prepared = experiment.prepare()?;
         let folder = RunFolder::numbered(root.as_ref(), &experiment.name)?;
-        Self::begin(prepared, folder)
+        Self::begin(prepared, folder, start)
     }
 
     /// Creates a run in this folder, which must be new or empty.
@@ -102,11 +106,16 @@ impl Run {
         experiment: &Experiment,
         path: impl AsRef<Path>,
     ) -> Result<Self, ExperimentError> {
+        let start = Instant::now();
         let prepared = experiment.prepare()?;
-        Self::begin(prepared, RunFolder::new(path.as_ref())?)
+        Self::begin(prepared, RunFolder::new(path.as_ref())?, start)
     }
 
-    fn begin(prepared: Prepared, folder: RunFolder) -> Result<Self, ExperimentError> {
+    fn begin(
+        prepared: Prepared,
+        folder: RunFolder,
+        start: Instant,
+    ) -> Result<Self, ExperimentError> {
         let Prepared { experiment, data, rows } = prepared;
         folder.write(DATA, to_toml(&data)?.as_bytes())?;
         // Written last: a folder that contains it is a run.
@@ -119,18 +128,20 @@ impl Run {
             rows: Some(rows),
             writer: Some(folder),
             changed: false,
+            opened: Some(start),
         })
     }
 
     /// Opens the run in a folder for reading.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ExperimentError> {
+        let opened = Some(Instant::now());
         let path = path.as_ref().to_path_buf();
         let experiment = Experiment::layered(Some(&path.join(CONFIG)), [], &[])?;
         let file = path.join(DATA);
         let text = read_text(&file)?;
         let data = text.map(|text| super::layers::from_toml_text(&text, &shown_path(&file)));
         let data = data.transpose()?;
-        Ok(Self { path, experiment, data, rows: None, writer: None, changed: false })
+        Ok(Self { path, experiment, data, rows: None, writer: None, changed: false, opened })
     }
 
     /// Whether there is a run in a folder.
@@ -148,7 +159,7 @@ impl Run {
     /// settings, as in [`Experiment::load`].
     ///
     /// What may change is what does not decide the result: the place of the data (the rows must be the same),
-    /// the back end, the name, and how often checkpoints are saved and kept. More epochs may be asked for, which
+    /// the back end, the name, the time limit, and how often checkpoints are saved and kept. More epochs may be asked for, which
     /// [`Run::train`] refuses if a schedule depends on their number. An error names any other key that changes.
     /// The folder has the changed experiment once training goes on.
     pub fn resume_with(
@@ -249,7 +260,8 @@ impl Run {
         Pretrained::load(&self.path, weights, device)
     }
 
-    /// Trains, or continues training, until it ends or `interrupt` is set.
+    /// Trains, or continues training, until it ends, `interrupt` is set, or its time is up
+    /// ([`TrainConfig::time_limit`](crate::train::TrainConfig::time_limit), from when the run was opened).
     ///
     /// Metrics, log and events are written to the folder; `observers` are notified as well. Afterwards the
     /// folder has everything that a resume and [`Run::model`] need. An error is also written to the log.
@@ -276,6 +288,7 @@ impl Run {
         observers: Vec<Box<dyn Observer>>,
         interrupt: &Interrupt,
     ) -> Result<End, ExperimentError> {
+        let start = self.opened.take().unwrap_or_else(Instant::now);
         let Prepared { experiment, data, rows } = self.prepared()?;
         let end = with_rank!(Rank::of(&data.event)?, D => {
             let checkpoints = folder.checkpoints();
@@ -284,7 +297,8 @@ impl Run {
                 .description(description(&experiment, &data, None)?)
                 .settings(identity(&experiment, &data)?)
                 .weights(folder.path())
-                .interrupt(interrupt.clone());
+                .interrupt(interrupt.clone())
+                .since(start);
             // A run that was killed before its first checkpoint starts from the beginning.
             let trainer = match is_resumed {
                 true => trainer.resume(checkpoints)?,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use dvae_data::{
-    Channels, ColumnKind, Crops, DataError, Dataset, Decimal, Domain, Element, FileKind, Fit,
+    Channels, Crops, DataError, Dataset, Decimal, Domain, Element, FileKind, Fit, KindConfig,
     Pairs, ReadOptions, Rows, Sets, TableColumn, columns_by_kind, fashion_mnist,
     read_idx_folder_of, read_rows,
 };
@@ -29,7 +29,8 @@ pub enum DataSource {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         prefix: Option<String>,
     },
-    /// A NumPy array, `.npy` or `.npz`: axis 0 indexes the rows. Or a sparse matrix, which stays one in memory: SciPy's `.npz`, or
+    /// A NumPy array, `.npy` or `.npz`, or a tensor of a `.safetensors` file: axis 0 indexes the rows. A path such as `parts/part-*.npy`
+    /// stands for several arrays whose rows follow each other, in the order of their names. Or a sparse matrix, which stays one in memory: SciPy's `.npz`, or
     /// Matrix Market, `.mtx` or `.mtx.gz`.
     Npy {
         /// The file.
@@ -37,7 +38,7 @@ pub enum DataSource {
         /// A file with the rows to report on.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         test_path: Option<PathBuf>,
-        /// The array's name in an NPZ file; not needed if the file has only one.
+        /// The array's name in an NPZ or safetensors file; not needed if the file has only one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         key: Option<String>,
         /// The name of the array of the rows to report on, in `test_path` or else in `path`.
@@ -49,8 +50,13 @@ pub enum DataSource {
         /// Where the array has its channels: `first` or `last`. Needed if the last axis of a row is 1, 3 or 4.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         channels: Option<Channels>,
+        /// Megabytes of an array that are held in memory: the rows of a larger one stay in their file, `.npy` or `.safetensors`, and are read
+        /// from there in each epoch; the training is the same. Of more than 1,048,576 such rows, blocks of 1,024 are held out, and their order
+        /// is another random one. What scaling and binarization make of them is in a file in the folder for temporary files (`TMPDIR`).
+        #[serde(default = "four_thousand", skip_serializing_if = "is_four_thousand")]
+        memory: u64,
     },
-    /// A table of numbers, `.csv` or `.tsv`; a missing cell is not observed.
+    /// A table of numbers, `.csv` or `.tsv`, or `.parquet` with the cargo feature of that name; a missing cell is not observed.
     Csv {
         /// The file.
         path: PathBuf,
@@ -64,10 +70,10 @@ pub enum DataSource {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         columns: Option<Vec<String>>,
         /// Learn classes as well as numbers: the kind of each column is found, as `dvae table` shows it, but for those that are
-        /// named here: `{ grade = "numeric", note = "ignore" }`, or `{}`. Columns that pass through are not learned. Scaling
+        /// named here: `{ grade = "numeric", note = "ignore", size = { ordinal = ["S", "M", "L"] }, born = { date = "%d.%m.%Y" } }`, or `{}`. Columns that pass through are not learned. Scaling
         /// and likelihood follow the kinds: `model.likelihood` is that of the numbers. Left out, all columns are numbers.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        kinds: Option<BTreeMap<String, ColumnKind>>,
+        kinds: Option<BTreeMap<String, KindConfig>>,
         /// What stands between cells, such as ";"; found if left out.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         delimiter: Option<char>,
@@ -142,7 +148,8 @@ impl DataSource {
         let mut options = ReadOptions::default();
         match self {
             Self::FashionMnist {} | Self::Idx { .. } => {}
-            Self::Npy { key, channels, transposed, .. } => {
+            Self::Npy { key, channels, transposed, memory, .. } => {
+                options.memory = Some(memory.saturating_mul(1_000_000));
                 options.key.clone_from(key);
                 options.transposed = *transposed;
                 options.channels = *channels;
@@ -163,11 +170,12 @@ impl DataSource {
         options
     }
 
-    /// Reads the rows; crops are drawn by `key`.
+    /// Reads the rows; crops are drawn by `key`. `known` are the columns of a table that were found before.
     pub(super) fn read(
         &self,
         domain: Option<Domain>,
         key: Key,
+        known: Option<&[TableColumn]>,
     ) -> Result<SourceRows, ExperimentError> {
         match self {
             Self::FashionMnist {} => own(fashion_mnist(), domain),
@@ -199,7 +207,10 @@ impl DataSource {
             }
             Self::Csv { path, test_path, kinds: Some(kinds), .. } => {
                 let own = self.options();
-                let columns = columns_by_kind(path, &own, kinds)?;
+                let columns = match known {
+                    Some(known) => known.to_vec(),
+                    None => columns_by_kind(path, &own, kinds)?,
+                };
                 let options = ReadOptions { domain, kinds: Some(columns.clone()), ..own };
                 let test = test_path.as_ref().map(|test| (&**test, &options));
                 let rows = self.files(path, &options, test)?;

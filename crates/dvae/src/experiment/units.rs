@@ -13,6 +13,7 @@ pub(super) fn is_density_at(likelihood: &LikelihoodConfig, place: usize) -> bool
             L::Bernoulli {}
             | L::DiscretizedLogistic { .. }
             | L::Categorical { .. }
+            | L::Ordinal { .. }
             | L::Poisson {}
             | L::NegativeBinomial { .. }
             | L::ZeroInflatedNegativeBinomial { .. },
