@@ -8,7 +8,7 @@ use crate::{DateFormat, Decimal};
 pub(crate) enum Cells {
     #[default]
     Numbers,
-    /// The texts of classes, in the order of their numbers from 0; not empty.
+    /// The texts of classes, in the order of their numbers from 0.
     Classes(Vec<String>),
     Dates(DateFormat),
 }

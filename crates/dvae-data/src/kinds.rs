@@ -47,14 +47,16 @@ impl KindConfig {
             Self::Ordered(Ordered { ordinal }) => {
                 let cells = Cells::Classes(ordinal.clone());
                 for (class, name) in ordinal.iter().enumerate() {
-                    match cells.read(name, options.decimal, &options.missing) {
+                    // One of those before it, by its text or its number.
+                    let before = Cells::Classes(ordinal[..class].to_vec());
+                    match before.read(name, options.decimal, &options.missing) {
                         Cell::Missing => {
                             return Err(format!(
                                 "`{}` stands for a missing cell: write another word into the table",
                                 shown(name)
                             ));
                         }
-                        Cell::Value(found) if found == class as f64 => {}
+                        Cell::Unseen => {}
                         _ => return Err(format!("`{}` is named twice", shown(name))),
                     }
                 }
@@ -361,6 +363,7 @@ mod tests {
             (r#"{"size": "ordinal"}"#, r#"{ ordinal = ["L", "M", "S"] }"#),
             (r#"{"size": {"ordinal": ["S", "M"]}}"#, "it holds `L`, which is not named"),
             (r#"{"size": {"ordinal": ["S", "M", "L", "S"]}}"#, "`S` is named twice"),
+            (r#"{"size": {"ordinal": ["1", "1.0"]}}"#, "`1.0` is named twice"),
             (
                 r#"{"size": {"ordinal": ["S", "M", "L", "none"]}}"#,
                 "`none` stands for a missing cell",

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use crate::kind::{classes, files_of, is_pattern};
-use crate::npy::{read_npy_parts, read_safetensors_rows};
 use crate::picture::picture_rows;
 use crate::safetensors::is_safetensors;
 use crate::sparse::read_sparse_rows;
+use crate::stored_rows::{read_npy_parts, read_safetensors_rows};
 use crate::{
     Channels, DataError, Decimal, Domain, FileKind, Rows, TableColumn, pictures_in, read_npy_rows,
     read_table_rows,

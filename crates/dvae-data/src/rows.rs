@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use crate::budget::Budget;
 use crate::cells::Cells;
-use crate::npy::BINARY;
 use crate::picture::{over_white, picture_domain, under_white};
 use crate::sparse::Sparse;
 use crate::stored_numbers::StoredNumbers;
+use crate::stored_rows::BINARY;
 use crate::table::places_in_lines;
 use crate::table_text::cell_text;
 use crate::{DataError, Dataset, Domain, Element, Numbers, ReadOptions, TableColumn, read_rows};

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::place_scaling::{PlaceScaling, curved};
+use crate::statistics::Statistics;
 use crate::{ColumnKind, DataError, Dataset, Domain, Ranks, TableColumn};
 
 /// How entries are scaled. Each place on the first axis of a row (a column of a table, a channel of an image)
@@ -227,11 +228,15 @@ impl Scaler {
         self.each(row, |x, law| if x.is_nan() { f32::NAN } else { law.scaled(x) as f32 })
     }
 
-    /// Undoes [`Self::apply`]. The result is rounded to the decimals that single precision resolves.
+    /// Undoes [`Self::apply`]. The result is rounded to the decimals that single precision resolves, so that a number that was scaled
+    /// comes back as it was written.
     pub fn undo(&self, row: &[f32]) -> Vec<f64> {
         self.each(row, |x, law| {
             let value = law.number(x.into());
-            let decimals = -(law.slope(x.into()) * f64::from(f32::EPSILON) / 2.0).log10().floor();
+            // The distance of neighboring numbers in single precision, at most.
+            let size = f64::from(x).abs().max(1.0);
+            let step = law.slope(x.into()) * size * f64::from(f32::EPSILON);
+            let decimals = (-step.log10()).floor();
             if decimals.is_finite() { rounded(value, decimals as i32) } else { value }
         })
     }
@@ -292,64 +297,6 @@ fn rounded(value: f64, decimals: i32) -> f64 {
         _ => (value / power).round() * power,
     };
     if rounded.is_finite() { rounded } else { value }
-}
-
-/// Statistics of the observed entries at a place on the first axis.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Statistics {
-    pub(crate) mean: f64,
-    pub(crate) variance: f64,
-    pub(crate) low: f64,
-    pub(crate) high: f64,
-}
-
-impl Statistics {
-    /// The statistics of a sequence of values: Welford (1962), "Note on a Method for Calculating Corrected
-    /// Sums of Squares and Products".
-    pub(crate) fn of(values: impl Iterator<Item = f64>) -> Self {
-        let mut sums = Sums::default();
-        values.for_each(|value| sums.add(value));
-        sums.statistics()
-    }
-}
-
-/// What statistics are made of, value by value.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Sums {
-    count: f64,
-    mean: f64,
-    squares: f64,
-    low: f64,
-    high: f64,
-}
-
-impl Default for Sums {
-    fn default() -> Self {
-        let (low, high) = (f64::INFINITY, f64::NEG_INFINITY);
-        Self { count: 0.0, mean: 0.0, squares: 0.0, low, high }
-    }
-}
-
-impl Sums {
-    /// Adds a value; NaN is none.
-    pub(crate) fn add(&mut self, value: f64) {
-        if value.is_nan() {
-            return;
-        }
-        self.count += 1.0;
-        let distance = value - self.mean;
-        self.mean += distance / self.count;
-        self.squares += distance * (value - self.mean);
-        (self.low, self.high) = (self.low.min(value), self.high.max(value));
-    }
-
-    pub(crate) fn statistics(self) -> Statistics {
-        let Self { count, mean, squares, low, high } = self;
-        if count == 0.0 {
-            return Statistics { mean: 0.0, variance: 0.0, low: 0.0, high: 0.0 };
-        }
-        Statistics { mean, variance: squares / count, low, high }
-    }
 }
 
 impl Dataset {
@@ -540,6 +487,22 @@ mod tests {
         assert!((scaler.log_slope(0, scaled[0]) - log_slope).abs() < 1e-6);
         let wrong = Scaler { ranks: vec![Ranks::default()], ..scaler };
         assert!(wrong.check(3).is_err());
+    }
+
+    #[test]
+    fn numbers_of_few_decimals_come_back_as_they_were_written() {
+        for decimals in [0, 1, 2, 3] {
+            let power = 10f64.powi(decimals);
+            let numbers: Vec<f64> =
+                (-500..5000).map(|at| f64::from(at * 7) / power + 39.0).collect();
+            let rows = crate::Numbers::from(&numbers[..]);
+            let rows = Dataset::from_numbers(rows, &[1], crate::Domain::Real).unwrap();
+            let scaler = Scaler::fit(Scaling::Standard, &rows).unwrap();
+            for number in numbers {
+                let written = format!("{number:.*}", decimals as usize).parse::<f64>().unwrap();
+                assert_eq!(scaler.undo(&scaler.apply(&[written])), [written]);
+            }
+        }
     }
 
     // 400 seconds from 1,700,000,000 are 4 different numbers in single precision.

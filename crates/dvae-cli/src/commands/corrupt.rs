@@ -261,14 +261,6 @@ impl Damage<'_> {
         let places = rows.iter_mut().zip(&clean).zip(values.chunks(width)).enumerate();
         for (place, ((row, clean), damaged)) in places {
             let units = match &self.scaler {
-                Some(scaler) if is_table => {
-                    // In a table, digits that single precision does not know are noise.
-                    let precision: Vec<f32> =
-                        damaged.iter().map(|value| value.abs() * f32::EPSILON).collect();
-                    let within = scaler.undo_distances(&precision, damaged);
-                    let units = scaler.undo(damaged).into_iter().zip(within);
-                    units.map(|(value, within)| shortest(value, within)).collect()
-                }
                 Some(scaler) => scaler.undo(damaged),
                 None => damaged.iter().copied().map(f64::from).collect(),
             };
@@ -283,13 +275,6 @@ impl Damage<'_> {
         }
         Ok(())
     }
-}
-
-/// The decimal number of the fewest digits behind the separator within a distance of a number.
-fn shortest(value: f64, within: f64) -> f64 {
-    let rounded =
-        |digits: usize| format!("{value:.digits$}").parse().map_or(value, |near: f64| near + 0.0);
-    (0..=15).map(rounded).find(|near| (near - value).abs() <= within).unwrap_or(value)
 }
 
 /// Whether single precision, in which rows are damaged, has another number than this large one.

@@ -29,9 +29,9 @@ pub enum DataSource {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         prefix: Option<String>,
     },
-    /// A NumPy array, `.npy` or `.npz`, or a tensor of a `.safetensors` file: axis 0 indexes the rows. A path such as `parts/part-*.npy`
-    /// stands for several arrays whose rows follow each other, in the order of their names. Or a sparse matrix, which stays one in memory: SciPy's `.npz`, or
-    /// Matrix Market, `.mtx` or `.mtx.gz`.
+    /// A NumPy array, `.npy` or `.npz`, or a tensor of a `.safetensors` file: axis 0 indexes the rows. A path such as
+    /// `parts/part-*.npy` stands for several arrays whose rows follow each other, in the order of their names. Or a sparse
+    /// matrix, which stays one in memory: SciPy's `.npz`, or Matrix Market, `.mtx` or `.mtx.gz`.
     Npy {
         /// The file.
         path: PathBuf,
@@ -50,9 +50,10 @@ pub enum DataSource {
         /// Where the array has its channels: `first` or `last`. Needed if the last axis of a row is 1, 3 or 4.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         channels: Option<Channels>,
-        /// Megabytes of an array that are held in memory: the rows of a larger one stay in their file, `.npy` or `.safetensors`, and are read
-        /// from there in each epoch; the training is the same. Of more than 1,048,576 such rows, blocks of 1,024 are held out, and their order
-        /// is another random one. What scaling and binarization make of them is in a file in the folder for temporary files (`TMPDIR`).
+        /// Megabytes of an array that are held in memory: the rows of a larger one stay in their file, `.npy` or `.safetensors`,
+        /// and are read from there in each epoch; the training is the same. Of more than 1,048,576 such rows, blocks of 1,024
+        /// are held out, and their order is another random one. What scaling and binarization make of them is in a file in the
+        /// folder for temporary files (`TMPDIR`).
         #[serde(default = "four_thousand", skip_serializing_if = "is_four_thousand")]
         memory: u64,
     },
@@ -70,8 +71,9 @@ pub enum DataSource {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         columns: Option<Vec<String>>,
         /// Learn classes as well as numbers: the kind of each column is found, as `dvae table` shows it, but for those that are
-        /// named here: `{ grade = "numeric", note = "ignore", size = { ordinal = ["S", "M", "L"] }, born = { date = "%d.%m.%Y" } }`, or `{}`. Columns that pass through are not learned. Scaling
-        /// and likelihood follow the kinds: `model.likelihood` is that of the numbers. Left out, all columns are numbers.
+        /// named here, or `{}`: `{ grade = "numeric", note = "ignore", size = { ordinal = ["S", "M", "L"] }, born = { date =
+        /// "%d.%m.%Y" } }`. Columns that pass through are not learned. Scaling and likelihood follow the kinds:
+        /// `model.likelihood` is that of the numbers. Left out, all columns are numbers.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         kinds: Option<BTreeMap<String, KindConfig>>,
         /// What stands between cells, such as ";"; found if left out.
