@@ -202,6 +202,7 @@ mod pages {
         "../../crates/dvae-kernels/README.md" DvaeKernels
         "../../crates/dvae-losses/README.md" DvaeLosses
         "../../crates/dvae-models/README.md" DvaeModels
+        "../../crates/dvae-onnx/README.md" DvaeOnnx
         "../../crates/dvae-random/README.md" DvaeRandom
         "../../crates/dvae-train/README.md" DvaeTrain
     }

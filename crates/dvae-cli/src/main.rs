@@ -5,6 +5,7 @@ mod files;
 mod inputs;
 mod jobs;
 mod output;
+mod processes;
 mod results;
 mod stop;
 
@@ -145,7 +146,12 @@ fn exit(result: Result<ExitCode, Error>) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     output::report(&error);
+    ExitCode::from(exit_code(&error))
+}
+
+/// The exit code of a command that ends with an error.
+fn exit_code(error: &Error) -> u8 {
     let is_failure = error.downcast_ref().is_some_and(ExperimentError::is_failure_of_run)
         || error.downcast_ref().is_some_and(DataError::is_full_disk);
-    ExitCode::from(if is_failure { 1 } else { 2 })
+    if is_failure { 1 } else { 2 }
 }

@@ -30,9 +30,14 @@ impl Stop {
         Ok(stop)
     }
 
-    /// The exit code of a run that a signal stopped: 128 and the signal's number, as shells have it.
+    /// The exit code of a run that a signal stopped: 128 and the signal's number, as shells have it. If another process got it, that
+    /// of SIGTERM.
     pub(crate) fn exit_code(&self) -> u8 {
-        128 + self.signal.load(Ordering::SeqCst)
+        const TERM: u8 = 15;
+        match self.signal.load(Ordering::SeqCst) {
+            0 => 128 + TERM,
+            signal => 128 + signal,
+        }
     }
 
     /// A terminal that is closed may send its signal twice, and a scheduler may repeat its own: only Ctrl-C asks

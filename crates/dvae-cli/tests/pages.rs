@@ -151,7 +151,7 @@ fn assert_names_exist(page: &str, line: &str) {
             "--bench" => exists(vec![root().join("benches/benches")], pair[1]),
             "--test" => {
                 let mut folders: Vec<_> = files("crates", "");
-                folders.push(root().join("examples"));
+                folders.extend(["examples", "benches"].map(|folder| root().join(folder)));
                 exists(folders.iter().map(|folder| folder.join("tests")).collect(), pair[1])
             }
             "-p" => root().join("crates").join(pair[1]).is_dir(),

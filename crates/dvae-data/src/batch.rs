@@ -42,6 +42,22 @@ impl Dataset {
         order: Order,
         device: &Device,
     ) -> Result<impl ExactSizeIterator<Item = Batch<D>> + use<D>, DataError> {
+        let numbers = 0..self.len().div_ceil(batch_size.max(1));
+        self.some_batches(batch_size, order, numbers, device)
+    }
+
+    /// The batches of these numbers, from 0, among those of [`Self::batches`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::batches`], and for a number that there is not.
+    pub fn some_batches<const D: usize, N: Iterator<Item = usize>>(
+        &self,
+        batch_size: usize,
+        order: Order,
+        numbers: N,
+        device: &Device,
+    ) -> Result<std::iter::Map<N, impl FnMut(usize) -> Batch<D> + use<D, N>>, DataError> {
         if batch_size == 0 {
             return Err(DataError::BatchSize);
         }
@@ -50,7 +66,7 @@ impl Dataset {
             Order::Shuffled(key) => self.shuffled(key),
         };
         let (dataset, device, rows) = (self.clone(), device.clone(), self.len());
-        Ok((0..rows.div_ceil(batch_size)).map(move |i| {
+        Ok(numbers.map(move |i| {
             let places = (i * batch_size..rows.min((i + 1) * batch_size)).map(|at| places.at(at));
             let ids: Vec<u64> = places.map(|place| dataset.id_at(place)).collect();
             let observed = dataset.observed(&ids, &device);

@@ -38,6 +38,11 @@ impl Ranks {
         Some(Self(chosen.collect()))
     }
 
+    /// The numbers with their scores, both increasing: two at least, or none for no map.
+    pub fn knots(&self) -> &[[f64; 2]] {
+        &self.0
+    }
+
     /// Whether it is no map.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -75,6 +75,8 @@ mod mixture_normal;
 mod negative_binomial;
 mod normal;
 mod normal_cdf;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod optimal_normal;
 mod ordinal;
 mod planar;
@@ -114,6 +116,8 @@ pub use negative_binomial::{
     NegativeBinomial, NegativeBinomialEntry, ZeroInflatedEntry, ZeroInflatedNegativeBinomial,
 };
 pub use normal::{Normal, NormalEntry};
+#[cfg(feature = "onnx")]
+pub use onnx::GraphOutputs;
 pub use optimal_normal::OptimalNormal;
 pub use planar::Planar;
 pub use poisson::{Poisson, PoissonEntry};

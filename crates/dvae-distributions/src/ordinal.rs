@@ -9,7 +9,7 @@ use crate::likelihood_config::{FromOutputs, GAIN};
 use crate::{Categorical, DistributionError, Likelihood};
 
 /// The least distance of thresholds.
-const CLOSEST: f64 = 1e-3;
+pub(crate) const CLOSEST: f64 = 1e-3;
 
 /// The most classes: each has a threshold of its own.
 const MOST: usize = 1000;
@@ -85,7 +85,7 @@ impl Settings {
     }
 
     /// Thresholds from their weights, `[(classes − 1) · columns]`: weights of 0 give classes of equal probability at the location 0.
-    fn thresholds(self, weights: Tensor<1>, columns: usize) -> Tensor<1> {
+    pub(crate) fn thresholds(self, weights: Tensor<1>, columns: usize) -> Tensor<1> {
         let weight = |at: usize| weights.clone().narrow(0, at * columns, columns);
         let logit = |at: usize| {
             let share = (at + 1) as f64 / self.classes as f64;

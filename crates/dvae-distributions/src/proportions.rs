@@ -11,7 +11,7 @@ use crate::stable::log_decay;
 use crate::{DistributionError, Likelihood, LikelihoodConfig, Support};
 
 /// The total that a row without any count is scored with.
-const LEAST: f64 = 1e-6;
+pub(crate) const LEAST: f64 = 1e-6;
 
 /// Independent counts whose means are shares of the row's total `l`, the exposure: how many molecules of a cell were read, how long
 /// an insurance ran, how many words a document has.

@@ -53,3 +53,23 @@ impl Activation {
         }
     }
 }
+
+#[cfg(feature = "onnx")]
+impl Activation {
+    /// The function in a graph.
+    pub(crate) fn in_graph(
+        self,
+        graph: &mut dvae_onnx::Graph,
+        x: &dvae_onnx::Value,
+    ) -> dvae_onnx::Value {
+        match self {
+            Self::Identity => x.clone(),
+            Self::Relu => graph.op("Relu", &[x]),
+            Self::Softplus => graph.op("Softplus", &[x]),
+            Self::Silu => {
+                let open = graph.op("Sigmoid", &[x]);
+                graph.mul(x, &open)
+            }
+        }
+    }
+}

@@ -40,25 +40,25 @@ pub struct Distributions {
 /// on the level's prior (Vahdat & Kautz 2020, "NVAE", section 3.2).
 #[derive(Module, Debug)]
 pub struct Autoencoder<N: Module + ModuleDisplay> {
-    network: N,
+    pub(crate) network: N,
     /// Top first.
-    levels: Vec<LevelHeads>,
-    likelihood: LikelihoodHead,
+    pub(crate) levels: Vec<LevelHeads>,
+    pub(crate) likelihood: LikelihoodHead,
     /// The shape of a row of the encoder's input.
     #[module(skip)]
-    seen: Vec<usize>,
+    pub(crate) seen: Vec<usize>,
     #[module(skip)]
-    shapes: Vec<LatentShape>,
+    pub(crate) shapes: Vec<LatentShape>,
     /// How many places on axis 1 of the input the encoder sees the logarithms of.
     #[module(skip)]
-    logarithms: usize,
+    pub(crate) logarithms: usize,
 }
 
 /// The layers of one level.
 #[derive(Module, Debug)]
 pub(crate) struct LevelHeads {
-    posterior: PosteriorHead,
-    prior: PriorHead,
+    pub(crate) posterior: PosteriorHead,
+    pub(crate) prior: PriorHead,
 }
 
 impl LevelHeads {

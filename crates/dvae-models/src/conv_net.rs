@@ -3,6 +3,8 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 use dvae_distributions::LatentShape;
+#[cfg(feature = "onnx")]
+use dvae_onnx::{Attribute, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -196,4 +198,23 @@ fn crop(images: Tensor<4>, sides: [usize; 2]) -> Tensor<4> {
         return images;
     }
     images.narrow(2, 0, sides[0]).narrow(3, 0, sides[1])
+}
+
+#[cfg(feature = "onnx")]
+impl crate::GraphNetwork for ConvNet {
+    fn features_in(&self, graph: &mut crate::ModelGraph, input: &Value) -> Vec<Value> {
+        let deepest = self.encoder.iter().fold(input.clone(), |x, layer| layer.in_graph(graph, &x));
+        vec![graph.op_with("Flatten", &[&deepest], &[("axis", Attribute::Int(1))])]
+    }
+
+    fn outputs_in(&self, graph: &mut crate::ModelGraph, context: &Value) -> Value {
+        let [channels, height, width] = self.stages.deepest().map(|n| n as i64);
+        let x = self.input.in_graph(graph, context);
+        let mut x = graph.reshape(&x, &[0, channels, height, width]);
+        for (layer, sides) in self.decoder.iter().zip(self.stages.way_back()) {
+            x = layer.in_graph(graph, &x);
+            x = graph.cropped(&x, sides);
+        }
+        x
+    }
 }

@@ -153,6 +153,28 @@ fn sum(each: Tensor<2>) -> Tensor<1> {
     each.sum_dim(1).squeeze_dim(1)
 }
 
+#[cfg(feature = "onnx")]
+impl InverseAutoregressive {
+    /// The image of a point `[batch, latent]`, as the steps of [`Self::of`] give it.
+    pub(crate) fn in_graph(
+        &self,
+        graph: &mut crate::ModelGraph,
+        features: &dvae_onnx::Value,
+        point: dvae_onnx::Value,
+    ) -> dvae_onnx::Value {
+        self.steps.iter().zip(&self.context).fold(point, |z, (made, context)| {
+            let context = context.in_graph(graph, features);
+            let [mean, gate] = made.in_graph(graph, &z, &context);
+            let gate = graph.plus(&gate, 1.0);
+            let open = graph.op("Sigmoid", &[&gate]);
+            let rest = graph.sub(&z, &mean);
+            let rest = graph.mul(&open, &rest);
+            let point = graph.add(&mean, &rest);
+            graph.flipped(&point)
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

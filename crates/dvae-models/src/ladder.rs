@@ -274,3 +274,78 @@ impl<const D: usize> Network<D> for Ladder {
         same_rank(self.last.after(self.activation, Resize::Keep, x, None))
     }
 }
+
+#[cfg(feature = "onnx")]
+mod onnx {
+    use dvae_kernels::Resize;
+    use dvae_onnx::Value;
+
+    use super::{Block, Ladder};
+    use crate::{Activation, GraphNetwork, ModelGraph};
+
+    impl Block {
+        fn in_graph(&self, graph: &mut ModelGraph, x: &Value) -> Value {
+            let how = (self.activation, Resize::Keep);
+            let inner = self.first.after_in(graph, how, x, None);
+            let inner = self.second.after_in(graph, how, &inner, None);
+            graph.add(&inner, x)
+        }
+    }
+
+    fn through(blocks: &[Block], graph: &mut ModelGraph, x: Value) -> Value {
+        blocks.iter().fold(x, |x, block| block.in_graph(graph, &x))
+    }
+
+    impl GraphNetwork for Ladder {
+        fn features_in(&self, graph: &mut ModelGraph, input: &Value) -> Vec<Value> {
+            let mut x = input.clone();
+            let mut features = vec![];
+            for (level, rung) in self.up.iter().enumerate() {
+                let resize = if level == 0 { Resize::Keep } else { Resize::Halve };
+                x = rung.conv.after_in(graph, (Activation::Identity, resize), &x, None);
+                x = through(&rung.blocks, graph, x);
+                if level >= self.finish.len() {
+                    features.push(self.activation.in_graph(graph, &x));
+                }
+            }
+            features.reverse();
+            features
+        }
+
+        fn descend_in(
+            &self,
+            graph: &mut ModelGraph,
+            level: usize,
+            context: Option<&Value>,
+            latent: &Value,
+            below: Option<&Value>,
+        ) -> Value {
+            let step = &self.steps[level];
+            let keep = (Activation::Identity, Resize::Keep);
+            let mut merged = step.merge.after_in(graph, keep, latent, None);
+            if let Some(context) = context {
+                merged = graph.add(&merged, context);
+            }
+            let x = through(&step.blocks, graph, merged);
+            match (&step.down, below) {
+                (Some(conv), Some(below)) => {
+                    let double = Resize::Double { height: 0, width: 0 };
+                    conv.after_in(graph, (self.activation, double), &x, Some(below))
+                }
+                _ => x,
+            }
+        }
+
+        fn outputs_in(&self, graph: &mut ModelGraph, context: &Value) -> Value {
+            let mut x = context.clone();
+            for level in &self.finish {
+                let active = self.activation.in_graph(graph, &x);
+                let doubled = graph.doubled_to(&active, level.sides);
+                let keep = (Activation::Identity, Resize::Keep);
+                x = level.down.after_in(graph, keep, &doubled, None);
+                x = through(&level.blocks, graph, x);
+            }
+            self.last.after_in(graph, (self.activation, Resize::Keep), &x, None)
+        }
+    }
+}

@@ -110,3 +110,103 @@ impl GroupNorm {
         normal * by_channel(&self.scale) + by_channel(&self.shift)
     }
 }
+
+#[cfg(feature = "onnx")]
+mod onnx {
+    //! The layers in graphs, `[batch, …]` as in their `forward`.
+
+    use dvae_kernels::Resize;
+    use dvae_onnx::{Attribute, Value};
+
+    use super::{Conv2d, ConvTranspose2d, GroupNorm, Linear};
+    use crate::{Activation, ModelGraph};
+
+    impl Linear {
+        /// `[rows, inputs]` → `[rows, outputs]`.
+        pub fn in_graph(&self, graph: &mut ModelGraph, x: &Value) -> Value {
+            let (weight, bias) = (graph.weight(&self.weight), graph.weight(&self.bias));
+            let sum = graph.op("Gemm", &[x, &weight, &bias]);
+            self.activation.in_graph(graph, &sum)
+        }
+
+        /// The layer at each place of a map `[batch, inputs, …]`.
+        pub(crate) fn at_places_in(&self, graph: &mut ModelGraph, map: &Value) -> Value {
+            let weight = graph.weight(&self.weight);
+            let weight =
+                graph.op_with("Transpose", &[&weight], &[("perm", Attribute::Ints(&[1, 0]))]);
+            let axes = graph.ints(&[2, 3]);
+            let kernel = graph.op("Unsqueeze", &[&weight, &axes]);
+            let bias = graph.weight(&self.bias);
+            let sum = graph.op("Conv", &[map, &kernel, &bias]);
+            self.activation.in_graph(graph, &sum)
+        }
+    }
+
+    impl Conv2d {
+        /// `[b, inputs, h, w]` → `[b, outputs, ⌈h / stride⌉, ⌈w / stride⌉]`.
+        pub fn in_graph(&self, graph: &mut ModelGraph, x: &Value) -> Value {
+            let sum = self.convolution(graph, x, self.stride);
+            self.activation.in_graph(graph, &sum)
+        }
+
+        /// As `after`. Doubled sides are cropped to those of `like`.
+        pub(crate) fn after_in(
+            &self,
+            graph: &mut ModelGraph,
+            (activation, resize): (Activation, Resize),
+            x: &Value,
+            like: Option<&Value>,
+        ) -> Value {
+            let x = activation.in_graph(graph, x);
+            match (resize, like) {
+                (Resize::Halve, _) => self.convolution(graph, &x, 2),
+                (Resize::Double { .. }, Some(like)) => {
+                    let x = graph.doubled(&x, like);
+                    self.convolution(graph, &x, 1)
+                }
+                _ => self.convolution(graph, &x, 1),
+            }
+        }
+
+        fn convolution(&self, graph: &mut ModelGraph, x: &Value, stride: usize) -> Value {
+            let padding = self.weight.lazy_shape()[2] / 2;
+            let (weight, bias) = (graph.weight(&self.weight), graph.weight(&self.bias));
+            let [stride, padding] = [stride, padding].map(|n| n as i64);
+            let attributes = [
+                ("strides", Attribute::Ints(&[stride; 2])),
+                ("pads", Attribute::Ints(&[padding; 4])),
+            ];
+            graph.op_with("Conv", &[x, &weight, &bias], &attributes)
+        }
+    }
+
+    impl ConvTranspose2d {
+        /// `[b, inputs, h, w]` → `[b, outputs, 2h, 2w]`.
+        pub fn in_graph(&self, graph: &mut ModelGraph, x: &Value) -> Value {
+            let (weight, bias) = (graph.weight(&self.weight), graph.weight(&self.bias));
+            let attributes =
+                [("strides", Attribute::Ints(&[2; 2])), ("pads", Attribute::Ints(&[1; 4]))];
+            let sum = graph.op_with("ConvTranspose", &[x, &weight, &bias], &attributes);
+            self.activation.in_graph(graph, &sum)
+        }
+    }
+
+    impl GroupNorm {
+        /// `[b, channels, h, w]` → the same.
+        pub fn in_graph(&self, graph: &mut ModelGraph, x: &Value) -> Value {
+            let Some(groups) = self.groups else { return x.clone() };
+            let shape = graph.op("Shape", &[x]);
+            let grouped = graph.reshape(x, &[0, groups as i64, -1]);
+            let [one, zero] = [1.0, 0.0].map(|n| graph.floats(&[groups], &vec![n; groups]));
+            let epsilon = [("epsilon", Attribute::Float(Self::EPSILON as f32))];
+            let normal = graph.op_with("InstanceNormalization", &[&grouped, &one, &zero], &epsilon);
+            let normal = graph.op("Reshape", &[&normal, &shape]);
+            let [scale, shift] = [&self.scale, &self.shift].map(|values| {
+                let values = graph.weight(values);
+                graph.reshape(&values, &[1, -1, 1, 1])
+            });
+            let scaled = graph.mul(&normal, &scale);
+            graph.add(&scaled, &shift)
+        }
+    }
+}

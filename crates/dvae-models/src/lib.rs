@@ -56,6 +56,8 @@ mod made;
 mod mlp;
 mod network;
 mod networks;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod posterior;
 mod prior;
 mod res_net;
@@ -73,6 +75,8 @@ pub use layers::{Conv2d, ConvTranspose2d, GroupNorm, Linear};
 pub use mlp::{Mlp, MlpConfig};
 pub use network::{Features, Level, Network, Reach};
 pub use networks::{AnyNetwork, NetworkConfig};
+#[cfg(feature = "onnx")]
+pub use onnx::{GraphNetwork, LevelGraph, ModelGraph};
 pub use posterior::PosteriorConfig;
 pub use prior::PriorConfig;
 pub use res_net::{ResNet, ResNetConfig};

@@ -2,6 +2,8 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
+#[cfg(feature = "onnx")]
+use dvae_distributions::GraphOutputs;
 use dvae_distributions::{Likelihood, LikelihoodConfig};
 
 use crate::Initializer;
@@ -28,6 +30,20 @@ impl LikelihoodHead {
     /// Whether the likelihood is of rows whose totals are known.
     pub(crate) fn needs_totals(&self) -> bool {
         self.likelihood.needs_totals()
+    }
+
+    /// The mean of `p(x | z)` in a graph, from a decoder's outputs for so many columns; `totals` are rows whose totals are known.
+    #[cfg(feature = "onnx")]
+    pub(crate) fn mean_in(
+        &self,
+        graph: &mut dvae_onnx::Graph,
+        outputs: &dvae_onnx::Value,
+        columns: usize,
+        totals: Option<&dvae_onnx::Value>,
+    ) -> dvae_onnx::Value {
+        let shared = self.shared.as_ref().map(Param::val);
+        let shared = shared.as_ref();
+        self.likelihood.mean_in(graph, GraphOutputs { outputs, columns, shared, totals })
     }
 
     /// `p(x | z)` from a decoder's outputs.

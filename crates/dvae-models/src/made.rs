@@ -61,6 +61,33 @@ impl Made {
     }
 }
 
+#[cfg(feature = "onnx")]
+impl Made {
+    /// As `forward`, in a graph.
+    pub(crate) fn in_graph(
+        &self,
+        graph: &mut crate::ModelGraph,
+        z: &dvae_onnx::Value,
+        context: &dvae_onnx::Value,
+    ) -> [dvae_onnx::Value; 2] {
+        let masked =
+            |graph: &mut crate::ModelGraph, weight: &Param<Tensor<2>>, mask: &Tensor<2>| {
+                let (weight, mask) = (graph.weight(weight), graph.tensor(mask));
+                graph.mul(&weight, &mask)
+            };
+        let seen = masked(graph, &self.hidden, &self.into_hidden);
+        let bias = graph.weight(&self.hidden_bias);
+        let sum = graph.op("Gemm", &[z, &seen, &bias]);
+        let sum = graph.add(&sum, context);
+        let hidden = graph.op("Relu", &[&sum]);
+        [(&self.mean, &self.mean_bias), (&self.gate, &self.gate_bias)].map(|(weight, bias)| {
+            let weight = masked(graph, weight, &self.out_of_hidden);
+            let bias = graph.weight(bias);
+            graph.op("Gemm", &[&hidden, &weight, &bias])
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

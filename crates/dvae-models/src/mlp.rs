@@ -2,6 +2,8 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+#[cfg(feature = "onnx")]
+use dvae_onnx::{Attribute, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -109,5 +111,25 @@ impl<const D: usize> Network<D> for Mlp {
         let shape = [&[hidden.dims()[0]], &self.output[..]].concat();
         let shape: [usize; D] = shape.try_into().expect("the rank of the configured event, plus 1");
         self.last.forward(hidden).reshape(shape)
+    }
+}
+
+#[cfg(feature = "onnx")]
+impl crate::GraphNetwork for Mlp {
+    fn features_in(&self, graph: &mut crate::ModelGraph, input: &Value) -> Vec<Value> {
+        let flat = graph.op_with("Flatten", &[input], &[("axis", Attribute::Int(1))]);
+        vec![self.encoder.iter().fold(flat, |x, layer| layer.in_graph(graph, &x))]
+    }
+
+    fn outputs_in(&self, graph: &mut crate::ModelGraph, context: &Value) -> Value {
+        let hidden =
+            self.decoder.iter().fold(context.clone(), |x, layer| layer.in_graph(graph, &x));
+        let outputs = self.last.in_graph(graph, &hidden);
+        let shape: Vec<i64> =
+            std::iter::once(0).chain(self.output.iter().map(|&n| n as i64)).collect();
+        match shape.len() {
+            2 => outputs,
+            _ => graph.reshape(&outputs, &shape),
+        }
     }
 }

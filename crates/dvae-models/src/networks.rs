@@ -3,6 +3,8 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 use dvae_distributions::{Latent, LatentShape};
+#[cfg(feature = "onnx")]
+use dvae_onnx::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
@@ -13,6 +15,8 @@ use crate::mlp::{Mlp, MlpConfig};
 use crate::res_net::{ResNet, ResNetConfig};
 use crate::table::{TableConfig, TableNetwork};
 use crate::{Autoencoder, AutoencoderConfig, Features, Initializer, Level, ModelError, Network};
+#[cfg(feature = "onnx")]
+use crate::{GraphNetwork, ModelGraph};
 
 /// From a list of networks, generates one enum of their configurations, one enum of the networks, and the
 /// conversions. A network's name in a file is its variant's name in kebab-case.
@@ -81,6 +85,36 @@ macro_rules! networks {
             fn outputs(&self, context: Features) -> Tensor<D> {
                 match self {
                     $(Self::$variant(network) => network.outputs(context),)+
+                }
+            }
+        }
+
+        #[cfg(feature = "onnx")]
+        impl GraphNetwork for AnyNetwork {
+            fn features_in(&self, graph: &mut ModelGraph, input: &Value) -> Vec<Value> {
+                match self {
+                    $(Self::$variant(network) => network.features_in(graph, input),)+
+                }
+            }
+
+            fn descend_in(
+                &self,
+                graph: &mut ModelGraph,
+                level: usize,
+                context: Option<&Value>,
+                latent: &Value,
+                below: Option<&Value>,
+            ) -> Value {
+                match self {
+                    $(Self::$variant(network) => {
+                        network.descend_in(graph, level, context, latent, below)
+                    })+
+                }
+            }
+
+            fn outputs_in(&self, graph: &mut ModelGraph, context: &Value) -> Value {
+                match self {
+                    $(Self::$variant(network) => network.outputs_in(graph, context),)+
                 }
             }
         }

@@ -1,5 +1,8 @@
 //! The posterior of a level: its family, and the layers from features to its parameters.
 
+#[cfg(feature = "onnx")]
+mod onnx;
+
 use std::sync::Arc;
 
 use burn::module::Module;

@@ -171,3 +171,19 @@ impl PriorHead {
         }
     }
 }
+
+#[cfg(feature = "onnx")]
+impl PriorHead {
+    /// The mean and log-variance of a level below the top, given the context from the levels above.
+    pub(crate) fn given_in(
+        &self,
+        graph: &mut crate::ModelGraph,
+        context: &dvae_onnx::Value,
+        is_map: bool,
+    ) -> Option<[dvae_onnx::Value; 2]> {
+        match self {
+            Self::Conditional(head) => Some(head.bounded_in(graph, context, is_map)),
+            _ => None,
+        }
+    }
+}

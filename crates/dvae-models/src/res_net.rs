@@ -217,3 +217,60 @@ impl<const D: usize> Network<D> for ResNet {
         same_rank(self.decoder.forward(context.vector()))
     }
 }
+
+#[cfg(feature = "onnx")]
+mod onnx {
+    use dvae_kernels::Resize;
+    use dvae_onnx::{Attribute, Value};
+
+    use super::{Block, Half, ResNet, Stage};
+    use crate::{Activation, GraphNetwork, ModelGraph};
+
+    impl Block {
+        fn in_graph(&self, graph: &mut ModelGraph, x: &Value) -> Value {
+            let half = |graph: &mut ModelGraph, half: &Half, x: &Value| {
+                let normal = half.norm.in_graph(graph, x);
+                let active = self.activation.in_graph(graph, &normal);
+                half.conv.in_graph(graph, &active)
+            };
+            let inner = half(graph, &self.first, x);
+            let inner = half(graph, &self.second, &inner);
+            graph.add(x, &inner)
+        }
+    }
+
+    impl Stage {
+        fn through_in(&self, graph: &mut ModelGraph, x: Value) -> Value {
+            self.blocks.iter().fold(x, |x, block| block.in_graph(graph, &x))
+        }
+    }
+
+    impl GraphNetwork for ResNet {
+        fn features_in(&self, graph: &mut ModelGraph, input: &Value) -> Vec<Value> {
+            let mut x = input.clone();
+            for stage in &self.encoder.down {
+                x = stage.conv.in_graph(graph, &x);
+                x = stage.through_in(graph, x);
+            }
+            let normal = self.encoder.norm.in_graph(graph, &x);
+            let active = self.encoder.activation.in_graph(graph, &normal);
+            vec![graph.op_with("Flatten", &[&active], &[("axis", Attribute::Int(1))])]
+        }
+
+        fn outputs_in(&self, graph: &mut ModelGraph, context: &Value) -> Value {
+            let decoder = &self.decoder;
+            let [channels, height, width] = decoder.stages.deepest().map(|n| n as i64);
+            let x = decoder.input.in_graph(graph, context);
+            let mut x = graph.reshape(&x, &[0, channels, height, width]);
+            for (stage, sides) in decoder.up.iter().zip(decoder.stages.way_back()) {
+                x = graph.doubled_to(&x, sides);
+                let how = (Activation::Identity, Resize::Keep);
+                x = stage.conv.after_in(graph, how, &x, None);
+                x = stage.through_in(graph, x);
+            }
+            let normal = decoder.norm.in_graph(graph, &x);
+            let active = decoder.activation.in_graph(graph, &normal);
+            decoder.last.in_graph(graph, &active)
+        }
+    }
+}

@@ -165,6 +165,55 @@ impl<const D: usize> Network<D> for TableNetwork {
     }
 }
 
+#[cfg(feature = "onnx")]
+mod onnx {
+    use dvae_onnx::{Element, Value};
+
+    use super::{Cells, TableNetwork};
+    use crate::{GraphNetwork, ModelGraph};
+
+    impl Cells {
+        fn in_graph(&self, graph: &mut ModelGraph, input: &Value) -> Value {
+            let inputs = self.columns.len();
+            let width = self.columns.last().map_or(0, |&last| last as usize + 1);
+            let columns = graph.ints(&self.columns);
+            let [values, mask] = [0, width].map(|start| graph.narrow(input, 1, start, width));
+            let axis = [("axis", dvae_onnx::Attribute::Int(1))];
+            let [values, hidden] =
+                [&values, &mask].map(|cells| graph.op_with("Gather", &[cells, &columns], &axis));
+            let row = |graph: &mut ModelGraph, number: &dyn Fn(&Option<usize>) -> f32| {
+                let numbers: Vec<f32> = self.classes.iter().map(number).collect();
+                graph.floats(&[1, inputs], &numbers)
+            };
+            let class = row(graph, &|class| class.map_or(0.0, |class| class as f32));
+            let is_number = row(graph, &|class| f32::from(class.is_none()));
+            let is_class = row(graph, &|class| f32::from(class.is_some()));
+            let one_hot = graph.op("Equal", &[&values, &class]);
+            let one_hot = graph.cast(&one_hot, Element::Float);
+            let numbers = graph.mul(&values, &is_number);
+            let one_hot = graph.mul(&one_hot, &is_class);
+            let seen = graph.add(&numbers, &one_hot);
+            let shown = graph.one_minus(&hidden);
+            let seen = graph.mul(&seen, &shown);
+            let missing = graph.weight(&self.missing);
+            let missing = graph.mul(&missing, &hidden);
+            let cells = graph.add(&seen, &missing);
+            graph.concat(&[&cells, &mask], 1)
+        }
+    }
+
+    impl GraphNetwork for TableNetwork {
+        fn features_in(&self, graph: &mut ModelGraph, input: &Value) -> Vec<Value> {
+            let cells = self.cells.in_graph(graph, input);
+            self.mlp.features_in(graph, &cells)
+        }
+
+        fn outputs_in(&self, graph: &mut ModelGraph, context: &Value) -> Value {
+            self.mlp.outputs_in(graph, context)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -26,6 +26,20 @@ pub enum TrainError {
         /// Why not.
         reason: &'static str,
     },
+    /// Fewer batches in a step than processes.
+    #[error(
+        "{size} processes share the batches of a step, but `accumulate` is {accumulate}: set it to {size} or more, and divide \
+         `batch_size` by as much for steps of as many rows"
+    )]
+    Processes {
+        /// The number of processes.
+        size: usize,
+        /// Batches in a step.
+        accumulate: usize,
+    },
+    /// Something that failed on another process.
+    #[error("another process could not go on: its own message says why")]
+    OtherProcess,
     /// A set without rows.
     #[error("the {set} set has no rows")]
     Empty {

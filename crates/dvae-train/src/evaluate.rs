@@ -8,10 +8,11 @@ use dvae_models::Vae;
 use dvae_random::Key;
 use serde::{Deserialize, Serialize};
 
+use crate::communicator::{gathered, own};
 use crate::fit::check_fit;
 use crate::step::CorruptedBatch;
 use crate::terms::{PendingTerms, TermSums};
-use crate::{BatchNoise, MeanElbo, TrainError};
+use crate::{BatchNoise, Communicator, MeanElbo, Single, TrainError};
 
 /// What measures have in common beside model, rows and corruption.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +66,7 @@ pub fn evaluate<const D: usize, V: Vae<D>>(
     context: &EvaluationContext,
 ) -> Result<Evaluation, TrainError> {
     check(model, dataset, corruption, objective, context)?;
-    measure(model, dataset, corruption, objective, context)
+    measure(model, dataset, corruption, objective, context, &Single)
 }
 
 /// The bound of each row, in nats, with the row's id, in stored order; rows without an observed entry are left out.
@@ -80,7 +81,7 @@ pub fn row_bounds<const D: usize, V: Vae<D>>(
     check(model, dataset, corruption, objective, context)?;
     let rows = dataset.with_observed_entries();
     let mut bounds = Vec::with_capacity(rows.len());
-    score(model, &rows, corruption, objective, context, |ids, terms| {
+    score(model, &rows, corruption, objective, context, &Single, |ids, terms| {
         let of_batch = objective.bound_of(&terms).into_data().iter::<f64>().collect::<Vec<_>>();
         bounds.extend(ids.iter().copied().zip(of_batch));
     })?;
@@ -103,22 +104,23 @@ fn check<const D: usize, V: Vae<D>>(
     check_fit(model, objective, corruption, key, &[("evaluation", dataset)], device)
 }
 
-/// [`evaluate`] without the checks.
+/// [`evaluate`] without the checks, of which each process makes its own batches.
 pub(crate) fn measure<const D: usize, V: Vae<D>>(
     model: &V,
     dataset: &Dataset,
     corruption: &dyn Corruption<D>,
     objective: &Objective,
     context: &EvaluationContext,
+    group: &dyn Communicator,
 ) -> Result<Evaluation, TrainError> {
     let rows = dataset.with_observed_entries();
-    let mut sums = TermSums::default();
-    score(model, &rows, corruption, objective, context, |_, terms| {
+    let mut found = vec![];
+    score(model, &rows, corruption, objective, context, group, |_, terms| {
         let terms = PendingTerms::new(&terms, objective.bound_of(&terms).mean());
-        for terms in PendingTerms::read(&mut vec![terms]) {
-            sums.add(&terms);
-        }
+        found.extend(PendingTerms::read(&mut vec![terms]));
     })?;
+    let mut sums = TermSums::default();
+    gathered(group, found).iter().for_each(|terms| sums.add(terms));
     let (mean, kl_per_latent) = (sums.mean(), sums.kl_per_latent());
     let unobserved = dataset.len() - rows.len();
     Ok(Evaluation { mean, bound: sums.objective(), kl_per_latent, unobserved })
@@ -131,10 +133,12 @@ fn score<const D: usize, V: Vae<D>>(
     corruption: &dyn Corruption<D>,
     objective: &Objective,
     context: &EvaluationContext,
+    group: &dyn Communicator,
     mut each: impl FnMut(&[u64], Vec<BoundTerms>),
 ) -> Result<(), TrainError> {
     let EvaluationContext { key, batch_size, device } = *context;
-    for batch in rows.batches::<D>(batch_size, Order::Stored, device)? {
+    let numbers = own(group, rows.len().div_ceil(batch_size.max(1)));
+    for batch in rows.some_batches::<D, _>(batch_size, Order::Stored, numbers, device)? {
         let mut noise = BatchNoise::evaluation(key, &batch.ids);
         let (draws, corruptions) = (&mut noise.corruption, objective.corruptions());
         let ids = batch.ids.clone();

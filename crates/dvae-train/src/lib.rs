@@ -11,6 +11,7 @@
 //! | [`denoising_elbo`] | the bound's terms with one draw of `x̃` and `z`                        |
 //! | [`Trainer`]        | minimizes the loss, epoch by epoch; resumes to the same bits            |
 //! | [`evaluate`]       | the bound of a trained model, on clean or on corrupted input            |
+//! | [`Communicator`]  | processes that train one model together, to the bits of one            |
 //! | [`RunFolder`]      | where a run keeps its configuration, metrics, checkpoints and images    |
 //! | [`save_weights`]   | weights for use elsewhere, as safetensors; [`WeightFile`] reads them    |
 //! | [`import_state_dict`] | weights from PyTorch                                                 |
@@ -38,7 +39,7 @@
 //! # What this gives up
 //!
 //! - A killed process loses the work since the last checkpoint; an [`Interrupt`] loses nothing.
-//! - One device only: training on several devices or machines is outside this crate.
+//! - One device for each process: several of them train together as processes ([`Communicator`]), each with its own.
 //! - A term or gradient that is not finite is found when metrics are read, every ten steps. The error names
 //!   the exact step for a term or gradient, and the last of the ten for a weight.
 //! - With clipping, every step on a GPU waits for the norm of its gradient.
@@ -47,6 +48,7 @@ mod ahead;
 mod average;
 mod checkpoint;
 mod clock;
+mod communicator;
 mod config;
 mod early_stopping;
 mod error;
@@ -58,6 +60,8 @@ mod interrupt;
 mod json_lines;
 mod learning_rate;
 mod module_path;
+#[cfg(feature = "mpi")]
+mod mpi;
 mod noise;
 mod observer;
 mod optimizer;
@@ -73,6 +77,7 @@ mod utc;
 mod weights;
 
 pub use clock::TimeLimit;
+pub use communicator::{Communicator, Single};
 pub use config::{Every, TrainConfig};
 pub use early_stopping::EarlyStopping;
 pub use error::TrainError;
@@ -81,6 +86,8 @@ pub use identity::{Difference, Settings};
 pub use interrupt::Interrupt;
 pub use json_lines::JsonLines;
 pub use learning_rate::{Decay, LearningRate};
+#[cfg(feature = "mpi")]
+pub use mpi::Mpi;
 pub use noise::BatchNoise;
 pub use observer::{End, Event, Observer, Report, Training, Validation};
 pub use optimizer::OptimizerConfig;
@@ -91,4 +98,6 @@ pub use tensor_board::TensorBoard;
 pub use terms::MeanElbo;
 pub use text_log::TextLog;
 pub use trainer::{Trained, Trainer, has_checkpoint, load_checkpoint};
-pub use weights::{Precision, WeightFile, import_state_dict, load_weights, save_weights};
+pub use weights::{
+    Precision, WeightFile, export_state_dict, import_state_dict, load_weights, save_weights,
+};

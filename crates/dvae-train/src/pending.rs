@@ -4,17 +4,18 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 use dvae_kernels::weight_norm;
 
-use crate::TrainError;
+use crate::communicator::gathered;
 use crate::module_path::ModulePath;
 use crate::terms::{PendingTerms, TermSums};
+use crate::{Communicator, TrainError};
 
 /// One optimizer step whose metrics have not been read from the device yet.
 pub(crate) struct PendingStep {
     /// The step's number, from the beginning of the training.
     pub(crate) step: usize,
-    /// The ids of the step's rows.
-    pub(crate) rows: Vec<u64>,
-    /// The terms of each of the step's batches.
+    /// The ids of the rows of each of the step's batches that this process made.
+    pub(crate) rows: Vec<Vec<u64>>,
+    /// The terms of each of them.
     pub(crate) terms: Vec<PendingTerms>,
     /// The norm of the gradient, before clipping: `[1]`.
     pub(crate) gradient_norm: Tensor<1>,
@@ -29,7 +30,10 @@ pub(crate) struct Read {
     pub(crate) gradient_norm: f64,
 }
 
-/// Reads the metrics of all pending steps. An error names the first value that is not finite: a term, a
+/// The ids of a batch's rows, and its terms.
+type Batch = (Vec<u64>, TermSums);
+
+/// Reads the metrics of all pending steps, of the batches of all processes. An error names the first value that is not finite: a term, a
 /// gradient, or a resulting weight of `model`.
 ///
 /// This is the only place where training waits for the device.
@@ -38,11 +42,12 @@ pub(crate) fn read<M: Module>(
     model: &M,
     per_epoch: usize,
     device: &Device,
+    group: &dyn Communicator,
 ) -> Result<Read, TrainError> {
     let mut steps = vec![];
     let (mut terms, mut norms) = (vec![], vec![]);
     for pending in pending.drain(..) {
-        steps.push((pending.step, pending.rows, pending.terms.len()));
+        steps.push((pending.step, pending.rows));
         terms.extend(pending.terms);
         norms.push(pending.gradient_norm);
     }
@@ -50,8 +55,20 @@ pub(crate) fn read<M: Module>(
     let mut terms = PendingTerms::read(&mut terms).into_iter();
     let norms: Vec<f64> = Tensor::cat(norms, 0).into_data().iter::<f64>().collect();
 
+    let own = steps.into_iter().map(|(step, rows)| {
+        let batches: Vec<Batch> = rows.into_iter().zip(terms.by_ref()).collect();
+        (step, batches)
+    });
+    let own: Vec<(usize, Vec<Batch>)> = own.collect();
+    let mut steps = vec![];
+    for (step, batches) in own {
+        let (rows, terms): (Vec<Vec<u64>>, Vec<TermSums>) =
+            gathered(group, batches).into_iter().unzip();
+        steps.push((step, rows.concat(), terms));
+    }
+
     let mut read = Read::default();
-    let last = steps.last().cloned();
+    let last = steps.last().map(|(step, rows, _)| (*step, rows.clone()));
     let error = |term: String, value: f64, step: usize, rows: Vec<u64>| TrainError::NonFinite {
         term,
         value,
@@ -60,7 +77,7 @@ pub(crate) fn read<M: Module>(
         rows,
     };
     for ((step, rows, batches), &norm) in steps.into_iter().zip(&norms) {
-        for sums in terms.by_ref().take(batches) {
+        for sums in batches {
             if let Some((term, value)) = sums.non_finite() {
                 return Err(error(term.to_owned(), value, step, rows));
             }
@@ -72,7 +89,7 @@ pub(crate) fn read<M: Module>(
         read.gradient_norm = read.gradient_norm.max(norm);
     }
     match (norms.last(), last) {
-        (Some(norm), Some((step, rows, _))) if !norm.is_finite() => {
+        (Some(norm), Some((step, rows))) if !norm.is_finite() => {
             let (name, value) =
                 non_finite_weight(model).unwrap_or_else(|| ("norm of the weights".into(), *norm));
             Err(error(name, value, step, rows))
@@ -118,6 +135,7 @@ mod tests {
     use dvae_random::Key;
 
     use super::*;
+    use crate::Single;
 
     /// Makes the biases non-finite.
     struct Ruin;
@@ -138,14 +156,16 @@ mod tests {
         let model = config.init(Key::new(1), &device).unwrap();
         let step = |norm: f32| {
             let gradient_norm = Tensor::from_floats([norm], &device);
-            vec![PendingStep { step: 7, rows: vec![3, 5], terms: vec![], gradient_norm }]
+            let (rows, terms) = (vec![vec![3, 5]], vec![PendingTerms::zero(2, &device)]);
+            vec![PendingStep { step: 7, rows, terms, gradient_norm }]
         };
-        assert_eq!(read(&mut step(2.5), &model, 5, &device).unwrap().gradient_norm, 2.5);
-        let error = read(&mut step(f32::INFINITY), &model, 5, &device).unwrap_err().to_string();
+        assert_eq!(read(&mut step(2.5), &model, 5, &device, &Single).unwrap().gradient_norm, 2.5);
+        let error =
+            read(&mut step(f32::INFINITY), &model, 5, &device, &Single).unwrap_err().to_string();
         let expected = "the norm of the gradient became inf at epoch 2, step 3, on rows 3, 5";
         assert!(error.starts_with(expected), "{error}");
         let ruined = model.map(&mut Ruin);
-        let error = read(&mut step(1.0), &ruined, 5, &device).unwrap_err().to_string();
+        let error = read(&mut step(1.0), &ruined, 5, &device, &Single).unwrap_err().to_string();
         let expected = "the weight network.encoder.0.bias became NaN at epoch 2, step 3";
         assert!(error.starts_with(expected), "{error}");
     }

@@ -111,7 +111,12 @@ impl RunFolder {
 
     /// The folder for checkpoints.
     pub fn checkpoints(&self) -> PathBuf {
-        self.path.join("checkpoints")
+        Self::checkpoints_in(&self.path)
+    }
+
+    /// The folder for checkpoints of the run in a folder.
+    pub fn checkpoints_in(folder: &Path) -> PathBuf {
+        folder.join("checkpoints")
     }
 
     /// Appends the reason why the run failed to its log, with the time, if it can be written at all.

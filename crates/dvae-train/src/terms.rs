@@ -124,6 +124,13 @@ impl PendingTerms {
         }
     }
 
+    /// Terms of 0 of so many rows.
+    #[cfg(test)]
+    pub(crate) fn zero(rows: usize, device: &burn::tensor::Device) -> Self {
+        let zero = || Tensor::zeros([1], device);
+        Self { rows, log_likelihood: zero(), kl: zero(), objective: zero(), kl_per_latent: vec![] }
+    }
+
     /// Reads all of them in one transaction; training waits for the device only here.
     pub(crate) fn read(pending: &mut Vec<Self>) -> Vec<TermSums> {
         let shapes: Vec<(usize, Vec<bool>)> = pending

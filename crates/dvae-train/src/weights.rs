@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Bytes, Tensor, TensorData, f16};
+use burn::tensor::{Bytes, Tensor, TensorData, bf16, f16};
 use burn_store::{ModuleStore, PytorchStore};
 use dvae_checks::{contained, shown};
 use dvae_data::write_file;
@@ -17,6 +17,8 @@ use crate::run_folder::{check_is_file, read_file};
 
 /// The key of the configuration in the metadata.
 const CONFIG: &str = "config";
+/// The key of the settings of a model in PyTorch's layout.
+const SETTINGS: &str = "settings";
 /// The key of the checksum: CRC-32 of the configuration's text and the bytes of all weights, in hexadecimal.
 const CHECKSUM: &str = "crc32";
 
@@ -32,9 +34,24 @@ pub fn save_weights<M: Module>(
     config: &str,
     precision: Precision,
 ) -> Result<(), TrainError> {
-    let mut weights = Weights { precision, ..Weights::default() };
-    model.visit(&mut weights);
-    let mut found = weights.found;
+    write_weights(path, Weights { precision, ..Weights::default() }.of(model), &[(CONFIG, config)])
+}
+
+/// Saves the weights as [`import_state_dict`] reads them, in the layout and under the names of PyTorch, with `settings` under that key in
+/// the metadata, and no checksum, so that a file that is changed there can keep them. It is a safetensors file, which
+/// `safetensors.torch.load_file` reads as a state dict.
+pub fn export_state_dict<M: Module>(
+    path: &Path,
+    model: &M,
+    settings: &str,
+) -> Result<(), TrainError> {
+    let weights = Weights { layout: Layout::PyTorch, ..Weights::default() };
+    write_weights(path, weights.of(model), &[(SETTINGS, settings)])
+}
+
+/// Writes a safetensors file of weights, with texts in its metadata.
+fn write_weights(path: &Path, weights: Weights, texts: &[(&str, &str)]) -> Result<(), TrainError> {
+    let (mut found, precision) = (weights.found, weights.precision);
     if let Some(name) = weights.too_large {
         let reason = format!("{} is too large for half precision", shown(&name));
         return Err(unusable(path, reason));
@@ -51,10 +68,11 @@ pub fn save_weights<M: Module>(
     let tensors = Metadata::new(None, infos.collect()).map_err(|error| wrong(&error))?;
     let bytes: Vec<u8> = found.into_iter().flat_map(|(_, _, bytes)| bytes).collect();
     // The library's own writer has no fixed order for several keys of the metadata.
-    let metadata = BTreeMap::from([
-        (CONFIG, config.to_owned()),
-        (CHECKSUM, format!("{:08x}", checksum(config, &bytes))),
-    ]);
+    let mut metadata: BTreeMap<&str, String> =
+        texts.iter().map(|&(key, text)| (key, text.to_owned())).collect();
+    if let Some(config) = metadata.get(CONFIG) {
+        metadata.insert(CHECKSUM, format!("{:08x}", checksum(config, &bytes)));
+    }
     let header = serde_json::to_value(&tensors).and_then(|mut header| {
         header["__metadata__"] = serde_json::to_value(metadata)?;
         serde_json::to_vec(&header)
@@ -113,6 +131,7 @@ pub struct WeightFile {
     path: PathBuf,
     bytes: Vec<u8>,
     config: Option<String>,
+    settings: Option<String>,
 }
 
 impl WeightFile {
@@ -126,7 +145,7 @@ impl WeightFile {
         let wrong = |error: safetensors::SafeTensorError| unusable(path, error.to_string());
         let (header, tensors) = SafeTensors::read_metadata(&bytes).map_err(wrong)?;
         let value = |key| tensors.metadata().as_ref().and_then(|all| all.get(key).cloned());
-        let (config, expected) = (value(CONFIG), value(CHECKSUM));
+        let (config, settings, expected) = (value(CONFIG), value(SETTINGS), value(CHECKSUM));
         if let Some(expected) = expected {
             let weights = &bytes[header + 8..];
             let found = checksum(config.as_deref().unwrap_or_default(), weights);
@@ -137,12 +156,17 @@ impl WeightFile {
                 ));
             }
         }
-        Ok(Self { path: path.into(), bytes, config })
+        Ok(Self { path: path.into(), bytes, config, settings })
     }
 
     /// The configuration; `None` if another program wrote the file.
     pub fn config(&self) -> Option<&str> {
         self.config.as_deref()
+    }
+
+    /// The settings of a model in PyTorch's layout; `None` if the file is another one.
+    pub fn settings(&self) -> Option<&str> {
+        self.settings.as_deref()
     }
 
     /// The precision that its weights are stored in.
@@ -161,6 +185,15 @@ impl WeightFile {
 
     /// Loads the weights into `model`; an error names what does not fit, and a weight that is not finite.
     pub fn load<M: Module>(&self, model: M) -> Result<M, TrainError> {
+        if self.settings.is_some() {
+            let reason = "they are in PyTorch's layout: `dvae import` reads them".to_owned();
+            return Err(unusable(&self.path, reason));
+        }
+        fill(&self.path, model, self.tensors()?, Layout::Own)
+    }
+
+    /// The tensors under their names.
+    fn tensors(&self) -> Result<BTreeMap<String, TensorData>, TrainError> {
         let path = &self.path;
         let file = SafeTensors::deserialize(&self.bytes);
         let file = file.map_err(|error| unusable(path, error.to_string()))?;
@@ -175,14 +208,22 @@ impl WeightFile {
                     let entries = view.data().as_chunks::<2>().0.iter();
                     entries.map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect()
                 }
+                Dtype::BF16 => {
+                    let entries = view.data().as_chunks::<2>().0.iter();
+                    entries.map(|bytes| bf16::from_le_bytes(*bytes).to_f32()).collect()
+                }
+                Dtype::F64 => {
+                    let entries = view.data().as_chunks::<8>().0.iter();
+                    entries.map(|bytes| f64::from_le_bytes(*bytes) as f32).collect()
+                }
                 other => {
-                    let reason = format!("{} is of {other:?}, not F32 or F16", shown(&name));
+                    let reason = format!("{} is of {other:?}, not of floats", shown(&name));
                     return Err(unusable(path, reason));
                 }
             };
             stored.insert(name, TensorData::new(entries, view.shape().to_vec()));
         }
-        fill(path, model, stored, false)
+        Ok(stored)
     }
 }
 
@@ -191,16 +232,28 @@ pub fn load_weights<M: Module>(path: &Path, model: M) -> Result<M, TrainError> {
     WeightFile::open(path)?.load(model)
 }
 
-/// Loads a PyTorch state dict (`torch.save(module.state_dict(), path)`) into `model`. The module's parameters
-/// must have the names that [`save_weights`] uses here.
+/// Loads a PyTorch state dict (`torch.save(module.state_dict(), path)`, or `safetensors.torch.save_file` of it for a `path` that ends in
+/// `.safetensors`) into `model`. The module's parameters must have the names that [`save_weights`] uses here.
 ///
 /// PyTorch's conventions are handled: matrices of linear layers are transposed, because PyTorch stores
 /// `[outputs, inputs]`, and the `weight` and `bias` of a normalization become its `scale` and `shift`.
 pub fn import_state_dict<M: Module>(path: &Path, model: M) -> Result<M, TrainError> {
     check_is_file(path)?;
-    // The reader is not made for files of strangers.
-    let stored = contained(|| state_dict(path)).map_err(|panic| unusable(path, panic)).flatten()?;
-    fill(path, model, stored, true)
+    let is_safe = path.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("safetensors"));
+    let stored = match is_safe {
+        true => {
+            let file = WeightFile::open(path)?;
+            if file.config.is_some() {
+                let reason =
+                    "it is no state dict of PyTorch, but a model of this program".to_owned();
+                return Err(unusable(path, reason));
+            }
+            file.tensors()
+        }
+        // The reader is not made for files of strangers.
+        false => contained(|| state_dict(path)).map_err(|panic| unusable(path, panic)).flatten(),
+    };
+    fill(path, model, stored?, Layout::PyTorch)
 }
 
 fn state_dict(path: &Path) -> Result<BTreeMap<String, TensorData>, TrainError> {
@@ -235,9 +288,9 @@ fn fill<M: Module>(
     path: &Path,
     model: M,
     stored: BTreeMap<String, TensorData>,
-    from_pytorch: bool,
+    layout: Layout,
 ) -> Result<M, TrainError> {
-    let mut fill = Fill { stored, from_pytorch, path: ModulePath::default(), wrong: vec![] };
+    let mut fill = Fill { stored, layout, path: ModulePath::default(), wrong: vec![] };
     let model = model.map(&mut fill);
     fill.wrong.extend(fill.stored.keys().map(|name| format!("the model has no {}", shown(name))));
     if fill.wrong.is_empty() {
@@ -250,14 +303,49 @@ fn fill<M: Module>(
     Err(unusable(path, format!("they do not fit this model: {}{more}", fill.wrong.join(", "))))
 }
 
+/// How weights are laid out and named.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Layout {
+    /// As they are here.
+    #[default]
+    Own,
+    /// As in a state dict of PyTorch.
+    PyTorch,
+}
+
+impl Layout {
+    /// The name under which the parameter at this place is stored, and whether it is a matrix that is stored transposed.
+    fn place(self, path: &ModulePath) -> (String, bool) {
+        let name = path.name();
+        if self == Self::Own {
+            return (name, false);
+        }
+        let (layer, own) = name.rsplit_once('.').unwrap_or(("", &name));
+        match (path.layer(), own) {
+            (Some("Linear"), "weight") => (name, true),
+            (Some("GroupNorm"), "scale") => (format!("{layer}.weight"), false),
+            (Some("GroupNorm"), "shift") => (format!("{layer}.bias"), false),
+            _ => (name, false),
+        }
+    }
+}
+
 /// Collects (name, shape, little-endian bytes).
 #[derive(Default)]
 struct Weights {
     path: ModulePath,
     precision: Precision,
+    layout: Layout,
     found: Vec<(String, Vec<usize>, Vec<u8>)>,
     /// A parameter with a number that the precision cannot hold.
     too_large: Option<String>,
+}
+
+impl Weights {
+    fn of<M: Module>(mut self, model: &M) -> Self {
+        model.visit(&mut self);
+        self
+    }
 }
 
 impl ModuleVisitor for Weights {
@@ -270,36 +358,22 @@ impl ModuleVisitor for Weights {
     }
 
     fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
-        let data = parameter.val().into_data();
+        let (name, is_transposed) = self.layout.place(&self.path);
+        let value = parameter.val();
+        let value = if is_transposed { value.transpose() } else { value };
+        let data = value.into_data();
         match self.precision.bytes(data.iter::<f32>()) {
-            Some(bytes) => self.found.push((self.path.name(), data.shape().to_vec(), bytes)),
-            None => self.too_large = Some(self.path.name()),
+            Some(bytes) => self.found.push((name, data.shape().to_vec(), bytes)),
+            None => self.too_large = Some(name),
         }
     }
 }
 
 struct Fill {
     stored: BTreeMap<String, TensorData>,
-    from_pytorch: bool,
+    layout: Layout,
     path: ModulePath,
     wrong: Vec<String>,
-}
-
-impl Fill {
-    /// The name under which the parameter is stored, and whether it is a matrix that is stored transposed.
-    fn place(&self) -> (String, bool) {
-        let name = self.path.name();
-        if !self.from_pytorch {
-            return (name, false);
-        }
-        let (layer, own) = name.rsplit_once('.').unwrap_or(("", &name));
-        match (self.path.layer(), own) {
-            (Some("Linear"), "weight") => (name, true),
-            (Some("GroupNorm"), "scale") => (format!("{layer}.weight"), false),
-            (Some("GroupNorm"), "shift") => (format!("{layer}.bias"), false),
-            _ => (name, false),
-        }
-    }
 }
 
 impl ModuleMapper for Fill {
@@ -312,7 +386,7 @@ impl ModuleMapper for Fill {
     }
 
     fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let (name, turned) = self.place();
+        let (name, turned) = self.layout.place(&self.path);
         let Some(data) = self.stored.remove(&name) else {
             self.wrong.push(format!("{name} is missing"));
             return parameter;

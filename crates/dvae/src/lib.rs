@@ -62,8 +62,12 @@ pub use dvae_eval as eval;
 pub use dvae_kernels as kernels;
 pub use dvae_losses as losses;
 pub use dvae_models as models;
+#[cfg(feature = "onnx")]
+pub use dvae_onnx as onnx;
 pub use dvae_random as random;
 pub use dvae_train as train;
+#[cfg(feature = "onnx")]
+pub use experiment::GraphPart;
 pub use experiment::{
     Bundled, Coverage, DataConfig, DataSource, Experiment, ExperimentError, HeldOut, Imputation,
     ImputationIntervals, LatentChoice, PictureOptions, Prepared, PreparedData, Pretrained, Run,

@@ -16,8 +16,9 @@ Example:
   dvae import experiment.toml weights.pt -o model.safetensors
   dvae denoise model.safetensors noisy.png -o clean.png
 
-The state dict is what torch.save(module.state_dict(), \"weights.pt\") writes, of a module of the
-same structure whose parameters have the same names; an error lists those that do not fit.")]
+The state dict is what torch.save(module.state_dict(), \"weights.pt\") writes, or safetensors.torch.save_file, of a module of the
+same structure whose parameters have the same names; an error lists those that do not fit. `dvae export RUN --layout pytorch`
+writes such a module.")]
 pub(crate) struct Args {
     /// The experiment that defines the model, a TOML file
     experiment: PathBuf,

@@ -90,7 +90,7 @@ impl ModelArgs {
     }
 
     /// Whether it names the models that come with the program, and not a file or the folder of a run.
-    fn is_bundled(&self) -> bool {
+    pub(crate) fn is_bundled(&self) -> bool {
         let is_own = self.path.is_file() || Pretrained::file(&self.path, self.weights()).is_ok();
         self.path == Path::new(PHOTOGRAPHS) && !(self.path.exists() && is_own)
     }

@@ -3,15 +3,17 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use dvae::data::{Pairs, broken_pictures, pictures_in};
 use dvae::prelude::*;
-use dvae::train::{End, Interrupt};
+use dvae::train::{Communicator, End, Interrupt, TrainError};
 use dvae::{DataSource, Experiment, ExperimentError, Run};
 use serde::Serialize;
 
 use crate::Error;
 use crate::output::{Output, path, warn};
+use crate::processes;
 use crate::stop::Stop;
 
 /// Train the model of an experiment, or resume an interrupted run
@@ -69,9 +71,38 @@ struct Summary {
 }
 
 pub(crate) fn run(args: &Args, out: Output) -> Result<ExitCode, Error> {
-    let mut run = opened(args)?;
+    let group = processes::group()?;
+    processes::ended(run_in(args, out, &group), &*group)
+}
+
+fn run_in(args: &Args, out: Output, group: &Arc<dyn Communicator>) -> Result<ExitCode, Error> {
+    let is_first = group.rank() == 0;
+    let mut run = match group.size() {
+        1 => opened(args)?,
+        _ => opened_together(args, group)?,
+    };
     let interrupt = Interrupt::new();
     let stop = Stop::listen(&interrupt)?;
+    if is_first {
+        warn_of(&run);
+    }
+    let mut observers: Vec<Box<dyn Observer>> = vec![];
+    if is_first && !args.quiet {
+        let _ = writeln!(std::io::stderr(), "The run is kept in {}", run.path().display());
+        observers.push(Box::new(Progress::new("training")));
+    }
+    let end = run.train_together(observers, &interrupt, group.clone()).map_err(advised)?;
+    let written = if is_first { report(&run, end, out) } else { Ok(()) };
+    match end {
+        // The terminal may be gone: that a run stopped is told by its exit code in any case.
+        End::Interrupted => Ok(ExitCode::from(stop.exit_code())),
+        End::OutOfTime => Ok(ExitCode::from(OUT_OF_TIME)),
+        End::Finished | End::StoppedEarly => written.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+/// Warns of what the training leaves out.
+fn warn_of(run: &Run) {
     for column in run.data().iter().flat_map(|data| &data.empty_columns) {
         warn(&format!("column `{column}` has no value: it is left out, and stays as it is"));
     }
@@ -81,19 +112,17 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<ExitCode, Error> {
             pictures.omissions.iter().for_each(warn);
         }
     }
-    let mut observers: Vec<Box<dyn Observer>> = vec![];
-    if !args.quiet {
-        let _ = writeln!(std::io::stderr(), "The run is kept in {}", run.path().display());
-        observers.push(Box::new(Progress::new("training")));
-    }
-    let end = run.train(observers, &interrupt).map_err(advised)?;
+}
+
+/// Says how the training ended, and what to do next.
+fn report(run: &Run, end: End, out: Output) -> Result<(), Error> {
     let samples = match run.experiment().data.source {
         DataSource::Csv { .. } => "samples.csv",
         DataSource::Npy { .. } => "samples.npy",
         _ => "samples.png",
     };
     let run = run.path().to_path_buf();
-    let written = out.write(&Summary { run: run.clone(), end }, || {
+    out.write(&Summary { run: run.clone(), end }, || {
         let run = run.display();
         match end {
             End::Interrupted => format!("Stopped. Go on with: dvae train --resume {run}"),
@@ -102,12 +131,23 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<ExitCode, Error> {
                 format!("Done: {end}. Try: dvae evaluate {run}, dvae sample {run} -o {samples}")
             }
         }
-    });
-    match end {
-        // The terminal may be gone: that a run stopped is told by its exit code in any case.
-        End::Interrupted => Ok(ExitCode::from(stop.exit_code())),
-        End::OutOfTime => Ok(ExitCode::from(OUT_OF_TIME)),
-        End::Finished | End::StoppedEarly => written.map(|()| ExitCode::SUCCESS),
+    })
+}
+
+/// The run of several processes: the first one opens it and tells the others.
+fn opened_together(args: &Args, group: &Arc<dyn Communicator>) -> Result<Run, Error> {
+    let own = (group.rank() == 0).then(|| opened(args));
+    let text = match &own {
+        Some(Ok(run)) => run.invitation()?,
+        _ => String::new(),
+    };
+    let invitation = group.gather(text.into_bytes()).swap_remove(0);
+    match own {
+        Some(run) => run,
+        None if invitation.is_empty() => {
+            Err(ExperimentError::Train(TrainError::OtherProcess).into())
+        }
+        None => Ok(Run::join(std::str::from_utf8(&invitation)?)?),
     }
 }
 

@@ -22,11 +22,13 @@ use dvae_random::Key;
 use crate::ahead::ahead;
 use crate::checkpoint::State;
 use crate::clock::Clock;
+use crate::communicator::any;
 use crate::fit::check_fit;
 use crate::identity::Identity;
 use crate::pending::{PendingStep, Read, read};
 use crate::{
-    End, Event, Every, Interrupt, Observer, Settings, TrainConfig, TrainError, checkpoint,
+    Communicator, End, Event, Every, Interrupt, Observer, Settings, Single, TrainConfig,
+    TrainError, checkpoint,
 };
 
 /// Steps between two reads of the terms; each read waits for the device.
@@ -61,6 +63,7 @@ pub struct Trainer<const D: usize, V> {
     checkpoints: Option<PathBuf>,
     weights: Option<PathBuf>,
     interrupt: Interrupt,
+    group: Arc<dyn Communicator>,
     /// When the session began, for its time limit.
     start: Instant,
     clock: Clock,
@@ -140,6 +143,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
             checkpoints: None,
             weights: None,
             interrupt: Interrupt::new(),
+            group: Arc::new(Single),
             start: Instant::now(),
             clock: Clock::since(Instant::now()),
             resumed: None,
@@ -186,6 +190,14 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
     /// checkpoint.
     pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
         self.interrupt = interrupt;
+        self
+    }
+
+    /// Trains together with other processes, which must have the same model, rows and settings: see [`Communicator`]. An interrupt of one
+    /// of them, or its time limit, ends the session of all after the same step. Rank 0 alone writes checkpoints and weights; observers
+    /// are told on each process that has them.
+    pub fn communicator(mut self, group: Arc<dyn Communicator>) -> Self {
+        self.group = group;
         self
     }
 
@@ -237,6 +249,10 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
                 return Err(TrainError::Empty { set });
             }
         }
+        let (size, accumulate) = (self.group.size(), self.config.accumulate);
+        if accumulate < size {
+            return Err(TrainError::Processes { size, accumulate });
+        }
         self.corruption.check(train.event())?;
         let (model, objective) = (self.model.clone(), &self.config.objective);
         let sets = [("training", train), ("validation", validation)];
@@ -272,9 +288,11 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         }
         let end = end.expect("the loop ended");
         let model = self.usable();
-        if let Some(folder) = &self.weights {
-            self.save_weights(folder, "last.safetensors", &model)?;
-        }
+        let saved = match &self.weights {
+            Some(folder) => self.save_weights(folder, "last.safetensors", &model),
+            None => Ok(()),
+        };
+        self.agree(saved)?;
         self.tell(&Event::Ended(end))?;
         Ok(Trained { model, end })
     }
@@ -324,16 +342,14 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         pending: &mut Vec<PendingStep>,
     ) -> Result<Option<End>, TrainError> {
         let (plan, steps) = (&run.plan, self.state.steps);
-        let interrupted = self.interrupt.is_set().then_some(End::Interrupted);
-        let is_late = || self.clock.is_up(self.config.time_limit).then_some(End::OutOfTime);
-        let asked = interrupted.or_else(is_late);
+        let asked = self.asked_to_end();
         let is_due = |every: Every| every.is_due(steps, plan.per_epoch) || steps == plan.steps;
         let (validate, save) = (is_due(self.config.validate), is_due(self.config.checkpoint));
         let ends = self.end(plan).or(asked).is_some();
         let epoch_ends = steps.is_multiple_of(plan.per_epoch);
         if pending.len() == STEPS_PER_READ || epoch_ends || validate || save || ends {
             let Read { terms, gradient_norm } =
-                read(pending, &self.model, plan.per_epoch, &self.device)?;
+                read(pending, &self.model, plan.per_epoch, &self.device, &*self.group)?;
             terms.iter().for_each(|terms| self.state.terms.add(terms));
             let largest = f64::from_bits(self.state.gradient_norm).max(gradient_norm);
             self.state.gradient_norm = largest.to_bits();
@@ -341,17 +357,37 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
             self.tell(&Event::Steps { step: steps, so_far })?;
         }
         if validate {
-            let report = self.measured(run)?;
+            let report = self.measured(run);
+            let report = self.agree(report)?;
             self.tell(&Event::Measured(&report))?;
         }
         let end = self.end(plan).or(asked);
         if save || end.is_some() {
             let start = Instant::now();
-            self.save(run)?;
+            let saved = self.save(run);
+            self.agree(saved)?;
             self.clock.saved(start.elapsed());
         }
         self.clock.step_ended();
         Ok(end)
+    }
+
+    /// How the session is asked to end on any of its processes, if it is.
+    fn asked_to_end(&self) -> Option<End> {
+        let is_interrupted = any(&*self.group, self.interrupt.is_set());
+        let is_late = || any(&*self.group, self.clock.is_up(self.config.time_limit));
+        match is_interrupted {
+            true => Some(End::Interrupted),
+            false => is_late().then_some(End::OutOfTime),
+        }
+    }
+
+    /// What a process made, or an error if one of them failed: all go on, or none.
+    fn agree<T>(&self, made: Result<T, TrainError>) -> Result<T, TrainError> {
+        match (any(&*self.group, made.is_err()), made) {
+            (true, Ok(_)) => Err(TrainError::OtherProcess),
+            (_, made) => made,
+        }
     }
 
     fn tell(&mut self, event: &Event) -> Result<(), TrainError> {

@@ -40,7 +40,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         let on = |rows: &Dataset, corruption: &dyn Corruption<D>| {
             let (batch_size, key) = (self.config.batch_size, self.root());
             let context = EvaluationContext { key, batch_size, device: &self.device };
-            let evaluation = measure(model, rows, corruption, objective, &context)?;
+            let evaluation = measure(model, rows, corruption, objective, &context, &*self.group)?;
             for value in [evaluation.mean.elbo, evaluation.bound] {
                 if !value.is_finite() {
                     let term = "bound on held-out rows".to_owned();
@@ -73,7 +73,9 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
     }
 
     pub(super) fn save(&mut self, run: &Run) -> Result<(), TrainError> {
-        let Some(folder) = &self.checkpoints else { return Ok(()) };
+        let Some(folder) = self.checkpoints.as_ref().filter(|_| self.group.rank() == 0) else {
+            return Ok(());
+        };
         let snapshot = Snapshot {
             state: &self.state,
             model: &self.model,
@@ -91,6 +93,9 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         name: &str,
         model: &V,
     ) -> Result<(), TrainError> {
+        if self.group.rank() > 0 {
+            return Ok(());
+        }
         save_weights(&folder.join(name), model, &self.description, Precision::Single)
     }
 

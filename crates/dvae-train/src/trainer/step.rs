@@ -10,6 +10,7 @@ use dvae_models::Vae;
 use dvae_random::{Purpose, RowStreams};
 
 use super::{Run, Trainer};
+use crate::communicator::{self, own};
 use crate::pending::PendingStep;
 use crate::step::CorruptedBatch;
 use crate::terms::PendingTerms;
@@ -32,12 +33,20 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         let (root, progress) = (self.root(), self.progress(epoch));
         let order = root.purpose(Purpose::Shuffle).epoch(epoch as u64);
         let rows = run.train.at_epoch(epoch as u64);
-        let batches =
-            rows.batches::<D>(self.config.batch_size, Order::Shuffled(order), &self.device)?;
-        let behind = self.state.steps % run.plan.per_epoch * self.config.accumulate;
+        let accumulate = self.config.accumulate;
+        let first = self.state.steps % run.plan.per_epoch * accumulate;
+        let (rank, size) = (self.group.rank(), self.group.size());
+        let is_own = move |batch: &usize| batch % accumulate % size == rank;
+        let numbers = (first..run.plan.batches).filter(is_own);
+        let batches = rows.some_batches::<D, _>(
+            self.config.batch_size,
+            Order::Shuffled(order),
+            numbers,
+            &self.device,
+        )?;
         let corruption = Arc::clone(&self.corruption);
         let corruptions = self.config.objective.corruptions();
-        Ok(batches.skip(behind).map(move |batch| {
+        Ok(batches.map(move |batch| {
             let mut noise = BatchNoise::training(root, epoch, &batch.ids).at_progress(progress);
             let draws = &mut noise.corruption;
             let ids = batch.ids.clone();
@@ -61,9 +70,10 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         let in_step = (plan.rows - first * batch_size).min(wanted * batch_size);
         let progress = plan.share_done(step);
         let objective = &self.config.objective;
+        let own = own(&*self.group, wanted).count();
+        let (mut seen, mut terms, mut gradients) = (vec![], vec![], vec![]);
         let mut sum = GradientsAccumulator::new();
-        let (mut seen, mut terms) = (vec![], vec![]);
-        for TrainingBatch { ids, rows, mut latent } in batches.take(wanted) {
+        for TrainingBatch { ids, rows, mut latent } in batches.take(own) {
             let drawn = rows.score(&self.model, objective, &mut latent);
             let noise = &mut latent;
             let context = &mut LossContext { progress, rows: plan.rows, noise };
@@ -71,13 +81,20 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
             terms.push(PendingTerms::new(&drawn, loss.clone()));
             let share = ids.len() as f64 / in_step as f64;
             let loss = if wanted == 1 { loss } else { loss * share };
-            sum.accumulate(&self.model, GradientsParams::from_grads(loss.backward(), &self.model));
-            seen.extend(ids);
+            let of_batch = GradientsParams::from_grads(loss.backward(), &self.model);
+            match self.group.size() {
+                1 => sum.accumulate(&self.model, of_batch),
+                _ => gradients.push(of_batch),
+            }
+            seen.push(ids);
         }
-        if seen.len() < in_step {
+        if seen.len() < own {
             return self;
         }
-        let gradients = sum.grads();
+        let gradients = match self.group.size() {
+            1 => sum.grads(),
+            _ => communicator::sum(&*self.group, &self.model, &gradients, wanted),
+        };
         let gradient_norm = gradient_norm(&self.model, &gradients, &self.device);
         if let Some(clip) = &self.clip {
             clip.measure(&self.model, &gradients);

@@ -78,6 +78,10 @@ pub enum ExperimentError {
     /// An error of training, weights, or a run folder.
     #[error(transparent)]
     Train(#[from] TrainError),
+    /// A model that ONNX cannot hold.
+    #[cfg(feature = "onnx")]
+    #[error(transparent)]
+    Onnx(#[from] dvae_onnx::OnnxError),
     /// An error of the back end.
     #[error(transparent)]
     Backend(#[from] BackendError),

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use dvae_eval::Calibration;
+use dvae_models::AutoencoderConfig;
 use dvae_train::{Difference, Settings};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -112,6 +113,20 @@ pub(super) fn description(
     let prepared = toml::to_string(&Stored { prepared: data, calibration })
         .map_err(|error| ExperimentError::Settings(error.to_string()))?;
     Ok(format!("{experiment}\n{prepared}"))
+}
+
+/// The model as its data made it, and what the data decided, as TOML.
+pub(super) fn model_settings(
+    model: &AutoencoderConfig,
+    prepared: &PreparedData,
+) -> Result<String, ExperimentError> {
+    #[derive(Serialize)]
+    struct Stored<'a> {
+        model: &'a AutoencoderConfig,
+        prepared: &'a PreparedData,
+    }
+    let text = toml::to_string(&Stored { model, prepared });
+    text.map_err(|error| ExperimentError::Settings(error.to_string()))
 }
 
 /// Parses a [`description`]; `place` is the source that an error names.

@@ -12,10 +12,13 @@ mod inference;
 mod layer_errors;
 mod layers;
 mod model;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod patches;
 mod pictures;
 mod prepared;
 mod pretrained;
+mod pytorch;
 mod reading;
 mod run;
 mod schema;
@@ -39,6 +42,8 @@ pub use error::ExperimentError;
 pub use impute::Imputation;
 pub use impute_intervals::ImputationIntervals;
 pub use inference::Uncertainty;
+#[cfg(feature = "onnx")]
+pub use onnx::GraphPart;
 pub use pictures::{LatentChoice, PictureOptions};
 pub use prepared::{Prepared, PreparedData, Splits};
 pub use pretrained::{HeldOut, Pretrained, Weights, from_pretrained};

@@ -17,8 +17,8 @@ use dvae_losses::Objective;
 use dvae_models::{AnyNetwork, Autoencoder, Vae};
 use dvae_random::{Key, Purpose};
 use dvae_train::{
-    Evaluation, EvaluationContext, Precision, TrainError, WeightFile, evaluate, import_state_dict,
-    row_bounds, save_weights,
+    Evaluation, EvaluationContext, Precision, TrainError, WeightFile, evaluate, row_bounds,
+    save_weights,
 };
 
 use super::identity::{described, description};
@@ -94,10 +94,13 @@ impl Pretrained {
         file: &Path,
         device: Option<&Device>,
     ) -> Result<Self, ExperimentError> {
-        let missing = || ExperimentError::Config {
+        let missing = || {
+            ExperimentError::Config {
             place: shown_path(file),
-            reason: "it has no configuration in its metadata: it was not saved by an experiment"
+            reason: "it has no configuration in its metadata: it was not saved by an experiment, or it was written for PyTorch, \
+                     from where `dvae import` reads weights"
                 .into(),
+        }
         };
         let text = weights.config().filter(|text| !text.is_empty()).ok_or_else(missing)?;
         let place = format!("the configuration in {}", shown_path(file));
@@ -120,27 +123,7 @@ impl Pretrained {
         weights_of(path, weights)
     }
 
-    /// Loads the model of an experiment with the weights of a PyTorch state dict: [`import_state_dict`]. The
-    /// data is read, unless the model's configuration has the shape of a row and nothing is scaled.
-    pub fn import(experiment: &Experiment, state_dict: &Path) -> Result<Self, ExperimentError> {
-        let event = &experiment.model.event;
-        let (experiment, data) = if event.is_empty() || experiment.data.is_scaled() {
-            let prepared = experiment.prepare()?;
-            (prepared.experiment, prepared.data)
-        } else {
-            let mut data = PreparedData { event: event.clone(), ..PreparedData::default() };
-            data.domain = experiment.domain_of_files(experiment.data.domain.unwrap_or_default());
-            (experiment.clone(), data)
-        };
-        let device = experiment.device()?;
-        // A number takes two bytes at least.
-        let length = std::fs::metadata(state_dict).map_or(0, |file| file.len());
-        Self::with_weights(experiment, data, device, length as usize / 2, |model| {
-            import_state_dict(state_dict, model)
-        })
-    }
-
-    fn with_weights(
+    pub(super) fn with_weights(
         experiment: Experiment,
         data: PreparedData,
         device: Device,
@@ -175,13 +158,17 @@ impl Pretrained {
     /// The same, to be passed on: of the paths of the data the last part is kept alone, and neither names of broken pictures nor
     /// the place of weights that the training started from.
     pub fn export(&self, file: &Path, precision: Precision) -> Result<(), ExperimentError> {
+        self.write(file, &self.to_pass_on(), precision)
+    }
+
+    /// The experiment without places on this machine, which say nothing elsewhere.
+    pub(super) fn to_pass_on(&self) -> Experiment {
         let mut experiment = self.experiment.clone();
         experiment.data.source.name_paths();
-        // A place on this machine says nothing elsewhere.
         if matches!(experiment.start, Some(Start::Path(_))) {
             experiment.start = None;
         }
-        self.write(file, &experiment, precision)
+        experiment
     }
 
     fn write(

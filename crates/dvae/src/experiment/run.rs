@@ -12,10 +12,10 @@ use dvae_data::Dataset;
 use dvae_models::{AnyNetwork, Autoencoder};
 use dvae_random::{Key, Purpose};
 use dvae_train::{
-    End, Interrupt, JsonLines, Observer, Report, RunFolder, TensorBoard, TextLog, Trained, Trainer,
-    has_checkpoint, read_file,
+    Communicator, End, Interrupt, JsonLines, Observer, Report, RunFolder, Single, TensorBoard,
+    TextLog, Trained, Trainer, has_checkpoint, read_file,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::identity::{check_resumed, description, identity, placed};
 use super::model::{Rank, with_rank};
@@ -56,6 +56,14 @@ pub struct Run {
     changed: bool,
     /// When it was opened: its time limit counts from then on. `None` after its first session.
     opened: Option<Instant>,
+}
+
+/// A run as other processes are told of it.
+#[derive(Serialize, Deserialize)]
+struct Invitation {
+    path: PathBuf,
+    experiment: Experiment,
+    data: Option<PreparedData>,
 }
 
 /// The progress of a run, according to its files.
@@ -141,6 +149,29 @@ impl Run {
         let text = read_text(&file)?;
         let data = text.map(|text| super::layers::from_toml_text(&text, &shown_path(&file)));
         let data = data.transpose()?;
+        Ok(Self { path, experiment, data, rows: None, writer: None, changed: false, opened })
+    }
+
+    /// What another process needs to [`Run::join`] in the training of this run.
+    pub fn invitation(&self) -> Result<String, ExperimentError> {
+        let invitation = Invitation {
+            path: std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone()),
+            experiment: self.experiment.clone(),
+            data: self.data.clone(),
+        };
+        serde_json::to_string(&invitation)
+            .map_err(|error| ExperimentError::Settings(error.to_string()))
+    }
+
+    /// The run that another process created or resumed, to be trained together with it: see [`Run::train_together`].
+    pub fn join(invitation: &str) -> Result<Self, ExperimentError> {
+        let opened = Some(Instant::now());
+        let failed = |error: serde_json::Error| ExperimentError::Config {
+            place: "the invitation to a run".to_owned(),
+            reason: error.to_string(),
+        };
+        let Invitation { path, experiment, data } =
+            serde_json::from_str(invitation).map_err(failed)?;
         Ok(Self { path, experiment, data, rows: None, writer: None, changed: false, opened })
     }
 
@@ -270,46 +301,65 @@ impl Run {
         observers: Vec<Box<dyn Observer>>,
         interrupt: &Interrupt,
     ) -> Result<End, ExperimentError> {
+        self.train_together(observers, interrupt, Arc::new(Single))
+    }
+
+    /// Trains together with other processes, each of which has this run: rank 0 by [`Run::create`] or [`Run::resume`], the others by
+    /// [`Run::join`]. They read the same data, and its folder, from the same paths.
+    pub fn train_together(
+        &mut self,
+        observers: Vec<Box<dyn Observer>>,
+        interrupt: &Interrupt,
+        group: Arc<dyn Communicator>,
+    ) -> Result<End, ExperimentError> {
+        if group.rank() > 0 {
+            return self.train_in(None, observers, interrupt, group);
+        }
         let folder = match self.writer.take() {
             Some(folder) => folder,
             None => RunFolder::open(&self.path)?,
         };
         let folder = self.writer.insert(folder).clone();
-        let end = self.train_in(&folder, observers, interrupt);
+        let end = self.train_in(Some(&folder), observers, interrupt, group);
         if let Err(error) = &end {
             folder.log_failure(error);
         }
         end
     }
 
+    /// Trains; the process that writes has the folder.
     fn train_in(
         &mut self,
-        folder: &RunFolder,
+        folder: Option<&RunFolder>,
         observers: Vec<Box<dyn Observer>>,
         interrupt: &Interrupt,
+        group: Arc<dyn Communicator>,
     ) -> Result<End, ExperimentError> {
         let start = self.opened.take().unwrap_or_else(Instant::now);
         let Prepared { experiment, data, rows } = self.prepared()?;
         let end = with_rank!(Rank::of(&data.event)?, D => {
-            let checkpoints = folder.checkpoints();
+            let checkpoints = RunFolder::checkpoints_in(&self.path);
             let is_resumed = has_checkpoint(&checkpoints)?;
             let trainer = trainer::<D>(&experiment, &data, &rows.train, !is_resumed)?
                 .description(description(&experiment, &data, None)?)
                 .settings(identity(&experiment, &data)?)
-                .weights(folder.path())
+                .weights(&self.path)
                 .interrupt(interrupt.clone())
+                .communicator(group)
                 .since(start);
             // A run that was killed before its first checkpoint starts from the beginning.
-            let trainer = match is_resumed {
-                true => trainer.resume(checkpoints)?,
-                false => trainer.checkpoints(checkpoints),
+            let trainer = match (is_resumed, folder) {
+                (true, _) => trainer.resume(checkpoints)?,
+                (false, Some(_)) => trainer.checkpoints(checkpoints),
+                (false, None) => trainer,
             };
-            if self.changed {
+            if let Some(folder) = folder.filter(|_| self.changed) {
                 trainer.check(&rows.train, &rows.validation)?;
                 folder.write(CONFIG, experiment.to_commented_toml()?.as_bytes())?;
                 self.changed = false;
             }
-            let observers = own_observers(folder).into_iter().chain(observers);
+            let own = folder.map(own_observers).unwrap_or_default();
+            let observers = own.into_iter().chain(observers);
             let trainer = observers.fold(trainer, Trainer::observe);
             let Trained { end, .. } = trainer.fit(&rows.train, &rows.validation)?;
             end

@@ -43,8 +43,12 @@ impl From<Start> for PathBuf {
     }
 }
 
-/// An error if a part of the model is another one in the weights to start from.
-fn check<T: PartialEq + Serialize>(
+/// The key of weights to start from, for messages.
+const START: &str = "`start`";
+
+/// An error if a part of the model is another one in weights that are to be loaded.
+pub(super) fn check<T: PartialEq + Serialize>(
+    what: &str,
     key: &str,
     of_start: &T,
     asked: &T,
@@ -55,7 +59,7 @@ fn check<T: PartialEq + Serialize>(
     }
     let text = |value: &T| serde_json::to_string(value).unwrap_or_default();
     Err(ExperimentError::Settings(format!(
-        "`start`: the weights in {} were trained with the `{key}` {}, and not {}",
+        "{what}: the weights in {} were trained with the `{key}` {}, and not {}",
         shown_path(place),
         text(of_start),
         text(asked)
@@ -63,7 +67,7 @@ fn check<T: PartialEq + Serialize>(
 }
 
 /// A likelihood without what weights do not depend on.
-fn density(likelihood: &LikelihoodConfig) -> LikelihoodConfig {
+pub(super) fn density(likelihood: &LikelihoodConfig) -> LikelihoodConfig {
     let mut likelihood = likelihood.clone();
     match &mut likelihood {
         LikelihoodConfig::LearnedNormal { mean_scale, .. } => *mean_scale = None,
@@ -101,13 +105,13 @@ impl Start {
         if let Some(text) = weights.config().filter(|text| !text.is_empty()) {
             let (own, data, _) =
                 described(text, &format!("the configuration in {}", shown_path(&place)))?;
-            check("model.network", &own.model.network, &config.network, &place)?;
-            check("model.log_input", &own.model.log_input, &config.log_input, &place)?;
+            check(START, "model.network", &own.model.network, &config.network, &place)?;
+            check(START, "model.log_input", &own.model.log_input, &config.log_input, &place)?;
             let of_start = own.likelihood_for(&data);
             let [of_start, asked] = [&of_start, &config.likelihood].map(density);
-            check("model.likelihood", &of_start, &asked, &place)?;
+            check(START, "model.likelihood", &of_start, &asked, &place)?;
             // Of classes the numbers mean the texts.
-            check("data.kinds", &meaning(&data), &meaning(of_data), &place)?;
+            check(START, "data.kinds", &meaning(&data), &meaning(of_data), &place)?;
         }
         Ok(weights.load(model)?)
     }
