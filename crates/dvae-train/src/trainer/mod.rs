@@ -195,7 +195,8 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
 
     /// Trains together with other processes, which must have the same model, rows and settings: see [`Communicator`]. An interrupt of one
     /// of them, or its time limit, ends the session of all after the same step. Rank 0 alone writes checkpoints and weights; observers
-    /// are told on each process that has them.
+    /// are told on each process that has them. What fails while it is measured or saved is an error on all of them; a process that
+    /// has an error of its own, such as of an observer, has to end the others by [`Communicator::abort`].
     pub fn communicator(mut self, group: Arc<dyn Communicator>) -> Self {
         self.group = group;
         self
