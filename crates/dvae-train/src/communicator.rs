@@ -76,12 +76,13 @@ pub(crate) fn gathered<T: Serialize + DeserializeOwned>(
     (0..count).filter_map(|at| of_ranks[at % size].next()).collect()
 }
 
-/// Whether something holds on any process.
-pub(crate) fn any(group: &dyn Communicator, holds: bool) -> bool {
-    match group.size() {
-        1 => holds,
-        _ => group.gather(vec![u8::from(holds)]).iter().any(|answer| answer[..] != [0]),
+/// Whether each of several things holds on any process.
+pub(crate) fn any<const N: usize>(group: &dyn Communicator, holds: [bool; N]) -> [bool; N] {
+    if group.size() == 1 {
+        return holds;
     }
+    let answers = group.gather(holds.map(u8::from).into());
+    std::array::from_fn(|at| answers.iter().any(|answer| answer[at] != 0))
 }
 
 /// The sum, on every process, of the gradients of `count` batches, of which each process has its own. Sums are made in the order of

@@ -2,13 +2,14 @@
 
 #![allow(clippy::unwrap_used)] // A test may panic.
 
+mod bits;
 mod reports;
 
 use std::path::Path;
 use std::sync::{Arc, Barrier, Mutex};
 
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Device, Tensor};
+use bits::bits;
+use burn::tensor::Device;
 use dvae_corruption::{CorruptionConfig, Domain};
 use dvae_data::{Dataset, fashion_mnist};
 use dvae_losses::{KlTerm, Objective};
@@ -90,19 +91,6 @@ fn trainer(config: &TrainConfig) -> Trainer<4, Autoencoder<AnyNetwork>> {
     let corruption = "gaussian:0.3".parse::<CorruptionConfig>().unwrap();
     let corruption = corruption.build(Domain::Unit).unwrap();
     Trainer::new(model(), corruption, config.clone(), &Device::flex()).unwrap()
-}
-
-/// Every weight of a model, to the bit.
-fn bits(model: &Autoencoder<AnyNetwork>) -> Vec<u8> {
-    struct Bits(Vec<u8>);
-    impl ModuleVisitor for Bits {
-        fn visit_float<const D: usize>(&mut self, weight: &Param<Tensor<D>>) {
-            self.0.extend(weight.val().into_data().iter::<f32>().flat_map(f32::to_le_bytes));
-        }
-    }
-    let mut bits = Bits(vec![]);
-    model.visit(&mut bits);
-    bits.0
 }
 
 /// What a training leaves: the weights, how it ended, and what was measured.

@@ -2,13 +2,14 @@
 
 #![allow(clippy::unwrap_used)] // A test may panic.
 
+mod bits;
 mod reports;
 
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use burn::module::{Module, ModuleVisitor, Param};
+use bits::bits;
 use burn::tensor::{Device, Tensor};
 use dvae_corruption::{
     CorruptedInput, Corruption, CorruptionConfig, CorruptionError, Domain, Level, Strength,
@@ -61,18 +62,6 @@ fn trainer(config: &TrainConfig) -> Trainer<4, Autoencoder<AnyNetwork>> {
     let process: Box<dyn Corruption<4>> =
         "mixed".parse::<CorruptionConfig>().unwrap().build(Domain::Unit).unwrap();
     Trainer::new(model(), process, config.clone(), &Device::flex()).unwrap()
-}
-
-fn bits(model: &Autoencoder<AnyNetwork>) -> Vec<u8> {
-    struct Bits(Vec<u8>);
-    impl ModuleVisitor for Bits {
-        fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
-            self.0.extend(parameter.val().into_data().iter::<f32>().flat_map(f32::to_le_bytes));
-        }
-    }
-    let mut bits = Bits(vec![]);
-    model.visit(&mut bits);
-    bits.0
 }
 
 /// Interrupts once so many steps are done.

@@ -3,12 +3,14 @@
 
 #![allow(clippy::unwrap_used)] // A test may panic.
 
+mod bits;
 mod reports;
 
 use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 
+use bits::bits;
 use burn::tensor::{Device, Tensor};
 use dvae_corruption::{
     Clean, CorruptedInput, Corruption, CorruptionConfig, CorruptionError, Domain, Level, Masking,
@@ -47,19 +49,6 @@ fn rows() -> (Dataset, Dataset) {
 
 fn trainer(text: &str) -> Trainer<4, Autoencoder<AnyNetwork>> {
     Trainer::new(model(), process(text), config(), &Device::flex()).unwrap()
-}
-
-/// Every weight of a model, to the bit.
-fn bits(model: &Autoencoder<AnyNetwork>) -> Vec<u8> {
-    struct Bits(Vec<u8>);
-    impl burn::module::ModuleVisitor for Bits {
-        fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<Tensor<D>>) {
-            self.0.extend(param.val().into_data().iter::<f32>().flat_map(f32::to_le_bytes));
-        }
-    }
-    let mut bits = Bits(vec![]);
-    burn::module::Module::visit(model, &mut bits);
-    bits.0
 }
 
 fn fit(trainer: Trainer<4, Autoencoder<AnyNetwork>>) -> (Autoencoder<AnyNetwork>, Vec<Report>) {

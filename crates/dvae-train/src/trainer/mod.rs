@@ -375,18 +375,16 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
 
     /// How the session is asked to end on any of its processes, if it is.
     fn asked_to_end(&self) -> Option<End> {
-        let is_interrupted = any(&*self.group, self.interrupt.is_set());
-        let is_late = || any(&*self.group, self.clock.is_up(self.config.time_limit));
-        match is_interrupted {
-            true => Some(End::Interrupted),
-            false => is_late().then_some(End::OutOfTime),
-        }
+        let [is_interrupted, is_late] =
+            any(&*self.group, [self.interrupt.is_set(), self.clock.is_up(self.config.time_limit)]);
+        let interrupted = is_interrupted.then_some(End::Interrupted);
+        interrupted.or_else(|| is_late.then_some(End::OutOfTime))
     }
 
     /// What a process made, or an error if one of them failed: all go on, or none.
     fn agree<T>(&self, made: Result<T, TrainError>) -> Result<T, TrainError> {
-        match (any(&*self.group, made.is_err()), made) {
-            (true, Ok(_)) => Err(TrainError::OtherProcess),
+        match (any(&*self.group, [made.is_err()]), made) {
+            ([true], Ok(_)) => Err(TrainError::OtherProcess),
             (_, made) => made,
         }
     }
