@@ -371,7 +371,7 @@ pub enum DataError {
     },
     /// A temporary file that could not be written.
     #[error(
-        "cannot keep the pictures in a temporary file in {}: {source}. Name a folder with room by the variable TMPDIR, or \
+        "cannot keep the rows in a temporary file in {}: {source}. Name a folder with room by the variable TMPDIR, or \
          raise `data.memory`",
         shown_path(folder)
     )]

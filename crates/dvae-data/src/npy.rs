@@ -14,8 +14,8 @@ use dvae_checks::listed;
 use zip::CompressionMethod;
 
 use crate::budget::Budget;
+use crate::format::Layout;
 use crate::npy_header::{Header, Order};
-use crate::rows::Layout;
 use crate::stored_rows::{Checks, numbers_of_npy};
 use crate::{Channels, DataError, Fit, Format, Numbers, ReadOptions, Rows};
 
@@ -31,10 +31,9 @@ pub(crate) fn read_npy_rows(path: &Path, options: &ReadOptions) -> Result<Rows, 
     let length = metadata.is_file().then_some(metadata.len());
     let rows = rows(BufReader::new(file), length, budget, path, options)?;
     match (length, options.memory) {
-        (Some(length), Some(memory)) if length > memory => Ok(Rows {
-            stored: numbers_of_npy(path, options)?.map(|stored| (stored, memory)),
-            ..rows
-        }),
+        (Some(length), Some(memory)) if length > memory => {
+            Ok(Rows { stored: numbers_of_npy(path, options)?, ..rows })
+        }
         _ => Ok(rows),
     }
 }

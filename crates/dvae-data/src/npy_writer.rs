@@ -5,8 +5,8 @@ use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use crate::beside::{Beside, write_at};
+use crate::format::Layout;
 use crate::npy_header::{MAGIC, descr};
-use crate::rows::Layout;
 use crate::{Channels, DataError, Element, Format, Numbers, Row};
 
 /// Writes rows to an NPY file one by one. The file is written under a temporary name and renamed when it is

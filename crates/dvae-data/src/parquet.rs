@@ -23,7 +23,8 @@ use parquet::file::properties::WriterProperties;
 
 use crate::beside::{Beside, write_at};
 use crate::cells::Cells;
-use crate::rows::{Extra, Layout, TableLayout};
+use crate::format::{Layout, TableLayout};
+use crate::rows::Extra;
 use crate::table_text::quoted;
 use crate::table_writer::changed_cells;
 use crate::{DataError, Decimal, Format, FurtherColumn, Row};

@@ -42,8 +42,8 @@ pub struct ReadOptions {
     pub fit: Fit,
     /// Pictures of a folder that are left out, by their places in it.
     pub leave_out: Vec<PathBuf>,
-    /// Bytes of data that are held in memory. Of more pictures to cut from ([`crate::Dataset::read_crops`]) a copy is kept in a
-    /// file, and the numbers of a larger array stay in its file ([`Rows::into_dataset`]). All are held without it.
+    /// Bytes of data that are held in memory; of more, rows stay in their file or in a temporary one ([`Rows::into_dataset`],
+    /// [`crate::Dataset::read_crops`]). All are held without it.
     pub memory: Option<u64>,
 }
 
@@ -98,19 +98,20 @@ pub enum Fit {
 
 /// Opens an image, a folder of images, an array or a table; a pattern such as `part-*.npy` stands for arrays whose rows follow each other.
 pub fn read_rows(path: &Path, options: &ReadOptions) -> Result<Rows, DataError> {
-    match FileKind::of(path)? {
-        FileKind::Array if is_pattern(path) => read_npy_parts(&files_of(path)?, options),
-        FileKind::Array if is_safetensors(path) => read_safetensors_rows(path, options),
-        FileKind::Picture => picture_rows(vec![path.into()], options),
+    let rows = match FileKind::of(path)? {
+        FileKind::Array if is_pattern(path) => read_npy_parts(&files_of(path)?, options)?,
+        FileKind::Array if is_safetensors(path) => read_safetensors_rows(path, options)?,
+        FileKind::Picture => picture_rows(vec![path.into()], options)?,
         FileKind::Folder => {
             let pictures = options.pictures_in(path)?;
             let classes = classes(path, &pictures);
-            Ok(Rows { classes, ..picture_rows(pictures, options)? })
+            Rows { classes, ..picture_rows(pictures, options)? }
         }
         FileKind::Array => match read_sparse_rows(path, options)? {
-            Some(rows) => Ok(rows),
-            None => read_npy_rows(path, options),
+            Some(rows) => rows,
+            None => read_npy_rows(path, options)?,
         },
-        FileKind::Table => read_table_rows(path, options),
-    }
+        FileKind::Table => read_table_rows(path, options)?,
+    };
+    Ok(Rows { memory: options.memory.unwrap_or(u64::MAX), ..rows })
 }

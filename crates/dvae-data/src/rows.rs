@@ -4,209 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::budget::Budget;
-use crate::cells::Cells;
-use crate::picture::{over_white, picture_domain, under_white};
+use crate::dataset::RowCollector;
+use crate::format::Layout;
+use crate::picture::{over_white, under_white};
 use crate::sparse::Sparse;
 use crate::stored_numbers::StoredNumbers;
 use crate::stored_rows::BINARY;
-use crate::table::places_in_lines;
 use crate::table_text::cell_text;
-use crate::{DataError, Dataset, Domain, Element, Numbers, ReadOptions, TableColumn, read_rows};
-
-/// What the rows of a file are, and how the file stores them: enough to write such rows again.
-#[derive(Clone, Debug)]
-pub struct Format {
-    /// The shape of a row, channels first.
-    pub event: Vec<usize>,
-    /// What the values are.
-    pub domain: Domain,
-    /// The type of the stored numbers.
-    pub element: Element,
-    /// The column names, if a table has them.
-    pub names: Option<Vec<String>>,
-    /// Of each column of a table, what its cells are; nothing of what is no table.
-    pub(crate) cells: Arc<[Cells]>,
-    /// Columns that follow those of a table.
-    pub(crate) appended: Vec<FurtherColumn>,
-    pub(crate) layout: Layout,
-}
-
-/// What is particular to the kind of file.
-#[derive(Clone, Debug)]
-pub(crate) enum Layout {
-    Picture,
-    Array(Channels),
-    Table(Arc<TableLayout>),
-    /// What comes from no file: for a table, names of the texts before the numbers of a row, and its marks.
-    New {
-        labels: Vec<String>,
-        delimiter: Option<u8>,
-        decimal: Decimal,
-    },
-}
-
-/// A column that follows those of a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FurtherColumn {
-    /// Its name.
-    pub name: String,
-    /// The place, among the columns that are read, of the one whose values its cells are, such as dates; without it they are numbers.
-    pub values_of: Option<usize>,
-}
-
-/// Where an array has the channels of a row.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    serde::Serialize,
-    serde::Deserialize,
-    schemars::JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Channels {
-    /// `[rows, channels, height, width]`.
-    #[default]
-    First,
-    /// `[rows, height, width, channels]`.
-    Last,
-}
-
-/// How a table is written.
-#[derive(Clone, Debug)]
-pub(crate) struct TableLayout {
-    /// The first line as it stands, if it has names.
-    pub(crate) header: Option<Vec<u8>>,
-    /// The names of all columns; none if it has no names.
-    pub(crate) titles: Vec<String>,
-    /// The places of the columns that are read.
-    pub(crate) places: Vec<usize>,
-    pub(crate) style: TableStyle,
-    /// Texts of missing cells, in addition to the usual ones.
-    pub(crate) missing: Vec<String>,
-    /// The file, if it is a Parquet file.
-    #[cfg(feature = "parquet")]
-    pub(crate) parquet: Option<std::path::PathBuf>,
-}
-
-/// The marks of a table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TableStyle {
-    pub(crate) delimiter: u8,
-    pub(crate) decimal: Decimal,
-}
-
-/// The decimal separator of a table.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    serde::Serialize,
-    serde::Deserialize,
-    schemars::JsonSchema,
-)]
-pub enum Decimal {
-    /// `1.5`.
-    #[default]
-    #[serde(rename = ".")]
-    Point,
-    /// `1,5`.
-    #[serde(rename = ",")]
-    Comma,
-}
-
-impl Format {
-    /// Rows of this shape that come from no file.
-    pub fn new(event: &[usize], element: Element, domain: Domain) -> Self {
-        let layout = Layout::New { labels: vec![], delimiter: None, decimal: Decimal::Point };
-        Self {
-            event: event.into(),
-            domain,
-            element,
-            names: None,
-            cells: [].into(),
-            appended: vec![],
-            layout,
-        }
-    }
-
-    /// The same with column names.
-    pub fn named(self, names: Option<Vec<String>>) -> Self {
-        Self { names, ..self }
-    }
-
-    /// The same with columns of these kinds: numbers of classes and dates are written as their texts.
-    pub fn by_kind(self, columns: &[TableColumn]) -> Self {
-        let cells = columns.iter().map(TableColumn::cells).collect();
-        let names = columns.iter().map(|column| column.name.clone()).collect();
-        Self { cells, names: Some(names), ..self }
-    }
-
-    /// The same with texts before the numbers of a row, if it is written as a table; these are their names. A format of a
-    /// file is returned as it is.
-    pub fn labeled(mut self, names: &[&str]) -> Self {
-        if let Layout::New { labels, .. } = &mut self.layout {
-            *labels = names.iter().map(|&name| name.to_owned()).collect();
-        }
-        self
-    }
-
-    /// The same with these marks, if it is written as a table; without a delimiter the name of the file tells. A format
-    /// of a file is returned as it is.
-    pub fn marked(mut self, between: Option<char>, point: Decimal) -> Self {
-        if let Layout::New { delimiter, decimal, .. } = &mut self.layout {
-            let ascii = between.filter(char::is_ascii).map(|mark| mark as u8);
-            (*delimiter, *decimal) = (ascii, point);
-        }
-        self
-    }
-
-    /// The same table with further columns at the end of each line, whose cells rows get by [`Row::appended`].
-    pub fn with_columns(self, columns: Vec<FurtherColumn>) -> Self {
-        Self { appended: columns, ..self }
-    }
-
-    /// The places of columns of a table in its lines, by their names, whether they are read or not: see [`Row::texts`]. An error names a
-    /// column that the file, whose path is for the message, does not have.
-    pub fn places(&self, path: &Path, names: &[String]) -> Result<Vec<usize>, DataError> {
-        places_in_lines(path, self, names)
-    }
-
-    /// The format of a model's results for rows of this format: see [`Element::of_results`].
-    pub fn of_results(&self) -> Self {
-        Self { element: self.element.of_results(self.domain), ..self.clone() }
-    }
-
-    /// The format of distances between rows of this format, such as deviations: floats in the data's own units.
-    pub fn of_deviations(&self) -> Self {
-        let element = if self.element == Element::F64 { Element::F64 } else { Element::F32 };
-        Self { element, domain: Domain::Real, cells: [].into(), ..self.clone() }
-    }
-
-    /// Whether the file says itself which number stands for 1: bytes, truth values and pictures of integers do.
-    pub fn says_unit(&self) -> bool {
-        let is_picture =
-            matches!(self.layout, Layout::Picture) && picture_domain(self.element) == Domain::Unit;
-        is_picture || self.element.domain() == Domain::Unit
-    }
-
-    /// A row of these values.
-    ///
-    /// # Panics
-    ///
-    /// If their number is not that of the shape.
-    pub fn row(&self, values: &[f64]) -> Row {
-        assert_eq!(values.len(), self.event.iter().product::<usize>(), "values of a row");
-        let numbers = Numbers::of_values(self.element, self.domain, values);
-        Row { numbers, domain: self.domain, extra: Extra::None }
-    }
-}
+use crate::{DataError, Dataset, Domain, Element, Format, Numbers, ReadOptions, read_rows};
 
 /// A row as its file has it: the numbers that are read, and what else stands in the file beside them.
 #[derive(Clone, Debug)]
@@ -392,8 +197,10 @@ pub struct Rows {
     pub(crate) classes: Option<Vec<u8>>,
     /// All rows, if the file has them without their zeros.
     pub(crate) sparse: Option<Arc<Sparse>>,
-    /// All numbers, if they may stay in the file, and how much of what is made of them may be in memory.
-    pub(crate) stored: Option<(StoredNumbers, u64)>,
+    /// All numbers, if they are larger than that, and may stay in the file.
+    pub(crate) stored: Option<StoredNumbers>,
+    /// Bytes that may be held in memory of all rows.
+    pub(crate) memory: u64,
     pub(crate) rows: Box<dyn Iterator<Item = Result<Row, DataError>> + Send>,
 }
 
@@ -431,6 +238,7 @@ impl Rows {
             classes: None,
             sparse: None,
             stored: None,
+            memory: u64::MAX,
             rows: Box::new(rows.fuse()),
         }
     }
@@ -440,47 +248,46 @@ impl Rows {
         self,
         mut check: impl FnMut(&Row) -> Result<(), DataError> + Send + 'static,
     ) -> Self {
-        let Self { format, count, classes, rows, .. } = self;
+        let Self { format, count, classes, memory, rows, .. } = self;
         let rows = rows.map(move |row| row.and_then(|row| check(&row).map(|()| row)));
-        Self { classes, ..Self::new(format, count, rows) }
+        Self { classes, memory, ..Self::new(format, count, rows) }
     }
 
-    /// Reads all rows into memory, as the file stores them: see [`Dataset::from_numbers`]. Those of a sparse matrix stay sparse, in single
-    /// precision, and those of an array that is larger than [`ReadOptions::memory`] stay in the file. Rows of a folder of folders
-    /// have the folders as their classes. Errors name `path`.
+    /// Reads all rows, as the file stores them: see [`Dataset::from_numbers`]. Those of a sparse matrix stay sparse, in single precision. Of what
+    /// takes more than [`ReadOptions::memory`], arrays that are not compressed stay in their files, and everything else becomes a file without a
+    /// name, in the folder for temporary files. Rows of a folder of folders have the folders as their classes. Errors name `path`.
     ///
     /// Missing entries are allowed: see [`Dataset::from_incomplete`].
     pub fn into_dataset(self, path: &Path) -> Result<Dataset, DataError> {
-        let (format, classes) = (self.format.clone(), self.classes.clone());
+        let (format, classes, memory) = (self.format.clone(), self.classes.clone(), self.memory);
         let bad = |reason| DataError::File { path: path.into(), reason };
+        let named = |error| match error {
+            DataError::Temporary { .. } => error,
+            error => bad(error.to_string()),
+        };
         if let Some(matrix) = self.sparse {
             let values = matrix.singles(format.domain).map_err(bad)?;
-            let rows = Dataset::from_sparse(values, &format);
-            return rows.map_err(|error| bad(error.to_string()));
+            return Dataset::from_sparse(values, &format).map_err(named);
         }
-        let stored = self.stored.clone().filter(|(numbers, _)| numbers.len() > 0);
-        if let Some((numbers, memory)) = stored {
+        if let Some(numbers) = self.stored.clone().filter(|numbers| numbers.len() > 0) {
             if format.element == Element::U8
                 && format.domain == Domain::Unit
                 && numbers.is_binary()?
             {
                 return Err(bad(BINARY.to_owned()));
             }
-            let rows = Dataset::from_stored(numbers, &format, memory);
-            return rows.map_err(|error| bad(error.to_string()));
+            return Dataset::from_stored(numbers, &format, memory).map_err(named);
         }
-        let mut numbers = Numbers::new(format.element, vec![]);
+        let mut collected = RowCollector::new(&format, memory);
         let budget = Budget::of_all(path);
         for row in self {
-            numbers.extend(&row?.into_numbers());
-            budget.check_numbers(numbers.len() as u128).map_err(bad)?;
+            collected.add(&row?.into_numbers()).map_err(named)?;
+            budget.check_numbers(collected.len() as u128).map_err(bad)?;
         }
-        if numbers.is_empty() {
-            let reason = "it holds no rows".to_owned();
-            return Err(DataError::File { path: path.into(), reason });
+        if collected.len() == 0 {
+            return Err(bad("it holds no rows".to_owned()));
         }
-        let rows = Dataset::from_numbers(numbers, &format.event, format.domain)
-            .map_err(|error| DataError::File { path: path.into(), reason: error.to_string() })?;
+        let rows = collected.finish().map_err(named)?;
         Ok(match classes.filter(|classes| classes.len() == rows.len()) {
             Some(classes) => rows.labeled(classes),
             None => rows,
@@ -489,7 +296,7 @@ impl Rows {
 }
 
 impl Dataset {
-    /// Reads all rows of a file or folder into memory, in single precision: [`Rows::into_dataset`] of [`read_rows`].
+    /// Reads all rows of a file or folder, in single precision: [`Rows::into_dataset`] of [`read_rows`].
     pub fn read(path: &Path, options: &ReadOptions) -> Result<Self, DataError> {
         read_rows(path, options)?.into_dataset(path)?.single()
     }

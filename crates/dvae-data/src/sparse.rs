@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use crate::budget::Budget;
 use crate::dataset::is_lost;
-use crate::rows::{Extra, Layout};
+use crate::format::Layout;
+use crate::rows::Extra;
 use crate::{Channels, DataError, Domain, Element, Format, Numbers, ReadOptions, Row, Rows};
 
 /// The entries that any matrix may stand for, and how many times as many as it stores: so a small file that claims a large matrix is an

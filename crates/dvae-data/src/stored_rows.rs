@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use dvae_checks::shown_path;
 
+use crate::format::Layout;
 use crate::npy::{bad, channels, io_at, read_npy_rows};
 use crate::npy_header::{Header, Order};
-use crate::rows::{Extra, Layout};
+use crate::rows::Extra;
 use crate::stored_numbers::StoredNumbers;
 use crate::{Channels, DataError, Domain, Element, Format, Numbers, ReadOptions, Row, Rows};
 
@@ -84,9 +85,10 @@ fn stored_rows(
         let numbers = own.numbers(row * width..(row + 1) * width);
         Some(numbers.and_then(|numbers| checked.row(numbers)))
     });
-    let is_large = |&memory: &u64| (numbers.len() * numbers.element.size()) as u64 > memory;
-    let memory = options.memory.filter(is_large).filter(|_| stays(numbers.element));
-    Rows { stored: memory.map(|memory| (numbers, memory)), ..Rows::new(format, Some(count), rows) }
+    let bytes = (numbers.len() * numbers.element.size()) as u64;
+    let is_large = options.memory.is_some_and(|memory| bytes > memory);
+    let stored = (is_large && stays(numbers.element)).then_some(numbers);
+    Rows { stored, ..Rows::new(format, Some(count), rows) }
 }
 
 /// Opens the rows of several NPY files, one after the other. An error names one whose rows are others than those of the first.

@@ -12,8 +12,9 @@ use dvae_checks::{listed, shown};
 #[cfg(feature = "parquet")]
 use crate::Decimal;
 use crate::cells::{Cell, Cells};
+use crate::format::{Layout, TableLayout, TableStyle};
 use crate::kind::is_parquet;
-use crate::rows::{Extra, Layout, Line, TableLayout, TableStyle};
+use crate::rows::{Extra, Line};
 use crate::table_text::{Lines, cell_text, cells, find_delimiter};
 use crate::{DataError, Domain, Element, Format, Numbers, ReadOptions, Row, Rows, TableColumn};
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use crate::beside::{Beside, write_at};
 use crate::cells::{Cell, Cells};
-use crate::rows::{Extra, Layout, Line, TableLayout, TableStyle};
+use crate::format::{Layout, TableLayout, TableStyle};
+use crate::rows::{Extra, Line};
 use crate::table_text::{cell_text, cells, quoted};
 use crate::{DataError, Decimal, Format, FurtherColumn, Row};
 

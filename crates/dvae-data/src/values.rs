@@ -188,9 +188,9 @@ impl Values {
         parts.flat_map(move |start| self.doubles(start..places.end.min(start + AT_ONCE)))
     }
 
-    /// Whether the entries stay in the files of the data.
-    pub(crate) fn is_stored(&self) -> bool {
-        matches!(self.store, Store::Stored(..))
+    /// Whether the entries are in files: those of the data, or a temporary one.
+    pub(crate) fn is_in_files(&self) -> bool {
+        matches!(self.store, Store::Stored(..) | Store::File(_))
     }
 
     pub(crate) fn is_sparse(&self) -> bool {
@@ -256,15 +256,21 @@ impl Values {
         }
     }
 
-    /// The gray values as the integers that they are stored as; other entries are what they are.
-    pub(crate) fn integers(&self) -> Option<Self> {
+    /// The gray values as the integers that they are stored as, of which so many bytes may be held; other entries are what they
+    /// are.
+    pub(crate) fn integers(&self, memory: u64) -> io::Result<Option<Self>> {
         let scale = match self.kind {
             Kind::Bytes => f64::from(u8::MAX),
             Kind::Words => f64::from(u16::MAX),
-            Kind::Singles | Kind::Doubles => return None,
+            Kind::Singles | Kind::Doubles => return Ok(None),
         };
-        let integers = self.iter(0..self.len).map(|gray| (gray * scale).round() as f32);
-        Some(Self::from(&integers.collect::<Vec<f32>>()[..]))
+        let mut integers = ValuesWriter::of_singles(memory);
+        for start in (0..self.len).step_by(AT_ONCE) {
+            let grays = self.doubles(start..self.len.min(start + AT_ONCE));
+            let part: Vec<f32> = grays.iter().map(|gray| (gray * scale).round() as f32).collect();
+            integers.singles(&part)?;
+        }
+        Ok(Some(integers.finish()))
     }
 }
 

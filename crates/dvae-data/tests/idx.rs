@@ -5,7 +5,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use dvae_data::{DataError, read_idx, read_idx_folder, read_idx_folder_of};
+use dvae_data::{DataError, ReadOptions, read_idx, read_idx_folder, read_idx_folder_of};
 use flate2::{Compression, write::GzEncoder};
 use proptest::prelude::*;
 
@@ -65,7 +65,13 @@ fn names_with_a_dot_or_a_prefix_are_known() {
         ("emnist-balanced-train-images-idx3-ubyte.gz", gzip(&two_images())),
         ("emnist-balanced-test-images-idx3-ubyte", one()),
     ]);
-    assert_eq!(read_idx_folder_of(prefixed.path(), "emnist-balanced").unwrap().train.len(), 2);
+    assert_eq!(
+        read_idx_folder_of(prefixed.path(), "emnist-balanced", &ReadOptions::default())
+            .unwrap()
+            .train
+            .len(),
+        2
+    );
     let error = read_idx_folder(prefixed.path()).unwrap_err().to_string();
     assert!(error.contains("`data.prefix`"), "{error}");
 }

@@ -142,6 +142,95 @@ fn rows_in_their_files_are_trained_on_as_rows_in_memory() {
     assert_eq!(measured(run.path()), whole);
 }
 
+/// Pictures of IDX files, of which some may be compressed: 200 to train on, and 50 to test on, of 12 bytes each.
+fn idx(folder: &Path, is_compressed: bool) {
+    fs::create_dir(folder).unwrap();
+    let bytes: Vec<u8> = numbers().iter().map(|x| (x * 256.0) as u8).collect();
+    for (name, count, from) in [("train", 200u32, 0), ("t10k", 50, 2400)] {
+        let axes = [count, 3, 4].map(u32::to_be_bytes).concat();
+        let all = [&[0, 0, 8, 3][..], &axes, &bytes[from..from + 12 * count as usize]].concat();
+        let name = format!("{name}-images-idx3-ubyte");
+        if !is_compressed {
+            fs::write(folder.join(name), all).unwrap();
+            continue;
+        }
+        let file = fs::File::create(folder.join(format!("{name}.gz"))).unwrap();
+        let mut writer = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+        writer.write_all(&all).unwrap();
+        writer.finish().unwrap();
+    }
+}
+
+// What cannot stay in its file is copied into one that can be read row by row.
+#[test]
+fn compressed_arrays_pictures_and_tables_are_trained_on_as_in_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let all = numbers();
+    idx(&at("idx"), false);
+    idx(&at("idx-gz"), true);
+    fs::create_dir_all(at("pictures")).unwrap();
+    for (number, row) in all.chunks(12).enumerate() {
+        let bytes = row.iter().map(|x| (x * 256.0) as u8).collect();
+        let picture = image::GrayImage::from_raw(4, 3, bytes).unwrap();
+        picture.save(at("pictures").join(format!("{number:03}.png"))).unwrap();
+    }
+    let lines = all.chunks(12).map(|row| {
+        let cells: Vec<String> = row.iter().map(f64::to_string).collect();
+        cells.join(",") + "\n"
+    });
+    let names: Vec<String> = (0..12).map(|at| format!("c{at}")).collect();
+    fs::write(at("table.csv"), names.join(",") + "\n" + &lines.collect::<String>()).unwrap();
+    let words: Vec<u8> = all.iter().flat_map(|x| ((x * 1e6) as i64).to_le_bytes()).collect();
+    npy(&at("i8.npy"), "<i8", "(300, 12)", &words);
+    let singles: Vec<u8> = all.iter().flat_map(|&x| (x as f32).to_le_bytes()).collect();
+    npy(&at("last.npy"), "<f4", "(300, 2, 2, 3)", &singles);
+    let file = fs::File::create(at("x.npz")).unwrap();
+    let mut archive = zip::ZipWriter::new(file);
+    archive.start_file("x.npy", zip::write::SimpleFileOptions::default()).unwrap();
+    npy(&at("f4.npy"), "<f4", "(300, 12)", &singles);
+    archive.write_all(&fs::read(at("f4.npy")).unwrap()).unwrap();
+    archive.finish().unwrap();
+    let scaled = ["data.scaling=standard", "model.likelihood={ type = \"learned-normal\" }"];
+    let counts =
+        ["data.domain=counts", "model.log_input=true", "model.likelihood={ type = \"poisson\" }"];
+    for (name, source, settings) in [
+        ("idx", "idx", &[][..]),
+        ("idx", "idx", &counts),
+        ("idx-gz", "idx", &[]),
+        ("pictures", "images", &[]),
+        ("table.csv", "csv", &["data.domain=unit"]),
+        ("table.csv", "csv", &scaled),
+        ("i8.npy", "npy", &scaled),
+        ("last.npy", "npy", &["data.domain=unit", "data.channels=last"]),
+        ("x.npz", "npy", &["data.domain=unit"]),
+    ] {
+        let of = |memory: u32| {
+            let own = [format!("data.source={source}"), format!("data.memory={memory}")];
+            let settings: Vec<&str> =
+                own.iter().map(String::as_str).chain(settings.iter().copied()).collect();
+            reports(folder.path(), &at(name), &settings)
+                .unwrap_or_else(|error| panic!("{name} {settings:?}: {error}"))
+        };
+        let held = of(4000);
+        assert_eq!(held.len(), 2);
+        assert_eq!(of(0), held, "{name} {settings:?}");
+    }
+    // A file that ends too early, or goes on, is named wherever its rows are.
+    let path = at("idx").join("train-images-idx3-ubyte");
+    for change in [-1i64, 1] {
+        let length = fs::metadata(&path).unwrap().len();
+        let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len(length.checked_add_signed(change).unwrap()).unwrap();
+        let [stored, held] = ["data.memory=0", "data.memory=4000"].map(|memory| {
+            reports(folder.path(), &at("idx"), &["data.source=idx", memory]).unwrap_err()
+        });
+        assert!(stored.contains("train-images-idx3-ubyte"), "{stored}");
+        assert_eq!(stored, held);
+        file.set_len(length).unwrap();
+    }
+}
+
 #[test]
 fn files_that_cannot_stay_or_fit_are_named() {
     let folder = tempfile::tempdir().unwrap();

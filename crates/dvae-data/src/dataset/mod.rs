@@ -19,7 +19,7 @@ use crate::{DataError, Domain};
 use crops::Cropped;
 pub use crops::Crops;
 pub use pairs::Pairs;
-pub(crate) use stored::is_lost;
+pub(crate) use stored::{RowCollector, is_lost};
 
 /// Rows of equal shape in one contiguous buffer, and a view of some of them.
 ///
@@ -216,10 +216,10 @@ impl Dataset {
         Self { ids: self.ids.take(n), ..self.clone() }
     }
 
-    /// Whether the numbers stay in the files of the data, and are of more rows than are listed one by one.
+    /// Whether the rows are in files, and are more than are listed one by one; not of crops.
     pub fn is_vast(&self) -> bool {
         const MANY: usize = 1 << 20;
-        self.values.is_stored() && self.len() > MANY
+        self.values.is_in_files() && self.crops.is_none() && self.len() > MANY
     }
 
     /// The same rows in blocks of 1,024 adjacent ones, if the view is of the first rows of its buffer: blocks are held out whole,

@@ -138,10 +138,15 @@ impl Dataset {
 
     /// All entries at a place on the first axis of a row; unobserved ones are NaN.
     pub(crate) fn entries_at(&self, place: usize) -> impl Iterator<Item = f64> {
-        self.units().flat_map(move |(_, entries)| {
-            let per_place = entries.len() / self.event[0];
-            let start = entries.start + place * per_place;
-            self.values.iter(start..start + per_place)
+        let parts: Box<dyn Iterator<Item = (u64, Range<usize>)> + '_> = match self.crops.is_some() {
+            true => Box::new(self.units()),
+            false => Box::new(self.runs()),
+        };
+        parts.flat_map(move |(_, entries)| {
+            let width = if self.crops.is_some() { entries.len() } else { self.width() };
+            let own = (width / self.event[0]) * place..(width / self.event[0]) * (place + 1);
+            let values = self.values.iter(entries).enumerate();
+            values.filter(move |(at, _)| own.contains(&(at % width))).map(|(_, value)| value)
         })
     }
 

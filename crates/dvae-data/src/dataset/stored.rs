@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::numbers::AT_ONCE;
 use crate::sparse::SparseValues;
 use crate::stored_numbers::StoredNumbers;
 use crate::values::{Kind, Values, ValuesWriter};
@@ -76,7 +77,8 @@ impl Dataset {
         if domain == self.domain {
             return Ok(self);
         }
-        let rows = match self.values.integers() {
+        let integers = self.values.integers(self.memory).map_err(DataError::temporary)?;
+        let rows = match integers {
             Some(integers) => Self { values: Arc::new(integers), domain, ..self },
             None => Self { domain, ..self },
         };
@@ -104,6 +106,53 @@ impl Dataset {
             singles.singles(&entries).map_err(DataError::temporary)?;
         }
         Ok(Self { values: Arc::new(singles.finish()), ..self })
+    }
+}
+
+/// Rows of a file that come one by one, and where they are kept: in memory, as long as they take no more of it than they may.
+pub(crate) struct RowCollector<'a> {
+    format: &'a Format,
+    memory: u64,
+    values: ValuesWriter,
+    /// Numbers that are yet to be written, so that not each row is by itself.
+    waiting: Numbers,
+}
+
+impl<'a> RowCollector<'a> {
+    /// No row, of so many bytes at most in memory.
+    pub(crate) fn new(format: &'a Format, memory: u64) -> Self {
+        let values = ValuesWriter::of(format.element, format.domain, memory);
+        Self { format, memory, values, waiting: Numbers::new(format.element, vec![]) }
+    }
+
+    /// The numbers so far.
+    pub(crate) fn len(&self) -> usize {
+        self.values.len() + self.waiting.len()
+    }
+
+    /// Adds numbers of rows. An error names an integer that double precision does not hold.
+    pub(crate) fn add(&mut self, numbers: &Numbers) -> Result<(), DataError> {
+        self.waiting.extend(numbers);
+        if self.waiting.len() < AT_ONCE { Ok(()) } else { self.write() }
+    }
+
+    fn write(&mut self) -> Result<(), DataError> {
+        let waiting = Numbers::new(self.format.element, vec![]);
+        let numbers = std::mem::replace(&mut self.waiting, waiting);
+        if let Some((at, value)) = numbers.first_beyond_double() {
+            let width = self.format.event.iter().product::<usize>().max(1);
+            return Err(DataError::Digits { row: (self.values.len() + at) / width, value });
+        }
+        self.values.numbers(numbers, self.format.domain).map_err(DataError::temporary)
+    }
+
+    /// The set of all rows. An error is one of [`Dataset::from_numbers`].
+    pub(crate) fn finish(mut self) -> Result<Dataset, DataError> {
+        self.write()?;
+        let Format { event, domain, element, .. } = self.format;
+        let is_declared = *domain != element.domain();
+        let rows = Dataset::from_values(self.values.finish(), event, *domain, is_declared)?;
+        Ok(Dataset { memory: self.memory, ..rows })
     }
 }
 
@@ -137,6 +186,28 @@ mod tests {
 
     fn of(values: &[f64], domain: Domain) -> Result<Dataset, DataError> {
         Dataset::from_numbers(Numbers::from(values), &[1], domain)
+    }
+
+    // 2²⁰ + 1 rows of two bytes.
+    #[test]
+    fn rows_beyond_the_memory_are_in_a_file_and_very_many_are_vast() {
+        let format = Format::new(&[2], Element::U8, Domain::Unit);
+        let row = Numbers::new(Element::U8, vec![7, 255]);
+        for (memory, rows, is_in_file) in
+            [(100_000, 10, false), (100_000, 1 << 19, true), (u64::MAX, (1 << 20) + 1, false)]
+        {
+            let mut collector = RowCollector::new(&format, memory);
+            (0..rows).for_each(|_| collector.add(&row).unwrap());
+            let set = collector.finish().unwrap();
+            assert_eq!((set.len(), set.values.is_in_files()), (rows, is_in_file));
+            assert!(!set.is_vast());
+        }
+        let mut collector = RowCollector::new(&format, 0);
+        (0..=1 << 20).for_each(|_| collector.add(&row).unwrap());
+        let set = collector.finish().unwrap();
+        assert!(set.is_vast());
+        assert_eq!(set.mean(), [7.0 / 255.0, 1.0]);
+        assert_eq!(set.entries_at(1).filter(|entry| *entry == 1.0).count(), (1 << 20) + 1);
     }
 
     #[test]

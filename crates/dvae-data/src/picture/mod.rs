@@ -15,7 +15,8 @@ use std::sync::Arc;
 
 use dvae_checks::contained;
 
-use crate::rows::{Extra, Layout};
+use crate::format::Layout;
+use crate::rows::Extra;
 use crate::{DataError, Dataset, Domain, Element, Fit, Format, Numbers, ReadOptions, Row, Rows};
 
 pub use encode::write_picture;

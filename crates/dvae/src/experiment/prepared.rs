@@ -102,8 +102,10 @@ impl PreparedData {
     ) -> Result<Dataset, ExperimentError> {
         let rows = match &config.source {
             DataSource::Idx { prefix, .. } if path.is_dir() => {
-                let sets = read_idx_folder_of(path, prefix.as_deref().unwrap_or(""))?;
-                sets.test.declared(self.domain)?
+                let prefix = prefix.as_deref().unwrap_or_default();
+                let options = ReadOptions { domain: Some(self.domain), ..options.clone() };
+                let sets = read_idx_folder_of(path, prefix, &options)?;
+                sets.test
             }
             source => {
                 let fit = match source.options().fit {

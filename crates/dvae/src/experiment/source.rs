@@ -28,6 +28,10 @@ pub enum DataSource {
         /// What the names of the files begin with, such as `emnist-balanced`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         prefix: Option<String>,
+        /// Megabytes of images that are held in memory: those of a larger file stay there, or, if it is compressed, in a file without a
+        /// name in the folder for temporary files (`TMPDIR`). The training is the same, up to 1,048,576 images.
+        #[serde(default = "four_thousand", skip_serializing_if = "is_four_thousand")]
+        memory: u64,
     },
     /// A NumPy array, `.npy` or `.npz`, or a tensor of a `.safetensors` file: axis 0 indexes the rows. A path such as
     /// `parts/part-*.npy` stands for several arrays whose rows follow each other, in the order of their names. Or a sparse
@@ -50,10 +54,10 @@ pub enum DataSource {
         /// Where the array has its channels: `first` or `last`. Needed if the last axis of a row is 1, 3 or 4.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         channels: Option<Channels>,
-        /// Megabytes of an array that are held in memory: the rows of a larger one stay in their file, `.npy` or `.safetensors`,
-        /// and are read from there in each epoch; the training is the same. Of more than 1,048,576 such rows, blocks of 1,024
-        /// are held out, and their order is another random one. What scaling and binarization make of them is in a file in the
-        /// folder for temporary files (`TMPDIR`).
+        /// Megabytes of an array that are held in memory: the rows of a larger one stay in their file, or, if it is compressed, in one without a name
+        /// in the folder for temporary files (`TMPDIR`), and are read from there in each epoch; the training is the same. Of more than 1,048,576
+        /// such rows, blocks of 1,024 are held out, and their order is another random one. What scaling and binarization make of them is in
+        /// a temporary file too.
         #[serde(default = "four_thousand", skip_serializing_if = "is_four_thousand")]
         memory: u64,
     },
@@ -85,6 +89,10 @@ pub enum DataSource {
         /// Texts of missing cells, in addition to an empty cell, `NA`, `N/A`, `#N/A`, `<NA>`, `NaN`, `null`, `none` and `?`.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         missing: Vec<String>,
+        /// Megabytes of numbers, of 8 bytes each, that are held in memory: those of a larger table are read once, into a file without a name in the folder
+        /// for temporary files (`TMPDIR`). The training is the same, up to 1,048,576 rows.
+        #[serde(default = "four_thousand", skip_serializing_if = "is_four_thousand")]
+        memory: u64,
     },
     /// A folder of images, searched with the folders in it: PNG, JPEG, TIFF, WebP, PNM.
     Images {
@@ -108,9 +116,9 @@ pub enum DataSource {
         /// Images that are left out, by their places in the folder: broken ones, as `dvae train --skip-broken` finds them.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         leave_out: Vec<PathBuf>,
-        /// Megabytes of pictures that are held in memory to cut `crops` from. If there are more, they are decoded once, into
+        /// Megabytes of pictures that are held in memory. If there are more, they are decoded once, into
         /// a file without a name in the folder for temporary files (`TMPDIR`), and read from there; the training is the
-        /// same.
+        /// same, of whole pictures up to 1,048,576 of them.
         #[serde(default = "four_thousand", skip_serializing_if = "is_four_thousand")]
         memory: u64,
     },
@@ -149,14 +157,16 @@ impl DataSource {
     pub fn options(&self) -> ReadOptions {
         let mut options = ReadOptions::default();
         match self {
-            Self::FashionMnist {} | Self::Idx { .. } => {}
+            Self::FashionMnist {} => {}
+            Self::Idx { memory, .. } => options.memory = Some(memory.saturating_mul(1_000_000)),
             Self::Npy { key, channels, transposed, memory, .. } => {
                 options.memory = Some(memory.saturating_mul(1_000_000));
                 options.key.clone_from(key);
                 options.transposed = *transposed;
                 options.channels = *channels;
             }
-            Self::Csv { header, columns, delimiter, decimal, missing, .. } => {
+            Self::Csv { header, columns, delimiter, decimal, missing, memory, .. } => {
+                options.memory = Some(memory.saturating_mul(1_000_000));
                 options.no_header = !header;
                 options.columns.clone_from(columns);
                 options.delimiter = *delimiter;
@@ -181,8 +191,11 @@ impl DataSource {
     ) -> Result<SourceRows, ExperimentError> {
         match self {
             Self::FashionMnist {} => own(fashion_mnist(), domain),
-            Self::Idx { path, prefix } => {
-                own(read_idx_folder_of(path, prefix.as_deref().unwrap_or(""))?, domain)
+            Self::Idx { path, prefix, .. } => {
+                let prefix = prefix.as_deref().unwrap_or_default();
+                let domain = Some(domain.unwrap_or(Domain::Unit));
+                let options = ReadOptions { domain, ..self.options() };
+                own(read_idx_folder_of(path, prefix, &options)?, domain)
             }
             Self::Npy { path, test_path, key, test_key, .. } => {
                 let options = ReadOptions { domain, ..self.options() };
