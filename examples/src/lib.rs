@@ -191,6 +191,7 @@ mod pages {
     pages! {
         "../../README.md" Readme
         "../../docs/cli.md" Program
+        "../../docs/corruptions.md" Corruptions
         "../../docs/tables.md" Tables
         "../../docs/extending.md" Extending
         "../../crates/dvae/README.md" Dvae

@@ -21,6 +21,9 @@ pub enum CorruptionError {
         /// The upper end given.
         high: f64,
     },
+    /// An alphabet of typing errors that is empty.
+    #[error("the alphabet has no letter")]
+    NoLetter,
     /// A string that is not a level.
     #[error("`{text}` is not a level: write a number, LOW..HIGH (drawn for each row) or @SEVERITY")]
     LevelText {

@@ -39,6 +39,8 @@
 //! [`MaskingByColumn`] (missing not at random, and at random given another column), [`CategoryFlip`], [`Jitter`], [`Outliers`],
 //! [`Rounding`] and [`UnitSlip`].
 //!
+//! Text: [`Typos`] of several kinds. They work on strings, whose lengths they change: [`TextCorruption`].
+//!
 //! Combinations: [`Sequence`], [`OneOf`], [`Sometimes`], [`Part`] of an image, and [`ShowMask`] for the
 //! encoder.
 //!
@@ -124,6 +126,7 @@ mod table;
 mod table_process;
 mod table_rows;
 mod translation;
+mod typos;
 mod uniform;
 mod zigzag;
 mod zoom;
@@ -139,3 +142,4 @@ pub use occlusion::Shape;
 pub use process::{CorruptedInput, Corruption};
 pub use table_process::TableProcess;
 pub use table_rows::{CorruptionContext, TableColumnRows, TableRows, Units};
+pub use typos::{CorruptedText, Keyboard, TextCorruption, TypoKind, Typos};
