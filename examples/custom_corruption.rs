@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config = TrainConfig { epochs: 5, ..TrainConfig::default() };
     let trainer = Trainer::new(model, lost, config, &device)?.observe(Progress::new("lost lines"));
     let model = trainer.fit(&train, &held_out)?.model;
-    let context = EvaluationContext { key, batch_size: 64, device: &device };
+    let context = EvaluationContext::new(key, 64, &device);
     let metrics = denoising(&model, &sets.test, &*measured, &context)?;
     let damaged = metrics.psnr_input.unwrap_or(f64::INFINITY);
     println!("PSNR: {damaged:.1} dB damaged, {:.1} dB denoised", metrics.psnr_output);

@@ -69,11 +69,7 @@ fn run(args: &Args) -> Result<(), Error> {
         rows: &sets.test,
         tuning: Some(&split.1),
         corruptions: &corruptions,
-        context: EvaluationContext {
-            key: Key::new(train.seed),
-            batch_size: train.batch_size,
-            device,
-        },
+        context: EvaluationContext::new(Key::new(train.seed), train.batch_size, device),
     };
     let metrics = comparison.measure()?;
     println!("\n{metrics}");

@@ -67,11 +67,7 @@ fn run(args: &Args) -> Result<(), Error> {
         let name = format!("sigma {sigma}, beta {beta}");
         let subfolder = folder.subfolder(&format!("sigma-{sigma}-beta-{beta}"))?;
         let model = fit(trainer, &name, &split, &subfolder)?;
-        let context = EvaluationContext {
-            key,
-            batch_size: args.options.training().batch_size,
-            device: &device,
-        };
+        let context = EvaluationContext::new(key, args.options.training().batch_size, &device);
         let metrics = denoising::<4, _>(&model, &sets.test, &test, &context)?;
         let activity = latent_activity::<4, _>(&model, &sets.test, &test, &context)?;
         cells.push(Cell { sigma, beta, active_units: active_units(&activity.concat()), metrics });

@@ -54,7 +54,7 @@ fn run(args: &Args) -> Result<(), Error> {
         let trainer = Trainer::new(model()?, corruption, train.clone(), &device)?;
         let name = format!("{} {level}", scale.name);
         let trained = fit(trainer, &name, &split, &folder.subfolder(&format!("level-{level}"))?)?;
-        let context = EvaluationContext { key, batch_size: train.batch_size, device: &device };
+        let context = EvaluationContext::new(key, train.batch_size, &device);
         let metrics =
             processes.iter().map(|process| denoising(&trained, &sets.test, &**process, &context));
         models.push(Tested { trained_at: level, metrics: metrics.collect::<Result<_, _>>()? });

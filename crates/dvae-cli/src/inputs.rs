@@ -108,6 +108,10 @@ impl Inputs {
         self.open_as(true)
     }
 
+    pub(crate) fn has_standard_input(&self) -> bool {
+        self.inputs.iter().any(|path| path.as_os_str() == "-")
+    }
+
     fn open_as(&self, is_copied: bool) -> Result<InputFiles<'_>, Error> {
         let is_stdin = |path: &PathBuf| path.as_os_str() == "-";
         let stdin = match (self.inputs.iter().filter(|path| is_stdin(path)).count(), &self.format) {

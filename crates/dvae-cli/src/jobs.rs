@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use dvae::ExperimentError;
 use dvae::data::{DataError, FileKind, RowWriter};
+use dvae::train::Communicator;
 use serde::Serialize;
 
 use crate::Error;
@@ -120,10 +121,39 @@ impl Failures {
         }
         report(&*error);
         self.failed.push(job.input.to_string_lossy().into_owned());
+        self.check()
+    }
+
+    fn check(&self) -> Result<(), Error> {
         if self.failed.len() == self.files {
             return Err(format!("none of {} files can be used", self.files).into());
         }
         Ok(())
+    }
+
+    /// The failures, and the rows of complete files, of all processes that share the files.
+    pub(crate) fn of_all(
+        self,
+        rows: usize,
+        jobs: &[Job],
+        group: &dyn Communicator,
+    ) -> Result<(usize, Self), Error> {
+        let of_ranks = group.gather(serde_json::to_vec(&(rows, &self.failed))?);
+        let mut all = (0, Self { failed: vec![], ..self });
+        for of_rank in of_ranks {
+            let (rows, failed): (usize, Vec<String>) = serde_json::from_slice(&of_rank)?;
+            all.0 += rows;
+            all.1.failed.extend(failed);
+        }
+        let place =
+            |name: &String| jobs.iter().position(|job| job.input.to_string_lossy() == *name);
+        all.1.failed.sort_by_cached_key(place);
+        all.1.check().map(|()| all)
+    }
+
+    /// The exit code, which tells whether some files failed.
+    pub(crate) fn code(&self) -> ExitCode {
+        ExitCode::from(u8::from(!self.failed.is_empty()))
     }
 
     /// Writes what has become of the files, and returns the exit code. It tells that some failed even if nobody reads on.
@@ -135,7 +165,7 @@ impl Failures {
         out: Output,
     ) -> Result<ExitCode, Error> {
         let files = self.files - self.failed.len();
-        let code = ExitCode::from(u8::from(!self.failed.is_empty()));
+        let code = self.code();
         let summary = Summary { files, rows, out: to, failed: self.failed };
         let written = out.write(&summary, || {
             let (rows, files) = (counted(rows, "row"), counted(files, "file"));

@@ -92,6 +92,11 @@ impl Command {
                 | Self::Import(_)
         )
     }
+
+    /// Whether several processes share its work.
+    fn is_shared(&self) -> bool {
+        matches!(self, Self::Train(_) | Self::Evaluate(_) | Self::Denoise(_))
+    }
 }
 
 /// An error of any kind.
@@ -106,9 +111,16 @@ fn main() -> ExitCode {
     {
         return exit(Err(error));
     }
+    if command.writes_files()
+        && !command.is_shared()
+        && let Err(error) = processes::alone()
+    {
+        return exit(Err(error));
+    }
     let result = match &command {
         Command::Train(args) => return exit(train::run(args, out)),
         Command::Denoise(args) => return exit(denoise::run(args, out)),
+        Command::Evaluate(args) => return exit(evaluate::run(args, out)),
         Command::Corrupt(args) => return exit(corrupt::run(args, out)),
         Command::Impute(args) => impute::run(args, out),
         Command::Table(args) => table::run(args, out),
@@ -116,7 +128,6 @@ fn main() -> ExitCode {
         Command::Embed(args) => embed::run(args, out),
         Command::Interpolate(args) => interpolate::run(args, out),
         Command::Traverse(args) => traverse::run(args, out),
-        Command::Evaluate(args) => evaluate::run(args, out),
         Command::Benchmark(args) => benchmark::run(args, out),
         Command::Calibrate(args) => calibrate::run(args, out),
         Command::Export(args) => export::run(args, out),

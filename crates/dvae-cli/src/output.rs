@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::Write;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
@@ -43,8 +44,23 @@ pub(crate) fn report(error: &dyn fmt::Display) {
     say("error", error);
 }
 
-/// Prints a warning.
+/// Whether this process says what others say as well.
+static IS_SILENT: AtomicBool = AtomicBool::new(false);
+
+/// Lets another process of several print the warnings that all have.
+pub(crate) fn silence_shared_warnings() {
+    IS_SILENT.store(true, Ordering::Relaxed);
+}
+
+/// Prints a warning, which all of several processes have.
 pub(crate) fn warn(text: &impl fmt::Display) {
+    if !IS_SILENT.load(Ordering::Relaxed) {
+        warn_of_own(text);
+    }
+}
+
+/// Prints a warning of what this process alone works on.
+pub(crate) fn warn_of_own(text: &impl fmt::Display) {
     say("warning", text);
 }
 

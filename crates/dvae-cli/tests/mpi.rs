@@ -7,17 +7,35 @@ mod common;
 
 #[cfg(not(feature = "mpi"))]
 #[test]
-fn a_program_without_mpi_does_not_train_several_times() {
+fn a_program_without_mpi_does_not_work_several_times() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [
+        &["train"][..],
+        &["evaluate", "photographs", "--data", "x.png"],
+        &["denoise", "photographs", "x.png", "-o", "y.png"],
+    ] {
+        let mut command = common::dvae(folder.path());
+        let output = command.args(arguments).env("OMPI_COMM_WORLD_SIZE", "3").output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let error = common::text(&output);
+        assert!(
+            error.contains("3 processes were started together")
+                && error.contains("cargo feature `mpi`"),
+            "{error}"
+        );
+    }
+    assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none());
+}
+
+#[test]
+fn a_command_that_is_not_shared_is_refused_to_several_processes() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = common::dvae(folder.path());
-    let output = command.args(["train"]).env("OMPI_COMM_WORLD_SIZE", "3").output().unwrap();
+    command.args(["sample", "photographs", "-n", "1", "-o", "x.png"]);
+    let output = command.env("OMPI_COMM_WORLD_SIZE", "3").output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     let error = common::text(&output);
-    assert!(
-        error.contains("3 processes were started together")
-            && error.contains("cargo feature `mpi`"),
-        "{error}"
-    );
+    assert!(error.contains("only `train`, `evaluate` and `denoise` are shared"), "{error}");
     assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none());
 }
 
@@ -95,18 +113,77 @@ mod together {
     }
 
     #[test]
+    fn measures_and_files_are_shared() {
+        let folder = folder();
+        let at = |name: &str| folder.path().join(name);
+        let evaluate = |name: &str| -> Vec<String> {
+            let corruptions = ["--corruption", "masking:0.3", "--corruption", "gaussian:0.2"];
+            let own = ["evaluate", "alone", "--samples", "3", "--json", "--per-row", name];
+            [&own[..], &corruptions].concat().iter().map(|&word| word.to_owned()).collect()
+        };
+        let run = |size: usize, words: &[String]| {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            let output = together(folder.path(), size, &words);
+            assert!(output.status.success(), "{}", text(&output));
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let expected = run(1, &evaluate("rows-1.csv"));
+        assert!(expected.contains("active_latents"), "{expected}");
+        for size in [2, 3] {
+            let rows = format!("rows-{size}.csv");
+            assert_eq!(run(size, &evaluate(&rows)), expected, "{size}");
+            assert_eq!(fs::read(at(&rows)).unwrap(), fs::read(at("rows-1.csv")).unwrap());
+        }
+        // Five pictures, of which one is broken.
+        fs::create_dir(at("in")).unwrap();
+        for number in 0..5 {
+            let (name, seed) = (format!("in/{number}.png"), number.to_string());
+            ok(folder.path(), &["sample", "alone", "-n", "1", "--seed", &seed, "-o", &name]);
+        }
+        fs::write(at("in/3.png"), "no picture").unwrap();
+        for size in [1, 2, 7] {
+            let out = format!("out-{size}");
+            let words = ["denoise", "alone", "in", "-o", &out, "--samples", "4"];
+            let output = together(folder.path(), size, &words);
+            let said = text(&output);
+            assert_eq!(output.status.code(), Some(1), "{said}");
+            let done = String::from_utf8_lossy(&output.stdout);
+            assert_eq!(done.matches("Cleaned 4 rows of 4 files").count(), 1, "{done}");
+            assert_eq!(said.matches("in/3.png").count(), 1, "{said}");
+            for name in ["0.png", "0-deviation.npy", "1.png", "2.png", "4.png", "4-deviation.npy"] {
+                let [own, alone] = [&*out, "out-1"].map(|of| fs::read(at(of).join(name)).unwrap());
+                assert_eq!(own, alone, "{size}, {name}");
+            }
+            assert!(!at(&out).join("3.png").exists());
+        }
+    }
+
+    #[test]
     fn an_error_is_said_once_and_ends_all() {
         let folder = folder();
         let accumulate = ["train", "e.toml", "--out", "x", "--set", "train.accumulate=1"];
         for (arguments, expected) in [
             (&accumulate[..], "2 processes share the batches of a step, but `accumulate` is 1"),
             (&["train", "nothing.toml"], "nothing.toml"),
+            (&["evaluate", "nothing"], "nothing"),
+            (&["denoise", "alone", "nothing.png", "-o", "x.png"], "nothing.png"),
         ] {
             let output = together(folder.path(), 2, arguments);
             let said = text(&output);
             assert_eq!(output.status.code(), Some(2), "{said}");
             assert_eq!(said.matches(expected).count(), 1, "{said}");
         }
+        // A second program in the same job, with other arguments, or other files to be seen.
+        let bin = env!("CARGO_BIN_EXE_dvae");
+        let mut job = mpirun(folder.path(), 1, &["evaluate", "alone"]);
+        job.args([":", "-n", "1", bin, "evaluate", "alone", "--json"]);
+        let output = job.output().unwrap();
+        let said = text(&output);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert_eq!(said.matches("their arguments differ").count(), 1, "{said}");
+        let words = ["denoise", "alone", "-", "--format", "png", "-o", "x.png"];
+        let said = text(&together(folder.path(), 2, &words));
+        assert_eq!(said.matches("standard input is read by one process").count(), 1, "{said}");
     }
 
     fn pid(folder: &Path, rank: usize) -> Option<String> {

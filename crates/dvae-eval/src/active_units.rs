@@ -1,8 +1,7 @@
 //! Activity of latents: which of them a model uses.
 
-use burn::tensor::Tensor;
 use dvae_corruption::Corruption;
-use dvae_data::{Dataset, Order};
+use dvae_data::{Batch, Dataset, Order};
 use dvae_distributions::LatentShape;
 use dvae_models::Vae;
 use dvae_train::{BatchNoise, CorruptedBatch, EvaluationContext, TrainError};
@@ -21,20 +20,29 @@ pub fn latent_activity<const D: usize, V: Vae<D>>(
     corruption: &dyn Corruption<D>,
     context: &EvaluationContext,
 ) -> Result<Vec<Vec<f64>>, TrainError> {
-    let EvaluationContext { key, batch_size, device } = *context;
     let rows = dataset.with_observed_entries();
     if rows.is_empty() {
         return Err(TrainError::Empty { set: "evaluation" });
     }
     corruption.check(rows.event())?;
-    let (mut moments, mut shapes) = (Moments::default(), model.latent_shapes());
-    for batch in rows.batches::<D>(batch_size, Order::Stored, device)? {
-        let draws = &mut BatchNoise::evaluation(key, &batch.ids).corruption;
-        let batch = CorruptedBatch::of(batch, corruption, 1, draws);
-        let latents = batch.embed(model);
-        // Pictures of other sides than those of training have more latents, or fewer.
-        shapes = latents.shapes();
-        moments.add(latents.flat());
+    let embedded = |batch: Batch<D>| {
+        let draws = &mut BatchNoise::evaluation(context.key, &batch.ids).corruption;
+        CorruptedBatch::of(batch, corruption, 1, draws).embed(model)
+    };
+    // Pictures of other sides than those of training have more latents, or fewer.
+    let mut one = rows.take(1).batches::<D>(1, Order::Stored, context.device)?;
+    let shapes = one.next().map_or_else(|| model.latent_shapes(), |row| embedded(row).shapes());
+    let width = shapes.iter().map(|shape| shape.len()).sum();
+    let found = context.of_batches::<D>(&rows, |batch| {
+        let latents: Vec<f64> = embedded(batch).flat().into_data().iter::<f64>().collect();
+        let mut moments = Moments::new(width);
+        latents.chunks(width).for_each(|row| moments.add(row));
+        [vec![moments.rows], moments.means, moments.squares].concat()
+    })?;
+    let mut moments = Moments::new(width);
+    for of_batch in found {
+        let (means, squares) = of_batch[1..].split_at(width);
+        moments.merge(&Moments { rows: of_batch[0], means: means.into(), squares: squares.into() });
     }
     let variances = moments.variances();
     let mut start = 0;
@@ -52,7 +60,6 @@ pub fn active_units(activity: &[f64]) -> usize {
 
 /// Means and squared distances from them, column by column, in double precision: Welford (1962), "Note on a
 /// Method for Calculating Corrected Sums of Squares and Products", so that large means do not cost precision.
-#[derive(Default)]
 struct Moments {
     rows: f64,
     means: Vec<f64>,
@@ -60,19 +67,29 @@ struct Moments {
 }
 
 impl Moments {
-    fn add(&mut self, rows: Tensor<2>) {
-        let width = rows.dims()[1];
-        self.means.resize(width, 0.0);
-        self.squares.resize(width, 0.0);
-        let values: Vec<f64> = rows.into_data().iter::<f64>().collect();
-        for row in values.chunks(width) {
-            self.rows += 1.0;
-            for ((mean, square), value) in self.means.iter_mut().zip(&mut self.squares).zip(row) {
-                let distance = value - *mean;
-                *mean += distance / self.rows;
-                *square += distance * (value - *mean);
-            }
+    fn new(width: usize) -> Self {
+        Self { rows: 0.0, means: vec![0.0; width], squares: vec![0.0; width] }
+    }
+
+    fn add(&mut self, row: &[f64]) {
+        self.rows += 1.0;
+        for ((mean, square), value) in self.means.iter_mut().zip(&mut self.squares).zip(row) {
+            let distance = value - *mean;
+            *mean += distance / self.rows;
+            *square += distance * (value - *mean);
         }
+    }
+
+    /// Adds the rows of another: Chan, Golub & LeVeque (1983), "Algorithms for Computing the Sample Variance".
+    fn merge(&mut self, other: &Self) {
+        let rows = self.rows + other.rows;
+        let own = self.means.iter_mut().zip(&mut self.squares);
+        for ((mean, square), (more, squares)) in own.zip(other.means.iter().zip(&other.squares)) {
+            let distance = more - *mean;
+            *mean += distance * other.rows / rows;
+            *square += squares + distance * distance * self.rows * other.rows / rows;
+        }
+        self.rows = rows;
     }
 
     fn variances(&self) -> Vec<f64> {
@@ -97,7 +114,7 @@ mod tests {
         let model = config.init(Key::new(1), &device).unwrap();
         let activity = |batch_size| {
             {
-                let context = EvaluationContext { key: Key::new(1), batch_size, device: &device };
+                let context = EvaluationContext::new(Key::new(1), batch_size, &device);
                 latent_activity::<2, _>(&model, &rows, &Clean, &context)
             }
             .unwrap()
@@ -116,13 +133,20 @@ mod tests {
     // 0.01.
     #[test]
     fn a_constant_latent_is_not_active_however_large_it_is() {
-        let mut moments = Moments::default();
-        for rows in [64, 64, 17] {
-            moments.add(Tensor::full([rows, 1], 500.7, &Device::flex()));
+        let variances = |values: &[f32]| {
+            let mut moments = Moments::new(1);
+            values.iter().for_each(|&value| moments.add(&[value.into()]));
+            moments.variances()
+        };
+        assert_eq!(variances(&[500.7; 145]), [0.0]);
+        assert!((variances(&[500.0, 501.0, 502.0])[0] - 2.0 / 3.0).abs() < 1e-12);
+        // Of parts, the same.
+        let mut whole = Moments::new(1);
+        for part in [&[500.0][..], &[501.0, 502.0]] {
+            let mut moments = Moments::new(1);
+            part.iter().for_each(|&value| moments.add(&[value]));
+            whole.merge(&moments);
         }
-        assert_eq!(moments.variances(), [0.0]);
-        let mut moments = Moments::default();
-        moments.add(Tensor::from_data([[500.0], [501.0], [502.0]], &Device::flex()));
-        assert!((moments.variances()[0] - 2.0 / 3.0).abs() < 1e-12);
+        assert!((whole.variances()[0] - 2.0 / 3.0).abs() < 1e-12);
     }
 }

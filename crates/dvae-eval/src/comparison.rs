@@ -104,7 +104,7 @@ impl<V: Vae<4>> Comparison<'_, V> {
         rows: &Dataset,
         process: &CorruptionConfig,
     ) -> Result<Vec<CorruptedBatch<4>>, TrainError> {
-        let EvaluationContext { key, batch_size, device } = self.context;
+        let EvaluationContext { key, batch_size, device, .. } = self.context;
         let process = process.build::<4>(Domain::Unit)?;
         let rows = rows.with_observed_entries();
         let batches = rows.unpaired().batches::<4>(batch_size, Order::Stored, device)?;
@@ -247,7 +247,7 @@ mod tests {
             rows: &rows,
             corruptions: &CorruptionConfig::standard_three(),
             tuning: Some(&rows.take(5)),
-            context: EvaluationContext { key: Key::new(2), batch_size: 8, device: &device },
+            context: EvaluationContext::new(Key::new(2), 8, &device),
         };
         let metrics = comparison.measure().unwrap();
         assert_eq!((metrics.rows, metrics.entries.len(), metrics.filters.len()), (20, 6, 3));

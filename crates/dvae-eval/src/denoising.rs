@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use dvae_corruption::Corruption;
-use dvae_data::{Dataset, Order};
+use dvae_data::Dataset;
 use dvae_distributions::sum_features;
 use dvae_losses::Objective;
 use dvae_models::Vae;
@@ -41,24 +41,25 @@ pub fn denoising<const D: usize, V: Vae<D>>(
     corruption: &dyn Corruption<D>,
     context: &EvaluationContext,
 ) -> Result<Denoising, TrainError> {
-    let EvaluationContext { key, batch_size, device } = *context;
     let rows = &dataset.with_observed_entries();
     let bound = |rows: &Dataset, corruption: &dyn Corruption<D>| -> Result<MeanElbo, TrainError> {
         Ok(evaluate(model, rows, corruption, &Objective::default(), context)?.mean)
     };
     let clean = bound(&rows.unpaired(), &*corruption.at_null()?)?;
     let corrupted = bound(rows, corruption)?;
-    let (mut damaged, mut all) = (Sums::default(), Sums::default());
-    for batch in rows.batches::<D>(batch_size, Order::Stored, device)? {
-        let draws = &mut BatchNoise::evaluation(key, &batch.ids).corruption;
+    let found = context.of_batches::<D>(rows, |batch| {
+        let draws = &mut BatchNoise::evaluation(context.key, &batch.ids).corruption;
         let batch = CorruptedBatch::of(batch, corruption, 1, draws);
         let ratios = |rows| values(psnr(batch.clean(), rows, batch.observed()));
         let each = ratios(batch.values()).into_iter().zip(ratios(batch.denoise(model)));
-        for (changed, (input, output)) in changed_rows(&batch).into_iter().zip(each) {
-            all.add(input, output);
-            if changed {
-                damaged.add(input, output);
-            }
+        let changed = changed_rows(&batch).into_iter().map(f64::from);
+        changed.zip(each).flat_map(|(changed, (input, output))| [changed, input, output]).collect()
+    })?;
+    let (mut damaged, mut all) = (Sums::default(), Sums::default());
+    for &[changed, input, output] in found.iter().flat_map(|batch| batch.as_chunks().0) {
+        all.add(input, output);
+        if changed > 0.0 {
+            damaged.add(input, output);
         }
     }
     let left_clean = 1.0 - damaged.rows / all.rows;
@@ -85,7 +86,6 @@ impl Sums {
     }
 }
 
-/// For each row, whether the corruption changed an observed entry.
 /// Which rows the corruption changed in an observed entry.
 pub(crate) fn changed_rows<const D: usize>(batch: &CorruptedBatch<D>) -> Vec<bool> {
     let mut differs = batch.values().not_equal(batch.clean()).float();
@@ -110,7 +110,7 @@ mod tests {
     fn measured(rows: &Dataset, corruption: &dyn Corruption<2>) -> Denoising {
         let device = Device::flex();
         let model = AutoencoderConfig::mlp(&[3], 2).init(Key::new(1), &device).unwrap();
-        let context = EvaluationContext { key: Key::new(2), batch_size: 7, device: &device };
+        let context = EvaluationContext::new(Key::new(2), 7, &device);
         denoising(&model, rows, corruption, &context).unwrap()
     }
 

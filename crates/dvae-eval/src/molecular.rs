@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use dvae_corruption::Corruption;
-use dvae_data::{Dataset, Order};
+use dvae_data::Dataset;
 use dvae_models::Vae;
 use dvae_train::{BatchNoise, CorruptedBatch, EvaluationContext, TrainError};
 use serde::Serialize;
@@ -43,10 +43,8 @@ pub fn molecular_cross_validation<const D: usize, V: Vae<D>>(
     thinning: &dyn Corruption<D>,
     context: &EvaluationContext,
 ) -> Result<MolecularCrossValidation, TrainError> {
-    let EvaluationContext { key, batch_size, device } = *context;
-    let (mut input, mut output, mut count) = (Sums::default(), Sums::default(), 0);
-    for batch in rows.unpaired().batches::<D>(batch_size, Order::Stored, device)? {
-        let draws = &mut BatchNoise::evaluation(key, &batch.ids).corruption;
+    let found = context.of_batches::<D>(&rows.unpaired(), |batch| {
+        let draws = &mut BatchNoise::evaluation(context.key, &batch.ids).corruption;
         let batch = CorruptedBatch::of(batch, thinning, 1, draws);
         let shown = batch.values();
         let held = numbers(batch.clean() - shown.clone());
@@ -54,42 +52,39 @@ pub fn molecular_cross_validation<const D: usize, V: Vae<D>>(
         let shown = numbers(shown);
         let width = held.len() / batch.clean().dims()[0];
         let rows = held.chunks(width).zip(shown.chunks(width).zip(cleaned.chunks(width)));
-        for (held, (shown, cleaned)) in rows {
-            let [of_held, of_shown] = [held, shown].map(total);
-            if of_held > 0.0 && of_shown > 0.0 {
-                count += 1;
-                input.add(shown, held);
-                output.add(cleaned, held);
-            }
-        }
-    }
-    Ok(MolecularCrossValidation { input: input.mean(), output: output.mean(), rows: count })
+        let split =
+            rows.filter(|(held, (shown, _))| [held, shown].iter().all(|part| total(part) > 0.0));
+        split
+            .flat_map(|(held, (shown, cleaned))| {
+                [shown, cleaned].map(|estimate| CountError::of_row(estimate, held))
+            })
+            .flat_map(|CountError { deviance, squared_error }| [deviance, squared_error])
+            .collect()
+    })?;
+    let of_rows: Vec<[f64; 4]> =
+        found.iter().flat_map(|batch| batch.as_chunks().0).copied().collect();
+    let mean = |of: fn(&[f64; 4]) -> [f64; 2]| {
+        let sums = of_rows.iter().map(of).fold([0.0; 2], |[a, b], [c, d]| [a + c, b + d]);
+        let [deviance, squared_error] = sums.map(|sum| sum / of_rows.len().max(1) as f64);
+        CountError { deviance, squared_error }
+    };
+    let (input, output) = (mean(|&[a, b, ..]| [a, b]), mean(|&[.., a, b]| [a, b]));
+    Ok(MolecularCrossValidation { input, output, rows: of_rows.len() })
 }
 
-/// Sums of errors over entries.
-#[derive(Default)]
-struct Sums {
-    entries: f64,
-    deviance: f64,
-    squares: f64,
-}
-
-impl Sums {
-    /// Adds a row: estimates, and the counts that were held out.
-    fn add(&mut self, estimate: &[f64], held: &[f64]) {
+impl CountError {
+    /// The means over the entries of a row: of estimates, in the units of any row, and the counts that were held out.
+    fn of_row(estimate: &[f64], held: &[f64]) -> Self {
         let (of_estimate, of_held) = (total(estimate).max(f64::MIN_POSITIVE), total(held));
+        let mut sums = Self::default();
         for (&estimate, &x) in estimate.iter().zip(held) {
             let mean = (estimate / of_estimate * of_held).max(1e-6);
             let logarithm = if x > 0.0 { x * (x / mean).ln() } else { 0.0 };
-            self.entries += 1.0;
-            self.deviance += 2.0 * (logarithm - x + mean);
-            self.squares += (x - mean).powi(2);
+            sums.deviance += 2.0 * (logarithm - x + mean);
+            sums.squared_error += (x - mean).powi(2);
         }
-    }
-
-    fn mean(&self) -> CountError {
-        let each = |sum: f64| sum / self.entries.max(1.0);
-        CountError { deviance: each(self.deviance), squared_error: each(self.squares) }
+        let each = |sum: f64| sum / held.len().max(1) as f64;
+        Self { deviance: each(sums.deviance), squared_error: each(sums.squared_error) }
     }
 }
 
@@ -113,16 +108,13 @@ mod tests {
     // Of shares ½, ½ and 4 counts held out as 1, 3: means of 2.
     #[test]
     fn errors_are_hand_worked() {
-        let mut sums = Sums::default();
-        sums.add(&[7.0, 7.0], &[1.0, 3.0]);
-        let CountError { deviance, squared_error } = sums.mean();
+        let CountError { deviance, squared_error } = CountError::of_row(&[7.0, 7.0], &[1.0, 3.0]);
         let expected = 2.0 * (0.5f64.ln() + 1.0 + 3.0 * 1.5f64.ln() - 1.0) / 2.0;
         assert!((deviance - expected).abs() < 1e-12, "{deviance}, not {expected}");
         assert_eq!(squared_error, 1.0);
         // A count where nothing was expected costs a lot, and not all there is.
-        let mut sums = Sums::default();
-        sums.add(&[1.0, 0.0], &[1.0, 1.0]);
-        assert!(sums.mean().deviance > 10.0 && sums.mean().deviance.is_finite());
+        let CountError { deviance, .. } = CountError::of_row(&[1.0, 0.0], &[1.0, 1.0]);
+        assert!(deviance > 10.0 && deviance.is_finite(), "{deviance}");
     }
 
     // Rows of one law: a model that says equal shares, whatever it sees, is nearly right, and the counts themselves are not.
@@ -135,7 +127,7 @@ mod tests {
         let model = model.init(Key::new(1), &device).unwrap();
         let counts = (0..4000).map(|at: u32| (at.wrapping_mul(2_654_435_761) >> 30) as f32);
         let rows = Dataset::from_floats(counts.collect(), &[40]).unwrap();
-        let context = EvaluationContext { key: Key::new(2), batch_size: 7, device: &device };
+        let context = EvaluationContext::new(Key::new(2), 7, &device);
         let thinning = BinomialThinning::new(0.3).unwrap();
         let found = molecular_cross_validation::<2, _>(&model, &rows, &thinning, &context).unwrap();
         assert_eq!(found.rows, 100);

@@ -2,13 +2,13 @@
 
 use burn::tensor::Device;
 use dvae_corruption::Corruption;
-use dvae_data::{Dataset, Order};
+use dvae_data::{Batch, Dataset, Order};
 use dvae_losses::{BoundTerms, Objective};
 use dvae_models::Vae;
 use dvae_random::Key;
 use serde::{Deserialize, Serialize};
 
-use crate::communicator::{gathered, own};
+use crate::communicator::{gathered, gathered_numbers, own};
 use crate::fit::check_fit;
 use crate::step::CorruptedBatch;
 use crate::terms::{PendingTerms, TermSums};
@@ -23,6 +23,36 @@ pub struct EvaluationContext<'a> {
     pub batch_size: usize,
     /// Where the model's weights are.
     pub device: &'a Device,
+    /// The processes that share the batches: each makes its own, and all come to the same result.
+    pub group: &'a dyn Communicator,
+}
+
+impl<'a> EvaluationContext<'a> {
+    /// For this process by itself.
+    pub fn new(key: Key, batch_size: usize, device: &'a Device) -> Self {
+        Self { key, batch_size, device, group: &Single }
+    }
+
+    /// Numbers of each batch of rows, in stored order, as `of_batch` finds them; those of other processes' batches are found there. All
+    /// processes call it with the same rows. An error names a batch size of 0.
+    pub fn of_batches<const D: usize>(
+        &self,
+        rows: &Dataset,
+        of_batch: impl FnMut(Batch<D>) -> Vec<f64>,
+    ) -> Result<Vec<Vec<f64>>, TrainError> {
+        let own: Vec<Vec<f64>> = self.own_batches(rows)?.map(of_batch).collect();
+        Ok(gathered_numbers(self.group, own))
+    }
+
+    /// The batches of rows that this process makes.
+    fn own_batches<const D: usize>(
+        &self,
+        rows: &Dataset,
+    ) -> Result<impl Iterator<Item = Batch<D>> + Send + use<D>, TrainError> {
+        let Self { batch_size, device, group, .. } = *self;
+        let numbers = own(group, rows.len().div_ceil(batch_size.max(1)));
+        Ok(rows.some_batches::<D, _>(batch_size, Order::Stored, numbers, device)?)
+    }
 }
 
 /// The bound of a model on a set.
@@ -66,7 +96,7 @@ pub fn evaluate<const D: usize, V: Vae<D>>(
     context: &EvaluationContext,
 ) -> Result<Evaluation, TrainError> {
     check(model, dataset, corruption, objective, context)?;
-    measure(model, dataset, corruption, objective, context, &Single)
+    measure(model, dataset, corruption, objective, context)
 }
 
 /// The bound of each row, in nats, with the row's id, in stored order; rows without an observed entry are left out.
@@ -80,12 +110,12 @@ pub fn row_bounds<const D: usize, V: Vae<D>>(
 ) -> Result<Vec<(u64, f64)>, TrainError> {
     check(model, dataset, corruption, objective, context)?;
     let rows = dataset.with_observed_entries();
-    let mut bounds = Vec::with_capacity(rows.len());
-    score(model, &rows, corruption, objective, context, &Single, |ids, terms| {
-        let of_batch = objective.bound_of(&terms).into_data().iter::<f64>().collect::<Vec<_>>();
-        bounds.extend(ids.iter().copied().zip(of_batch));
+    let bounds = context.of_batches::<D>(&rows, |batch| {
+        let terms = score(model, batch, corruption, objective, context);
+        objective.bound_of(&terms).into_data().iter::<f64>().collect()
     })?;
-    Ok(bounds)
+    let placed = bounds.into_iter().flatten().enumerate();
+    Ok(placed.map(|(place, bound)| (rows.id_at(place), bound)).collect())
 }
 
 fn check<const D: usize, V: Vae<D>>(
@@ -104,46 +134,38 @@ fn check<const D: usize, V: Vae<D>>(
     check_fit(model, objective, corruption, key, &[("evaluation", dataset)], device)
 }
 
-/// [`evaluate`] without the checks, of which each process makes its own batches.
+/// [`evaluate`] without the checks.
 pub(crate) fn measure<const D: usize, V: Vae<D>>(
     model: &V,
     dataset: &Dataset,
     corruption: &dyn Corruption<D>,
     objective: &Objective,
     context: &EvaluationContext,
-    group: &dyn Communicator,
 ) -> Result<Evaluation, TrainError> {
     let rows = dataset.with_observed_entries();
     let mut found = vec![];
-    score(model, &rows, corruption, objective, context, group, |_, terms| {
+    for batch in context.own_batches::<D>(&rows)? {
+        let terms = score(model, batch, corruption, objective, context);
         let terms = PendingTerms::new(&terms, objective.bound_of(&terms).mean());
         found.extend(PendingTerms::read(&mut vec![terms]));
-    })?;
+    }
     let mut sums = TermSums::default();
-    gathered(group, found).iter().for_each(|terms| sums.add(terms));
+    gathered(context.group, found).iter().for_each(|terms| sums.add(terms));
     let (mean, kl_per_latent) = (sums.mean(), sums.kl_per_latent());
     let unobserved = dataset.len() - rows.len();
     Ok(Evaluation { mean, bound: sums.objective(), kl_per_latent, unobserved })
 }
 
-/// Scores all rows, batch by batch; `each` gets the ids of a batch and its terms.
+/// The terms of the rows of a batch.
 fn score<const D: usize, V: Vae<D>>(
     model: &V,
-    rows: &Dataset,
+    batch: Batch<D>,
     corruption: &dyn Corruption<D>,
     objective: &Objective,
     context: &EvaluationContext,
-    group: &dyn Communicator,
-    mut each: impl FnMut(&[u64], Vec<BoundTerms>),
-) -> Result<(), TrainError> {
-    let EvaluationContext { key, batch_size, device } = *context;
-    let numbers = own(group, rows.len().div_ceil(batch_size.max(1)));
-    for batch in rows.some_batches::<D, _>(batch_size, Order::Stored, numbers, device)? {
-        let mut noise = BatchNoise::evaluation(key, &batch.ids);
-        let (draws, corruptions) = (&mut noise.corruption, objective.corruptions());
-        let ids = batch.ids.clone();
-        let corrupted = CorruptedBatch::of(batch, corruption, corruptions, draws);
-        each(&ids, corrupted.score(model, objective, &mut noise.latent));
-    }
-    Ok(())
+) -> Vec<BoundTerms> {
+    let mut noise = BatchNoise::evaluation(context.key, &batch.ids);
+    let corruptions = objective.corruptions();
+    let corrupted = CorruptedBatch::of(batch, corruption, corruptions, &mut noise.corruption);
+    corrupted.score(model, objective, &mut noise.latent)
 }

@@ -37,30 +37,41 @@ impl Mpi {
     }
 }
 
+impl Drop for Mpi {
+    /// A process that panics would wait in MPI's end for the others, which wait for it.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.abort(101);
+        }
+    }
+}
+
 impl fmt::Debug for Mpi {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "rank {} of {}", self.rank, self.size)
     }
 }
 
-/// A number of entries as MPI counts them.
-fn count(entries: usize) -> i32 {
-    i32::try_from(entries).expect("fewer than 2³¹ entries")
+/// Numbers of entries as MPI counts them, and where each part starts.
+fn counted(counts: &[usize]) -> [Vec<i32>; 2] {
+    let counts: Vec<i32> =
+        counts.iter().map(|&count| i32::try_from(count).expect("fewer than 2³¹ entries")).collect();
+    let next = |start: &mut i32, count: &i32| {
+        Some(std::mem::replace(start, start.checked_add(*count).expect("fewer than 2³¹ entries")))
+    };
+    let starts = counts.iter().scan(0, next).collect();
+    [counts, starts]
 }
 
-/// Where parts of these lengths start.
-fn starts(counts: &[i32]) -> Vec<i32> {
-    counts.iter().scan(0, |start, count| Some(std::mem::replace(start, *start + count))).collect()
-}
-
-/// Numbers in parts of these lengths.
-fn parts<T: Copy>(numbers: &[T], counts: &[i32]) -> Vec<Vec<T>> {
-    let ranges = starts(counts).into_iter().zip(counts);
-    ranges.map(|(start, &count)| numbers[start as usize..][..count as usize].to_vec()).collect()
-}
-
-fn room<T: Equivalence + Default + Clone>(counts: &[i32]) -> Vec<T> {
-    vec![T::default(); counts.iter().sum::<i32>() as usize]
+fn gathered<T: Equivalence + Default + Clone>(own: &[T], counts: &[usize]) -> Vec<T> {
+    let mut received = vec![T::default(); counts.iter().sum()];
+    // Open MPI refuses to gather nothing.
+    if !received.is_empty() {
+        let [counts, starts] = counted(counts);
+        let mut room = PartitionMut::new(&mut received[..], counts, starts);
+        SimpleCommunicator::world().all_gather_varcount_into(own, &mut room);
+    }
+    received
 }
 
 impl Communicator for Mpi {
@@ -72,34 +83,31 @@ impl Communicator for Mpi {
         self.size
     }
 
-    fn exchange(&self, given: Vec<Vec<f32>>) -> Vec<Vec<f32>> {
-        let world = SimpleCommunicator::world();
-        let sent: Vec<i32> = given.iter().map(|part| count(part.len())).collect();
-        let mut counts = vec![0i32; self.size];
-        world.all_to_all_into(&sent[..], &mut counts[..]);
-        let flat = given.concat();
-        let mut received = room::<f32>(&counts);
-        let from = Partition::new(&flat[..], &sent[..], starts(&sent));
-        world.all_to_all_varcount_into(
-            &from,
-            &mut PartitionMut::new(&mut received[..], &counts[..], starts(&counts)),
+    fn exchange(&self, numbers: &[f32], sent: &[usize], received: &[usize]) -> Vec<f32> {
+        let mut all = vec![0.0; received.iter().sum()];
+        let ([sent, places], [received, starts]) = (counted(sent), counted(received));
+        SimpleCommunicator::world().all_to_all_varcount_into(
+            &Partition::new(numbers, sent, places),
+            &mut PartitionMut::new(&mut all[..], received, starts),
         );
-        parts(&received, &counts)
+        all
+    }
+
+    fn collect(&self, numbers: &[f32], counts: &[usize]) -> Vec<f32> {
+        gathered(numbers, counts)
     }
 
     fn gather(&self, bytes: Vec<u8>) -> Vec<Vec<u8>> {
-        let world = SimpleCommunicator::world();
-        let mut counts = vec![0i32; self.size];
-        world.all_gather_into(&count(bytes.len()), &mut counts[..]);
-        if counts.iter().all(|&count| count == 0) {
-            return vec![vec![]; self.size]; // Open MPI refuses it.
-        }
-        let mut received = room::<u8>(&counts);
-        world.all_gather_varcount_into(
-            &bytes[..],
-            &mut PartitionMut::new(&mut received[..], &counts[..], starts(&counts)),
-        );
-        parts(&received, &counts)
+        let mut lengths = vec![0u64; self.size];
+        SimpleCommunicator::world().all_gather_into(&(bytes.len() as u64), &mut lengths[..]);
+        let lengths: Vec<usize> = lengths.into_iter().map(|length| length as usize).collect();
+        let mut all = &gathered(&bytes, &lengths)[..];
+        let part = |length: &usize| {
+            let (part, rest) = all.split_at(*length);
+            all = rest;
+            part.to_vec()
+        };
+        lengths.iter().map(part).collect()
     }
 
     fn abort(&self, code: i32) -> ! {

@@ -255,7 +255,7 @@ fn importance_weights_train_a_tighter_bound_by_every_estimator() {
     let tight = |run: &Run| {
         let process = masking();
         let device = device();
-        let context = EvaluationContext { key: Key::new(2), batch_size: 100, device: &device };
+        let context = EvaluationContext::new(Key::new(2), 100, &device);
         evaluate(&run.model, &rows, &*process, &measure, &context).unwrap().bound
     };
     let plain = trained(Objective::default());

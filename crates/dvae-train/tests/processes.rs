@@ -16,8 +16,8 @@ use dvae_losses::{KlTerm, Objective};
 use dvae_models::{AnyNetwork, Autoencoder, AutoencoderConfig, MlpConfig};
 use dvae_random::{Key, Purpose};
 use dvae_train::{
-    Communicator, EarlyStopping, End, Every, Interrupt, Report, TimeLimit, TrainConfig, TrainError,
-    Trainer,
+    Communicator, EarlyStopping, End, EvaluationContext, Every, Interrupt, Report, Single,
+    TimeLimit, TrainConfig, TrainError, Trainer, evaluate, row_bounds,
 };
 use reports::Reports;
 
@@ -25,7 +25,7 @@ use reports::Reports;
 #[derive(Debug)]
 struct Mail {
     meet: Barrier,
-    floats: Vec<Mutex<Vec<Vec<f32>>>>,
+    numbers: Vec<Mutex<Vec<f32>>>,
     bytes: Vec<Mutex<Vec<u8>>>,
 }
 
@@ -39,10 +39,19 @@ impl Thread {
     fn group(size: usize) -> Vec<Self> {
         let mail = Arc::new(Mail {
             meet: Barrier::new(size),
-            floats: (0..size).map(|_| Mutex::default()).collect(),
+            numbers: (0..size).map(|_| Mutex::default()).collect(),
             bytes: (0..size).map(|_| Mutex::default()).collect(),
         });
         (0..size).map(|rank| Self { rank, mail: mail.clone() }).collect()
+    }
+
+    /// What all threads give, in their order.
+    fn all<T: Clone>(&self, places: &[Mutex<T>], own: T) -> Vec<T> {
+        *places[self.rank].lock().unwrap() = own;
+        self.mail.meet.wait();
+        let all = places.iter().map(|place| place.lock().unwrap().clone()).collect();
+        self.mail.meet.wait();
+        all
     }
 }
 
@@ -55,21 +64,28 @@ impl Communicator for Thread {
         self.mail.bytes.len()
     }
 
-    fn exchange(&self, parts: Vec<Vec<f32>>) -> Vec<Vec<f32>> {
-        *self.mail.floats[self.rank].lock().unwrap() = parts;
-        self.mail.meet.wait();
-        let from = |place: &Mutex<Vec<Vec<f32>>>| place.lock().unwrap()[self.rank].clone();
-        let received = self.mail.floats.iter().map(from).collect();
-        self.mail.meet.wait();
-        received
+    fn exchange(&self, numbers: &[f32], sent: &[usize], received: &[usize]) -> Vec<f32> {
+        assert_eq!(numbers.len(), sent.iter().sum::<usize>());
+        let all = self.all(&self.mail.numbers, numbers.to_vec());
+        let counts = self.gather(serde_json::to_vec(sent).unwrap());
+        let part = |(numbers, counts): (Vec<f32>, Vec<u8>)| {
+            let counts: Vec<usize> = serde_json::from_slice(&counts).unwrap();
+            let start = counts[..self.rank].iter().sum();
+            numbers[start..][..counts[self.rank]].to_vec()
+        };
+        let parts: Vec<Vec<f32>> = all.into_iter().zip(counts).map(part).collect();
+        assert_eq!(parts.iter().map(Vec::len).collect::<Vec<_>>(), received);
+        parts.concat()
+    }
+
+    fn collect(&self, numbers: &[f32], counts: &[usize]) -> Vec<f32> {
+        let all = self.all(&self.mail.numbers, numbers.to_vec());
+        assert_eq!(all.iter().map(Vec::len).collect::<Vec<_>>(), counts);
+        all.concat()
     }
 
     fn gather(&self, bytes: Vec<u8>) -> Vec<Vec<u8>> {
-        *self.mail.bytes[self.rank].lock().unwrap() = bytes;
-        self.mail.meet.wait();
-        let all = self.mail.bytes.iter().map(|place| place.lock().unwrap().clone()).collect();
-        self.mail.meet.wait();
-        all
+        self.all(&self.mail.bytes, bytes)
     }
 }
 
@@ -228,4 +244,34 @@ fn what_fails_on_one_process_ends_all() {
         errors[0].contains("weights") && errors[1].starts_with("another process could not go on"),
         "{errors:?}"
     );
+}
+
+#[test]
+fn measures_are_shared_to_the_bits_of_one() {
+    let (rows, _) = rows();
+    let corruption = "gaussian:0.3".parse::<CorruptionConfig>().unwrap();
+    let corruption = corruption.build::<4>(Domain::Unit).unwrap();
+    let (model, device) = (model(), Device::flex());
+    let measured = |group: &dyn Communicator| {
+        let context =
+            EvaluationContext { group, ..EvaluationContext::new(Key::new(2), 9, &device) };
+        let objective = Objective::diwae(1, 3);
+        let bound = evaluate(&model, &rows, &*corruption, &objective, &context).unwrap();
+        (bound, row_bounds(&model, &rows, &*corruption, &objective, &context).unwrap())
+    };
+    let alone = measured(&Single);
+    assert_eq!(alone.1.len(), 86);
+    // 12 does more than there are batches.
+    for size in [1, 2, 3, 12] {
+        std::thread::scope(|scope| {
+            for thread in Thread::group(size) {
+                let (measured, alone) = (&measured, &alone);
+                scope.spawn(move || {
+                    // Threads that wait for each other must not wait for the same pool.
+                    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+                    assert_eq!(pool.install(|| measured(&thread)), *alone, "{size}");
+                });
+            }
+        });
+    }
 }

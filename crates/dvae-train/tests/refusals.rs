@@ -52,7 +52,7 @@ fn rows_that_the_corruption_is_not_for_are_refused_before_anything_is_trained() 
     let error = fit(&rows(3.0), &rows(-3.0)).unwrap_err();
     assert!(error.starts_with("row 1 of the validation set: `shot` is for values of"), "{error}");
     assert!(error.contains("but one is -3"), "{error}");
-    let context = EvaluationContext { key: Key::new(1), batch_size: 2, device: &device };
+    let context = EvaluationContext::new(Key::new(1), 2, &device);
     let of = evaluate::<2, _>(&model(), &rows(-3.0), &shot, &Objective::default(), &context);
     let error = of.unwrap_err().to_string();
     assert!(error.starts_with("row 1 of the evaluation set: `shot`"), "{error}");
@@ -93,7 +93,7 @@ fn a_measure_refuses_what_does_not_fit_as_training_does() {
     let rows = Dataset::from_floats(vec![0.0, 2.0, 3.0, 1.0], &[2]).unwrap();
     let error = |config: AutoencoderConfig, objective: Objective| {
         let model = config.init(Key::new(1), &device).unwrap();
-        let context = EvaluationContext { key: Key::new(1), batch_size: 2, device: &device };
+        let context = EvaluationContext::new(Key::new(1), 2, &device);
         let of = evaluate::<2, _>(&model, &rows, &Clean, &objective, &context);
         of.unwrap_err().to_string()
     };

@@ -138,7 +138,7 @@ fn validation_noise_does_not_depend_on_the_batch_size_or_the_time() {
     let bound = |batch_size| {
         let device = Device::flex();
         let process = process("mixed");
-        let context = EvaluationContext { key: Key::new(4), batch_size, device: &device };
+        let context = EvaluationContext::new(Key::new(4), batch_size, &device);
         let objective = &Objective::default();
         evaluate::<4, _>(&model(), &train, &*process, objective, &context).unwrap().mean
     };

@@ -437,7 +437,7 @@ fn training_goes_on_to_the_bit_after_an_interruption() {
 fn measures_speak_of_levels() {
     let device = Device::flex();
     let (model, rows) = (model(SIDES, &device), pictures(30));
-    let context = &EvaluationContext { key: Key::new(1), batch_size: 7, device: &device };
+    let context = &EvaluationContext::new(Key::new(1), 7, &device);
     let evaluation =
         evaluate::<4, _>(&model, &rows, &Clean, &Objective::default(), context).unwrap();
     let sizes = |levels: &[Vec<f64>]| levels.iter().map(Vec::len).collect::<Vec<_>>();

@@ -1,10 +1,11 @@
 //! `dvae denoise`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use dvae::data::{Row, Rows};
 use dvae::eval::COVERAGES;
+use dvae::train::Communicator;
 use dvae::{LatentChoice, PictureOptions, Pretrained, Uncertainty};
 
 use super::{ModelArgs, Models};
@@ -12,7 +13,8 @@ use crate::Error;
 use crate::files::keep_data;
 use crate::inputs::{InputFiles, Inputs};
 use crate::jobs::{Beside, Failures, Job, outputs};
-use crate::output::{Output, warn};
+use crate::output::{Output, warn_of_own};
+use crate::processes;
 use crate::results::{Writers, cleaned_picture};
 
 /// Denoise files with the model of a run
@@ -119,11 +121,20 @@ impl Draws {
 }
 
 pub(crate) fn run(args: &Args, out: Output) -> Result<ExitCode, Error> {
+    processes::shared(|group| run_in(args, out, &**group))
+}
+
+fn run_in(args: &Args, out: Output, group: &dyn Communicator) -> Result<ExitCode, Error> {
     let models = args.run.models()?;
     let model = models.all()[0];
     let draws = Draws::of(args, model)?;
+    if group.size() > 1 && args.files.has_standard_input() {
+        return Err("standard input is read by one process: name files".into());
+    }
     let inputs = args.files.open()?;
     let jobs = inputs.jobs(&args.out, Draws::beside(draws))?;
+    let names: Vec<&Path> = outputs(&jobs).collect();
+    processes::agreed(group, &format!("{names:?}"), "they do not see the same files")?;
     if let Models::One(model) = &models {
         keep_data(outputs(&jobs), model.experiment())?;
     }
@@ -139,11 +150,16 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<ExitCode, Error> {
         rows: 0,
         says_patches: false,
     };
-    for job in 0..jobs.len() {
+    // Each process cleans its own files.
+    for job in (group.rank()..jobs.len()).step_by(group.size()) {
         cleaning.file(job, &inputs)?;
     }
     let (rows, failures) = cleaning.finish()?;
-    failures.summarize("Cleaned", rows, &args.out, out)
+    let (rows, failures) = failures.of_all(rows, &jobs, group)?;
+    match group.rank() {
+        0 => failures.summarize("Cleaned", rows, &args.out, out),
+        _ => Ok(failures.code()),
+    }
 }
 
 /// Rows of one file or several, which go through the model in batches.
@@ -220,7 +236,7 @@ impl Cleaning<'_> {
         if self.model.reach().is_none() && shape[1..] != *own && !self.says_patches {
             self.says_patches = true;
             let (input, [_, height, width]) = (self.jobs[job].input.display(), shape);
-            warn(&format!(
+            warn_of_own(&format!(
                 "{input} has {height} × {width} pixels: cleaned in patches of {} × {}, the size that the model is for",
                 own[0], own[1]
             ));

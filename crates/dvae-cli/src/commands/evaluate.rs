@@ -1,11 +1,13 @@
 //! `dvae evaluate`.
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
 
 use dvae::data::{DataError, Domain, Element, FileKind, Format, RowWriter, pictures_in};
 use dvae::eval::{MolecularCrossValidation, active_units};
 use dvae::prelude::*;
-use dvae::train::MeanElbo;
+use dvae::train::{Communicator, MeanElbo};
 use dvae::{ExperimentError, Pretrained};
 use serde::Serialize;
 
@@ -14,6 +16,7 @@ use crate::Error;
 use crate::files::{keep_data, keep_inputs};
 use crate::inputs::Reading;
 use crate::output::{Output, table, warn};
+use crate::processes;
 
 /// Evaluate the model of a run
 #[derive(clap::Args)]
@@ -88,8 +91,13 @@ struct Bounds {
     elbo_in_data_units: Option<f64>,
 }
 
-pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
-    let model = args.run.load()?;
+pub(crate) fn run(args: &Args, out: Output) -> Result<ExitCode, Error> {
+    processes::shared(|group| run_in(args, out, group))
+}
+
+fn run_in(args: &Args, out: Output, group: &Arc<dyn Communicator>) -> Result<ExitCode, Error> {
+    let is_first = group.rank() == 0;
+    let model = args.run.load()?.communicator(group.clone());
     let (all, rows_are) = match &args.data {
         Some(path) => {
             let options = args.reading.options(model.read_options(), std::slice::from_ref(path))?;
@@ -132,7 +140,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
         });
     }
     if let Some(path) = &args.per_row {
-        per_row(args, path, &measured, [&clean, &rows], &corruptions)?;
+        per_row(args, path, &measured, [&clean, &rows], &corruptions, is_first)?;
     }
     let activity = model.activity(&rows)?;
     let active_by_level = activity.iter().map(|level| active_units(level)).collect::<Vec<_>>();
@@ -145,16 +153,20 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
         latents: activity.iter().map(Vec::len).sum(),
         corruptions: lines,
     };
-    out.write(&metrics, || describe(&metrics))
+    if is_first {
+        out.write(&metrics, || describe(&metrics))?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
-/// Writes the bound of each row.
+/// Measures the bound of each row, and writes it if this process is to.
 fn per_row(
     args: &Args,
     path: &Path,
     measured: &Measured,
     [clean, rows]: [&Dataset; 2],
     corruptions: &[CorruptionConfig],
+    is_written: bool,
 ) -> Result<(), Error> {
     if FileKind::by_name(path) != Some(FileKind::Table) {
         return Err(format!("{}: a name that ends in .csv is needed", path.display()).into());
@@ -166,6 +178,9 @@ fn per_row(
     for corruption in corruptions {
         bounds.push(measured.of_rows(rows, corruption)?);
         names.push(corruption.to_string());
+    }
+    if !is_written {
+        return Ok(());
     }
     let format = Format::new(&[bounds.len()], Element::F64, Domain::Real)
         .named(Some(names))

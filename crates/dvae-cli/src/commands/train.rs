@@ -71,8 +71,7 @@ struct Summary {
 }
 
 pub(crate) fn run(args: &Args, out: Output) -> Result<ExitCode, Error> {
-    let group = processes::group()?;
-    processes::ended(run_in(args, out, &group), &*group)
+    processes::shared(|group| run_in(args, out, group))
 }
 
 fn run_in(args: &Args, out: Output, group: &Arc<dyn Communicator>) -> Result<ExitCode, Error> {
@@ -83,9 +82,7 @@ fn run_in(args: &Args, out: Output, group: &Arc<dyn Communicator>) -> Result<Exi
     };
     let interrupt = Interrupt::new();
     let stop = Stop::listen(&interrupt)?;
-    if is_first {
-        warn_of(&run);
-    }
+    warn_of(&run);
     let mut observers: Vec<Box<dyn Observer>> = vec![];
     if is_first && !args.quiet {
         let _ = writeln!(std::io::stderr(), "The run is kept in {}", run.path().display());

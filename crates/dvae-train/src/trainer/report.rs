@@ -39,8 +39,9 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         let objective = &self.config.objective;
         let on = |rows: &Dataset, corruption: &dyn Corruption<D>| {
             let (batch_size, key) = (self.config.batch_size, self.root());
-            let context = EvaluationContext { key, batch_size, device: &self.device };
-            let evaluation = measure(model, rows, corruption, objective, &context, &*self.group)?;
+            let (device, group) = (&self.device, &*self.group);
+            let context = EvaluationContext { key, batch_size, device, group };
+            let evaluation = measure(model, rows, corruption, objective, &context)?;
             for value in [evaluation.mean.elbo, evaluation.bound] {
                 if !value.is_finite() {
                     let term = "bound on held-out rows".to_owned();

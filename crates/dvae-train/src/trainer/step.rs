@@ -93,7 +93,7 @@ impl<const D: usize, V: Vae<D>> Trainer<D, V> {
         }
         let gradients = match self.group.size() {
             1 => sum.grads(),
-            _ => communicator::sum(&*self.group, &self.model, &gradients, wanted),
+            _ => communicator::sum(&*self.group, &self.model, gradients, wanted),
         };
         let gradient_norm = gradient_norm(&self.model, &gradients, &self.device);
         if let Some(clip) = &self.clip {

@@ -104,7 +104,7 @@ impl Pretrained {
         let mut entries = vec![];
         with_rank!(self.rank, D => {
             let process = self.process::<D>(corruption)?;
-            let EvaluationContext { key, batch_size, device } = self.context(rows, ROWS_AT_ONCE);
+            let EvaluationContext { key, batch_size, device, .. } = self.context(rows, ROWS_AT_ONCE);
             let width = rows.event().iter().product::<usize>();
             // So many batches become one.
             let every = (rows.len() * width).div_ceil(MOST).max(1);

@@ -11,6 +11,7 @@ mod impute_intervals;
 mod inference;
 mod layer_errors;
 mod layers;
+mod measures;
 mod model;
 #[cfg(feature = "onnx")]
 mod onnx;

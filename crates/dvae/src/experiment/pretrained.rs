@@ -9,17 +9,10 @@ use dvae_checks::shown_path;
 use dvae_corruption::{Corruption, CorruptionConfig, TableRows};
 use dvae_data::{Dataset, Domain, ReadOptions};
 use dvae_distributions::{LatentShape, LikelihoodConfig};
-use dvae_eval::{
-    Calibration, Denoising, MolecularCrossValidation, denoising, latent_activity,
-    molecular_cross_validation,
-};
-use dvae_losses::Objective;
+use dvae_eval::Calibration;
 use dvae_models::{AnyNetwork, Autoencoder, Vae};
 use dvae_random::{Key, Purpose};
-use dvae_train::{
-    Evaluation, EvaluationContext, Precision, TrainError, WeightFile, evaluate, row_bounds,
-    save_weights,
-};
+use dvae_train::{Communicator, Precision, Single, TrainError, WeightFile, save_weights};
 
 use super::identity::{described, description};
 use super::model::{Rank, with_rank};
@@ -72,6 +65,7 @@ pub struct Pretrained {
     pub(super) rank: Rank,
     pub(super) shows_mask: bool,
     pub(super) device: Device,
+    pub(super) group: Arc<dyn Communicator>,
     /// The training rows of a table, once a corruption has needed them.
     table: OnceLock<Arc<TableRows>>,
 }
@@ -145,8 +139,15 @@ impl Pretrained {
             rank,
             shows_mask,
             device,
+            group: Arc::new(Single),
             table: OnceLock::new(),
         })
+    }
+
+    /// Shares the batches of its measures with these processes, of which each has loaded the same model: each makes its own batches,
+    /// and all come to the same figures, to the bit.
+    pub fn communicator(self, group: Arc<dyn Communicator>) -> Self {
+        Self { group, ..self }
     }
 
     /// Saves the weights, in the precision that they were loaded in, with the configuration and the calibration in their
@@ -303,76 +304,6 @@ impl Pretrained {
         self.model.num_params()
     }
 
-    /// The bound on rows corrupted by `corruption`, with noise from the experiment's seed.
-    pub fn evaluate(
-        &self,
-        rows: &Dataset,
-        corruption: &CorruptionConfig,
-        objective: &Objective,
-    ) -> Result<Evaluation, ExperimentError> {
-        let context = self.context(rows, rows_at_once(objective));
-        with_rank!(self.rank, D => {
-            let process = self.process::<D>(corruption)?;
-            Ok(evaluate(&self.model, rows, &*process, objective, &context)?)
-        })
-    }
-
-    /// The bound of each row, in nats, with its id: [`row_bounds`], with the noise of [`Self::evaluate`].
-    pub fn row_bounds(
-        &self,
-        rows: &Dataset,
-        corruption: &CorruptionConfig,
-        objective: &Objective,
-    ) -> Result<Vec<(u64, f64)>, ExperimentError> {
-        let context = self.context(rows, rows_at_once(objective));
-        with_rank!(self.rank, D => {
-            let process = self.process::<D>(corruption)?;
-            Ok(row_bounds(&self.model, rows, &*process, objective, &context)?)
-        })
-    }
-
-    /// The improvement by denoising: signal-to-noise ratios (for values in `[0, 1]`) and bounds.
-    pub fn denoising(
-        &self,
-        rows: &Dataset,
-        corruption: &CorruptionConfig,
-    ) -> Result<Denoising, ExperimentError> {
-        with_rank!(self.rank, D => {
-            let process = self.process::<D>(corruption)?;
-            Ok(denoising(&self.model, rows, &*process, &self.context(rows, ROWS_AT_ONCE))?)
-        })
-    }
-
-    /// Molecular cross-validation on rows of counts, for a corruption that is binomial thinning; `None` for others, and
-    /// if of no row a part was held out.
-    pub fn molecular(
-        &self,
-        rows: &Dataset,
-        corruption: &CorruptionConfig,
-    ) -> Result<Option<MolecularCrossValidation>, ExperimentError> {
-        let CorruptionConfig::BinomialThinning { .. } = corruption else { return Ok(None) };
-        with_rank!(self.rank, D => {
-            let (thinning, context) = (self.process::<D>(corruption)?, self.context(rows, ROWS_AT_ONCE));
-            let found = molecular_cross_validation(&self.model, rows, &*thinning, &context)?;
-            Ok(Some(found).filter(|found| found.rows > 0))
-        })
-    }
-
-    /// How much each latent varies over uncorrupted rows, level by level: [`dvae_eval::latent_activity`].
-    pub fn activity(&self, rows: &Dataset) -> Result<Vec<Vec<f64>>, ExperimentError> {
-        with_rank!(self.rank, D => {
-            let process = self.process::<D>(&CorruptionConfig::None {})?;
-            let rows = &rows.unpaired();
-            Ok(latent_activity(&self.model, rows, &*process, &self.context(rows, ROWS_AT_ONCE))?)
-        })
-    }
-
-    pub(super) fn context(&self, rows: &Dataset, batch_size: usize) -> EvaluationContext<'_> {
-        let batch_size = self.rows_at_once(rows.event(), batch_size);
-        let key = Key::new(self.experiment.train.seed);
-        EvaluationContext { key, batch_size, device: &self.device }
-    }
-
     /// The process, with an empty mask added if the model expects one. One of tables takes other cells from the training rows, which
     /// must be where they were.
     pub(super) fn process<const D: usize>(
@@ -408,12 +339,6 @@ impl std::fmt::Debug for Pretrained {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Pretrained").field("experiment", &self.experiment).finish_non_exhaustive()
     }
-}
-
-/// Rows in a batch: all draws of a batch are kept until its bound is known.
-fn rows_at_once(objective: &Objective) -> usize {
-    let draws = objective.latents().saturating_mul(objective.corruptions());
-    (ROWS_AT_ONCE * 16 / draws.max(1)).clamp(1, ROWS_AT_ONCE)
 }
 
 pub(super) fn weights_of(path: &Path, weights: Weights) -> Result<PathBuf, ExperimentError> {
