@@ -106,7 +106,7 @@ pub trait TextCorruption: Debug + Send + Sync {
 /// their weights.
 ///
 /// Use it to train on names, titles and short texts, or to see how a model does as errors become more. Levels of 2 to 10 are an error in
-/// every second word to several in each.
+/// every tenth word to one in every second.
 ///
 /// # What this gives up
 ///
