@@ -108,6 +108,7 @@ impl Inputs {
         self.open_as(true)
     }
 
+    /// Whether standard input is among the files.
     pub(crate) fn has_standard_input(&self) -> bool {
         self.inputs.iter().any(|path| path.as_os_str() == "-")
     }

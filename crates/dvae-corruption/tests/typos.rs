@@ -72,7 +72,7 @@ fn the_level_is_the_number_of_errors_for_a_hundred_places() {
             .iter()
             .map(|text| text.changed.iter().filter(|changed| **changed).count())
             .sum();
-        assert!((errors as f64 - 4000.0).abs() < 6.0 * 60.0, "{kind}: {errors}");
+        assert!((errors as f64 - 4000.0).abs() < 6.0 * 60.0, "{kind:?}: {errors}");
     }
     // An error of four takes up two characters: a rate of p / (1 + p/4), and 5/4 characters touched by each.
     let long = ["abcdefghij".repeat(1000)];

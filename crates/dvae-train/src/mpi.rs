@@ -63,6 +63,7 @@ fn counted(counts: &[usize]) -> [Vec<i32>; 2] {
     [counts, starts]
 }
 
+/// The numbers of all processes, one after the other, so many of each.
 fn gathered<T: Equivalence + Default + Clone>(own: &[T], counts: &[usize]) -> Vec<T> {
     let mut received = vec![T::default(); counts.iter().sum()];
     // Open MPI refuses to gather nothing.

@@ -1,11 +1,7 @@
 //! Which keys are beside each other.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 /// The layout of a keyboard.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Keyboard {
     /// English.
