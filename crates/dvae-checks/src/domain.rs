@@ -18,6 +18,8 @@ pub enum Domain {
     Counts,
     /// Whole numbers of any sign.
     Integers,
+    /// Numbers of characters, as a [`Vocabulary`](crate::Vocabulary) has them: rows are texts.
+    Tokens,
     /// Numbers of any size and sign: measurements, and everything that was scaled.
     #[default]
     Real,
@@ -29,6 +31,7 @@ impl Domain {
         let whole = value.fract() == 0.0;
         match self {
             Self::Unit => (0.0..=1.0).contains(&value),
+            Self::Tokens => whole && (0.0..=65535.0).contains(&value),
             Self::Counts => value.is_finite() && value >= 0.0 && whole,
             Self::Integers => value.is_finite() && whole,
             Self::Real => value.is_finite(),
@@ -47,6 +50,7 @@ impl fmt::Display for Domain {
             Self::Unit => "numbers in [0, 1]",
             Self::Counts => "counts 0, 1, 2, …",
             Self::Integers => "whole numbers",
+            Self::Tokens => "characters of texts",
             Self::Real => "real numbers",
         })
     }
@@ -58,10 +62,11 @@ mod tests {
 
     #[test]
     fn a_domain_contains_its_ends_and_nothing_beyond() {
-        let cases: [(Domain, &[f32], &[f32]); 4] = [
+        let cases: [(Domain, &[f32], &[f32]); 5] = [
             (Domain::Unit, &[0.0, 0.3, 1.0], &[-0.1, 1.1]),
             (Domain::Counts, &[0.0, 7.0, 1e6], &[-1.0, 0.5]),
             (Domain::Integers, &[-3.0, 0.0, 1e6], &[0.5]),
+            (Domain::Tokens, &[0.0, 65535.0], &[-1.0, 0.5, 65536.0]),
             (Domain::Real, &[-1e30, 0.0], &[]),
         ];
         for (domain, inside, outside) in cases {

@@ -19,9 +19,11 @@
 
 mod domain;
 mod text;
+mod vocabulary;
 
 pub use domain::Domain;
 pub use text::{contained, listed, shown, shown_path, silence_contained_panics};
+pub use vocabulary::Vocabulary;
 
 use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::ops::RangeBounds;

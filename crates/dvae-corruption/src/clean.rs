@@ -1,7 +1,6 @@
 //! No corruption, as for a plain VAE.
 
 use burn::tensor::Tensor;
-use burn::tensor::kind::Basic;
 use dvae_random::RowStreams;
 
 use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
@@ -10,8 +9,8 @@ use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength}
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Clean;
 
-impl<const D: usize, K: Basic> Corruption<D, K> for Clean {
-    fn corrupt(&self, clean: Tensor<D, K>, _draws: &mut RowStreams) -> CorruptedInput<D, K> {
+impl<const D: usize> Corruption<D> for Clean {
+    fn corrupt(&self, clean: Tensor<D>, _draws: &mut RowStreams) -> CorruptedInput<D> {
         CorruptedInput::unchanged(clean)
     }
 
@@ -20,7 +19,7 @@ impl<const D: usize, K: Basic> Corruption<D, K> for Clean {
     }
 
     /// The process itself, at any level.
-    fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D, K>>, CorruptionError> {
+    fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
         Scale::SHARE.resolve(level)?;
         Ok(Box::new(Self))
     }

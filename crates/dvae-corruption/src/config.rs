@@ -1,6 +1,7 @@
 //! Processes by name, for files and command lines: one table.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 
 use dvae_checks::within;
 use schemars::JsonSchema;
@@ -11,7 +12,9 @@ use crate::clip::ClipRange;
 use crate::masking::Fill;
 use crate::occlusion::Shape;
 use crate::table::processes;
-use crate::{Clean, Corruption, CorruptionContext, CorruptionError, Domain, Level, Strength};
+use crate::{
+    Clean, Corruption, CorruptionContext, CorruptionError, Domain, Keyboard, Level, Strength, TokenProcess, TypoKind,
+};
 
 processes! {
     /// The configuration of a corruption process.
@@ -276,6 +279,23 @@ processes! {
         /// [`UnitSlip`].
         UnitSlip(level) from cells => any_rank(UnitSlip::new(*level, context.rows()?));
     }
+    texts {
+        /// [`Typos`].
+        Typos(level) {
+            /// The kinds of errors with their weights, such as `{ delete = 2, neighbor = 1 }`; four with equal weights if left out.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            kinds: Option<BTreeMap<TypoKind, f64>>,
+            /// The keyboard: `qwerty`, `qwertz` or `azerty`.
+            #[serde(default)]
+            keyboard: Keyboard,
+        } from typos => any_rank(Typos::new(*level)?.configured(kinds.as_ref(), *keyboard, context.texts()?));
+        /// [`LearnedTypos`].
+        LearnedTypos(level) from typos => any_rank({
+            let texts = context.texts()?;
+            let process = LearnedTypos::new(*level, texts.typos()?)?;
+            Ok(TokenProcess::new(process, texts.vocabulary))
+        });
+    }
     counts {
         /// [`BinomialThinning`].
         BinomialThinning(level) from binomial_thinning => any_rank(match domain {
@@ -359,14 +379,14 @@ impl CorruptionConfig {
 
     /// The level and its meaning, which do not depend on the data; `None` if the parameters are out of range.
     pub fn strength(&self) -> Option<Strength> {
-        // Every process is for one of these domains. What is right does not depend on a table.
-        let domains = [Domain::Unit, Domain::Real, Domain::Counts];
-        let contexts = domains.map(CorruptionContext::of_any_table);
+        // Every process is for one of these domains. What is right does not depend on a table or on texts.
+        let domains = [Domain::Unit, Domain::Real, Domain::Counts, Domain::Tokens];
+        let contexts = domains.map(CorruptionContext::of_any);
         let process = contexts.iter().find_map(|context| self.build::<4>(context).ok())?;
         Some(process.strength())
     }
 
-    /// Builds the process for data of this domain, or for a table, in tensors of rank `D`.
+    /// Builds the process for data of this domain, or for a table or texts, in tensors of rank `D`.
     ///
     /// An error names the process, and either the parameter that is out of range or why the process is not
     /// for the data.
@@ -374,7 +394,12 @@ impl CorruptionConfig {
         &self,
         context: impl Into<CorruptionContext>,
     ) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
-        self.built(&context.into()).map_err(|source| CorruptionError::In {
+        let context = context.into();
+        let built = match context.domain {
+            Domain::Tokens if !self.is_for_text() => Err(CorruptionError::NotForText),
+            _ => self.built(&context),
+        };
+        built.map_err(|source| CorruptionError::In {
             process: self.name(),
             source: Box::new(source),
         })

@@ -24,6 +24,29 @@ pub enum CorruptionError {
     /// An alphabet of typing errors that is empty.
     #[error("the alphabet has no letter")]
     NoLetter,
+    /// Pairs of wrong and right texts of which none has an error to learn.
+    #[error(
+        "no pair has an error to learn: {pairs} have none, and {left_out} are too different"
+    )]
+    NoTypo {
+        /// The number of pairs learned from.
+        pairs: u64,
+        /// The number of pairs left out.
+        left_out: u64,
+    },
+    /// A line that is not a wrong and a right text.
+    #[error(
+        "line {line}: `{text}` is not a pair: write WRONG->RIGHT, WRONG → RIGHT, or the two with a tab between"
+    )]
+    TypoLine {
+        /// The number of the line, from 1.
+        line: usize,
+        /// The line.
+        text: String,
+    },
+    /// Learned errors for texts of which no pairs of wrong and right ones are known.
+    #[error("say by `data.typos` which file has the pairs of wrong and right texts that the errors are learned from")]
+    NoTypoModel,
     /// A string that is not a level.
     #[error("`{text}` is not a level: write a number, LOW..HIGH (drawn for each row) or @SEVERITY")]
     LevelText {
@@ -164,6 +187,17 @@ pub enum CorruptionError {
     /// A process of tables, for data that are none.
     #[error("it is for the rows of a table, of which it must know the columns")]
     NoTable,
+    /// A process of texts, for data that are none.
+    #[error("it is for texts, but the data are {domain}")]
+    TextsOnly {
+        /// The domain of the data.
+        domain: Domain,
+    },
+    /// A process that is not for texts, for texts.
+    #[error(
+        "it is not for texts: use `typos` with several `kinds`, or one of several such processes by `one-of`"
+    )]
+    NotForText,
     /// A column that the table does not have.
     #[error("there is no column `{name}`: the table has {}", quoted(known))]
     UnknownColumn {

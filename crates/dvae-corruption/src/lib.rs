@@ -39,7 +39,8 @@
 //! [`MaskingByColumn`] (missing not at random, and at random given another column), [`CategoryFlip`], [`Jitter`], [`Outliers`],
 //! [`Rounding`] and [`UnitSlip`].
 //!
-//! Text: [`Typos`] of several kinds. They work on strings, whose lengths they change: [`TextCorruption`].
+//! Text: [`Typos`] of several kinds. They work on strings, whose lengths they change: [`TextCorruption`]. On rows of tokens they are a
+//! [`TokenProcess`].
 //!
 //! Combinations: [`Sequence`], [`OneOf`], [`Sometimes`], [`Part`] of an image, and [`ShowMask`] for the
 //! encoder.
@@ -134,12 +135,12 @@ mod zoom;
 pub use clean::Clean;
 pub use clip::ClipRange;
 pub use config::*;
-pub use dvae_checks::Domain;
+pub use dvae_checks::{Domain, Vocabulary};
 pub use error::CorruptionError;
 pub use level::{Level, Scale, Strength};
 pub use masking::Fill;
 pub use occlusion::Shape;
 pub use process::{CorruptedInput, Corruption};
 pub use table_process::TableProcess;
-pub use table_rows::{CorruptionContext, TableColumnRows, TableRows, Units};
-pub use typos::{CorruptedText, Keyboard, TextCorruption, TypoKind, Typos};
+pub use table_rows::{CorruptionContext, TableColumnRows, TableRows, TextRows, Units};
+pub use typos::{CorruptedText, Keyboard, TextCorruption, TokenProcess, TypoKind, TypoModel};

@@ -10,7 +10,7 @@ use serde::de::value::{Error as TextError, MapDeserializer};
 use crate::{CorruptionConfig, CorruptionContext, CorruptionError, Domain, Level, Strength};
 
 impl CorruptionConfig {
-    /// Every process for any row or image, at severity 3: those of tables or counts alone and combinations are not among them.
+    /// Every process for any row or image, at severity 3: those of tables, texts or counts alone and combinations are not among them.
     pub fn all() -> Vec<Self> {
         named(Self::standing_alone())
     }
@@ -18,6 +18,11 @@ impl CorruptionConfig {
     /// Every process for tables alone, at severity 3.
     pub fn for_tables() -> Vec<Self> {
         named(Self::of_tables())
+    }
+
+    /// Every process for texts alone, at severity 3.
+    pub fn for_texts() -> Vec<Self> {
+        named(Self::of_texts())
     }
 
     /// Every process for counts alone, at severity 3.
@@ -32,13 +37,15 @@ impl CorruptionConfig {
             "{:17} {:11} {:>5} {:>12}  {:29} {:17} {}\n",
             "process", "level", "null", "range", "severities 1 to 5", "more", "the level's meaning"
         );
-        for config in [Self::all(), Self::for_tables(), Self::for_counts()].concat() {
+        let each = [Self::all(), Self::for_tables(), Self::for_texts(), Self::for_counts()];
+        for config in each.concat() {
             let Some(Strength { scale, .. }) = config.strength() else { continue };
             let [low, high] = scale.range.map(Number::show);
             let severities = scale.severities.map(|level| level.to_string()).join(" ");
             let range = format!("{low} to {high}");
             let only = match config.needs_table() {
                 true => " (tables only)",
+                false if config.needs_text() => " (texts only)",
                 false if config.needs_counts() => " (counts only)",
                 false if config.build::<2>(Domain::Unit).is_ok() => "",
                 false => " (images only)",
@@ -109,12 +116,22 @@ impl FromStr for CorruptionConfig {
             level.map_or(Ok(()), |level| level.parse::<Level>().map(|_| ()))?;
         }
         let config = simple(name, level).map_err(|_| {
-            let known = [Self::standing_alone(), Self::of_tables(), Self::of_counts()].concat();
+            let known = [
+                Self::standing_alone(),
+                Self::of_tables(),
+                Self::of_texts(),
+                Self::of_counts(),
+            ]
+            .concat();
             CorruptionError::UnknownProcess { text: text.to_owned(), known: known.join(", ") }
         })?;
         // Every other process is for numbers in [0, 1].
-        let domain = if config.needs_counts() { Domain::Counts } else { Domain::Unit };
-        config.build::<4>(CorruptionContext::of_any_table(domain))?;
+        let domain = match () {
+            () if config.needs_counts() => Domain::Counts,
+            () if config.needs_text() => Domain::Tokens,
+            () => Domain::Unit,
+        };
+        config.build::<4>(CorruptionContext::of_any(domain))?;
         Ok(config)
     }
 }

@@ -1,6 +1,5 @@
 //! A mixture: each row gets one of several processes.
 
-use burn::tensor::kind::Basic;
 use burn::tensor::{Bool, Device, Int, Tensor};
 use dvae_random::RowStreams;
 
@@ -12,15 +11,15 @@ use crate::{CorruptedInput, Corruption, CorruptionError, Level, Strength};
 /// A row's noise is that of its process on a separate stream, so it does not depend on the processes of other
 /// rows in the batch.
 #[derive(Debug)]
-pub struct OneOf<const D: usize, K: Basic = burn::tensor::Float> {
-    processes: Vec<Box<dyn Corruption<D, K>>>,
+pub struct OneOf<const D: usize> {
+    processes: Vec<Box<dyn Corruption<D>>>,
     /// The cumulative probabilities of the processes.
     up_to: Vec<f64>,
 }
 
-impl<const D: usize, K: Basic> OneOf<D, K> {
+impl<const D: usize> OneOf<D> {
     /// A mixture of at least one process, all equally likely.
-    pub fn new(processes: Vec<Box<dyn Corruption<D, K>>>) -> Result<Self, CorruptionError> {
+    pub fn new(processes: Vec<Box<dyn Corruption<D>>>) -> Result<Self, CorruptionError> {
         let weights = vec![1.0; processes.len()];
         Self::weighted(processes, &weights)
     }
@@ -28,7 +27,7 @@ impl<const D: usize, K: Basic> OneOf<D, K> {
     /// A mixture of at least one process, each chosen in proportion to its weight: at least 0, finite, and
     /// not all 0.
     pub fn weighted(
-        processes: Vec<Box<dyn Corruption<D, K>>>,
+        processes: Vec<Box<dyn Corruption<D>>>,
         weights: &[f64],
     ) -> Result<Self, CorruptionError> {
         if processes.is_empty() {
@@ -65,9 +64,9 @@ fn indices(places: impl IntoIterator<Item = usize>, like: &Device) -> Tensor<1, 
     Tensor::from_data(places.as_slice(), like)
 }
 
-impl<const D: usize, K: Basic + 'static> Corruption<D, K> for OneOf<D, K> {
+impl<const D: usize> Corruption<D> for OneOf<D> {
     /// `changed`: as reported by the row's own process.
-    fn corrupt(&self, clean: Tensor<D, K>, draws: &mut RowStreams) -> CorruptedInput<D, K> {
+    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> CorruptedInput<D> {
         let device = clean.device();
         let chosen = self.choose(draws);
         let (mut inputs, mut changes, mut hidden) = (Vec::new(), Vec::new(), Vec::new());
@@ -106,7 +105,7 @@ impl<const D: usize, K: Basic + 'static> Corruption<D, K> for OneOf<D, K> {
         WHOLE
     }
 
-    fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D, K>>, CorruptionError> {
+    fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
         let processes = shares(&self.processes, level)?;
         Ok(Box::new(Self { processes, up_to: self.up_to.clone() }))
     }

@@ -2,18 +2,17 @@
 
 use std::fmt::Debug;
 
-use burn::tensor::kind::Basic;
-use burn::tensor::{Bool, Float, Tensor};
+use burn::tensor::{Bool, Tensor};
 use dvae_random::RowStreams;
 
 use crate::{CorruptionError, Level, Strength};
 
 /// Corrupted rows, and which entries were changed.
 #[derive(Clone, Debug)]
-pub struct CorruptedInput<const D: usize, K: Basic = Float> {
+pub struct CorruptedInput<const D: usize> {
     /// The encoder's input `x̃`, of the clean rows' shape `[batch, …]`; with a mask appended if the process
     /// shows one ([`Corruption::shows_mask`]).
-    pub input: Tensor<D, K>,
+    pub input: Tensor<D>,
     /// The entries that the process touched, in the clean rows' shape: those where `x̃ᵢ ≠ xᵢ`, unless the
     /// process defines it otherwise (an erased zero is touched although its value is unchanged).
     pub changed: Tensor<D, Bool>,
@@ -22,35 +21,35 @@ pub struct CorruptedInput<const D: usize, K: Basic = Float> {
     pub hidden: Option<Tensor<D, Bool>>,
 }
 
-impl<const D: usize, K: Basic> CorruptedInput<D, K> {
+impl<const D: usize> CorruptedInput<D> {
     /// The clean rows, unchanged.
-    pub fn unchanged(clean: Tensor<D, K>) -> Self {
+    pub fn unchanged(clean: Tensor<D>) -> Self {
         let changed = Tensor::<D>::zeros(clean.shape(), &clean.device()).bool();
         Self::touched(clean, changed)
     }
 
     /// Rows of which these entries were touched and none was erased.
-    pub fn touched(input: Tensor<D, K>, changed: Tensor<D, Bool>) -> Self {
+    pub fn touched(input: Tensor<D>, changed: Tensor<D, Bool>) -> Self {
         Self { input, changed, hidden: None }
     }
 
     /// Rows of which these entries were erased, and all others are as they were.
-    pub fn erased(input: Tensor<D, K>, hidden: Tensor<D, Bool>) -> Self {
+    pub fn erased(input: Tensor<D>, hidden: Tensor<D, Bool>) -> Self {
         Self { input, changed: hidden.clone(), hidden: Some(hidden) }
     }
 }
 
-/// A corruption process `p(x̃ | x)` on tensors of rank `D` and kind `K`; axis 0 is the row.
+/// A corruption process `p(x̃ | x)` on tensors of rank `D`; axis 0 is the row.
 ///
 /// The clean rows are passed by value, so a process cannot change the target. All randomness comes from
 /// `draws`, whose rows are the rows of `clean`. No gradient flows through a process.
-pub trait Corruption<const D: usize, K: Basic = Float>: Debug + Send + Sync {
+pub trait Corruption<const D: usize>: Debug + Send + Sync {
     /// Corrupts each row of `clean`, shape `[batch, …]`, with noise from its own stream.
     ///
     /// # Panics
     ///
     /// If `draws` and `clean` differ in their number of rows.
-    fn corrupt(&self, clean: Tensor<D, K>, draws: &mut RowStreams) -> CorruptedInput<D, K>;
+    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> CorruptedInput<D>;
 
     /// The strength: the level, its meaning, and the level that changes nothing.
     fn strength(&self) -> Strength;
@@ -58,11 +57,11 @@ pub trait Corruption<const D: usize, K: Basic = Float>: Debug + Send + Sync {
     /// The same process at another strength; an error names a level out of range.
     ///
     /// For a combination the level is a share: 1 leaves the parts as they are, 0 changes nothing.
-    fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D, K>>, CorruptionError>;
+    fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D>>, CorruptionError>;
 
     /// The same process at the level that changes nothing. Use it for uncorrupted rows, so that a model gets
     /// its input in the form that this process gives.
-    fn at_null(&self) -> Result<Box<dyn Corruption<D, K>>, CorruptionError> {
+    fn at_null(&self) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
         self.at_level(Level::Fixed(self.strength().scale.null))
     }
 
@@ -92,8 +91,8 @@ pub trait Corruption<const D: usize, K: Basic = Float>: Debug + Send + Sync {
     }
 }
 
-impl<const D: usize, K: Basic, C: Corruption<D, K> + ?Sized> Corruption<D, K> for Box<C> {
-    fn corrupt(&self, clean: Tensor<D, K>, draws: &mut RowStreams) -> CorruptedInput<D, K> {
+impl<const D: usize, C: Corruption<D> + ?Sized> Corruption<D> for Box<C> {
+    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> CorruptedInput<D> {
         (**self).corrupt(clean, draws)
     }
 
@@ -101,11 +100,11 @@ impl<const D: usize, K: Basic, C: Corruption<D, K> + ?Sized> Corruption<D, K> fo
         (**self).strength()
     }
 
-    fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D, K>>, CorruptionError> {
+    fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
         (**self).at_level(level)
     }
 
-    fn at_null(&self) -> Result<Box<dyn Corruption<D, K>>, CorruptionError> {
+    fn at_null(&self) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
         (**self).at_null()
     }
 

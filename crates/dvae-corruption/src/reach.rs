@@ -70,6 +70,28 @@ impl CorruptionConfig {
         }
     }
 
+    /// Whether it, or a part of it, is for texts alone.
+    pub fn needs_text(&self) -> bool {
+        match self {
+            Self::Sequence { of } | Self::OneOf { of, .. } => of.iter().any(Self::needs_text),
+            Self::Sometimes { of, .. } | Self::Part { of, .. } | Self::ShowMask { of } => {
+                of.needs_text()
+            }
+            alone => Self::of_texts().contains(&alone.name()),
+        }
+    }
+
+    /// Whether rows of tokens stay such: errors in texts, none, or one of several such processes. Errors of one process after another's
+    /// would say wrongly which characters changed, since places move.
+    pub(crate) fn is_for_text(&self) -> bool {
+        match self {
+            Self::None {} => true,
+            Self::OneOf { of, .. } => of.iter().all(Self::is_for_text),
+            Self::Sometimes { of, .. } => of.is_for_text(),
+            alone => Self::of_texts().contains(&alone.name()),
+        }
+    }
+
     /// Whether it is for tables in which some columns are classes: a cell is erased, or becomes another one of its column's kind.
     pub fn keeps_classes(&self) -> bool {
         match self {

@@ -1,20 +1,19 @@
 //! A sequence of processes.
 
 use burn::tensor::Tensor;
-use burn::tensor::kind::Basic;
 use dvae_random::RowStreams;
 
 use crate::{CorruptedInput, Corruption, CorruptionError, Level, Scale, Strength};
 
 /// Each row is corrupted by every process in turn, each on its own stream.
 #[derive(Debug)]
-pub struct Sequence<const D: usize, K: Basic = burn::tensor::Float> {
-    processes: Vec<Box<dyn Corruption<D, K>>>,
+pub struct Sequence<const D: usize> {
+    processes: Vec<Box<dyn Corruption<D>>>,
 }
 
-impl<const D: usize, K: Basic> Sequence<D, K> {
+impl<const D: usize> Sequence<D> {
     /// From at least one process, in the order of application.
-    pub fn new(processes: Vec<Box<dyn Corruption<D, K>>>) -> Result<Self, CorruptionError> {
+    pub fn new(processes: Vec<Box<dyn Corruption<D>>>) -> Result<Self, CorruptionError> {
         if processes.is_empty() {
             return Err(CorruptionError::NoProcess { name: "sequence" });
         }
@@ -24,9 +23,9 @@ impl<const D: usize, K: Basic> Sequence<D, K> {
 }
 
 /// An error if one of the processes of a combination shows a mask.
-pub(crate) fn no_mask<const D: usize, K: Basic>(
+pub(crate) fn no_mask<const D: usize>(
     name: &'static str,
-    processes: &[Box<dyn Corruption<D, K>>],
+    processes: &[Box<dyn Corruption<D>>],
 ) -> Result<(), CorruptionError> {
     match processes.iter().any(Corruption::shows_mask) {
         true => Err(CorruptionError::MaskInside { name }),
@@ -35,10 +34,10 @@ pub(crate) fn no_mask<const D: usize, K: Basic>(
 }
 
 /// Each process at a share of its strength.
-pub(crate) fn shares<const D: usize, K: Basic>(
-    processes: &[Box<dyn Corruption<D, K>>],
+pub(crate) fn shares<const D: usize>(
+    processes: &[Box<dyn Corruption<D>>],
     share: Level,
-) -> Result<Vec<Box<dyn Corruption<D, K>>>, CorruptionError> {
+) -> Result<Vec<Box<dyn Corruption<D>>>, CorruptionError> {
     let share = Scale::SHARE.resolve(share)?;
     processes.iter().map(|process| process.at_level(process.strength().share(share)?)).collect()
 }
@@ -46,9 +45,9 @@ pub(crate) fn shares<const D: usize, K: Basic>(
 /// The strength of a combination: all of its parts' strengths.
 pub(crate) const WHOLE: Strength = Strength { level: Level::Fixed(1.0), scale: Scale::SHARE };
 
-impl<const D: usize, K: Basic + 'static> Corruption<D, K> for Sequence<D, K> {
+impl<const D: usize> Corruption<D> for Sequence<D> {
     /// `changed`: the entries that any of the processes touched.
-    fn corrupt(&self, clean: Tensor<D, K>, draws: &mut RowStreams) -> CorruptedInput<D, K> {
+    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> CorruptedInput<D> {
         let mut whole = CorruptedInput::unchanged(clean);
         for process in &self.processes {
             let part = process.corrupt(whole.input, &mut draws.branch());
@@ -68,7 +67,7 @@ impl<const D: usize, K: Basic + 'static> Corruption<D, K> for Sequence<D, K> {
         WHOLE
     }
 
-    fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D, K>>, CorruptionError> {
+    fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
         Ok(Box::new(Self { processes: shares(&self.processes, level)? }))
     }
 

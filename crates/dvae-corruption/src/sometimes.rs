@@ -1,7 +1,6 @@
 //! A process that is applied to some rows only.
 
 use burn::tensor::Tensor;
-use burn::tensor::kind::Basic;
 use dvae_checks::within;
 use dvae_random::RowStreams;
 
@@ -9,25 +8,25 @@ use crate::{Clean, CorruptedInput, Corruption, CorruptionError, Level, OneOf, St
 
 /// Each row is corrupted with probability `p`, independently, and otherwise left unchanged.
 #[derive(Debug)]
-pub struct Sometimes<const D: usize, K: Basic = burn::tensor::Float> {
-    mixture: OneOf<D, K>,
+pub struct Sometimes<const D: usize> {
+    mixture: OneOf<D>,
 }
 
-impl<const D: usize, K: Basic> Sometimes<D, K> {
+impl<const D: usize> Sometimes<D> {
     /// Corrupts a row by `process` with `probability`, in `[0, 1]`.
     pub fn new(
         probability: f64,
-        process: impl Corruption<D, K> + 'static,
+        process: impl Corruption<D> + 'static,
     ) -> Result<Self, CorruptionError> {
         let p = within("probability", probability, 0.0..=1.0)?;
-        let either: Vec<Box<dyn Corruption<D, K>>> = vec![Box::new(process), Box::new(Clean)];
+        let either: Vec<Box<dyn Corruption<D>>> = vec![Box::new(process), Box::new(Clean)];
         Ok(Self { mixture: OneOf::weighted(either, &[p, 1.0 - p])? })
     }
 }
 
-impl<const D: usize, K: Basic + 'static> Corruption<D, K> for Sometimes<D, K> {
+impl<const D: usize> Corruption<D> for Sometimes<D> {
     /// `changed`: as reported by the process, for rows that it was applied to.
-    fn corrupt(&self, clean: Tensor<D, K>, draws: &mut RowStreams) -> CorruptedInput<D, K> {
+    fn corrupt(&self, clean: Tensor<D>, draws: &mut RowStreams) -> CorruptedInput<D> {
         self.mixture.corrupt(clean, draws)
     }
 
@@ -36,7 +35,7 @@ impl<const D: usize, K: Basic + 'static> Corruption<D, K> for Sometimes<D, K> {
     }
 
     /// The process at a share of its strength, with an unchanged probability.
-    fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D, K>>, CorruptionError> {
+    fn at_level(&self, level: Level) -> Result<Box<dyn Corruption<D>>, CorruptionError> {
         self.mixture.at_level(level)
     }
 

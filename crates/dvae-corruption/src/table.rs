@@ -6,7 +6,7 @@
 /// `processes(domain, context)` names the domain of the data that they are built for, and the whole `CorruptionContext`.
 /// A row is `Variant(level) { parameter: Type } from file => how it is built;`. The variant has a field
 /// `level` and the parameters, each with its own documentation and serde attributes; `from file` re-exports
-/// the type with the variant's name from the module `file`. Processes of tables have the same form, and those of counts, without
+/// the type with the variant's name from the module `file`. Processes of tables and texts have the same form, and those of counts, without
 /// parameters. A combination has it without a level.
 /// The expression can use `domain`, and references to `level` and the parameters.
 ///
@@ -26,6 +26,12 @@ macro_rules! processes {
             $({ $( $(#[$option_meta:meta])* $option:ident: $option_type:ty ),+ $(,)? })?
             from $table_file:ident => $table_build:expr;
         )* }
+        texts { $(
+            $(#[$text_meta:meta])*
+            $text:ident($text_level:ident)
+            $({ $( $(#[$kind_meta:meta])* $kind:ident: $kind_type:ty ),+ $(,)? })?
+            from $text_file:ident => $text_build:expr;
+        )* }
         counts { $(
             $(#[$count_meta:meta])*
             $count:ident($count_level:ident) from $count_file:ident => $count_build:expr;
@@ -38,6 +44,7 @@ macro_rules! processes {
     ) => {
         $($( pub use crate::$file::$process; )?)*
         $( pub use crate::$table_file::$table; )*
+        $( pub use crate::$text_file::$text; )*
         $( pub use crate::$count_file::$count; )*
         $( pub use crate::$combination_file::$combination; )*
 
@@ -64,6 +71,15 @@ macro_rules! processes {
                 },
             )*
             $(
+                $(#[$text_meta])*
+                $text {
+                    /// The strength.
+                    #[serde(default)]
+                    level: Level,
+                    $($( $(#[$kind_meta])* $kind: $kind_type, )+)?
+                },
+            )*
+            $(
                 $(#[$count_meta])*
                 $count {
                     /// The strength.
@@ -87,6 +103,7 @@ macro_rules! processes {
                     Self::None {} => any_rank(Ok(Clean)),
                     $( Self::$process { level: $level, $($($field),+)? } => $build, )*
                     $( Self::$table { level: $table_level, $($($option),+)? } => $table_build, )*
+                    $( Self::$text { level: $text_level, $($($kind),+)? } => $text_build, )*
                     $( Self::$count { level: $count_level } => $count_build, )*
                     $( Self::$combination { $($part),+ } => $combine, )*
                 }
@@ -98,12 +115,13 @@ macro_rules! processes {
                     Self::None {} => &[],
                     $( Self::$process { .. } => &[$($(stringify!($field)),+)?], )*
                     $( Self::$table { .. } => &[$($(stringify!($option)),+)?], )*
+                    $( Self::$text { .. } => &[$($(stringify!($kind)),+)?], )*
                     $( Self::$count { .. } => &[], )*
                     $( Self::$combination { .. } => &[$(stringify!($part)),+], )*
                 }
             }
 
-            /// The names of all processes of single rows: not of `none`, of those of tables or counts, and of combinations.
+            /// The names of all processes of single rows: not of `none`, of those of tables, texts or counts, and of combinations.
             pub(crate) fn standing_alone() -> &'static [&'static str] {
                 let alone = [$(stringify!($process)),*].len();
                 // The variants after `none`.
@@ -117,17 +135,30 @@ macro_rules! processes {
                 &Self::VARIANTS[start..start + tables]
             }
 
+            /// The names of all processes of texts.
+            pub(crate) fn of_texts() -> &'static [&'static str] {
+                let texts = [$(stringify!($text)),*].len();
+                let start = 1 + Self::standing_alone().len() + Self::of_tables().len();
+                &Self::VARIANTS[start..start + texts]
+            }
+
             /// The names of all processes of counts.
             pub(crate) fn of_counts() -> &'static [&'static str] {
                 let counts = [$(stringify!($count)),*].len();
-                let start = 1 + Self::standing_alone().len() + Self::of_tables().len();
+                let before = [Self::standing_alone(), Self::of_tables(), Self::of_texts()];
+                let start = 1 + before.map(<[_]>::len).iter().sum::<usize>();
                 &Self::VARIANTS[start..start + counts]
             }
 
             /// The names of all combinations, with the names of their parameters.
             pub(crate) fn combinations() -> impl Iterator<Item = (&'static str, String)> {
                 let parts = [$([$(stringify!($part)),+].join(" ")),*];
-                let alone = [Self::standing_alone(), Self::of_tables(), Self::of_counts()];
+                let alone = [
+                    Self::standing_alone(),
+                    Self::of_tables(),
+                    Self::of_texts(),
+                    Self::of_counts(),
+                ];
                 let names = &Self::VARIANTS[1 + alone.map(<[_]>::len).iter().sum::<usize>()..];
                 names.iter().copied().zip(parts)
             }

@@ -3,21 +3,43 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use dvae_checks::Vocabulary;
+
+use crate::typos::TypoModel;
+
 use crate::{CorruptionError, Domain};
 
-/// What processes are built for: what numbers the data are and, for those of tables, the training rows.
+/// What processes are built for: what numbers the data are and, for those of tables, the training rows, and for those of texts, what the
+/// numbers mean.
 #[derive(Clone, Debug)]
 pub struct CorruptionContext {
     /// What the values of the data are.
     pub domain: Domain,
     /// The training rows, if the data are a table.
     pub table: Option<Arc<TableRows>>,
+    /// What is known of the texts, if the data are such.
+    pub texts: Option<TextRows>,
+}
+
+/// What processes of texts know of them.
+#[derive(Clone, Debug)]
+pub struct TextRows {
+    /// The characters.
+    pub vocabulary: Arc<Vocabulary>,
+    /// The errors that people make in them, if there are pairs of wrong and right texts.
+    pub typos: Option<Arc<TypoModel>>,
+}
+
+impl TextRows {
+    pub(crate) fn typos(&self) -> Result<Arc<TypoModel>, CorruptionError> {
+        self.typos.clone().ok_or(CorruptionError::NoTypoModel)
+    }
 }
 
 impl From<Domain> for CorruptionContext {
-    /// Data that are no table.
+    /// Data that are neither a table nor texts.
     fn from(domain: Domain) -> Self {
-        Self { domain, table: None }
+        Self { domain, table: None, texts: None }
     }
 }
 
@@ -28,9 +50,17 @@ impl From<&CorruptionContext> for CorruptionContext {
 }
 
 impl CorruptionContext {
-    /// A table without columns: enough to find out whether parameters are right.
-    pub(crate) fn of_any_table(domain: Domain) -> Self {
-        Self { domain, table: Some(Arc::new(TableRows::new(vec![]))) }
+    /// A table without columns, and texts without characters: enough to find out whether parameters are right.
+    pub(crate) fn of_any(domain: Domain) -> Self {
+        let table = Some(Arc::new(TableRows::new(vec![])));
+        let typos = TypoModel::learn([("b", "a")]).ok().map(Arc::new);
+        let texts = Some(TextRows { vocabulary: Arc::new(Vocabulary::of([], 1)), typos });
+        Self { domain, table, texts }
+    }
+
+    pub(crate) fn texts(&self) -> Result<TextRows, CorruptionError> {
+        let texts = self.texts.clone().filter(|_| self.domain == Domain::Tokens);
+        texts.ok_or(CorruptionError::TextsOnly { domain: self.domain })
     }
 
     pub(crate) fn rows(&self) -> Result<Arc<TableRows>, CorruptionError> {

@@ -41,7 +41,7 @@ fn table() -> CorruptionContext {
         TableColumnRows::new(["size", "step", "kind"][at].to_owned(), [0, 0, 3][at], cells)
     };
     let table = Some(Arc::new(TableRows::new((0..3).map(column).collect())));
-    CorruptionContext { domain: Domain::Real, table }
+    CorruptionContext { domain: Domain::Real, table, texts: None }
 }
 
 fn built(text: &str) -> Box<dyn Corruption<2>> {

@@ -21,6 +21,8 @@ pub enum FileKind {
     Array,
     /// A table: `.csv`, `.tsv`, and `.parquet` with the cargo feature `parquet`.
     Table,
+    /// Lines of text: `.txt`.
+    Text,
 }
 
 impl FileKind {
@@ -50,6 +52,7 @@ impl FileKind {
         Some(match extension.as_str() {
             "npy" | "npz" | "safetensors" => Self::Array,
             "csv" | "tsv" | "parquet" => Self::Table,
+            "txt" => Self::Text,
             picture if Self::PICTURES.contains(&picture) => Self::Picture,
             _ => return None,
         })

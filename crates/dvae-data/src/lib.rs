@@ -10,6 +10,7 @@
 //! | [`read_rows`]       | the same, row by row, for data that does not fit in memory            |
 //! | [`RowWriter`]       | rows back to a file: what did not change is written as it was read    |
 //! | [`table_columns`]   | what the columns of a table hold: kinds, holes, ranges                 |
+//! | [`read_texts`]      | the lines of a text file, or a column of a table; [`TokenRows`] makes rows of tokens of them |
 //! | [`Scaler`]          | scaling fitted on the training rows                                   |
 //! | [`Binarization`]    | gray values as zeros and ones: by a threshold, drawn once, or in each epoch |
 //! | [`fashion_mnist`]   | an embedded real set: 5,000 + 1,000 images of Fashion-MNIST            |
@@ -72,6 +73,7 @@ mod stored_rows;
 mod table;
 mod table_text;
 mod table_writer;
+mod texts;
 mod values;
 mod writer;
 
@@ -81,7 +83,7 @@ pub use binarize::Binarization;
 pub use columns::{Column, ColumnKind, table_columns};
 pub use dataset::{Crops, Dataset, Pairs, Sets};
 pub use dates::DateFormat;
-pub use dvae_checks::Domain;
+pub use dvae_checks::{Domain, Vocabulary};
 pub use error::{DataError, is_full_disk};
 pub use fashion::fashion_mnist;
 pub use format::{Channels, Decimal, Format, FurtherColumn};
@@ -95,6 +97,9 @@ pub use ranks::Ranks;
 pub use reading::{Fit, ReadOptions, broken_pictures, read_rows};
 pub use rows::{Row, Rows};
 pub use scaling::{Scaler, Scaling, ValueRange};
+pub use texts::{
+    TextRow, TextRows, TextUnit, TextWriter, TokenOptions, TokenRows, composed, read_texts,
+};
 pub use writer::RowWriter;
 
 use npy::read_npy_rows;

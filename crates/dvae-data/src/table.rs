@@ -178,6 +178,18 @@ impl OpenTable {
         Ok(())
     }
 
+    /// The place of the column of this name; an error says which there are.
+    pub(crate) fn place_of(&self, name: &str) -> Result<usize, DataError> {
+        let names = self.has_names.then_some(&self.titles[..]);
+        let found = places(&self.path, Some(&[name.to_owned()]), names, self.titles.len())?;
+        Ok(found[0])
+    }
+
+    /// The first line as it stands, if it has names; afterwards it is gone.
+    pub(crate) fn take_header(&mut self) -> Option<Vec<u8>> {
+        self.header.take()
+    }
+
     /// The next line with its ending, and its number from 1; `None` at the end.
     pub(crate) fn next_line(&mut self) -> Result<Option<(Vec<u8>, u64)>, DataError> {
         let io = |source| DataError::Io { path: self.path.clone(), source };

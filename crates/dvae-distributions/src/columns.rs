@@ -145,6 +145,9 @@ impl FromOutputs for Settings<'_> {
     fn check(&self, columns: usize) -> Result<(), DistributionError> {
         for group in self.groups {
             at_least("columns", group.columns, 1)?;
+            if group.likelihood.is_of_texts() {
+                return Err(DistributionError::Tokens);
+            }
             group.likelihood.check(group.columns)?;
         }
         let sum = self.groups.iter().fold(0usize, |n, group| n.saturating_add(group.columns));

@@ -25,6 +25,9 @@ pub enum DistributionError {
          the probability that an entry is missing has no closed form"
     )]
     SelfMasking,
+    /// The likelihood of texts, without the network that computes it.
+    #[error("`tokens` is the likelihood of texts, which the network `tokens` computes: nothing else can be made of it")]
+    Tokens,
     /// A likelihood that is none of counts.
     #[error(
         "`of` of `proportions` is `poisson`, `negative-binomial` or `zero-inflated-negative-binomial`: shares of a total are those of \

@@ -91,6 +91,7 @@ mod stable;
 mod standard_normal;
 mod student_t;
 mod support;
+mod tokens;
 
 pub use dvae_kernels::{Formula, LogSoftmax, Mixture, Parameters, Scalar, sum_features};
 

@@ -2,15 +2,14 @@
 
 use std::fmt::Debug;
 
-use burn::tensor::kind::Basic;
-use burn::tensor::{Float, Tensor};
+use burn::tensor::Tensor;
 use dvae_kernels::sum_features;
 use dvae_random::RowStreams;
 
 use crate::Support;
 
 /// A distribution `p(x | z)` over entries of a tensor, independent given `z`; axis 0 is the row.
-pub trait Likelihood<const D: usize, K: Basic = Float>: Debug {
+pub trait Likelihood<const D: usize>: Debug {
     /// `log p(xᵢ | z)` of every entry, shape of `x`, in nats (per unit of `x` if continuous).
     ///
     /// Entries must lie in the [`Likelihood::support`]: for others the value is meaningless.
@@ -18,14 +17,14 @@ pub trait Likelihood<const D: usize, K: Basic = Float>: Debug {
     /// # Panics
     ///
     /// If `x` has another shape than the distribution's parameters.
-    fn log_prob(&self, x: Tensor<D, K>) -> Tensor<D>;
+    fn log_prob(&self, x: Tensor<D>) -> Tensor<D>;
 
     /// `log p(x | z)` of every row, summed over its features: `[batch]`, in nats.
     ///
     /// # Panics
     ///
     /// If `x` has another shape than the distribution's parameters.
-    fn log_likelihood(&self, x: Tensor<D, K>) -> Tensor<1> {
+    fn log_likelihood(&self, x: Tensor<D>) -> Tensor<1> {
         sum_features(self.log_prob(x))
     }
 
@@ -37,7 +36,7 @@ pub trait Likelihood<const D: usize, K: Basic = Float>: Debug {
     /// # Panics
     ///
     /// If `x` or the weights have another shape than the distribution's parameters.
-    fn weighted_log_likelihood(&self, x: Tensor<D, K>, weights: Tensor<D>) -> Tensor<1> {
+    fn weighted_log_likelihood(&self, x: Tensor<D>, weights: Tensor<D>) -> Tensor<1> {
         sum_features(self.log_prob(x) * weights)
     }
 
@@ -49,7 +48,7 @@ pub trait Likelihood<const D: usize, K: Basic = Float>: Debug {
     fn variance(&self) -> Tensor<D>;
 
     /// One draw of every entry, each row from its own stream. No gradient flows through it.
-    fn sample(&self, draws: &mut RowStreams) -> Tensor<D, K>;
+    fn sample(&self, draws: &mut RowStreams) -> Tensor<D>;
 
     /// `log p(which entries are missing | x, z)` of every row: `[batch]`, in nats. `observed` is 1 where an entry was observed and 0
     /// where it is missing, whatever `x` is there (`None`: all were observed); missing entries are integrated out. `None` if values
@@ -58,17 +57,17 @@ pub trait Likelihood<const D: usize, K: Basic = Float>: Debug {
     /// # Panics
     ///
     /// If `x` or `observed` has another shape than the distribution's parameters.
-    fn log_missingness(&self, _x: Tensor<D, K>, _observed: Option<Tensor<D>>) -> Option<Tensor<1>> {
+    fn log_missingness(&self, _x: Tensor<D>, _observed: Option<Tensor<D>>) -> Option<Tensor<1>> {
         None
     }
 
     /// `log (p(missing | x) / p(observed | x))` of every entry; `None` if values say nothing of what is missing.
-    fn log_missing_odds(&self, _x: Tensor<D, K>) -> Option<Tensor<D>> {
+    fn log_missing_odds(&self, _x: Tensor<D>) -> Option<Tensor<D>> {
         None
     }
 
     /// The distribution of entries given `z` and that they are missing; `None` if that says nothing of them.
-    fn given_missing(&self) -> Option<Box<dyn Likelihood<D, K>>> {
+    fn given_missing(&self) -> Option<Box<dyn Likelihood<D>>> {
         None
     }
 
@@ -78,7 +77,7 @@ pub trait Likelihood<const D: usize, K: Basic = Float>: Debug {
     /// # Panics
     ///
     /// If there are other rows than the parameters are for.
-    fn with_total_of(&self, _x: Tensor<D, K>) -> Option<Box<dyn Likelihood<D, K>>> {
+    fn with_total_of(&self, _x: Tensor<D>) -> Option<Box<dyn Likelihood<D>>> {
         None
     }
 
@@ -98,16 +97,16 @@ pub trait Likelihood<const D: usize, K: Basic = Float>: Debug {
     }
 }
 
-impl<const D: usize, K: Basic> Likelihood<D, K> for Box<dyn Likelihood<D, K>> {
-    fn log_prob(&self, x: Tensor<D, K>) -> Tensor<D> {
+impl<const D: usize> Likelihood<D> for Box<dyn Likelihood<D>> {
+    fn log_prob(&self, x: Tensor<D>) -> Tensor<D> {
         (**self).log_prob(x)
     }
 
-    fn log_likelihood(&self, x: Tensor<D, K>) -> Tensor<1> {
+    fn log_likelihood(&self, x: Tensor<D>) -> Tensor<1> {
         (**self).log_likelihood(x)
     }
 
-    fn weighted_log_likelihood(&self, x: Tensor<D, K>, weights: Tensor<D>) -> Tensor<1> {
+    fn weighted_log_likelihood(&self, x: Tensor<D>, weights: Tensor<D>) -> Tensor<1> {
         (**self).weighted_log_likelihood(x, weights)
     }
 
@@ -119,23 +118,23 @@ impl<const D: usize, K: Basic> Likelihood<D, K> for Box<dyn Likelihood<D, K>> {
         (**self).variance()
     }
 
-    fn sample(&self, draws: &mut RowStreams) -> Tensor<D, K> {
+    fn sample(&self, draws: &mut RowStreams) -> Tensor<D> {
         (**self).sample(draws)
     }
 
-    fn log_missingness(&self, x: Tensor<D, K>, observed: Option<Tensor<D>>) -> Option<Tensor<1>> {
+    fn log_missingness(&self, x: Tensor<D>, observed: Option<Tensor<D>>) -> Option<Tensor<1>> {
         (**self).log_missingness(x, observed)
     }
 
-    fn log_missing_odds(&self, x: Tensor<D, K>) -> Option<Tensor<D>> {
+    fn log_missing_odds(&self, x: Tensor<D>) -> Option<Tensor<D>> {
         (**self).log_missing_odds(x)
     }
 
-    fn given_missing(&self) -> Option<Box<dyn Likelihood<D, K>>> {
+    fn given_missing(&self) -> Option<Box<dyn Likelihood<D>>> {
         (**self).given_missing()
     }
 
-    fn with_total_of(&self, x: Tensor<D, K>) -> Option<Box<dyn Likelihood<D, K>>> {
+    fn with_total_of(&self, x: Tensor<D>) -> Option<Box<dyn Likelihood<D>>> {
         (**self).with_total_of(x)
     }
 

@@ -216,6 +216,13 @@ likelihoods! {
             /// The number of classes.
             classes: usize,
         } => crate::ordinal::Settings { classes: *classes };
+        /// Texts, token by token, each given those before it: of the network `tokens`, which computes it. In an experiment `classes`
+        /// follows from the data.
+        Tokens {
+            /// The number of tokens; 0 if it is not known yet.
+            #[serde(default)]
+            classes: usize,
+        } => crate::tokens::Settings { classes: *classes };
         /// [`Poisson`](crate::Poisson), for counts.
         Poisson {} => Independent(crate::PoissonEntry);
         /// [`NegativeBinomial`](crate::NegativeBinomial), for counts.
@@ -285,6 +292,11 @@ impl LikelihoodConfig {
         }
     }
 
+    /// Whether it is of texts.
+    pub fn is_of_texts(&self) -> bool {
+        matches!(self, Self::Tokens { .. })
+    }
+
     /// Whether it is of rows whose totals are known.
     pub fn needs_totals(&self) -> bool {
         match self {
@@ -297,7 +309,11 @@ impl LikelihoodConfig {
     /// How many classes entries at this place on axis 1 of a row have; 0 if they are no classes.
     pub fn classes_at(&self, place: usize) -> usize {
         match self.at(place) {
-            Some(Self::Categorical { classes } | Self::Ordinal { classes }) => *classes,
+            Some(
+                Self::Categorical { classes }
+                | Self::Ordinal { classes }
+                | Self::Tokens { classes },
+            ) => *classes,
             _ => 0,
         }
     }

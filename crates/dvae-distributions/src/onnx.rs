@@ -40,6 +40,7 @@ impl LikelihoodConfig {
                 Logistic { levels, components, min_scale: *min_scale }.mean(graph, of)
             }
             Self::Categorical { classes } => most_probable(graph, of, of.outputs, *classes),
+            Self::Tokens { .. } => of.outputs.clone(), // Refused: see the network.
             Self::Ordinal { classes } => ordinal_class(graph, of, *classes),
             Self::Poisson {} | Self::NegativeBinomial { .. } => {
                 let raw = first(graph);

@@ -16,6 +16,7 @@
 //! | [`Robustness`] | one model per training level, each at every test level: a table and pictures  |
 //! | [`Heatmap`]    | metrics in rows and columns, as one PNG picture                               |
 //! | [`Scatter`]    | predictions against the truth, with intervals, as one PNG picture             |
+//! | [`RepairMeasures`] | repairs of texts that are right, wrong and harmful; the baselines [`WordList`] and [`NoisyChannel`] |
 //! | [`Grid`]       | rows of images with a label each, as one PNG picture                          |
 //!
 //! Clean and corrupted metrics are always reported separately. The noise of a measurement is keyed: two
@@ -42,6 +43,7 @@ mod quality;
 mod robustness;
 mod scatter;
 mod ssim;
+mod text;
 
 pub use active_units::{active_units, latent_activity};
 pub use calibration::{COVERAGES, Calibration, FEWEST, HeldOutEntry};
@@ -57,3 +59,7 @@ pub use quality::{Filtered, Quality, classical_filters};
 pub use robustness::{Robustness, Tested};
 pub use scatter::{Prediction, Scatter};
 pub use ssim::ssim;
+pub use text::{
+    Corrector, EditGroup, ErrorRates, NoisyChannel, Proportion, Repair, RepairMeasures, WordByWord,
+    WordList,
+};

@@ -10,6 +10,7 @@
 //! | [`conv2d`]                      | bias, activation                     | flex, `f32`, one group, 4 rows or more |
 //! | [`conv_transpose2d`]            | bias, activation                     | flex, `f32`, one group, 4 rows or more |
 //! | [`MapConv`]                     | activation and resizing before it, bias, residual | flex, `f32`, kernel 3, or 1 unless sides are halved |
+//! | [`gru`]                         | product, gates, all steps            | flex, `f32`                         |
 //! | [`Formula`]                     | its derivatives, weights, sum by row | flex, `f32`                         |
 //! | [`Mixture`] of formulas         | the same, logits, sum of components  | flex, `f32`                         |
 //! | [`LogSoftmax`], [`log_sum_exp`] | its derivatives, choice of the class | flex, `f32`, along axis 1           |
@@ -62,6 +63,7 @@ mod flex;
 mod adam;
 mod dual;
 mod formula;
+mod gru;
 mod host;
 mod latent;
 mod layers;
@@ -78,6 +80,7 @@ mod switch;
 pub use adam::{Adam, AdamW};
 pub use dual::Dual;
 pub use formula::{Formula, LogSoftmax, Mixture, Parameters, sum_features};
+pub use gru::{Direction, gru};
 pub use host::{on_host, with_values};
 pub use latent::{kl_to_standard_normal, reparameterize, sigmoid};
 pub use layers::{Activation, conv_transpose2d, conv2d, linear};

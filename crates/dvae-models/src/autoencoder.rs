@@ -169,19 +169,37 @@ impl<N: Module + ModuleDisplay> Autoencoder<N> {
     ///
     /// # Panics
     ///
-    /// If the latents are not those of the model's levels.
+    /// If the latents are not those of the model's levels, or the network has a [`Network::law`] of its own.
     pub fn outputs<const D: usize>(&self, latents: impl Into<Latents>) -> Tensor<D>
     where
         N: Network<D>,
     {
-        let latents = latents.into();
+        self.network.outputs(self.context(&latents.into()))
+    }
+
+    /// The context below the last level.
+    fn context<const D: usize>(&self, latents: &Latents) -> Features
+    where
+        N: Network<D>,
+    {
         assert_eq!(latents.levels().len(), self.levels.len(), "levels of latents");
         let below = |level: usize| latents.levels().get(level + 1).map(Latent::shape);
         let down = |context, (level, latent)| {
             Some(self.network.descend(level, context, latent, below(level)))
         };
         let context = latents.levels().iter().enumerate().fold(None, down);
-        self.network.outputs(context.expect("a level at least"))
+        context.expect("a level at least")
+    }
+
+    /// `p(x | z)` from the context below the last level.
+    fn law<const D: usize>(&self, context: Features) -> Box<dyn Likelihood<D>>
+    where
+        N: Network<D>,
+    {
+        match self.network.law(&context) {
+            Some(law) => law,
+            None => self.likelihood.forward(self.network.outputs(context)),
+        }
     }
 
     /// The shape of a level's latents, of rows that have these features.
@@ -195,8 +213,7 @@ impl<N: Module + ModuleDisplay> Autoencoder<N> {
         N: Network<D>,
     {
         let last = self.levels.len() - 1;
-        let context = self.network.descend(last, Some(context), latent, None);
-        self.likelihood.forward(self.network.outputs(context))
+        self.law(self.network.descend(last, Some(context), latent, None))
     }
 
     /// The encoding of a level from the features of all levels, with the levels below it.
@@ -275,7 +292,7 @@ impl<const D: usize, N: Network<D>> Vae<D> for Autoencoder<N> {
     ///
     /// If the latents do not have the shapes of the model's levels.
     fn decode(&self, latents: impl Into<Latents>) -> Box<dyn Likelihood<D>> {
-        self.likelihood.forward(self.outputs(latents))
+        self.law(self.context::<D>(&latents.into()))
     }
 
     fn explain(&self, inference: &Inference) -> Box<dyn Likelihood<D>> {
@@ -310,8 +327,7 @@ impl<const D: usize, N: Network<D>> Vae<D> for Autoencoder<N> {
             }
             context = Some(below);
         }
-        let outputs = self.network.outputs(context.expect("a level at least"));
-        let law = self.likelihood.forward(outputs);
+        let law = self.law(context.expect("a level at least"));
         match totals.and_then(|rows| law.with_total_of(rows)) {
             Some(law) => law.mean(),
             None => law.mean(),

@@ -137,6 +137,11 @@ impl AutoencoderConfig {
         sizes("event", if self.event.is_empty() { &[0] } else { &self.event })?;
         row("event", saturating_product(&self.event))?;
         self.likelihood.check(self.event[0])?;
+        let is_of_texts = matches!(self.network, NetworkConfig::Tokens(_));
+        let is_of_inputs = matches!(self.prior, PriorConfig::Vamp { .. });
+        if self.likelihood.is_of_texts() != is_of_texts || (is_of_texts && is_of_inputs) {
+            return Err(ModelError::OfTexts);
+        }
         sizes("latent", &[self.latent])?;
         let with_first = |first: usize| [&[first], &self.event[1..]].concat();
         let io = InputOutput {

@@ -55,6 +55,14 @@ pub enum ModelError {
     /// A network of tables without a mask.
     #[error("a `table` network is shown which cells are missing: `mask_input` must be true")]
     NoMask,
+    /// Rows that are no texts, for a network of texts.
+    #[error(
+        "a `tokens` network is for texts: rows [width] with the likelihood `tokens`, without a mask"
+    )]
+    Tokens,
+    /// A likelihood of texts with another network than that of texts, or a prior made of inputs.
+    #[error("texts have the network `tokens`, the likelihood `tokens`, and no `vamp` prior")]
+    OfTexts,
     /// A VampPrior with a posterior that is not a diagonal normal.
     #[error(
         "the components of a `vamp` prior are diagonal normals: `posterior` must be `diagonal-normal`"

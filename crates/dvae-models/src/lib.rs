@@ -9,6 +9,7 @@
 //! | [`ConvNet`]          | convolutions of stride 2, for images of any channels × height × width           |
 //! | [`ResNet`]           | residual blocks with group normalization, for the same images; slower           |
 //! | [`TableNetwork`]     | fully connected, for tables of numbers and classes with holes                   |
+//! | [`TokenNetwork`]     | recurrent, for texts, which are decoded character by character                  |
 //! | [`Ladder`]           | several levels of maps of latents, fully convolutional: what a denoiser of pictures needs |
 //! | [`Initializer`]      | builds layers and draws their weights from a key                                |
 //!
@@ -62,6 +63,7 @@ mod posterior;
 mod prior;
 mod res_net;
 mod table;
+mod tokens;
 mod vae;
 
 pub use activation::Activation;
@@ -81,4 +83,5 @@ pub use posterior::PosteriorConfig;
 pub use prior::PriorConfig;
 pub use res_net::{ResNet, ResNetConfig};
 pub use table::{TableConfig, TableNetwork};
+pub use tokens::{Candidate, TokenConfig, TokenNetwork, TokenSequences};
 pub use vae::Vae;

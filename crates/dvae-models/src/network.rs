@@ -2,7 +2,7 @@
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
-use dvae_distributions::{Latent, LatentShape};
+use dvae_distributions::{Latent, LatentShape, Likelihood};
 use dvae_kernels::{Activation as Fused, MapConv, Resize};
 
 use crate::layers::Linear;
@@ -41,6 +41,13 @@ pub trait Network<const D: usize>: Module + ModuleDisplay + 'static {
 
     /// The decoder's outputs, `[batch, …]`: all of the likelihood's parameters, side by side on axis 1.
     fn outputs(&self, context: Features) -> Tensor<D>;
+
+    /// `p(x | z)` itself, if the network computes it, because entries depend on those before them: then there are no outputs. By
+    /// default `None`.
+    fn law(&self, context: &Features) -> Option<Box<dyn Likelihood<D>>> {
+        let _ = context;
+        None
+    }
 }
 
 /// How far what a network makes of a pixel depends on others, if it applies to images of any sides.

@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use dvae_distributions::{Latent, LatentShape};
+use dvae_distributions::{Latent, LatentShape, Likelihood};
 #[cfg(feature = "onnx")]
 use dvae_onnx::Value;
 use schemars::JsonSchema;
@@ -14,6 +14,7 @@ use crate::ladder::{Ladder, LadderConfig};
 use crate::mlp::{Mlp, MlpConfig};
 use crate::res_net::{ResNet, ResNetConfig};
 use crate::table::{TableConfig, TableNetwork};
+use crate::tokens::{TokenConfig, TokenNetwork};
 use crate::{Autoencoder, AutoencoderConfig, Features, Initializer, Level, ModelError, Network};
 #[cfg(feature = "onnx")]
 use crate::{GraphNetwork, ModelGraph};
@@ -87,6 +88,12 @@ macro_rules! networks {
                     $(Self::$variant(network) => network.outputs(context),)+
                 }
             }
+
+            fn law(&self, context: &Features) -> Option<Box<dyn Likelihood<D>>> {
+                match self {
+                    $(Self::$variant(network) => network.law(context),)+
+                }
+            }
         }
 
         #[cfg(feature = "onnx")]
@@ -146,6 +153,8 @@ networks! {
     Ladder(LadderConfig, Ladder),
     /// Fully connected, for tables of numbers and classes; the input has a mask.
     Table(TableConfig, TableNetwork),
+    /// Recurrent, for texts; the likelihood is `tokens`.
+    Tokens(TokenConfig, TokenNetwork),
 }
 
 impl Default for NetworkConfig {

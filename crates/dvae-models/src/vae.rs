@@ -1,19 +1,18 @@
 //! The trait of all models.
 
 use burn::module::Module;
-use burn::tensor::kind::Basic;
-use burn::tensor::{Float, Tensor};
+use burn::tensor::Tensor;
 use dvae_distributions::{Encoding, Inference, Latent, LatentShape, Latents, Likelihood, Prior};
 use dvae_random::RowStreams;
 
-/// A variational autoencoder over rows of rank `D - 1` and kind `K`; axis 0 is the row.
+/// A variational autoencoder over rows of rank `D - 1`; axis 0 is the row.
 ///
 /// It infers latents from any input and decodes latents into a distribution over clean rows. It does not know
 /// whether the input was corrupted: `dvae-train` combines model and corruption.
 /// [`Autoencoder`](crate::Autoencoder) implements it for any [`Network`](crate::Network).
-pub trait Vae<const D: usize, K: Basic = Float>: Module {
+pub trait Vae<const D: usize>: Module {
     /// `p(x | z)`.
-    type Likelihood: Likelihood<D, K>;
+    type Likelihood: Likelihood<D>;
 
     /// The shapes of the levels of latents, top first, for a row of the size that the model was built for.
     fn latent_shapes(&self) -> Vec<LatentShape>;
@@ -29,7 +28,7 @@ pub trait Vae<const D: usize, K: Basic = Float>: Module {
     ///
     /// If the input's rows have another shape than the model can be applied to: the one that it was configured for, except
     /// that a ladder takes images of any sides.
-    fn encode(&self, input: Tensor<D, K>, prior: &Prior) -> Encoding;
+    fn encode(&self, input: Tensor<D>, prior: &Prior) -> Encoding;
 
     /// `p(x | z)` for each row of latents. For one level that is a vector, a tensor `[batch, latent]` is
     /// accepted.
@@ -57,20 +56,20 @@ pub trait Vae<const D: usize, K: Basic = Float>: Module {
 
     /// Draws `z ~ q(z | input)` for each row, with the densities that a bound needs; `draws` holds the
     /// streams of the batch's rows.
-    fn infer(&self, input: Tensor<D, K>, draws: &mut RowStreams) -> Inference {
+    fn infer(&self, input: Tensor<D>, draws: &mut RowStreams) -> Inference {
         self.encode(input, &self.prior()).infer(draws)
     }
 
     /// The posterior's mean of each row, level by level, given the means above. For a flow posterior, the
     /// image of its base's mean.
-    fn embed(&self, input: Tensor<D, K>) -> Latents {
+    fn embed(&self, input: Tensor<D>) -> Latents {
         // No mean depends on the prior of the top level.
         self.encode(input, &Prior::Standard).means()
     }
 
     /// Denoises rows: the mean of `p(x | z)` at the posterior's mean `z`, of rows with the totals of the input if the likelihood is
     /// of such. It has the shape of a clean row: that of `input`, without the mask if the model is shown one.
-    fn denoise(&self, input: Tensor<D, K>) -> Tensor<D> {
+    fn denoise(&self, input: Tensor<D>) -> Tensor<D> {
         let law = self.decode(self.embed(input.clone()));
         match law.with_total_of(input) {
             Some(law) => law.mean(),

@@ -1,7 +1,6 @@
 //! Gradient estimators: changes to the densities of draws before they are scored.
 
 use burn::tensor::Tensor;
-use burn::tensor::kind::Basic;
 use dvae_distributions::Encoding;
 use dvae_kernels::log_sum_exp;
 use dvae_losses::importance_shares;
@@ -46,9 +45,9 @@ pub(crate) fn stick_the_landing(inferred: &mut [EncodingDraws]) {
 /// Sticks the landing, and scales the gradient that reaches each latent by its share of the importance
 /// weights; the loss multiplies it by that share once more. To find the shares, the latents are decoded once
 /// without a graph. For one level of latents.
-pub(crate) fn reparameterize_twice<const D: usize, K: Basic, V: Vae<D, K>>(
+pub(crate) fn reparameterize_twice<const D: usize, V: Vae<D>>(
     model: &V,
-    target: &Target<D, K>,
+    target: &Target<D>,
     inferred: &mut [EncodingDraws],
 ) {
     let plain = model.valid();

@@ -1,7 +1,6 @@
 //! The denoising bound: where corruption, model and density meet.
 
-use burn::tensor::kind::Basic;
-use burn::tensor::{Bool, Float, Tensor};
+use burn::tensor::{Bool, Tensor};
 use dvae_corruption::{CorruptedInput, Corruption};
 use dvae_data::Batch;
 use dvae_distributions::{Encoding, Inference, Latents, Likelihood};
@@ -20,10 +19,10 @@ use crate::estimators::{divide_by_mixture, reparameterize_twice, stick_the_landi
 ///
 /// `clean`: `[batch, …event]`. It scores a [`CorruptedBatch`] once. Im, Ahn, Memisevic & Bengio (2017),
 /// "Denoising Criterion for Variational Auto-Encoding Framework" (arXiv 1511.06406), the tractable bound.
-pub fn denoising_elbo<const D: usize, K: Basic, V: Vae<D, K>>(
+pub fn denoising_elbo<const D: usize, V: Vae<D>>(
     model: &V,
-    clean: Tensor<D, K>,
-    corruption: &dyn Corruption<D, K>,
+    clean: Tensor<D>,
+    corruption: &dyn Corruption<D>,
     noise: &mut BatchNoise,
 ) -> Elbo {
     let batch = CorruptedBatch::new(clean, None, corruption, 1, &mut noise.corruption);
@@ -36,11 +35,11 @@ pub fn denoising_elbo<const D: usize, K: Basic, V: Vae<D, K>>(
 /// The corruption gets the clean rows by value and the score uses them unchanged, so no process can change
 /// the target.
 #[derive(Clone, Debug)]
-pub struct CorruptedBatch<const D: usize, K: Basic = Float> {
-    clean: Tensor<D, K>,
+pub struct CorruptedBatch<const D: usize> {
+    clean: Tensor<D>,
     observed: Option<Tensor<D, Bool>>,
     /// Draws of `x̃`.
-    corrupted: Vec<CorruptedInput<D, K>>,
+    corrupted: Vec<CorruptedInput<D>>,
 }
 
 impl<const D: usize> CorruptedBatch<D> {
@@ -65,15 +64,15 @@ impl<const D: usize> CorruptedBatch<D> {
     }
 }
 
-impl<const D: usize, K: Basic> CorruptedBatch<D, K> {
+impl<const D: usize> CorruptedBatch<D> {
     /// Draws `x̃` the given number of times, at least once, for clean rows `[batch, …event]`.
     ///
     /// Entries that were not `observed` (`None`: all were) do not count in a score. If the process shows the
     /// encoder a mask, they are marked there like the entries that the process hid.
     pub fn new(
-        clean: Tensor<D, K>,
+        clean: Tensor<D>,
         observed: Option<Tensor<D, Bool>>,
-        corruption: &dyn Corruption<D, K>,
+        corruption: &dyn Corruption<D>,
         corruptions: usize,
         draws: &mut RowStreams,
     ) -> Self {
@@ -89,7 +88,7 @@ impl<const D: usize, K: Basic> CorruptedBatch<D, K> {
     }
 
     /// The clean rows.
-    pub fn clean(&self) -> Tensor<D, K> {
+    pub fn clean(&self) -> Tensor<D> {
         self.clean.clone()
     }
 
@@ -103,23 +102,23 @@ impl<const D: usize, K: Basic> CorruptedBatch<D, K> {
     /// # Panics
     ///
     /// If there is no draw.
-    pub fn corrupted(&self) -> &CorruptedInput<D, K> {
+    pub fn corrupted(&self) -> &CorruptedInput<D> {
         &self.corrupted[0]
     }
 
     /// The values of the first draw of `x̃`, without the mask that may follow them in the encoder's input:
     /// `[batch, …event]`.
-    pub fn values(&self) -> Tensor<D, K> {
+    pub fn values(&self) -> Tensor<D> {
         self.corrupted().input.clone().narrow(1, 0, self.clean.dims()[1])
     }
 
     /// [`Vae::embed`] of the first draw of `x̃`.
-    pub fn embed<V: Vae<D, K>>(&self, model: &V) -> Latents {
+    pub fn embed<V: Vae<D>>(&self, model: &V) -> Latents {
         model.embed(self.corrupted().input.clone())
     }
 
     /// [`Vae::denoise`] of the first draw of `x̃`: `[batch, …event]`.
-    pub fn denoise<V: Vae<D, K>>(&self, model: &V) -> Tensor<D> {
+    pub fn denoise<V: Vae<D>>(&self, model: &V) -> Tensor<D> {
         model.denoise(self.corrupted().input.clone())
     }
 
@@ -130,7 +129,7 @@ impl<const D: usize, K: Basic> CorruptedBatch<D, K> {
     /// # Panics
     ///
     /// If the objective was not checked against the model: [`Objective::check_encoding`].
-    pub fn score<V: Vae<D, K>>(
+    pub fn score<V: Vae<D>>(
         self,
         model: &V,
         objective: &Objective,
@@ -160,7 +159,7 @@ impl<const D: usize, K: Basic> CorruptedBatch<D, K> {
             _ => {}
         }
         let score =
-            |(target, EncodingDraws { encoding, draws }): (&Target<D, K>, EncodingDraws)| {
+            |(target, EncodingDraws { encoding, draws }): (&Target<D>, EncodingDraws)| {
                 let draws =
                     draws.into_iter().map(|inference| target.score(model, inference)).collect();
                 BoundTerms { encoding, draws }
@@ -171,10 +170,10 @@ impl<const D: usize, K: Basic> CorruptedBatch<D, K> {
 
 /// Marks unobserved entries in the mask that follows corrupted rows: `input` `[batch, 2 n, …]`, `observed`
 /// `[batch, n, …]`. The encoder then sees them like the entries that the process hid.
-fn show_holes<const D: usize, K: Basic>(
-    input: Tensor<D, K>,
+fn show_holes<const D: usize>(
+    input: Tensor<D>,
     observed: Tensor<D, Bool>,
-) -> Tensor<D, K> {
+) -> Tensor<D> {
     let n = observed.dims()[1];
     let (values, mask) = (input.clone().narrow(1, 0, n), input.narrow(1, n, n));
     Tensor::cat(vec![values, mask.mask_fill(observed.bool_not(), 1.0)], 1)
@@ -187,16 +186,16 @@ pub(crate) struct EncodingDraws {
 }
 
 /// What a latent must explain.
-pub(crate) struct Target<const D: usize, K: Basic> {
-    clean: Tensor<D, K>,
+pub(crate) struct Target<const D: usize> {
+    clean: Tensor<D>,
     /// 1 where an entry was observed.
     observed: Option<Tensor<D>>,
     /// The weights of entries in the reconstruction.
     emphasis: Option<Tensor<D>>,
 }
 
-impl<const D: usize, K: Basic> Target<D, K> {
-    fn score<V: Vae<D, K>>(&self, model: &V, inference: Inference) -> Elbo {
+impl<const D: usize> Target<D> {
+    fn score<V: Vae<D>>(&self, model: &V, inference: Inference) -> Elbo {
         let likelihood = model.explain(&inference);
         let elbo = Elbo::from_rows(self.log_likelihood(&likelihood), inference);
         match &self.emphasis {
@@ -210,7 +209,7 @@ impl<const D: usize, K: Basic> Target<D, K> {
     }
 
     /// `log p(observed entries | z)` of each row and, if the likelihood says it, which entries these are.
-    pub(crate) fn log_likelihood(&self, likelihood: &impl Likelihood<D, K>) -> Tensor<1> {
+    pub(crate) fn log_likelihood(&self, likelihood: &impl Likelihood<D>) -> Tensor<1> {
         let entries = match self.observed.clone() {
             Some(observed) => likelihood.weighted_log_likelihood(self.clean.clone(), observed),
             None => likelihood.log_likelihood(self.clean.clone()),
@@ -221,7 +220,7 @@ impl<const D: usize, K: Basic> Target<D, K> {
     fn with_missingness(
         &self,
         entries: Tensor<1>,
-        likelihood: &impl Likelihood<D, K>,
+        likelihood: &impl Likelihood<D>,
     ) -> Tensor<1> {
         match likelihood.log_missingness(self.clean.clone(), self.observed.clone()) {
             Some(missingness) => entries + missingness,

@@ -165,7 +165,7 @@ impl Damage<'_> {
             }
             table => table.clone(),
         };
-        let context = CorruptionContext { domain, table };
+        let context = CorruptionContext { domain, table, texts: None };
         let is_table = FileKind::by_name(&job.output) == Some(FileKind::Table);
         let at_once = (NUMBERS / event.iter().product::<usize>().max(1)).clamp(1, BATCH);
         let mut done = 0;

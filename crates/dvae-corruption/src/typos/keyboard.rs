@@ -1,7 +1,11 @@
 //! Which keys are beside each other.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 /// The layout of a keyboard.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Keyboard {
     /// English.

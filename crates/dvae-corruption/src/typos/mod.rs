@@ -1,28 +1,54 @@
 //! Typing errors in text.
 
 mod keyboard;
+mod learned;
+mod learned_alignment;
+mod learned_model;
+mod learned_rates;
 mod look_alikes;
+mod tokens;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
+use dvae_checks::Vocabulary;
 use dvae_random::{RowRng, RowStreams};
 use rand_core::Rng;
 use rayon::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 use unicode_segmentation::UnicodeSegmentation;
 
 pub use keyboard::Keyboard;
+pub use tokens::TokenProcess;
 use keyboard::{lower, one, upper};
+pub use learned::LearnedTypos;
+pub use learned_model::TypoModel;
 use look_alikes::look_alikes;
 
-use crate::{CorruptionError, Level, Scale, Strength};
+use crate::{CorruptionError, Level, Scale, Strength, TextRows};
 
 /// A kind of typing error. A character is one as people see it: a letter with its accents, a whole emoji (Unicode Standard Annex 29).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumIter)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    strum::EnumIter,
+)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum TypoKind {
+    /// A character that cannot be read: U+FFFD in its place.
+    Mask,
     /// Another letter of the alphabet in place of one.
     Replace,
     /// The key beside the right one.
@@ -173,6 +199,24 @@ impl Typos {
         Ok(Self { alphabet: letters.into_iter().collect(), ..self })
     }
 
+    /// The same as a configuration has it, on rows of these tokens, whose letters are the alphabet, if there are any.
+    pub(crate) fn configured(
+        self,
+        kinds: Option<&BTreeMap<TypoKind, f64>>,
+        keyboard: Keyboard,
+        texts: TextRows,
+    ) -> Result<TokenProcess, CorruptionError> {
+        let typos = self.keyboard(keyboard);
+        let typos = match kinds {
+            Some(kinds) => typos.kinds(&kinds.iter().map(|(&kind, &weight)| (kind, weight)).collect::<Vec<_>>())?,
+            None => typos,
+        };
+        let letters: Vec<char> =
+            texts.vocabulary.characters().iter().copied().filter(|letter| letter.is_alphabetic()).collect();
+        let typos = if letters.is_empty() { typos } else { typos.alphabet(letters)? };
+        Ok(TokenProcess::new(typos, texts.vocabulary))
+    }
+
     /// One of the errors that can be made at a place: how many bytes of the text there become what.
     fn error(&self, place: &Place, rng: &mut RowRng) -> Option<(usize, String)> {
         let pick = uniform(rng);
@@ -213,6 +257,10 @@ impl Typos {
                 picked(self.keyboard.neighbors(first), pick).map(|other| other.to_string())
             }
             TypoKind::Delete => Some(String::new()),
+            TypoKind::Mask => {
+                let mask = Vocabulary::REPLACEMENT;
+                (first != mask).then(|| mask.to_string())
+            }
             TypoKind::Insert => {
                 let other = self.alphabet[(pick * self.alphabet.len() as f64) as usize];
                 Some(format!("{}{letter}", in_case(other)))

@@ -96,6 +96,14 @@ pub(crate) fn multiply(
     });
 }
 
+/// Computes `out = a · b` on this thread alone.
+pub(crate) fn multiply_alone(out: &mut [f32], a: Matrix, b: Matrix) {
+    assert_eq!(a.columns, b.rows);
+    assert_eq!(out.len(), a.rows * b.columns);
+    // SAFETY: `out` is borrowed mutably and holds the whole product.
+    unsafe { product(out.as_mut_ptr(), b.columns, a, b, 0..b.columns) };
+}
+
 /// Writes the columns `range` of `a · b` to `out`, whose rows are `width` apart.
 ///
 /// # Safety

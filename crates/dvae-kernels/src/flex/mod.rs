@@ -7,6 +7,8 @@ mod dense;
 mod fused;
 mod gemm;
 mod geometry;
+mod gru;
+mod gru_ops;
 mod layout;
 #[cfg(all(test, target_arch = "x86_64"))]
 mod levels;
@@ -23,6 +25,7 @@ pub(crate) mod adam;
 
 pub(crate) use fused::{Operands, fused};
 pub(crate) use geometry::Geometry;
+pub(crate) use gru_ops::FusedRecurrence;
 pub(crate) use map_ops::FusedMaps;
 pub(crate) use ops::FusedLayers;
 pub(crate) use passes::{Classes, Components, Entrywise};

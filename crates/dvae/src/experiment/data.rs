@@ -1,5 +1,6 @@
 //! The data configuration of an experiment.
 
+use dvae_checks::within;
 use dvae_data::{Binarization, Domain, Pairs, Scaling, ValueRange};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,7 @@ use super::{DataSource, ExperimentError};
 ///
 /// ```toml
 /// [data]
-/// source = "csv"            # or "fashion-mnist", "idx", "npy", "images"
+/// source = "csv"            # or "fashion-mnist", "idx", "npy", "images", "text"
 /// path = "sensors.csv"
 /// validation = 0.1
 /// test = 0.1
@@ -120,6 +121,21 @@ impl DataConfig {
                 return wrong(format!(
                     "`data.kinds` says what the columns are, and how they are scaled: leave `{other}` out"
                 ));
+            }
+        }
+        if let DataSource::Text { longest, least, .. } = &self.source {
+            let in_range = within("data.longest", *longest, 1..=4096)
+                .and(within("data.least", *least, 1..));
+            in_range.map_err(|error| ExperimentError::Settings(error.to_string()))?;
+            let others = [
+                (self.scaling != Scaling::None, "data.scaling"),
+                (self.range.is_some(), "data.range"),
+                (self.binarization.is_some(), "data.binarization"),
+                (self.shape.is_some(), "data.shape"),
+                (self.domain.is_some(), "data.domain"),
+            ];
+            if let Some((_, other)) = others.iter().find(|(is_given, _)| *is_given) {
+                return wrong(format!("`{other}` is for numbers, and not for texts: leave it out"));
             }
         }
         self.check_crops()?;

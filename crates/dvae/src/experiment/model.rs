@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dvae_corruption::{
     Corruption, CorruptionConfig, CorruptionContext, Domain, ShowMask, TableColumnRows, TableRows,
-    Units,
+    TextRows, Units,
 };
 use dvae_data::{ColumnKind, Dataset, Pairs, Scaler, TableColumn};
 use dvae_distributions::{ColumnGroup, LikelihoodConfig};
@@ -131,8 +131,12 @@ impl Experiment {
                  `category-flip`"
             )));
         }
-        let process =
-            corruption.build::<D>(CorruptionContext { domain: self.domain(data), table })?;
+        let texts = data.vocabulary.clone().map(|vocabulary| TextRows {
+            vocabulary: Arc::new(vocabulary),
+            typos: data.typos.clone().map(Arc::new),
+        });
+        let context = CorruptionContext { domain: self.domain(data), table, texts };
+        let process = corruption.build::<D>(context)?;
         match shows_mask && !process.shows_mask() {
             true if is_of_kinds => Ok(Box::new(ShowMask::of_hidden(process)?)),
             true => Ok(Box::new(ShowMask::new(process)?)),
@@ -163,6 +167,9 @@ impl Experiment {
     /// The likelihood of rows of the data: of a table of several kinds, that of the model for columns of numbers, and classes for
     /// the others.
     pub fn likelihood_for(&self, data: &PreparedData) -> LikelihoodConfig {
+        if let Some(vocabulary) = &data.vocabulary {
+            return LikelihoodConfig::Tokens { classes: vocabulary.len() };
+        }
         let Some(columns) = &data.kinds else { return self.model.likelihood.clone() };
         let law = &self.model.likelihood;
         let of_classes = |column: &TableColumn| match (column.classes.len(), column.kind) {
@@ -220,6 +227,23 @@ impl Experiment {
         Ok(())
     }
 
+    /// Checks that network and likelihood are for texts.
+    fn check_texts(&self) -> Result<(), ExperimentError> {
+        let network = self.model.network.name();
+        if !matches!(self.model.network, NetworkConfig::Tokens(_)) {
+            return Err(ExperimentError::Settings(format!(
+                "texts have `model.network = \"tokens\"`, but it is `{network}`"
+            )));
+        }
+        // That of an experiment that names none.
+        let is_left_out = self.model.likelihood == LikelihoodConfig::default();
+        if !is_left_out && !self.model.likelihood.is_of_texts() {
+            let text = "texts have the likelihood `tokens`: leave `model.likelihood` out";
+            return Err(ExperimentError::Settings(text.to_owned()));
+        }
+        Ok(())
+    }
+
     /// The model for rows of the data's shape. An error if the configuration states a different shape.
     pub(super) fn model_for(
         &self,
@@ -246,6 +270,9 @@ impl Experiment {
         }
         if let Some(columns) = &data.kinds {
             self.check_kinds(columns)?;
+        }
+        if data.vocabulary.is_some() {
+            self.check_texts()?;
         }
         let domain = self.domain(data);
         if model.log_input && domain != Domain::Counts {

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use dvae_checks::{shown, shown_path};
+use dvae_corruption::TypoModel;
 use dvae_data::{
     DataError, Dataset, Domain, Element, Fit, ReadOptions, Rows, Scaler, TableColumn, ValueRange,
-    array_names, read_idx_folder_of, read_rows,
+    Vocabulary, array_names, read_idx_folder_of, read_rows,
 };
 use dvae_random::{Key, Purpose};
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,15 @@ pub struct PreparedData {
     /// Columns of a table without any value: no model is trained on them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub empty_columns: Vec<String>,
+    /// What tokens mean, if the rows are texts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vocabulary: Option<Vocabulary>,
+    /// The errors that were learned from pairs of wrong and right texts, if there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub typos: Option<TypoModel>,
+    /// Texts that are longer than a row may be, and were left out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub left_out: usize,
     /// What the values of the files are.
     pub domain: Domain,
     /// The type of the numbers in the files; `None` if the data was never read.
@@ -106,6 +116,10 @@ impl PreparedData {
                 let options = ReadOptions { domain: Some(self.domain), ..options.clone() };
                 let sets = read_idx_folder_of(path, prefix, &options)?;
                 sets.test
+            }
+            source @ DataSource::Text { .. } => {
+                let known = self.vocabulary.as_ref().zip(self.event.first().copied());
+                source.tokens(path, known)?.rows
             }
             source => {
                 let fit = match source.options().fit {
@@ -188,8 +202,7 @@ impl DataConfig {
     ) -> Result<(PreparedData, Splits), ExperimentError> {
         self.check()?;
         let key = Key::new(self.seed).purpose(Purpose::Data);
-        let known = earlier.and_then(|earlier| earlier.kinds.as_deref());
-        let source = self.source.read(self.domain, key.branch(2), known)?;
+        let source = self.source.read(self.domain, key.branch(2), earlier)?;
         let domain = source.rows.domain();
         let (rows, test) = (source.rows, source.test);
         if let Some(test) = test.as_ref().filter(|test| test.event() != rows.event()) {
@@ -259,6 +272,10 @@ impl DataConfig {
             same_rows("training", earlier.checksum, Some(checksum))?;
             same_rows("test", earlier.test_checksum, test_checksum)?;
         }
+        let typos = match earlier {
+            Some(earlier) => earlier.typos.clone(),
+            None => self.source.typos()?,
+        };
         let prepared = PreparedData {
             event: train.event().into(),
             columns: source.columns,
@@ -267,6 +284,9 @@ impl DataConfig {
             orders_classes: earlier
                 .map_or(source.kinds.is_some(), |earlier| earlier.orders_classes),
             kinds: source.kinds,
+            vocabulary: source.vocabulary,
+            left_out: source.left_out,
+            typos,
             in_blocks,
             empty_columns: source.empty_columns,
             domain,
@@ -329,6 +349,11 @@ impl DataConfig {
             None => rows,
         })
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // Serde passes it.
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 fn scaled(rows: Dataset, scaler: Option<&Scaler>) -> Result<Dataset, ExperimentError> {

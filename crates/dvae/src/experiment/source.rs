@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 
 use dvae_data::{
     Channels, Crops, DataError, Dataset, Decimal, Domain, Element, FileKind, Fit, KindConfig,
-    Pairs, ReadOptions, Rows, Sets, TableColumn, columns_by_kind, fashion_mnist,
-    read_idx_folder_of, read_rows,
+    Pairs, ReadOptions, Rows, Sets, TableColumn, TextUnit, TokenOptions, TokenRows, Vocabulary,
+    columns_by_kind, fashion_mnist, read_idx_folder_of, read_rows, read_texts,
 };
+use dvae_corruption::TypoModel;
 use dvae_random::Key;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ExperimentError;
+use super::{ExperimentError, PreparedData};
 
 /// A kind of data, with its own keys.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -94,6 +95,34 @@ pub enum DataSource {
         #[serde(default = "four_thousand", skip_serializing_if = "is_four_thousand")]
         memory: u64,
     },
+    /// Texts: the lines of a text file, `.txt`, or a column of a table, `.csv` or `.tsv`. They are in memory. The network is `tokens`, and the
+    /// corruption one of texts, such as `typos`.
+    Text {
+        /// The file.
+        path: PathBuf,
+        /// A file with the texts to report on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        test_path: Option<PathBuf>,
+        /// The column of a table that has the texts, by name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        column: Option<String>,
+        /// What stands between cells of a table, such as ";"; found if left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        delimiter: Option<char>,
+        /// A file of pairs of wrong and right texts, from which the process `learned-typos` learns the errors that people make: a pair in each
+        /// line, `WRONG->RIGHT`, or with a tab between.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        typos: Option<PathBuf>,
+        /// What a row is: `line`, or `word` for texts of any length. Each word is a row once, however often it is there.
+        #[serde(default)]
+        unit: TextUnit,
+        /// The most characters of a row; longer ones are left out of the training, and never changed.
+        #[serde(default = "longest_row")]
+        longest: usize,
+        /// How often a character occurs at least to be known: what is rarer can be copied, but not put in.
+        #[serde(default = "least_often")]
+        least: usize,
+    },
     /// A folder of images, searched with the folders in it: PNG, JPEG, TIFF, WebP, PNM.
     Images {
         /// The folder.
@@ -124,6 +153,14 @@ pub enum DataSource {
     },
 }
 
+fn longest_row() -> usize {
+    64
+}
+
+fn least_often() -> usize {
+    2
+}
+
 fn four_thousand() -> u64 {
     4000
 }
@@ -150,6 +187,26 @@ pub(super) struct SourceRows {
     pub(super) kinds: Option<Vec<TableColumn>>,
     /// The type of the stored numbers.
     pub(super) element: Element,
+    /// What tokens mean, if the rows are texts.
+    pub(super) vocabulary: Option<Vocabulary>,
+    /// Texts that are too long.
+    pub(super) left_out: usize,
+}
+
+impl SourceRows {
+    /// Rows that are neither a table nor texts.
+    fn new(rows: Dataset, test: Option<Dataset>, element: Element) -> Self {
+        Self {
+            rows,
+            test,
+            columns: None,
+            empty_columns: vec![],
+            kinds: None,
+            element,
+            vocabulary: None,
+            left_out: 0,
+        }
+    }
 }
 
 impl DataSource {
@@ -173,6 +230,7 @@ impl DataSource {
                 options.decimal = *decimal;
                 options.missing.clone_from(missing);
             }
+            Self::Text { delimiter, .. } => options.delimiter = *delimiter,
             Self::Images { image, leave_out, memory, .. } => {
                 options.fit = image.map_or(Fit::Stored, Fit::Resized);
                 options.memory = Some(memory.saturating_mul(1_000_000));
@@ -182,12 +240,12 @@ impl DataSource {
         options
     }
 
-    /// Reads the rows; crops are drawn by `key`. `known` are the columns of a table that were found before.
+    /// Reads the rows; crops are drawn by `key`. `earlier` is what was found before.
     pub(super) fn read(
         &self,
         domain: Option<Domain>,
         key: Key,
-        known: Option<&[TableColumn]>,
+        earlier: Option<&PreparedData>,
     ) -> Result<SourceRows, ExperimentError> {
         match self {
             Self::FashionMnist {} => own(fashion_mnist(), domain),
@@ -217,13 +275,13 @@ impl DataSource {
                 let test = test.transpose()?;
                 let test = test.map(|(test, _)| test);
                 keep_apart(&rows, test.as_ref())?;
-                let (columns, kinds, empty_columns) = (None, None, vec![]);
-                Ok(SourceRows { rows, test, columns, empty_columns, kinds, element })
+                Ok(SourceRows::new(rows, test, element))
             }
             Self::Csv { path, test_path, kinds: Some(kinds), .. } => {
                 let own = self.options();
+                let known = earlier.and_then(|earlier| earlier.kinds.clone());
                 let columns = match known {
-                    Some(known) => known.to_vec(),
+                    Some(known) => known,
                     None => columns_by_kind(path, &own, kinds)?,
                 };
                 let options = ReadOptions { domain, kinds: Some(columns.clone()), ..own };
@@ -231,12 +289,54 @@ impl DataSource {
                 let rows = self.files(path, &options, test)?;
                 Ok(SourceRows { kinds: Some(columns), ..rows })
             }
+            Self::Text { path, test_path, .. } => {
+                let known = earlier.and_then(|earlier| {
+                    Some((earlier.vocabulary.as_ref()?, *earlier.event.first()?))
+                });
+                let TokenRows { rows, vocabulary, left_out } = self.tokens(path, known)?;
+                let known = Some((&vocabulary, rows.event()[0]));
+                let test = test_path.as_ref().map(|path| self.tokens(path, known)).transpose()?;
+                let test = test.map(|test| test.rows);
+                keep_apart(&rows, test.as_ref())?;
+                let vocabulary = Some(vocabulary);
+                Ok(SourceRows {
+                    vocabulary,
+                    left_out,
+                    ..SourceRows::new(rows, test, Element::U16)
+                })
+            }
             Self::Csv { path, test_path, .. } | Self::Images { path, test_path, .. } => {
                 let options = ReadOptions { domain, ..self.options() };
                 let of_test = ReadOptions { leave_out: vec![], ..options.clone() };
                 self.files(path, &options, test_path.as_ref().map(|test| (&**test, &of_test)))
             }
         }
+    }
+
+    /// What the pairs of wrong and right texts say of errors, if there are any.
+    pub(super) fn typos(&self) -> Result<Option<TypoModel>, ExperimentError> {
+        let Self::Text { typos: Some(path), .. } = self else { return Ok(None) };
+        let bad = |reason: String| DataError::File { path: path.clone(), reason };
+        let text = std::fs::read(path)
+            .map_err(|source| DataError::Io { path: path.clone(), source })?;
+        let text = String::from_utf8(text).map_err(|error| bad(error.to_string()))?;
+        let model = TypoModel::from_lines(&text).map_err(|error| bad(error.to_string()))?;
+        Ok(Some(model))
+    }
+
+    /// The rows of a file of texts; with `known`, as wide and of the same tokens as those that it is of.
+    pub(super) fn tokens(
+        &self,
+        path: &Path,
+        known: Option<(&Vocabulary, usize)>,
+    ) -> Result<TokenRows, ExperimentError> {
+        let Self::Text { column, unit, longest, least, .. } = self else {
+            return Err(DataError::Kind { path: path.into() }.into());
+        };
+        let options = TokenOptions { unit: *unit, longest: *longest, least: *least };
+        let column = column.as_deref().filter(|_| FileKind::by_name(path) != Some(FileKind::Text));
+        let texts = read_texts(path, column, &self.options())?;
+        Ok(TokenRows::read(path, texts, options, known)?)
     }
 
     /// The rows of files of this kind.
@@ -266,7 +366,7 @@ impl DataSource {
             None => None,
         };
         keep_apart(&rows, test.as_ref())?;
-        Ok(SourceRows { rows, test, columns, empty_columns, kinds: None, element })
+        Ok(SourceRows { columns, empty_columns, ..SourceRows::new(rows, test, element) })
     }
 
     /// The columns that have values, and those that have none.
@@ -310,6 +410,10 @@ impl DataSource {
             Self::Npy { path, test_path, .. } | Self::Csv { path, test_path, .. } => {
                 std::iter::once(&**path).chain(test_path.as_deref()).collect()
             }
+            Self::Text { path, test_path, typos, .. } => std::iter::once(&**path)
+                .chain(test_path.as_deref())
+                .chain(typos.as_deref())
+                .collect(),
             Self::Images { path, test_path, pairs, .. } => {
                 let damaged = match pairs {
                     Some(Pairs::Damaged { path }) => Some(&**path),
@@ -326,6 +430,7 @@ impl DataSource {
             Self::FashionMnist {} | Self::Idx { .. } => None,
             Self::Npy { test_path, .. }
             | Self::Csv { test_path, .. }
+            | Self::Text { test_path, .. }
             | Self::Images { test_path, .. } => test_path.as_deref(),
         }
     }
@@ -346,6 +451,9 @@ impl DataSource {
             Self::Idx { path, .. } => vec![path],
             Self::Npy { path, test_path, .. } | Self::Csv { path, test_path, .. } => {
                 std::iter::once(path).chain(test_path).collect()
+            }
+            Self::Text { path, test_path, typos, .. } => {
+                std::iter::once(path).chain(test_path).chain(typos).collect()
             }
             Self::Images { path, test_path, pairs, .. } => {
                 let damaged = match pairs {
@@ -374,7 +482,9 @@ impl DataSource {
         match self {
             Self::FashionMnist {} | Self::Idx { .. } => true,
             Self::Npy { test_path, test_key, .. } => test_path.is_some() || test_key.is_some(),
-            Self::Csv { test_path, .. } | Self::Images { test_path, .. } => test_path.is_some(),
+            Self::Csv { test_path, .. }
+            | Self::Text { test_path, .. }
+            | Self::Images { test_path, .. } => test_path.is_some(),
         }
     }
 
@@ -405,12 +515,5 @@ fn keep_apart(rows: &Dataset, test: Option<&Dataset>) -> Result<(), ExperimentEr
 fn own(Sets { train, test }: Sets, domain: Option<Domain>) -> Result<SourceRows, ExperimentError> {
     let declared = |rows: Dataset| rows.declared(domain.unwrap_or(Domain::Unit));
     let (rows, test) = (declared(train)?, Some(declared(test)?));
-    Ok(SourceRows {
-        rows,
-        test,
-        columns: None,
-        empty_columns: vec![],
-        kinds: None,
-        element: Element::U8,
-    })
+    Ok(SourceRows::new(rows, test, Element::U8))
 }

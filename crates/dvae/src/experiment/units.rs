@@ -14,6 +14,7 @@ pub(super) fn is_density_at(likelihood: &LikelihoodConfig, place: usize) -> bool
             | L::DiscretizedLogistic { .. }
             | L::Categorical { .. }
             | L::Ordinal { .. }
+            | L::Tokens { .. }
             | L::Poisson {}
             | L::NegativeBinomial { .. }
             | L::ZeroInflatedNegativeBinomial { .. },
