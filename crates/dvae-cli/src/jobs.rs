@@ -31,6 +31,8 @@ pub(crate) enum Beside {
     Deviation,
     /// The ends of intervals: `clean-low.png` and `clean-high.png`.
     Interval,
+    /// What texts may be: `clean-candidates.csv`.
+    Candidates,
 }
 
 impl Beside {
@@ -38,6 +40,7 @@ impl Beside {
         match self {
             Self::Nothing => vec![],
             Self::Deviation => vec![deviation_of(output)],
+            Self::Candidates => vec![named(output, "candidates.csv")],
             Self::Interval => {
                 let ending = output.extension().unwrap_or_default().to_string_lossy().into_owned();
                 // The losses of a JPEG file are as large as some intervals.
@@ -107,11 +110,18 @@ pub(crate) struct Failures {
     is_strict: bool,
     files: usize,
     failed: Vec<String>,
+    /// Texts that were changed, if there are texts.
+    changed: Option<usize>,
 }
 
 impl Failures {
     pub(crate) fn new(is_strict: bool, jobs: &[Job]) -> Self {
-        Self { is_strict, files: jobs.len(), failed: vec![] }
+        Self { is_strict, files: jobs.len(), failed: vec![], changed: None }
+    }
+
+    /// The same beside so many texts that were changed.
+    pub(crate) fn with_changed(self, changed: usize) -> Self {
+        Self { changed: Some(changed), ..self }
     }
 
     /// Notes and prints why a file cannot be used. It is an error if the command cannot go on with the others.
@@ -138,11 +148,13 @@ impl Failures {
         jobs: &[Job],
         group: &dyn Communicator,
     ) -> Result<(usize, Self), Error> {
-        let of_ranks = group.gather(serde_json::to_vec(&(rows, &self.failed))?);
-        let mut all = (0, Self { failed: vec![], ..self });
+        let of_ranks = group.gather(serde_json::to_vec(&(rows, &self.failed, self.changed))?);
+        let mut all = (0, Self { failed: vec![], changed: self.changed.map(|_| 0), ..self });
         for of_rank in of_ranks {
-            let (rows, failed): (usize, Vec<String>) = serde_json::from_slice(&of_rank)?;
+            let (rows, failed, changed): (usize, Vec<String>, Option<usize>) =
+                serde_json::from_slice(&of_rank)?;
             all.0 += rows;
+            all.1.changed = all.1.changed.zip(changed).map(|(sum, changed)| sum + changed);
             all.1.failed.extend(failed);
         }
         let place =
@@ -166,9 +178,13 @@ impl Failures {
     ) -> Result<ExitCode, Error> {
         let files = self.files - self.failed.len();
         let code = self.code();
-        let summary = Summary { files, rows, out: to, failed: self.failed };
+        let changed = self.changed;
+        let summary = Summary { files, rows, changed, out: to, failed: self.failed };
         let written = out.write(&summary, || {
             let (rows, files) = (counted(rows, "row"), counted(files, "file"));
+            if let Some(changed) = changed {
+                return format!("{verb} {changed} of {rows} of {files} to {}", to.display());
+            }
             format!("{verb} {rows} of {files} to {}", to.display())
         });
         if code == ExitCode::SUCCESS { written.map(|()| code) } else { Ok(code) }
@@ -179,6 +195,9 @@ impl Failures {
 struct Summary<'a> {
     files: usize,
     rows: usize,
+    /// Texts that were changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changed: Option<usize>,
     #[serde(serialize_with = "path")]
     out: &'a Path,
     /// Files that cannot be used.
@@ -238,7 +257,7 @@ fn check_output(input: &Path, output: &Path) -> Result<(), Error> {
         let table = format!(".{}", kind_of(input).to_string_lossy());
         let ending = match from {
             Some(FileKind::Array) => ".npy",
-            Some(FileKind::Table) => &table,
+            Some(FileKind::Table | FileKind::Text) => &table,
             _ => ".png or .tif",
         };
         let (input, output) = (input.display(), output.display());

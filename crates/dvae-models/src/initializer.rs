@@ -186,6 +186,13 @@ impl<'a> Initializer<'a> {
         Param::from_tensor(Tensor::full(self.fitting([n]), value, self.device))
     }
 
+    /// A weight of given numbers.
+    pub(crate) fn given(&mut self, n: usize, entry: impl Fn(usize) -> f32) -> Param<Tensor<1>> {
+        let [n] = self.fitting([n]);
+        let values: Vec<f32> = (0..n).map(entry).collect();
+        Param::from_tensor(Tensor::from_data(TensorData::new(values, [n]), self.device))
+    }
+
     /// Numbers that are no weights: those at each row and column.
     pub(crate) fn constant(
         &self,

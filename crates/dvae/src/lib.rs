@@ -70,8 +70,9 @@ pub use dvae_train as train;
 pub use experiment::GraphPart;
 pub use experiment::{
     Bundled, Coverage, DataConfig, DataSource, Experiment, ExperimentError, HeldOut, Imputation,
-    ImputationIntervals, LatentChoice, PictureOptions, Prepared, PreparedData, Pretrained, Run,
-    Splits, Start, Status, Uncertainty, Weights, from_pretrained,
+    ImputationIntervals, LatentChoice, PictureOptions, Prepared, PreparedData, Pretrained,
+    RepairCalibration, RepairCandidate, RepairOptions, Run, Splits, Start, Status, TextRepair,
+    Uncertainty, Weights, from_pretrained,
 };
 
 /// What most programs use.

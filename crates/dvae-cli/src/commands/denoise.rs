@@ -8,6 +8,7 @@ use dvae::eval::COVERAGES;
 use dvae::train::Communicator;
 use dvae::{LatentChoice, PictureOptions, Pretrained, Uncertainty};
 
+use super::repair::{self, RepairArgs};
 use super::{ModelArgs, Models};
 use crate::Error;
 use crate::files::keep_data;
@@ -27,6 +28,8 @@ Examples:
   dvae denoise runs/run-001 sensors.csv -o filled.csv    missing cells are filled in
   dvae denoise runs/run-001 x.npy -o clean.npy --samples 16
   dvae denoise runs/run-001 noisy.png -o clean.png --interval 0.95
+  dvae denoise runs/names names.txt -o repaired.txt      typing errors, line by line
+  dvae denoise runs/names people.csv --column surname -o repaired.csv
 
 Pictures may have any size. A model of maps (a ladder) is applied to a picture as it is, or in tiles that overlap so far that
 the result is the same where it needs more than --memory. Any other model cleans patches of the size that it was trained on,
@@ -35,7 +38,9 @@ which overlap by half.
 With --samples n, the output is the mean over n draws of the latent, and a second file beside it (clean-deviation.npy) has
 the standard deviation of each entry: that of the draws, and the likelihood's own spread. With --interval 0.95, two files
 beside it (clean-low.png and clean-high.png) have the ends of an interval that holds 95 % of entries like those that the
-model was calibrated on: see `dvae calibrate`.")]
+model was calibrated on: see `dvae calibrate`.
+
+Texts stay as they are unless another one is likelier by a margin that `dvae calibrate` has learned.")]
 pub(crate) struct Args {
     #[command(flatten)]
     run: ModelArgs,
@@ -65,6 +70,8 @@ pub(crate) struct Args {
     /// Rows in a batch, at most: large ones are fewer, and pictures of other sizes than the model's go one by one
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     batch_size: u32,
+    #[command(flatten)]
+    repair: RepairArgs,
     /// Memory for the model's work on a large picture, in megabytes, about; the picture itself comes on top
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
     memory: u32,
@@ -127,9 +134,16 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<ExitCode, Error> {
 fn run_in(args: &Args, out: Output, group: &dyn Communicator) -> Result<ExitCode, Error> {
     let models = args.run.models()?;
     let model = models.all()[0];
+    if model.text_unit().is_some() {
+        return repair_texts(args, model, out, group);
+    }
+    if let Some(option) = args.repair.given() {
+        let run = args.run.path.display();
+        return Err(format!("{option} is for texts, and the model of {run} is not one of texts").into());
+    }
     let draws = Draws::of(args, model)?;
     if group.size() > 1 && args.files.has_standard_input() {
-        return Err("standard input is read by one process: name files".into());
+        return Err(FOR_ONE.into());
     }
     let inputs = args.files.open()?;
     let jobs = inputs.jobs(&args.out, Draws::beside(draws))?;
@@ -161,6 +175,37 @@ fn run_in(args: &Args, out: Output, group: &dyn Communicator) -> Result<ExitCode
         _ => Ok(failures.code()),
     }
 }
+
+/// Repairs files of texts. An error names an option that is for numbers alone.
+fn repair_texts(
+    args: &Args,
+    model: &Pretrained,
+    out: Output,
+    group: &dyn Communicator,
+) -> Result<ExitCode, Error> {
+    let of_numbers = [
+        (args.samples.is_some(), "--samples"),
+        (args.interval.is_some(), "--interval"),
+        (args.flips, "--flips"),
+    ];
+    if let Some((_, option)) = of_numbers.iter().find(|(is_given, _)| *is_given) {
+        return Err(format!("{option} is for numbers, and the model is one of texts").into());
+    }
+    if group.size() > 1 && args.files.has_standard_input() {
+        return Err(FOR_ONE.into());
+    }
+    repair::run(
+        &args.repair,
+        &args.run.path,
+        &args.files,
+        (&args.out, args.strict),
+        (model, out),
+        group,
+    )
+}
+
+/// What is said of standard input in several processes.
+const FOR_ONE: &str = "standard input is read by one process: name files";
 
 /// Rows of one file or several, which go through the model in batches.
 struct Cleaning<'a> {

@@ -17,6 +17,7 @@ pub(crate) mod info;
 pub(crate) mod interpolate;
 pub(crate) mod list;
 pub(crate) mod noise;
+mod repair;
 pub(crate) mod sample;
 pub(crate) mod table;
 pub(crate) mod train;

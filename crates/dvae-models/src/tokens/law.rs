@@ -5,6 +5,7 @@ use dvae_distributions::{Likelihood, Support};
 use dvae_kernels::{Direction, LogSoftmax};
 use dvae_random::RowStreams;
 
+use super::attention::Memory;
 use super::{END, TokenDecoder, longest, looked_up};
 use crate::networks::same_rank;
 
@@ -19,21 +20,30 @@ pub struct TokenSequences {
     pub(super) table: Tensor<2>,
     /// The first state, `[rows, hidden]`.
     pub(super) start: Tensor<2>,
-    /// What latents add to the gates of each step, `[rows, 3 · hidden]`.
+    /// What the summary adds to the gates of each step, `[rows, 3 · hidden]`.
     pub(super) gates: Tensor<2>,
-    /// What latents add to logits, `[rows, tokens]`.
+    /// What the summary adds to logits, `[rows, tokens]`.
     pub(super) skip: Tensor<2>,
+    /// The latents at each character, if there are any.
+    pub(super) memory: Option<Memory>,
     pub(super) width: usize,
 }
 
 impl TokenSequences {
-    /// Texts of up to `width` tokens, from latents `[rows, latents]`.
-    pub(super) fn new(decoder: TokenDecoder, latents: Tensor<2>, width: usize) -> Self {
+    /// Texts of up to `width` tokens, from summaries `[rows, summary]` and latents at each character, `[rows, places, 1, width]`.
+    pub(super) fn new(
+        decoder: TokenDecoder,
+        summary: Tensor<2>,
+        places: Option<Tensor<4>>,
+        width: usize,
+    ) -> Self {
+        let memory = decoder.attention.as_ref().zip(places);
         Self {
             table: decoder.cell.table(),
-            start: decoder.start.forward(latents.clone()).tanh(),
-            gates: decoder.gates.forward(latents.clone()),
-            skip: latents.matmul(decoder.skip.val()),
+            start: decoder.start.forward(summary.clone()).tanh(),
+            gates: decoder.gates.forward(summary.clone()),
+            skip: summary.matmul(decoder.skip.val()),
+            memory: memory.map(|(attention, places)| attention.memory(places)),
             decoder,
             width,
         }
@@ -54,7 +64,24 @@ impl TokenSequences {
         let places: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
         let places = Tensor::from_data(TensorData::new(places, [rows.len()]), &self.start.device());
         let of = |values: &Tensor<2>| values.clone().select(0, places.clone());
-        Self { start: of(&self.start), gates: of(&self.gates), skip: of(&self.skip), ..self.clone() }
+        Self {
+            start: of(&self.start),
+            gates: of(&self.gates),
+            skip: of(&self.skip),
+            memory: self.memory.as_ref().map(|memory| memory.select(&places)),
+            ..self.clone()
+        }
+    }
+
+    /// What states from this step on read at the characters, as logits `[steps · rows, tokens]`.
+    pub(super) fn read(
+        &self,
+        states: Tensor<3>,
+        memory: Option<&Memory>,
+        step: usize,
+    ) -> Option<Tensor<2>> {
+        let (attention, memory) = self.decoder.attention.as_ref().zip(memory)?;
+        Some(attention.logits(states, memory, step))
     }
 
     /// `log p(xₜ | x₁ … xₜ₋₁, z)` of rows `[batch, width]` in that shape.
@@ -77,7 +104,12 @@ impl TokenSequences {
         let tokens = self.tokens();
         let skip = self.skip.clone().unsqueeze::<3>().expand([steps, count, tokens]);
         let skip = skip.reshape([steps * count, tokens]);
+        let read = self.read(states.clone(), self.memory.as_ref(), 0);
         let logits = self.decoder.logits(states.reshape([steps * count, hidden]), skip);
+        let logits = match read {
+            Some(read) => logits + read,
+            None => logits,
+        };
         let targets = rows.transpose().reshape([steps * count, 1]);
         let nats = LogSoftmax { classes: tokens }.each(&logits, targets);
         let nats = nats.reshape([steps, count]).transpose();

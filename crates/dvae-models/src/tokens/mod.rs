@@ -1,20 +1,22 @@
 //! A recurrent network for texts.
 
+mod attention;
 mod law;
 mod search;
 
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData};
-use dvae_distributions::Likelihood;
+use dvae_distributions::{Latent, LatentShape, Latents, Likelihood};
 use dvae_kernels::{Activation as Fused, Direction, gru, linear};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{sizes, weights};
+use crate::error::{row, sizes, weights};
 use crate::layers::Linear;
 use crate::networks::{Bundled, InputOutput, same_rank};
 use crate::{Activation, Features, Initializer, Level, ModelError, Network};
 
+use attention::Attention;
 pub use law::TokenSequences;
 pub use search::Candidate;
 
@@ -31,12 +33,15 @@ pub struct TokenConfig {
     pub embedding: usize,
     /// Units of the encoder in each direction, and of the decoder.
     pub hidden: usize,
+    /// Latents at each character: a second level below the one for the whole text, which the decoder attends to. They keep the spelling,
+    /// which one vector for the text loses; 0 for none.
+    pub places: usize,
 }
 
 impl Default for TokenConfig {
-    /// 64 numbers for a character, 256 units.
+    /// 64 numbers for a character, 256 units, 16 latents at each character.
     fn default() -> Self {
-        Self { embedding: 64, hidden: 256 }
+        Self { embedding: 64, hidden: 256, places: 16 }
     }
 }
 
@@ -55,7 +60,7 @@ struct Recurrence {
 
 impl Recurrence {
     fn new(tokens: usize, config: &TokenConfig, init: &mut Initializer) -> Self {
-        let &TokenConfig { embedding, hidden } = config;
+        let &TokenConfig { embedding, hidden, .. } = config;
         let side = 3f32.sqrt();
         Self {
             embedding: init.uniform([tokens, embedding], [-side, side]),
@@ -85,29 +90,39 @@ impl Recurrence {
 pub(crate) struct TokenEncoder {
     forward: Recurrence,
     backward: Recurrence,
+    /// From both states at a character to its features, if there are latents at each.
+    place: Option<Linear>,
 }
 
 /// The decoder of a [`TokenNetwork`].
 #[derive(Module, Debug)]
 pub(crate) struct TokenDecoder {
     cell: Recurrence,
-    /// From the latent to the first state.
+    /// From the latents of the whole text to what the rest sees of them, the summary.
+    summary: Linear,
+    /// From the summary to the first state.
     start: Linear,
-    /// From the latent to the gates of every step.
+    /// From the summary to the gates of every step.
     gates: Linear,
-    /// From state and latent to the logits of the next token.
+    /// From state and summary to the logits of the next token.
     output: Linear,
-    /// `[latents, tokens]`.
+    /// `[summary, tokens]`.
     skip: Param<Tensor<2>>,
+    /// To the latents at each character, if there are any.
+    attention: Option<Attention>,
 }
 
 /// A bidirectional recurrent encoder and an autoregressive recurrent decoder over rows of tokens `[batch, width]`, which end with, or are
 /// filled up by, token 0.
 ///
 /// ```text
-/// x̃ → GRU forward, GRU backward → last state of each, side by side → features
-/// z → first state; and to each step: (xₜ₋₁, z) → gates → state; (state, z) → logits of xₜ
+/// x̃ → GRU forward, GRU backward → last state of each, side by side → features of the text; states at each character → its features
+/// z → first state; and to each step: (xₜ₋₁, z) → gates → state; (state, z, what it attends to) → logits of xₜ
 /// ```
+///
+/// The upper level of latents is a vector for the text. The lower one, unless `places` is 0, has latents at each character, to which each
+/// state attends by what it asks for and by how far away they are (Luong, Pham & Manning 2015, "Effective Approaches to Attention-based
+/// Neural Machine Translation", section 3.1, with a learned weight for each distance).
 ///
 /// Cho et al. (2014), "Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine Translation", section 2.2, with the
 /// latent at every step, as the summary is there; Bowman et al. (2016), "Generating Sentences from a Continuous Space", section 3, is the
@@ -117,7 +132,7 @@ pub struct TokenNetwork {
     encoder: TokenEncoder,
     pub(crate) decoder: TokenDecoder,
     #[module(skip)]
-    level: Level,
+    levels: Vec<Level>,
     /// The tokens of a row.
     #[module(skip)]
     width: usize,
@@ -136,20 +151,28 @@ impl Bundled for TokenConfig {
         if io.event.len() != 1 || tokens(io) < 2 || io.input != io.event {
             return Err(ModelError::Tokens);
         }
-        let &Self { embedding, hidden } = self;
+        let &Self { embedding, hidden, places } = self;
         sizes("embedding", &[embedding])?;
         sizes("hidden", &[hidden])?;
         let gates = hidden.saturating_mul(3);
         weights(&[tokens(io), embedding, gates])?;
         weights(&[hidden, gates])?;
-        weights(&[io.latent, gates])?;
+        weights(&[io.latent, embedding])?;
         weights(&[hidden, tokens(io)])?;
-        Ok(vec![io.vector(2 * hidden)])
+        if places > 0 {
+            sizes("places", &[places])?;
+            weights(&[places, embedding])?;
+            row("places", places.saturating_mul(io.event[0]))?;
+        }
+        Ok(self.levels(io))
     }
 
     fn encoder(&self, io: &InputOutput, init: &mut Initializer) -> TokenEncoder {
         let mut cell = || Recurrence::new(tokens(io), self, init);
-        TokenEncoder { forward: cell(), backward: cell() }
+        let (forward, backward) = (cell(), cell());
+        let place = (self.places > 0)
+            .then(|| init.linear(2 * self.hidden, self.embedding, Activation::Identity));
+        TokenEncoder { forward, backward, place }
     }
 
     fn network(
@@ -163,12 +186,30 @@ impl Bundled for TokenConfig {
             init.linear(inputs, outputs, Activation::Identity)
         };
         let cell = Recurrence::new(tokens, self, init);
-        let start = linear(init, io.latent, hidden);
-        let gates = linear(init, io.latent, 3 * hidden);
+        let summary = linear(init, io.latent, self.embedding);
+        let start = linear(init, self.embedding, hidden);
+        let gates = linear(init, self.embedding, 3 * hidden);
         let output = linear(init, hidden, tokens);
-        let skip = init.xavier_uniform([io.latent, tokens], io.latent, tokens);
-        let decoder = TokenDecoder { cell, start, gates, output, skip };
-        TokenNetwork { encoder, decoder, level: io.vector(2 * hidden), width: io.event[0] }
+        let skip = init.xavier_uniform([self.embedding, tokens], self.embedding, tokens);
+        let attention =
+            (self.places > 0).then(|| Attention::new(self, tokens, io.event[0], init));
+        let decoder = TokenDecoder { cell, summary, start, gates, output, skip, attention };
+        TokenNetwork { encoder, decoder, levels: self.levels(io), width: io.event[0] }
+    }
+}
+
+impl TokenConfig {
+    /// The levels of latents of rows of this length.
+    fn levels(&self, io: &InputOutput) -> Vec<Level> {
+        let mut levels = vec![io.vector(2 * self.hidden)];
+        if self.places > 0 {
+            levels.push(Level {
+                latents: LatentShape::Map { channels: self.places, height: 1, width: io.event[0] },
+                features: self.embedding,
+                context: self.embedding,
+            });
+        }
+        levels
     }
 }
 
@@ -191,22 +232,38 @@ fn looked_up(table: &Tensor<2>, rows: Tensor<2>) -> Tensor<3> {
 }
 
 impl TokenEncoder {
-    /// The last state in each direction, side by side: `[rows, 2 · hidden]`.
-    fn forward(&self, rows: Tensor<2>) -> Tensor<2> {
+    /// The last state in each direction, side by side, `[rows, 2 · hidden]`; and the features of each character, `[rows, features, 1, width]`.
+    fn forward(&self, rows: Tensor<2>) -> (Tensor<2>, Option<Tensor<4>>) {
         let [count, width] = rows.dims();
-        let steps = longest(&rows).clamp(1, width);
+        let device = rows.device();
+        // Longer than the longest text by one: there, a text is seen to end.
+        let steps = (longest(&rows) + 1).min(width);
         let rows = rows.narrow(1, 0, steps);
-        let last = |cell: &Recurrence, direction, at| {
-            let hidden = cell.hidden();
+        let states = |cell: &Recurrence, direction| {
             let table = cell.table() + end_keeps_the_state(cell);
             let inputs = looked_up(&table, rows.clone());
-            let start = Tensor::zeros([count, hidden], &rows.device());
-            let states = cell.states(inputs, start, direction);
-            states.narrow(0, at, 1).reshape([count, hidden])
+            let start = Tensor::zeros([count, cell.hidden()], &device);
+            cell.states(inputs, start, direction)
         };
-        let forward = last(&self.forward, Direction::Forward, steps - 1);
-        let backward = last(&self.backward, Direction::Backward, 0);
-        Tensor::cat(vec![forward, backward], 1)
+        let forward = states(&self.forward, Direction::Forward);
+        let backward = states(&self.backward, Direction::Backward);
+        let hidden = self.forward.hidden();
+        let last =
+            |states: &Tensor<3>, at| states.clone().narrow(0, at, 1).reshape([count, hidden]);
+        let whole = Tensor::cat(vec![last(&forward, steps - 1), last(&backward, 0)], 1);
+        let places = self.place.as_ref().map(|place| {
+            let both = Tensor::cat(vec![forward, backward], 2);
+            let features = place.forward(both.reshape([steps * count, 2 * hidden]));
+            let [_, channels] = features.dims();
+            let features = features.reshape([steps, count, channels]).permute([1, 2, 0]);
+            // What lies beyond is the same for every batch.
+            let features = match width - steps {
+                0 => features,
+                rest => Tensor::cat(vec![features, Tensor::zeros([count, channels, rest], &device)], 2),
+            };
+            features.reshape([count, channels, 1, width])
+        });
+        (whole, places)
     }
 }
 
@@ -233,9 +290,17 @@ impl TokenDecoder {
 }
 
 impl TokenNetwork {
-    /// The sequences that latents `[rows, latents]` stand for.
-    pub fn sequences(&self, latents: Tensor<2>) -> TokenSequences {
-        TokenSequences::new(self.decoder.clone(), latents, self.width)
+    /// The sequences that the latents of all levels stand for.
+    ///
+    /// # Panics
+    ///
+    /// If they are not those of the model's levels.
+    pub fn sequences(&self, latents: &Latents) -> TokenSequences {
+        let levels = latents.levels();
+        assert_eq!(levels.len(), self.levels.len(), "levels of latents");
+        let summary = self.decoder.summary.forward(levels[0].values());
+        let places = levels.get(1).map(Latent::map);
+        TokenSequences::new(self.decoder.clone(), summary, places, self.width)
     }
 }
 
@@ -244,11 +309,31 @@ impl TokenNetwork {
 /// If `D` is not 2.
 impl<const D: usize> Network<D> for TokenNetwork {
     fn levels(&self) -> Vec<Level> {
-        vec![self.level]
+        self.levels.clone()
     }
 
     fn features(&self, input: Tensor<D>) -> Vec<Features> {
-        vec![Features::Vector(self.encoder.forward(same_rank(input)))]
+        let (whole, places) = self.encoder.forward(same_rank(input));
+        let places = places.map(Features::Map);
+        std::iter::once(Features::Vector(whole)).chain(places).collect()
+    }
+
+    /// Below the whole text, its summary, at each character if there is a level of these; and beside it, below that level, its latents.
+    fn descend(
+        &self,
+        _level: usize,
+        context: Option<Features>,
+        latent: &Latent,
+        below: Option<LatentShape>,
+    ) -> Features {
+        if let Some(context) = context {
+            return context.beside(latent.into());
+        }
+        let summary = self.decoder.summary.forward(latent.values());
+        let Some(LatentShape::Map { width, .. }) = below else { return Features::Vector(summary) };
+        let [rows, channels] = summary.dims();
+        let summary = summary.reshape([rows, channels, 1, 1]);
+        Features::Map(summary.expand([rows, channels, 1, width]))
     }
 
     /// # Panics
@@ -259,7 +344,18 @@ impl<const D: usize> Network<D> for TokenNetwork {
     }
 
     fn law(&self, context: &Features) -> Option<Box<dyn Likelihood<D>>> {
-        Some(Box::new(self.sequences(context.clone().vector())))
+        let (summary, places) = match context.clone() {
+            Features::Vector(summary) => (summary, None),
+            Features::Map(map) => {
+                let ([rows, channels, _, _], [_, of_summary]) =
+                    (map.dims(), self.decoder.summary.weight.lazy_shape().dims());
+                // It is the same at each character.
+                let summary = map.clone().narrow(1, 0, of_summary).narrow(3, 0, 1);
+                let places = map.narrow(1, of_summary, channels - of_summary);
+                (summary.reshape([rows, of_summary]), Some(places))
+            }
+        };
+        Some(Box::new(TokenSequences::new(self.decoder.clone(), summary, places, self.width)))
     }
 }
 

@@ -51,9 +51,14 @@ impl<'a> Steps<'a> {
         let start = self.states.clone().select(0, parents);
         let states =
             law.decoder.cell.states(inputs.unsqueeze::<3>(), start, Direction::Forward);
-        self.states = states.squeeze_dim::<2>(0);
-        let skip = law.skip.clone().select(0, rows);
-        let logits = law.decoder.logits(self.states.clone(), skip);
+        self.states = states.clone().squeeze_dim::<2>(0);
+        let memory = law.memory.as_ref().map(|memory| memory.select(&rows));
+        let read = law.read(states, memory.as_ref(), beginnings[0].tokens.len());
+        let logits = law.decoder.logits(self.states.clone(), law.skip.clone().select(0, rows));
+        let logits = match read {
+            Some(read) => logits + read,
+            None => logits,
+        };
         log_softmax(logits, 1).into_data().iter::<f32>().collect()
     }
 }

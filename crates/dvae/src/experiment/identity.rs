@@ -8,7 +8,7 @@ use dvae_train::{Difference, Settings};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{Experiment, ExperimentError, PreparedData, layers};
+use super::{Experiment, ExperimentError, PreparedData, RepairCalibration, layers};
 
 /// What a resumed run must share with the session before it, besides its rows and the settings of its training:
 /// neither names nor places, but what decides the result.
@@ -72,8 +72,10 @@ fn deciding(experiment: &Experiment) -> Result<Map<String, Value>, ExperimentErr
     inner(&mut table, "train")
         .retain(|key, _| !["checkpoint", "keep", "time_limit"].contains(&key.as_str()));
     let data = inner(&mut table, "data");
-    data.remove("path");
-    data.remove("memory");
+    // Of pairs of wrong and right texts what was learned is among the prepared data.
+    for key in ["path", "memory", "typos"] {
+        data.remove(key);
+    }
     if let Some(path) = data.get_mut("test_path") {
         *path = json!("a file");
     }
@@ -96,21 +98,39 @@ fn inner<'a>(table: &'a mut Map<String, Value>, key: &str) -> &'a mut Map<String
     table.get_mut(key).and_then(Value::as_object_mut).expect("a table of every experiment")
 }
 
-/// An experiment, what its data determined and what was learned of intervals, as TOML for the metadata of weights: everything
+/// What was learned on held-out rows.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Calibrations<'a> {
+    pub(super) calibration: Option<&'a Calibration>,
+    pub(super) repairs: Option<&'a RepairCalibration>,
+}
+
+/// What weights say of themselves.
+pub(super) struct Described {
+    pub(super) experiment: Experiment,
+    pub(super) data: PreparedData,
+    pub(super) calibration: Option<Calibration>,
+    pub(super) repairs: Option<RepairCalibration>,
+}
+
+/// An experiment, what its data determined and what was learned on held-out rows, as TOML for the metadata of weights: everything
 /// except where it runs.
 pub(super) fn description(
     experiment: &Experiment,
     data: &PreparedData,
-    calibration: Option<&Calibration>,
+    calibrations: Calibrations<'_>,
 ) -> Result<String, ExperimentError> {
     #[derive(Serialize)]
     struct Stored<'a> {
         prepared: &'a PreparedData,
         #[serde(skip_serializing_if = "Option::is_none")]
         calibration: Option<&'a Calibration>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        repairs: Option<&'a RepairCalibration>,
     }
+    let Calibrations { calibration, repairs } = calibrations;
     let experiment = Experiment { backend: None, ..experiment.clone() }.to_toml()?;
-    let prepared = toml::to_string(&Stored { prepared: data, calibration })
+    let prepared = toml::to_string(&Stored { prepared: data, calibration, repairs })
         .map_err(|error| ExperimentError::Settings(error.to_string()))?;
     Ok(format!("{experiment}\n{prepared}"))
 }
@@ -130,10 +150,7 @@ pub(super) fn model_settings(
 }
 
 /// Parses a [`description`]; `place` is the source that an error names.
-pub(super) fn described(
-    text: &str,
-    place: &str,
-) -> Result<(Experiment, PreparedData, Option<Calibration>), ExperimentError> {
+pub(super) fn described(text: &str, place: &str) -> Result<Described, ExperimentError> {
     let failed = |reason: String| ExperimentError::Config { place: place.to_owned(), reason };
     let mut table: toml::Table =
         text.parse().map_err(|error: toml::de::Error| failed(error.to_string()))?;
@@ -150,9 +167,18 @@ pub(super) fn described(
         }
         None => None,
     };
+    let repairs = match table.remove("repairs") {
+        Some(table) => {
+            let repairs: RepairCalibration =
+                table.try_into().map_err(|error: toml::de::Error| failed(error.to_string()))?;
+            repairs.check().map_err(failed)?;
+            Some(repairs)
+        }
+        None => None,
+    };
     let experiment =
         table.try_into().map_err(|error: toml::de::Error| failed(error.to_string()))?;
-    Ok((experiment, data, calibration))
+    Ok(Described { experiment, data, calibration, repairs })
 }
 
 #[cfg(test)]

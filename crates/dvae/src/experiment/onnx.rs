@@ -86,7 +86,7 @@ impl Pretrained {
                 self.mean_out(&mut graph, "mean", &context, None);
             }
         }
-        let text = description(&self.to_pass_on(), &self.data, self.calibration.as_ref())?;
+        let text = description(&self.to_pass_on(), &self.data, self.calibrations())?;
         let mut properties = vec![("dvae", text), ("domain", self.data.domain.to_string())];
         if let Some(columns) = &self.data.columns {
             let columns = serde_json::to_string(columns).expect("a list of names");

@@ -14,10 +14,10 @@ use dvae_models::{AnyNetwork, Autoencoder, Vae};
 use dvae_random::{Key, Purpose};
 use dvae_train::{Communicator, Precision, Single, TrainError, WeightFile, save_weights};
 
-use super::identity::{described, description};
+use super::identity::{Calibrations, Described, described, description};
 use super::model::{Rank, with_rank};
 use super::units::{is_class_at, is_density_at};
-use super::{DataSource, Experiment, ExperimentError, PreparedData, Start};
+use super::{DataSource, Experiment, ExperimentError, PreparedData, RepairCalibration, Start};
 
 /// The default number of rows in a batch of inference.
 pub(super) const ROWS_AT_ONCE: usize = 64;
@@ -59,6 +59,7 @@ pub struct Pretrained {
     pub(super) experiment: Experiment,
     pub(super) data: PreparedData,
     pub(super) calibration: Option<Calibration>,
+    pub(super) repairs: Option<RepairCalibration>,
     precision: Precision,
     pub(super) model: Autoencoder<AnyNetwork>,
     pub(super) likelihood: LikelihoodConfig,
@@ -98,7 +99,7 @@ impl Pretrained {
         };
         let text = weights.config().filter(|text| !text.is_empty()).ok_or_else(missing)?;
         let place = format!("the configuration in {}", shown_path(file));
-        let (experiment, data, calibration) = described(text, &place)?;
+        let Described { experiment, data, calibration, repairs } = described(text, &place)?;
         if let Some(scaler) = &data.scaler {
             scaler.check(data.event.first().copied().unwrap_or_default())?;
         }
@@ -108,6 +109,7 @@ impl Pretrained {
                 weights.load(model)
             })?;
         loaded.calibration = calibration;
+        loaded.repairs = repairs;
         loaded.precision = weights.precision();
         Ok(loaded)
     }
@@ -133,6 +135,7 @@ impl Pretrained {
             experiment,
             data,
             calibration,
+            repairs: None,
             precision,
             model,
             likelihood,
@@ -162,6 +165,11 @@ impl Pretrained {
         self.write(file, &self.to_pass_on(), precision)
     }
 
+    /// What was learned on held-out rows.
+    pub(super) fn calibrations(&self) -> Calibrations<'_> {
+        Calibrations { calibration: self.calibration.as_ref(), repairs: self.repairs.as_ref() }
+    }
+
     /// The experiment without places on this machine, which say nothing elsewhere.
     pub(super) fn to_pass_on(&self) -> Experiment {
         let mut experiment = self.experiment.clone();
@@ -178,7 +186,7 @@ impl Pretrained {
         experiment: &Experiment,
         precision: Precision,
     ) -> Result<(), ExperimentError> {
-        let text = description(experiment, &self.data, self.calibration.as_ref())?;
+        let text = description(experiment, &self.data, self.calibrations())?;
         Ok(save_weights(file, &self.model, &text, precision)?)
     }
 

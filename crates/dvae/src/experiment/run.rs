@@ -17,7 +17,7 @@ use dvae_train::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::identity::{check_resumed, description, identity, placed};
+use super::identity::{Calibrations, check_resumed, description, identity, placed};
 use super::model::{Rank, with_rank};
 use super::source::make_absolute;
 use super::{
@@ -341,7 +341,7 @@ impl Run {
             let checkpoints = RunFolder::checkpoints_in(&self.path);
             let is_resumed = has_checkpoint(&checkpoints)?;
             let trainer = trainer::<D>(&experiment, &data, &rows.train, !is_resumed)?
-                .description(description(&experiment, &data, None)?)
+                .description(description(&experiment, &data, Calibrations::default())?)
                 .settings(identity(&experiment, &data)?)
                 .weights(&self.path)
                 .interrupt(interrupt.clone())

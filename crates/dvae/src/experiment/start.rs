@@ -10,7 +10,7 @@ use dvae_train::WeightFile;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::identity::described;
+use super::identity::{Described, described};
 use super::pretrained::weights_of;
 use super::{Bundled, ExperimentError, PreparedData, Weights};
 
@@ -103,7 +103,7 @@ impl Start {
         };
         // Weights of equal shapes may be of another function.
         if let Some(text) = weights.config().filter(|text| !text.is_empty()) {
-            let (own, data, _) =
+            let Described { experiment: own, data, .. } =
                 described(text, &format!("the configuration in {}", shown_path(&place)))?;
             check(START, "model.network", &own.model.network, &config.network, &place)?;
             check(START, "model.log_input", &own.model.log_input, &config.log_input, &place)?;
