@@ -33,11 +33,12 @@ pub(crate) struct Reading {
 /// Input files and the options for reading them.
 #[derive(clap::Args)]
 pub(crate) struct Inputs {
-    /// Pictures (PNG, JPEG, TIFF, WebP, PNM), folders of pictures, arrays (NPY, NPZ), sparse matrices (MTX, SciPy's NPZ) or tables (CSV, TSV);
+    /// Pictures (PNG, JPEG, TIFF, WebP, PNM), folders of pictures, arrays (NPY, NPZ), sparse matrices (MTX, SciPy's NPZ), tables (CSV, TSV) or
+    /// texts (TXT);
     /// - is standard input
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
-    /// What standard input is: png, csv, npy, …
+    /// What standard input is: png, csv, npy, txt, …
     #[arg(long, value_name = "ENDING")]
     format: Option<String>,
     #[command(flatten)]
@@ -147,7 +148,7 @@ impl StandardInput {
         let path = folder.path().join(format!("standard-input.{format}"));
         if FileKind::by_name(&path).is_none() {
             return Err(
-                format!("--format is one of png, jpg, tif, csv, npy, …, but is {format}").into()
+                format!("--format is one of png, jpg, tif, csv, npy, txt, …, but is {format}").into()
             );
         }
         // What has its index at its end, or is read from places, is kept.

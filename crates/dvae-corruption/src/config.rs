@@ -13,7 +13,8 @@ use crate::masking::Fill;
 use crate::occlusion::Shape;
 use crate::table::processes;
 use crate::{
-    Clean, Corruption, CorruptionContext, CorruptionError, Domain, Keyboard, Level, Strength, TokenProcess, TypoKind,
+    Clean, Corruption, CorruptionContext, CorruptionError, Domain, Keyboard, Level, Strength, TextCorruption,
+    TextRows, TokenProcess, TypoKind,
 };
 
 processes! {
@@ -384,6 +385,27 @@ impl CorruptionConfig {
         let contexts = domains.map(CorruptionContext::of_any);
         let process = contexts.iter().find_map(|context| self.build::<4>(context).ok())?;
         Some(process.strength())
+    }
+
+    /// Builds the process for texts as they stand, with the letters of the vocabulary. An error says that it is not one of texts, or is a
+    /// combination.
+    pub fn build_for_texts(
+        &self,
+        texts: &TextRows,
+    ) -> Result<Box<dyn TextCorruption>, CorruptionError> {
+        let process = match self {
+            Self::Typos { level, kinds, keyboard } => Typos::new(*level)
+                .and_then(|typos| typos.configured(kinds.as_ref(), *keyboard, texts.clone()))
+                .map(TokenProcess::into_process),
+            Self::LearnedTypos { level } => texts.typos().and_then(|model| {
+                Ok(Box::new(LearnedTypos::new(*level, model)?) as Box<dyn TextCorruption>)
+            }),
+            _ => Err(CorruptionError::NotForText),
+        };
+        process.map_err(|source| CorruptionError::In {
+            process: self.name(),
+            source: Box::new(source),
+        })
     }
 
     /// Builds the process for data of this domain, or for a table or texts, in tensors of rank `D`.

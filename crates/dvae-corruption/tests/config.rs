@@ -288,6 +288,7 @@ fn the_catalog_lists_every_process_with_its_level() {
     let catalog = CorruptionConfig::catalog();
     let mut all = CorruptionConfig::all();
     all.extend(CorruptionConfig::for_tables());
+    all.extend(CorruptionConfig::for_texts());
     all.extend(CorruptionConfig::for_counts());
     // A heading, a line for each, an empty one, and one for the combinations.
     assert_eq!(catalog.lines().count(), all.len() + 3);
@@ -297,10 +298,11 @@ fn the_catalog_lists_every_process_with_its_level() {
         let line = line.unwrap_or_else(|| panic!("{} is missing", config.name()));
         assert!(line.contains(scale.name) && line.contains(scale.meaning), "{line}");
         let is_for_counts = config.needs_counts();
-        let is_alone = is_for_counts || config.needs_table();
+        let is_alone = is_for_counts || config.needs_table() || config.needs_text();
         let is_for_images = config.build::<2>(Domain::Unit).is_err() && !is_alone;
         assert_eq!(line.contains("counts only"), is_for_counts, "{line}");
         assert_eq!(line.contains("images only"), is_for_images, "{line}");
+        assert_eq!(line.contains("texts only"), config.needs_text(), "{line}");
         assert_eq!(line.contains("tables only"), config.needs_table(), "{line}");
         // Its parameters are the fields of the variant.
         let toml = format!("process = '{}'\nno-such-parameter = 1", config.name());

@@ -95,6 +95,7 @@ fn pictures_in(domain: Domain, ids: &[u64]) -> Tensor<4> {
     let pictures = pictures(ids, SHAPE);
     match domain {
         Domain::Unit => pictures,
+        Domain::Tokens => (pictures * 40.0).round(),
         Domain::Counts => (pictures * 90.0).round(),
         Domain::Integers => (pictures * 90.0 - 40.0).round(),
         Domain::Real => pictures * 1234.5 - 600.0,

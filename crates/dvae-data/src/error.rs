@@ -353,7 +353,7 @@ pub enum DataError {
     /// A file of an unsupported type.
     #[error(
         "{} is of no kind that is known: a picture (.png, .jpg, .tif, .webp, .pgm, .ppm), an array (.npy, .npz), a \
-         sparse matrix (.mtx, .mtx.gz), a table (.csv, .tsv), or a folder of pictures",
+         sparse matrix (.mtx, .mtx.gz), a table (.csv, .tsv), a text (.txt), or a folder of pictures",
         shown_path(path)
     )]
     Kind {

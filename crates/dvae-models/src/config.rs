@@ -139,7 +139,7 @@ impl AutoencoderConfig {
         self.likelihood.check(self.event[0])?;
         let is_of_texts = matches!(self.network, NetworkConfig::Tokens(_));
         let is_of_inputs = matches!(self.prior, PriorConfig::Vamp { .. });
-        if self.likelihood.is_of_texts() != is_of_texts || (is_of_texts && is_of_inputs) {
+        if self.likelihood.is_of_texts() != is_of_texts || (is_of_texts && (is_of_inputs || self.log_input)) {
             return Err(ModelError::OfTexts);
         }
         sizes("latent", &[self.latent])?;

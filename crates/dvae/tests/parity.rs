@@ -7,11 +7,14 @@
 
 mod two_levels;
 
+use std::sync::Arc;
+
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
+use dvae::corruption::{TokenProcess, Typos, Vocabulary};
 use dvae::distributions::MissingSide;
 use dvae::losses::LossContext;
-use dvae::models::{Activation, LadderConfig};
+use dvae::models::{Activation, LadderConfig, TokenConfig};
 use dvae::prelude::*;
 use dvae::train::{BatchNoise, CorruptedBatch, denoising_elbo};
 
@@ -65,16 +68,18 @@ fn collect<M: Module>(model: &M, gradients: Option<&GradientsParams>) -> Vec<Vec
     collect.tensors
 }
 
+/// Numbers by what they are.
+type Results = Vec<(&'static str, Vec<Vec<f32>>)>;
+
 /// What one back end computes: the loss, its gradients, and the weights after three Adam steps.
-fn compute<V: Vae<4>>(
+fn compute<const D: usize, V: Vae<D>>(
     model: V,
-    corruption: &CorruptionConfig,
+    rows: &Dataset,
+    process: Box<dyn Corruption<D>>,
     device: &Device,
-) -> Vec<(&'static str, Vec<Vec<f32>>)> {
+) -> Results {
     let before = collect(&model, None);
-    let rows = fashion_mnist().test.take(ROWS);
-    let clean = rows.gather::<4>(&rows.ids(), device);
-    let process = corruption.build::<4>(Domain::Unit).unwrap();
+    let clean = rows.gather::<D>(&rows.ids(), device);
     let mut streams = BatchNoise::training(Key::new(5), 0, &rows.ids());
     let training = model.clone().train();
     let elbo = denoising_elbo(&training, clean, &*process, &mut streams);
@@ -85,7 +90,7 @@ fn compute<V: Vae<4>>(
     // Three batches in one epoch are three steps.
     let config = TrainConfig { epochs: 1, batch_size: ROWS / 3, ..TrainConfig::default() };
     let trainer = Trainer::new(model, process, config, device).unwrap();
-    let trained = trainer.fit(&rows, &rows).unwrap().model;
+    let trained = trainer.fit(rows, rows).unwrap().model;
     vec![
         (INITIAL, before),
         ("loss", vec![vec![value]]),
@@ -106,30 +111,36 @@ fn distance(a: &[f32], b: &[f32]) -> f32 {
     norm(&mut a.iter().zip(b).map(|(a, b)| a - b)) / norm(&mut a.iter().copied())
 }
 
+/// Asserts that each back end computes what the first one does, and begins with the same bits.
+fn assert_results(name: &str, compute: impl Fn(&Device) -> Results) {
+    let mut reference = None;
+    for (backend, device) in devices() {
+        let results = compute(&device);
+        let Some(expected) = &reference else {
+            reference = Some(results);
+            continue;
+        };
+        for ((what, expected), (_, got)) in Iterator::zip(expected.iter(), &results) {
+            assert_eq!(expected.len(), got.len());
+            for (i, (expected, got)) in expected.iter().zip(got).enumerate() {
+                assert_eq!(expected.len(), got.len());
+                assert!(*what != INITIAL || expected == got, "{name}, {backend}: {what} {i}");
+                let gap = distance(expected, got);
+                assert!(gap <= TOLERANCE, "{name}, {backend}: {what} {i} differs by {gap}");
+            }
+        }
+        println!("{name}: {backend} agrees");
+    }
+}
+
 fn assert_parity<V: Vae<4>>(name: &str, init: impl Fn(&Device) -> V) {
     let mixed = "mixed".parse().unwrap();
+    let rows = fashion_mnist().test.take(ROWS);
     for corruption in CorruptionConfig::standard_three().into_iter().chain([mixed]) {
-        let mut reference = None;
-        for (backend, device) in devices() {
-            let results = compute(init(&device), &corruption, &device);
-            let Some(expected) = &reference else {
-                reference = Some(results);
-                continue;
-            };
-            for ((what, expected), (_, got)) in Iterator::zip(expected.iter(), &results) {
-                assert_eq!(expected.len(), got.len());
-                for (i, (expected, got)) in expected.iter().zip(got).enumerate() {
-                    assert_eq!(expected.len(), got.len());
-                    assert!(*what != INITIAL || expected == got, "{name}, {backend}: {what} {i}");
-                    let gap = distance(expected, got);
-                    assert!(
-                        gap <= TOLERANCE,
-                        "{name}, {corruption}, {backend}: {what} {i} differs by {gap}"
-                    );
-                }
-            }
-            println!("{name}, {corruption}: {backend} agrees");
-        }
+        assert_results(&format!("{name}, {corruption}"), |device| {
+            let process = corruption.build::<4>(Domain::Unit).unwrap();
+            compute(init(device), &rows, process, device)
+        });
     }
 }
 
@@ -185,6 +196,39 @@ fn a_ladder_computes_the_same_everywhere() {
         let config = AutoencoderConfig::new(network, &[1, 28, 28], 2);
         config.init(Key::new(1), device).unwrap()
     });
+}
+
+/// Texts of up to nine characters, and these characters.
+fn words() -> (Dataset, Arc<Vocabulary>) {
+    const WIDTH: usize = 9;
+    let words = ["ada", "bea", "caesar", "d", "elizabeth", "", "fleur", "gus"];
+    let known = Vocabulary::of(words, 1);
+    let row = |word: &&str| {
+        let mut row = known.tokens(word);
+        row.resize(WIDTH, Vocabulary::END);
+        row.into_iter().map(f32::from)
+    };
+    let values = words.iter().cycle().take(ROWS).flat_map(row).collect();
+    let rows = Dataset::from_floats(values, &[WIDTH]).unwrap().declared(Domain::Tokens).unwrap();
+    (rows, Arc::new(known))
+}
+
+// With latents for the text alone, and at each of its characters too.
+#[test]
+fn a_model_of_texts_computes_the_same_everywhere() {
+    let (rows, known) = words();
+    for places in [0, 2] {
+        let network = TokenConfig { embedding: 6, hidden: 8, places };
+        let config = AutoencoderConfig {
+            likelihood: LikelihoodConfig::Tokens { classes: known.len() },
+            ..AutoencoderConfig::new(network, rows.event(), 5)
+        };
+        assert_results(&format!("texts, {places} places"), |device| {
+            let process = TokenProcess::new(Typos::new(20.0).unwrap(), known.clone());
+            let model = config.init(Key::new(1), device).unwrap();
+            compute::<2, _>(model, &rows, Box::new(process), device)
+        });
+    }
 }
 
 /// Asserts that what each back end computes is what the first one does.

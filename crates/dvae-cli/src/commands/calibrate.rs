@@ -7,6 +7,7 @@ use dvae::{Coverage, DataSource, Pretrained};
 use serde::Serialize;
 
 use super::ModelArgs;
+use super::repair::{BEAM, known_texts};
 use crate::Error;
 use crate::output::{Output, table};
 
@@ -33,12 +34,16 @@ pub(crate) struct Args {
     /// A corruption, such as gaussian:0.1 [default: that of training]
     #[arg(long, value_name = "CORRUPTION")]
     corruption: Option<CorruptionConfig>,
-    /// The number of draws of the latent that results with intervals are made of
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(2..))]
-    samples: u32,
-    /// Of texts: how many beginnings the search for the likeliest text keeps
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    beam: u32,
+    /// The number of draws of the latent that results with intervals are made of [default: 16]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
+    samples: Option<u32>,
+    /// Of texts: how many beginnings the search for the likeliest text keeps [default: 8]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    beam: Option<u32>,
+    /// Of texts: a text file of such as are known to be right, a text in each line, such as those of the training: it is learned how much
+    /// more they count
+    #[arg(long, value_name = "PATH")]
+    known: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -55,10 +60,13 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
     let mut model = args.run.load()?;
     let rows = rows(args, &model)?;
     if model.text_unit().is_some() {
-        if args.corruption.is_some() {
-            return Err("--corruption is for intervals about numbers: of texts clean ones are what counts".into());
+        let of_numbers =
+            [(args.corruption.is_some(), "--corruption"), (args.samples.is_some(), "--samples")];
+        if let Some((_, option)) = of_numbers.iter().find(|(is_given, _)| *is_given) {
+            return Err(format!("{option} is for intervals about numbers, and the model is one of texts").into());
         }
-        let learned = model.calibrate_repairs(&rows, args.beam as usize)?;
+        let known = args.known.as_deref().map(known_texts).transpose()?;
+        let learned = model.calibrate_repairs(&rows, args.beam.map_or(BEAM, |beam| beam as usize), known)?;
         save(&model, &file, &before)?;
         return out.write(&learned, || {
             format!(
@@ -71,8 +79,11 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
             )
         });
     }
+    if args.beam.is_some() || args.known.is_some() {
+        return Err("--beam and --known are for texts, and the model is not one of texts".into());
+    }
     let corruption = args.corruption.clone().unwrap_or(model.experiment().corruption.clone());
-    let coverage = model.calibrate(&rows, &corruption, args.samples as usize)?;
+    let coverage = model.calibrate(&rows, &corruption, args.samples.unwrap_or(16) as usize)?;
     save(&model, &file, &before)?;
     let calibration = model.calibration().ok_or("nothing was learned")?;
     let summary = Summary {

@@ -5,10 +5,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use dvae::burn::tensor::TensorData;
-use dvae::corruption::{CorruptionContext, TableColumnRows, TableRows};
-use dvae::data::{FileKind, Fit, ReadOptions, Row, RowWriter, Scaler, array_names, read_rows};
+use dvae::corruption::{CorruptionContext, TableColumnRows, TableRows, TextRows};
+use dvae::data::{
+    FileKind, Fit, ReadOptions, Row, RowWriter, Scaler, TextRow, TextWriter, Vocabulary, array_names,
+    read_rows, read_texts,
+};
 use dvae::prelude::*;
-use dvae::{DataConfig, Experiment, PreparedData, Splits};
+use dvae::{DataConfig, DataSource, Experiment, PreparedData, Splits};
 
 use crate::Error;
 use crate::files::keep_data;
@@ -24,6 +27,7 @@ Examples:
   dvae corrupt laplace:0.1 table.csv -o noisy.csv
   dvae corrupt masking-by-value:0.2 table.csv -o holes.csv
   dvae corrupt motion-blur@4+jpeg@3 photos/ -o damaged/
+  dvae corrupt typos:4 names.txt -o wrong.txt            or a table, with --columns surname
   dvae corrupt experiment.toml x.npy -o damaged.npy      the corruption of an experiment
 
 Values are damaged as they are, or in the scaling of the experiment. Noise on pictures and other bytes is
@@ -81,6 +85,9 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<ExitCode, Error> {
             (config, None, None, ReadOptions { domain, ..ReadOptions::default() })
         }
     };
+    if config.needs_text() {
+        return texts(args, &config, experiment.as_ref(), out);
+    }
     let inputs = args.files.open()?;
     let mut options = inputs.options(options)?;
     if !args.columns.is_empty() {
@@ -103,6 +110,86 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<ExitCode, Error> {
     let mut failures = Failures::new(args.strict, &jobs);
     for job in &jobs {
         match damage.file(job, rows as u64, &device) {
+            Ok(done) => rows += done,
+            Err(error) => failures.add(job, error)?,
+        }
+    }
+    failures.summarize("Damaged", rows, &args.out, out)
+}
+
+/// Damages the texts of files. Without an experiment the letters that are put in are those of the file.
+fn texts(
+    args: &Args,
+    config: &CorruptionConfig,
+    experiment: Option<&Experiment>,
+    out: Output,
+) -> Result<ExitCode, Error> {
+    let inputs = args.files.open_to_read_again()?;
+    let jobs = inputs.jobs(&args.out, Beside::Nothing)?;
+    if let Some(experiment) = experiment {
+        keep_data(outputs(&jobs), experiment)?;
+    }
+    let (source, data) = match experiment {
+        Some(experiment) => {
+            (Some(&experiment.data.source), Some(experiment.load_data(None)?.0))
+        }
+        None => (None, None),
+    };
+    let own_column = match source {
+        Some(DataSource::Text { column, .. }) => column.clone(),
+        _ => None,
+    };
+    let column = match &args.columns[..] {
+        [] => own_column,
+        [one] => Some(one.clone()),
+        _ => return Err("texts are those of one column: name one by --columns".into()),
+    };
+    let options = inputs.options(source.map(DataSource::options).unwrap_or_default())?;
+    let mut rows = 0;
+    let mut failures = Failures::new(args.strict, &jobs);
+    for job in &jobs {
+        let is_table = FileKind::by_name(&job.input) == Some(FileKind::Table);
+        let column = column.as_deref().filter(|_| is_table);
+        let damage = || -> Result<usize, Error> {
+            let vocabulary = match data.as_ref().and_then(|data| data.vocabulary.clone()) {
+                Some(vocabulary) => vocabulary,
+                None => {
+                    let texts = read_texts(&job.input, column, &options)?;
+                    let texts = texts.map(|row| row.map(|row| row.text()));
+                    let texts: Vec<String> = texts.collect::<Result<_, _>>()?;
+                    Vocabulary::of(texts.iter().map(|text| &**text), 1)
+                }
+            };
+            let typos = data.as_ref().and_then(|data| data.typos.clone()).map(Arc::new);
+            let texts = TextRows { vocabulary: Arc::new(vocabulary), typos };
+            let process = config.build_for_texts(&texts)?;
+            let mut texts = read_texts(&job.input, column, &options)?;
+            let mut writer = TextWriter::create(&job.output, &texts)?;
+            let mut done = 0;
+            loop {
+                let mut batch: Vec<TextRow> =
+                    texts.by_ref().take(BATCH * BATCH).collect::<Result<_, _>>()?;
+                if batch.is_empty() {
+                    break;
+                }
+                let first = (rows + done) as u64;
+                let ids: Vec<u64> = (first..first + batch.len() as u64).collect();
+                let draws = Key::new(args.seed).purpose(Purpose::EvaluationCorruption);
+                let clean: Vec<String> = batch.iter().map(TextRow::text).collect();
+                let clean: Vec<&str> = clean.iter().map(|text| &**text).collect();
+                let damaged = process.corrupt(&clean, &mut draws.rows(&ids));
+                for ((row, clean), damaged) in batch.iter_mut().zip(&clean).zip(damaged) {
+                    if damaged.text != **clean {
+                        row.replace(&damaged.text);
+                    }
+                    writer.write(row)?;
+                }
+                done += batch.len();
+            }
+            writer.finish()?;
+            Ok(done)
+        };
+        match damage() {
             Ok(done) => rows += done,
             Err(error) => failures.add(job, error)?,
         }

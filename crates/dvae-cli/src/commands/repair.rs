@@ -1,16 +1,16 @@
 //! `dvae denoise` of texts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use dvae::data::{
-    Domain, Element, FileKind, Format, RowWriter, TextRow, TextRows, TextWriter, read_texts,
+    Domain, Element, FileKind, Format, ReadOptions, RowWriter, TextRow, TextRows, TextWriter, read_texts,
 };
 use dvae::train::Communicator;
-use dvae::{DataSource, Pretrained, RepairOptions, TextRepair};
+use dvae::{DataSource, KnownTexts, Pretrained, RepairOptions, TextRepair};
 
 use crate::Error;
-use crate::files::keep_data;
+use crate::files::{keep_data, keep_inputs};
 use crate::inputs::{InputFiles, Inputs};
 use crate::jobs::{Beside, Failures, Job, outputs};
 use crate::output::{Output, warn_of_own};
@@ -27,10 +27,14 @@ pub(super) struct RepairArgs {
     beam: Option<u32>,
     /// Of texts: how much likelier another text must be to take the place of one, in nats [default: what `dvae calibrate` has learned, so that
     /// at most 1 % of clean texts are changed]
-    #[arg(long, value_name = "NATS")]
+    #[arg(long, value_name = "NATS", allow_negative_numbers = true)]
     margin: Option<f64>,
+    /// Of texts: a text file of such as are known to be right, a text in each line; they count as repairs too, by what `dvae calibrate
+    /// --known` has learned
+    #[arg(long, value_name = "PATH")]
+    known: Option<PathBuf>,
     /// Of texts: also write so many of the likeliest ones for each, with their log-probabilities in nats, to a table beside the output
-    /// (clean-candidates.csv)
+    /// (clean-candidates.csv); at most as many as --beam
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     candidates: Option<u32>,
 }
@@ -47,33 +51,56 @@ impl RepairArgs {
             (self.column.is_some(), "--column"),
             (self.beam.is_some(), "--beam"),
             (self.margin.is_some(), "--margin"),
+            (self.known.is_some(), "--known"),
             (self.candidates.is_some(), "--candidates"),
         ];
         given.iter().find(|(is_given, _)| *is_given).map(|&(_, name)| name)
     }
 
     /// How texts are repaired. An error says that neither a margin is given nor one was learned.
-    fn options(&self, model: &Pretrained, run: &std::path::Path) -> Result<RepairOptions, Error> {
+    fn options(&self, model: &Pretrained, run: &Path) -> Result<RepairOptions, Error> {
         let learned = model.repair_calibration();
-        let beam = self.beam.map(|beam| beam as usize);
-        let beam = beam.or(learned.map(|learned| learned.beam)).unwrap_or(BEAM);
-        let beam = beam.max(self.candidates.unwrap_or(0) as usize);
+        let asked = self.beam.map(|beam| beam as usize);
+        let beam = asked.or(learned.map(|learned| learned.beam)).unwrap_or(BEAM);
+        if let Some(most) = self.candidates.filter(|&most| most as usize > beam) {
+            return Err(format!("--candidates {most} needs a --beam of as many, but it is {beam}").into());
+        }
+        let again = |with: &str| {
+            let run = run.display();
+            format!("run `dvae calibrate {run}{with}` first, or say by --margin how many nats likelier a repair must be")
+        };
         let margin = match (self.margin, learned) {
             (Some(margin), _) if !(margin >= 0.0 && margin.is_finite()) => {
                 return Err(format!("--margin is a number of nats from 0, but is {margin}").into());
             }
             (Some(margin), _) => margin,
-            (None, Some(learned)) => learned.margin,
             (None, None) => {
                 let run = run.display();
-                return Err(format!(
-                    "{run} has not learned which repairs to trust: run `dvae calibrate {run}` first, or say by --margin how many nats \
-                     likelier a repair must be"
-                )
-                .into());
+                let again = again("");
+                return Err(format!("{run} has not learned which repairs to trust: {again}").into());
             }
+            (None, Some(learned)) if learned.beam != beam => {
+                let (own, again) = (learned.beam, again(&format!(" --beam {beam}")));
+                return Err(format!("the margin was learned with --beam {own}: {again}").into());
+            }
+            (None, Some(learned)) if learned.bonus.is_some() && self.known.is_none() => {
+                let again = again("");
+                return Err(format!("the margin was learned with --known: name the texts, or {again}").into());
+            }
+            (None, Some(learned)) => learned.margin,
         };
         Ok(RepairOptions { beam, margin })
+    }
+
+    /// The known texts. An error says that it was not learned how much they count.
+    fn known(&self, model: &Pretrained, run: &Path) -> Result<Option<KnownTexts>, Error> {
+        let Some(path) = &self.known else { return Ok(None) };
+        let bonus = model.repair_calibration().and_then(|learned| learned.bonus);
+        let bonus = bonus.ok_or_else(|| {
+            let (run, path) = (run.display(), path.display());
+            format!("{run} has not learned how much known texts count: run `dvae calibrate {run} --known {path}` first")
+        })?;
+        Ok(Some(known_texts(path)?.with_bonus(bonus)))
     }
 }
 
@@ -88,9 +115,9 @@ struct Counts {
 /// Repairs the texts of files.
 pub(super) fn run(
     args: &RepairArgs,
-    run: &std::path::Path,
+    run: &Path,
     files: &Inputs,
-    (to, is_strict): (&std::path::Path, bool),
+    (to, is_strict): (&Path, bool),
     (model, out): (&Pretrained, Output),
     group: &dyn Communicator,
 ) -> Result<ExitCode, Error> {
@@ -98,10 +125,12 @@ pub(super) fn run(
     let inputs = files.open()?;
     let beside = if args.candidates.is_some() { Beside::Candidates } else { Beside::Nothing };
     let jobs = inputs.jobs(to, beside)?;
-    let names: Vec<&std::path::Path> = outputs(&jobs).collect();
+    let names: Vec<&Path> = outputs(&jobs).collect();
     processes::agreed(group, &format!("{names:?}"), "they do not see the same files")?;
     keep_data(outputs(&jobs), model.experiment())?;
-    let repair = Repair { args, model, options, inputs: &inputs };
+    keep_inputs(outputs(&jobs), args.known.as_deref())?;
+    let known = args.known(model, run)?;
+    let repair = Repair { args, known, model, options, inputs: &inputs };
     let mut failures = Failures::new(is_strict, &jobs);
     let mut all = Counts::default();
     for job in (group.rank()..jobs.len()).step_by(group.size()) {
@@ -117,8 +146,8 @@ pub(super) fn run(
     if all.too_long > 0 {
         let width = model.event()[0];
         warn_of_own(&format!(
-            "{} are longer than {width} characters, the most that the model has room for: they stay as they are",
-            crate::files::counted(all.too_long, "text")
+            "left as they are, because they are longer than the {width} characters that the model has room for: {}",
+            all.too_long
         ));
     }
     let failures = failures.with_changed(all.changed);
@@ -129,8 +158,17 @@ pub(super) fn run(
     }
 }
 
+/// The texts of a file, which are known to be right.
+pub(super) fn known_texts(path: &Path) -> Result<KnownTexts, Error> {
+    let texts = read_texts(path, None, &ReadOptions::default())?;
+    let texts: Vec<String> =
+        texts.map(|row| row.map(|row| row.text())).collect::<Result<_, _>>()?;
+    Ok(KnownTexts::new(texts.into_iter().filter(|text| !text.is_empty())))
+}
+
 struct Repair<'a> {
     args: &'a RepairArgs,
+    known: Option<KnownTexts>,
     model: &'a Pretrained,
     options: RepairOptions,
     inputs: &'a InputFiles<'a>,
@@ -138,7 +176,7 @@ struct Repair<'a> {
 
 impl Repair<'_> {
     /// The texts of a file.
-    fn open(&self, path: &PathBuf) -> Result<TextRows, Error> {
+    fn open(&self, path: &Path) -> Result<TextRows, Error> {
         let options = self.inputs.options(self.model.experiment().data.source.options())?;
         let own = match &self.model.experiment().data.source {
             DataSource::Text { column, .. } => column.clone(),
@@ -167,14 +205,13 @@ impl Repair<'_> {
                 break;
             }
             let texts: Vec<String> = batch.iter().map(TextRow::text).collect();
-            let repairs = self.model.repair(&texts, self.options)?;
+            let repairs = self.model.repair(&texts, self.options, self.known.as_ref())?;
             for ((row, text), repair) in batch.iter_mut().zip(&texts).zip(&repairs) {
                 if repair.is_changed {
                     row.replace(&repair.text);
                     counts.changed += 1;
                 }
-                let has_words = self.model.text_unit().is_some_and(|unit| !unit.places(text).is_empty());
-                counts.too_long += usize::from(has_words && repair.nats.is_none());
+                counts.too_long += repair.too_long;
                 writer.write(row)?;
                 if let Some(candidates) = &mut candidates {
                     candidates.write(text, repair)?;
@@ -197,7 +234,7 @@ struct Candidates {
 }
 
 impl Candidates {
-    fn create(path: &std::path::Path, most: u32) -> Result<Self, Error> {
+    fn create(path: &Path, most: u32) -> Result<Self, Error> {
         let names = ["row", "rank", "nats"].map(str::to_owned).into();
         let format = Format::new(&[3], Element::F64, Domain::Real)
             .named(Some(names))

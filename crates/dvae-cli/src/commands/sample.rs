@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use dvae::data::{FileKind, RowWriter};
+use dvae::data::{FileKind, RowWriter, write_file};
 use serde::Serialize;
 
 use super::ModelArgs;
@@ -74,6 +74,13 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
         let lines: Vec<(String, Vec<Vec<f64>>)> =
             rows.chunks(columns).map(|line| (String::new(), line.to_vec())).collect();
         write_rows(&args.out, &lines, &model)?;
+    } else if model.text_unit().is_some() {
+        if FileKind::by_name(&args.out) != Some(FileKind::Text) {
+            let out = args.out.display();
+            return Err(format!("{out}: samples of texts need a name that ends in .txt").into());
+        }
+        let lines: String = samples.map(|row| model.text(&row) + "\n").collect();
+        write_file(&args.out, lines.as_bytes())?;
     } else {
         let format = format_of(&model, &args.out);
         let mut writer = RowWriter::create(&args.out, &format)?;

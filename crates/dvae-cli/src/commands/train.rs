@@ -103,6 +103,10 @@ fn warn_of(run: &Run) {
     for column in run.data().iter().flat_map(|data| &data.empty_columns) {
         warn(&format!("column `{column}` has no value: it is left out, and stays as it is"));
     }
+    let left_out = run.data().map_or(0, |data| data.left_out);
+    if left_out > 0 {
+        warn(&format!("texts that are longer than `data.longest`, which are left out: {left_out}"));
+    }
     if let DataSource::Images { .. } = run.experiment().data.source {
         let folders = run.experiment().data.source.paths().into_iter().filter(|path| path.is_dir());
         for pictures in folders.flat_map(pictures_in) {
@@ -116,6 +120,7 @@ fn report(run: &Run, end: End, out: Output) -> Result<(), Error> {
     let samples = match run.experiment().data.source {
         DataSource::Csv { .. } => "samples.csv",
         DataSource::Npy { .. } => "samples.npy",
+        DataSource::Text { .. } => "samples.txt",
         _ => "samples.png",
     };
     let run = run.path().to_path_buf();

@@ -27,6 +27,11 @@ impl TokenProcess {
     pub fn new(process: impl TextCorruption + 'static, vocabulary: Arc<Vocabulary>) -> Self {
         Self { process: Box::new(process), vocabulary }
     }
+
+    /// The process on texts.
+    pub(crate) fn into_process(self) -> Box<dyn TextCorruption> {
+        self.process
+    }
 }
 
 impl<const D: usize> Corruption<D> for TokenProcess {

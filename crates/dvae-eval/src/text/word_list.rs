@@ -121,6 +121,16 @@ impl WordList {
         self.nearest_neighbor(word).map(|neighbor| neighbor.text)
     }
 
+    /// Whether a text is an entry.
+    pub fn contains(&self, text: &str) -> bool {
+        self.nearest_neighbor(text).is_some_and(|neighbor| neighbor.distance == 0)
+    }
+
+    /// The entries that are at most the list's `max_distance` away from a word, by count and text, with the edits of each.
+    pub fn within_reach(&self, word: &str) -> impl Iterator<Item = (&str, usize)> {
+        self.neighbors(word).into_iter().map(|neighbor| (neighbor.text, neighbor.distance))
+    }
+
     /// The same for each word of a line; what is between words stays as it is, byte for byte.
     ///
     /// A word is a letter and the letters, combining marks and apostrophes after it, but begins and ends with no apostrophe.

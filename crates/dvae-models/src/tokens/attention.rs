@@ -16,8 +16,8 @@ const DECAY: f32 = 0.5;
 pub(super) struct Attention {
     /// From a state to what it asks for.
     query: Linear,
-    /// From the latents at a place to what answers.
-    key: Linear,
+    /// From the latents at a place to what answers, `[places, embedding]`.
+    key: Param<Tensor<2>>,
     /// From the latents at a place to what is read there.
     value: Linear,
     /// For each distance from `1 − width` to `width − 1`, in nats.
@@ -53,9 +53,9 @@ impl Attention {
         let mut linear =
             |inputs, outputs| init.linear(inputs, outputs, Activation::Identity);
         let query = linear(hidden, embedding);
-        let key = linear(places, embedding);
         let value = linear(places, embedding);
         let output = linear(embedding, tokens);
+        let key = init.xavier_uniform([places, embedding], places, embedding);
         let distance =
             init.given(2 * width - 1, |at| -DECAY * (at as f32 - (width as f32 - 1.0)).abs());
         Self { query, key, value, distance, output }
@@ -66,12 +66,12 @@ impl Attention {
         let [rows, channels, _, width] = latents.dims();
         let at_places = latents.reshape([rows, channels, width]).swap_dims(1, 2);
         let at_places = at_places.reshape([rows * width, channels]);
-        let of = |layer: &Linear| {
-            let values = layer.forward(at_places.clone());
+        let by_row = |values: Tensor<2>| {
             let embedding = values.dims()[1];
             values.reshape([rows, width, embedding])
         };
-        Memory { keys: of(&self.key), values: of(&self.value) }
+        let keys = at_places.clone().matmul(self.key.val());
+        Memory { keys: by_row(keys), values: by_row(self.value.forward(at_places)) }
     }
 
     /// What states `[steps, rows, hidden]` read, as logits `[steps · rows, tokens]`; the first state is that before the token at place

@@ -6,7 +6,7 @@ use dvae_kernels::{Direction, LogSoftmax};
 use dvae_random::RowStreams;
 
 use super::attention::Memory;
-use super::{END, TokenDecoder, longest, looked_up};
+use super::{END, TokenDecoder, counts, longest, looked_up};
 use crate::networks::same_rank;
 
 /// Texts, token by token: `log p(x | z) = Σₜ log p(xₜ | x₁ … xₜ₋₁, z)`, in nats.
@@ -96,7 +96,7 @@ impl TokenSequences {
             1 => first,
             _ => Tensor::cat(vec![first, rows.clone().narrow(1, 0, steps - 1)], 1),
         };
-        let inputs = looked_up(&self.table, before.clone());
+        let inputs = looked_up(&self.table, before);
         let gates = self.gates.clone().unsqueeze::<3>();
         let states =
             self.decoder.cell.states(inputs + gates, self.start.clone(), Direction::Forward);
@@ -110,13 +110,11 @@ impl TokenSequences {
             Some(read) => logits + read,
             None => logits,
         };
-        let targets = rows.transpose().reshape([steps * count, 1]);
+        let targets = rows.clone().transpose().reshape([steps * count, 1]);
         let nats = LogSoftmax { classes: tokens }.each(&logits, targets);
         let nats = nats.reshape([steps, count]).transpose();
         // After an end there is nothing to explain.
-        let counts = before.not_equal_elem(END).float();
-        let counts = counts.slice_assign([0..count, 0..1], Tensor::ones([count, 1], &device));
-        let nats = nats * counts;
+        let nats = nats * counts(rows);
         match width - steps {
             0 => nats,
             rest => Tensor::cat(vec![nats, Tensor::zeros([count, rest], &device)], 1),

@@ -219,6 +219,16 @@ fn longest(rows: &Tensor<2>) -> usize {
     lengths.max().into_scalar::<i32>().max(0) as usize
 }
 
+/// 1 for the tokens of each text and its first end, and 0 for what follows: `[rows, steps]`.
+fn counts(rows: Tensor<2>) -> Tensor<2> {
+    let [count, steps] = rows.dims();
+    let first = Tensor::ones([count, 1], &rows.device());
+    match steps {
+        1 => first,
+        _ => Tensor::cat(vec![first, rows.narrow(1, 0, steps - 1).not_equal_elem(END).float()], 1),
+    }
+}
+
 /// Tokens `[rows, steps]`, step by step: `[steps · rows]`.
 fn by_step(rows: Tensor<2>) -> Tensor<1, Int> {
     let count = rows.shape().num_elements();
@@ -256,7 +266,8 @@ impl TokenEncoder {
             let features = place.forward(both.reshape([steps * count, 2 * hidden]));
             let [_, channels] = features.dims();
             let features = features.reshape([steps, count, channels]).permute([1, 2, 0]);
-            // What lies beyond is the same for every batch.
+            // Beyond its end a text has the same features in every batch.
+            let features = features * counts(rows.clone()).reshape([count, 1, steps]);
             let features = match width - steps {
                 0 => features,
                 rest => Tensor::cat(vec![features, Tensor::zeros([count, channels, rest], &device)], 2),

@@ -289,10 +289,14 @@ impl DataSource {
                 let rows = self.files(path, &options, test)?;
                 Ok(SourceRows { kinds: Some(columns), ..rows })
             }
-            Self::Text { path, test_path, .. } => {
+            Self::Text { path, test_path, column, .. } => {
                 let known = earlier.and_then(|earlier| {
                     Some((earlier.vocabulary.as_ref()?, *earlier.event.first()?))
                 });
+                if column.is_some() && FileKind::by_name(path) == Some(FileKind::Text) {
+                    let text = "`data.column` is for tables: the lines of a text file have no columns";
+                    return Err(ExperimentError::Settings(text.to_owned()));
+                }
                 let TokenRows { rows, vocabulary, left_out } = self.tokens(path, known)?;
                 let known = Some((&vocabulary, rows.event()[0]));
                 let test = test_path.as_ref().map(|path| self.tokens(path, known)).transpose()?;
@@ -319,7 +323,11 @@ impl DataSource {
         let bad = |reason: String| DataError::File { path: path.clone(), reason };
         let text = std::fs::read(path)
             .map_err(|source| DataError::Io { path: path.clone(), source })?;
-        let text = String::from_utf8(text).map_err(|error| bad(error.to_string()))?;
+        let text = String::from_utf8(text).map_err(|error| {
+            let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = 1 + valid.iter().filter(|&&byte| byte == b'\n').count();
+            bad(format!("line {line} is not UTF-8: save it as UTF-8"))
+        })?;
         let model = TypoModel::from_lines(&text).map_err(|error| bad(error.to_string()))?;
         Ok(Some(model))
     }

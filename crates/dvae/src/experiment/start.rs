@@ -110,6 +110,12 @@ impl Start {
             let of_start = own.likelihood_for(&data);
             let [of_start, asked] = [&of_start, &config.likelihood].map(density);
             check(START, "model.likelihood", &of_start, &asked, &place)?;
+            if data.vocabulary != of_data.vocabulary {
+                return Err(ExperimentError::Settings(format!(
+                    "{START}: the weights in {} are for other characters than those of these texts",
+                    shown_path(&place)
+                )));
+            }
             // Of classes the numbers mean the texts.
             check(START, "data.kinds", &meaning(&data), &meaning(of_data), &place)?;
         }
