@@ -83,12 +83,17 @@ fn run(args: &Args) -> Result<(), Error> {
     println!("\n{:30}{:>11}{:>31}", "names repaired exactly", kinds[0], kinds[1]);
     println!("{:18}{:>10}{:>10}{:>10}{:>11}{:>10}{:>10}", "edits", 0, 1, 2, 0, 1, 2);
     let line = |name: &str, methods: [Vec<String>; 2]| {
-        let shares: Vec<String> = sets.iter().zip(methods).flat_map(|(set, repaired)| {
-            let rows = set.clean.iter().zip(&set.damaged).zip(&repaired);
-            let rows = rows.map(|((clean, damaged), repaired)| Repair { clean, damaged, repaired });
-            let measures = RepairMeasures::of(rows);
-            measures.by_edits[..3].iter().map(|group| percent(&group.exact)).collect::<Vec<_>>()
-        }).collect();
+        let shares: Vec<String> = sets
+            .iter()
+            .zip(methods)
+            .flat_map(|(set, repaired)| {
+                let rows = set.clean.iter().zip(&set.damaged).zip(&repaired);
+                let rows =
+                    rows.map(|((clean, damaged), repaired)| Repair { clean, damaged, repaired });
+                let measures = RepairMeasures::of(rows);
+                measures.by_edits[..3].iter().map(|group| percent(&group.exact)).collect::<Vec<_>>()
+            })
+            .collect();
         println!(
             "{name:18}{:>10}{:>10}{:>10}{:>11}{:>10}{:>10}",
             shares[0], shares[1], shares[2], shares[3], shares[4], shares[5]

@@ -147,9 +147,10 @@ impl StandardInput {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join(format!("standard-input.{format}"));
         if FileKind::by_name(&path).is_none() {
-            return Err(
-                format!("--format is one of png, jpg, tif, csv, npy, txt, …, but is {format}").into()
-            );
+            return Err(format!(
+                "--format is one of png, jpg, tif, csv, npy, txt, …, but is {format}"
+            )
+            .into());
         }
         // What has its index at its end, or is read from places, is kept.
         let is_sought =

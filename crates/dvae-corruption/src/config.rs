@@ -13,8 +13,8 @@ use crate::masking::Fill;
 use crate::occlusion::Shape;
 use crate::table::processes;
 use crate::{
-    Clean, Corruption, CorruptionContext, CorruptionError, Domain, Keyboard, Level, Strength, TextCorruption,
-    TextRows, TokenProcess, TypoKind,
+    Clean, Corruption, CorruptionContext, CorruptionError, Domain, Keyboard, Level, Strength,
+    TextCorruption, TextRows, TokenProcess, TypoKind,
 };
 
 processes! {

@@ -25,9 +25,7 @@ pub enum CorruptionError {
     #[error("the alphabet has no letter")]
     NoLetter,
     /// Pairs of wrong and right texts of which none has an error to learn.
-    #[error(
-        "no pair has an error to learn: {pairs} have none, and {left_out} are too different"
-    )]
+    #[error("no pair has an error to learn: {pairs} have none, and {left_out} are too different")]
     NoTypo {
         /// The number of pairs learned from.
         pairs: u64,
@@ -45,7 +43,9 @@ pub enum CorruptionError {
         text: String,
     },
     /// Learned errors for texts of which no pairs of wrong and right ones are known.
-    #[error("say by `data.typos` which file has the pairs of wrong and right texts that the errors are learned from")]
+    #[error(
+        "say by `data.typos` which file has the pairs of wrong and right texts that the errors are learned from"
+    )]
     NoTypoModel,
     /// A string that is not a level.
     #[error("`{text}` is not a level: write a number, LOW..HIGH (drawn for each row) or @SEVERITY")]

@@ -116,13 +116,9 @@ impl FromStr for CorruptionConfig {
             level.map_or(Ok(()), |level| level.parse::<Level>().map(|_| ()))?;
         }
         let config = simple(name, level).map_err(|_| {
-            let known = [
-                Self::standing_alone(),
-                Self::of_tables(),
-                Self::of_texts(),
-                Self::of_counts(),
-            ]
-            .concat();
+            let known =
+                [Self::standing_alone(), Self::of_tables(), Self::of_texts(), Self::of_counts()]
+                    .concat();
             CorruptionError::UnknownProcess { text: text.to_owned(), known: known.join(", ") }
         })?;
         // Every other process is for numbers in [0, 1].

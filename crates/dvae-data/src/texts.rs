@@ -397,13 +397,10 @@ mod tests {
         let found = |text: &str| -> Vec<String> {
             words(text).into_iter().map(|place| text[place].to_owned()).collect()
         };
-        assert_eq!(found("Don't 'quote' me, O\u{2019}Neil's 2nd!"), [
-            "Don't",
-            "quote",
-            "me",
-            "O\u{2019}Neil's",
-            "nd"
-        ]);
+        assert_eq!(
+            found("Don't 'quote' me, O\u{2019}Neil's 2nd!"),
+            ["Don't", "quote", "me", "O\u{2019}Neil's", "nd"]
+        );
         assert_eq!(found("e\u{301}a 🙂 שלום"), ["e\u{301}a", "שלום"]);
         assert_eq!(found("a'' b' 'c"), ["a", "b", "c"]);
         assert_eq!(found(""), [""; 0]);

@@ -26,7 +26,9 @@ pub enum DistributionError {
     )]
     SelfMasking,
     /// The likelihood of texts, without the network that computes it.
-    #[error("`tokens` is the likelihood of texts, which the network `tokens` computes: nothing else can be made of it")]
+    #[error(
+        "`tokens` is the likelihood of texts, which the network `tokens` computes: nothing else can be made of it"
+    )]
     Tokens,
     /// A likelihood that is none of counts.
     #[error(

@@ -99,7 +99,6 @@ fn an_update_gate_of_one_keeps_the_state_to_the_bit() {
     let start = Tensor::<2>::from_data([[0.123_456_79, -3.5e-7]], &device);
     let gates = Tensor::<3>::from_data([[[9.0, -9.0, 40.0, 60.0, 1e9, -5.0]]], &device);
     let weight = leaf([2, 6], 1, DType::F32).inner();
-    let states =
-        gru(gates, start.clone(), weight, Tensor::ones([2], &device), Direction::Forward);
+    let states = gru(gates, start.clone(), weight, Tensor::ones([2], &device), Direction::Forward);
     assert_eq!(read(states), read(start));
 }

@@ -139,7 +139,9 @@ impl AutoencoderConfig {
         self.likelihood.check(self.event[0])?;
         let is_of_texts = matches!(self.network, NetworkConfig::Tokens(_));
         let is_of_inputs = matches!(self.prior, PriorConfig::Vamp { .. });
-        if self.likelihood.is_of_texts() != is_of_texts || (is_of_texts && (is_of_inputs || self.log_input)) {
+        if self.likelihood.is_of_texts() != is_of_texts
+            || (is_of_texts && (is_of_inputs || self.log_input))
+        {
             return Err(ModelError::OfTexts);
         }
         sizes("latent", &[self.latent])?;

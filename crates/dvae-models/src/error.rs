@@ -61,7 +61,9 @@ pub enum ModelError {
     )]
     Tokens,
     /// A likelihood of texts with another network than that of texts, or a prior made of inputs.
-    #[error("texts have the network `tokens`, the likelihood `tokens`, and neither a `vamp` prior nor `log_input`")]
+    #[error(
+        "texts have the network `tokens`, the likelihood `tokens`, and neither a `vamp` prior nor `log_input`"
+    )]
     OfTexts,
     /// A VampPrior with a posterior that is not a diagonal normal.
     #[error(

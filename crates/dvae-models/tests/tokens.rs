@@ -541,10 +541,14 @@ fn fused_operations_give_the_bound_and_gradients_of_ordinary_ones() {
     dvae_kernels::set_enabled(before);
     for ((fused, of_fused), (ordinary, of_ordinary)) in fused.iter().zip(&ordinary) {
         // Of the largest number, since the bound of a row is -80 nats.
-        let allowed = |of: &[f64]| 1e-5 * of.iter().map(|number| number.abs()).fold(1.0, f64::max);
-        assert_close(fused, ordinary, allowed(ordinary), "bound");
+        let allowed = |bound: f64, of: &[f64]| {
+            bound * of.iter().map(|number| number.abs()).fold(1.0, f64::max)
+        };
+        assert_close(fused, ordinary, allowed(1e-5, ordinary), "bound");
         for (weight, (fused, ordinary)) in of_fused.iter().zip(of_ordinary).enumerate() {
-            assert_close(fused, ordinary, allowed(ordinary), &format!("gradient {weight}"));
+            // Gradients add up what each step rounds.
+            let allowed = allowed(1e-4, ordinary);
+            assert_close(fused, ordinary, allowed, &format!("gradient {weight}"));
         }
     }
 }

@@ -158,22 +158,17 @@ impl<const D: usize> CorruptedBatch<D> {
             }
             _ => {}
         }
-        let score =
-            |(target, EncodingDraws { encoding, draws }): (&Target<D>, EncodingDraws)| {
-                let draws =
-                    draws.into_iter().map(|inference| target.score(model, inference)).collect();
-                BoundTerms { encoding, draws }
-            };
+        let score = |(target, EncodingDraws { encoding, draws }): (&Target<D>, EncodingDraws)| {
+            let draws = draws.into_iter().map(|inference| target.score(model, inference)).collect();
+            BoundTerms { encoding, draws }
+        };
         targets.iter().zip(inferred).map(score).collect()
     }
 }
 
 /// Marks unobserved entries in the mask that follows corrupted rows: `input` `[batch, 2 n, …]`, `observed`
 /// `[batch, n, …]`. The encoder then sees them like the entries that the process hid.
-fn show_holes<const D: usize>(
-    input: Tensor<D>,
-    observed: Tensor<D, Bool>,
-) -> Tensor<D> {
+fn show_holes<const D: usize>(input: Tensor<D>, observed: Tensor<D, Bool>) -> Tensor<D> {
     let n = observed.dims()[1];
     let (values, mask) = (input.clone().narrow(1, 0, n), input.narrow(1, n, n));
     Tensor::cat(vec![values, mask.mask_fill(observed.bool_not(), 1.0)], 1)
@@ -217,11 +212,7 @@ impl<const D: usize> Target<D> {
         self.with_missingness(entries, likelihood)
     }
 
-    fn with_missingness(
-        &self,
-        entries: Tensor<1>,
-        likelihood: &impl Likelihood<D>,
-    ) -> Tensor<1> {
+    fn with_missingness(&self, entries: Tensor<1>, likelihood: &impl Likelihood<D>) -> Tensor<1> {
         match likelihood.log_missingness(self.clean.clone(), self.observed.clone()) {
             Some(missingness) => entries + missingness,
             None => entries,

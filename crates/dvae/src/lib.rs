@@ -69,10 +69,10 @@ pub use dvae_train as train;
 #[cfg(feature = "onnx")]
 pub use experiment::GraphPart;
 pub use experiment::{
-    Bonus, Bundled, Coverage, DataConfig, DataSource, Experiment, ExperimentError, HeldOut, Imputation,
-    ImputationIntervals, KnownTexts, LatentChoice, PictureOptions, Prepared, PreparedData, Pretrained,
-    RepairCalibration, RepairCandidate, RepairOptions, Run, Splits, Start, Status, TextRepair,
-    Uncertainty, Weights, from_pretrained,
+    Bonus, Bundled, Coverage, DataConfig, DataSource, Experiment, ExperimentError, HeldOut,
+    Imputation, ImputationIntervals, KnownTexts, LatentChoice, PictureOptions, Prepared,
+    PreparedData, Pretrained, RepairCalibration, RepairCandidate, RepairOptions, Run, Splits,
+    Start, Status, TextRepair, Uncertainty, Weights, from_pretrained,
 };
 
 /// What most programs use.

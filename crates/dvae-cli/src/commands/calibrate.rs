@@ -63,10 +63,14 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
         let of_numbers =
             [(args.corruption.is_some(), "--corruption"), (args.samples.is_some(), "--samples")];
         if let Some((_, option)) = of_numbers.iter().find(|(is_given, _)| *is_given) {
-            return Err(format!("{option} is for intervals about numbers, and the model is one of texts").into());
+            return Err(format!(
+                "{option} is for intervals about numbers, and the model is one of texts"
+            )
+            .into());
         }
         let known = args.known.as_deref().map(known_texts).transpose()?;
-        let learned = model.calibrate_repairs(&rows, args.beam.map_or(BEAM, |beam| beam as usize), known)?;
+        let learned =
+            model.calibrate_repairs(&rows, args.beam.map_or(BEAM, |beam| beam as usize), known)?;
         save(&model, &file, &before)?;
         return out.write(&learned, || {
             format!(

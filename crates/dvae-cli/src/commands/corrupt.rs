@@ -7,8 +7,8 @@ use std::sync::Arc;
 use dvae::burn::tensor::TensorData;
 use dvae::corruption::{CorruptionContext, TableColumnRows, TableRows, TextRows};
 use dvae::data::{
-    FileKind, Fit, ReadOptions, Row, RowWriter, Scaler, TextRow, TextWriter, Vocabulary, array_names,
-    read_rows, read_texts,
+    FileKind, Fit, ReadOptions, Row, RowWriter, Scaler, TextRow, TextWriter, Vocabulary,
+    array_names, read_rows, read_texts,
 };
 use dvae::prelude::*;
 use dvae::{DataConfig, DataSource, Experiment, PreparedData, Splits};
@@ -130,9 +130,7 @@ fn texts(
         keep_data(outputs(&jobs), experiment)?;
     }
     let (source, data) = match experiment {
-        Some(experiment) => {
-            (Some(&experiment.data.source), Some(experiment.load_data(None)?.0))
-        }
+        Some(experiment) => (Some(&experiment.data.source), Some(experiment.load_data(None)?.0)),
         None => (None, None),
     };
     let own_column = match source {

@@ -139,7 +139,9 @@ fn run_in(args: &Args, out: Output, group: &dyn Communicator) -> Result<ExitCode
     }
     if let Some(option) = args.repair.given() {
         let run = args.run.path.display();
-        return Err(format!("{option} is for texts, and the model of {run} is not one of texts").into());
+        return Err(
+            format!("{option} is for texts, and the model of {run} is not one of texts").into()
+        );
     }
     let draws = Draws::of(args, model)?;
     if group.size() > 1 && args.files.has_standard_input() {

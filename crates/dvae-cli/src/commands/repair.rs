@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use dvae::data::{
-    Domain, Element, FileKind, Format, ReadOptions, RowWriter, TextRow, TextRows, TextWriter, read_texts,
+    Domain, Element, FileKind, Format, ReadOptions, RowWriter, TextRow, TextRows, TextWriter,
+    read_texts,
 };
 use dvae::train::Communicator;
 use dvae::{DataSource, KnownTexts, Pretrained, RepairOptions, TextRepair};
@@ -63,11 +64,15 @@ impl RepairArgs {
         let asked = self.beam.map(|beam| beam as usize);
         let beam = asked.or(learned.map(|learned| learned.beam)).unwrap_or(BEAM);
         if let Some(most) = self.candidates.filter(|&most| most as usize > beam) {
-            return Err(format!("--candidates {most} needs a --beam of as many, but it is {beam}").into());
+            return Err(
+                format!("--candidates {most} needs a --beam of as many, but it is {beam}").into()
+            );
         }
         let again = |with: &str| {
             let run = run.display();
-            format!("run `dvae calibrate {run}{with}` first, or say by --margin how many nats likelier a repair must be")
+            format!(
+                "run `dvae calibrate {run}{with}` first, or say by --margin how many nats likelier a repair must be"
+            )
         };
         let margin = match (self.margin, learned) {
             (Some(margin), _) if !(margin >= 0.0 && margin.is_finite()) => {
@@ -85,7 +90,10 @@ impl RepairArgs {
             }
             (None, Some(learned)) if learned.bonus.is_some() && self.known.is_none() => {
                 let again = again("");
-                return Err(format!("the margin was learned with --known: name the texts, or {again}").into());
+                return Err(format!(
+                    "the margin was learned with --known: name the texts, or {again}"
+                )
+                .into());
             }
             (None, Some(learned)) => learned.margin,
         };

@@ -22,11 +22,11 @@ use unicode_normalization::char::is_combining_mark;
 use unicode_segmentation::UnicodeSegmentation;
 
 pub use keyboard::Keyboard;
-pub use tokens::TokenProcess;
 use keyboard::{lower, one, upper};
 pub use learned::LearnedTypos;
 pub use learned_model::TypoModel;
 use look_alikes::look_alikes;
+pub use tokens::TokenProcess;
 
 use crate::{CorruptionError, Level, Scale, Strength, TextRows};
 
@@ -208,11 +208,17 @@ impl Typos {
     ) -> Result<TokenProcess, CorruptionError> {
         let typos = self.keyboard(keyboard);
         let typos = match kinds {
-            Some(kinds) => typos.kinds(&kinds.iter().map(|(&kind, &weight)| (kind, weight)).collect::<Vec<_>>())?,
+            Some(kinds) => typos
+                .kinds(&kinds.iter().map(|(&kind, &weight)| (kind, weight)).collect::<Vec<_>>())?,
             None => typos,
         };
-        let letters: Vec<char> =
-            texts.vocabulary.characters().iter().copied().filter(|letter| letter.is_alphabetic()).collect();
+        let letters: Vec<char> = texts
+            .vocabulary
+            .characters()
+            .iter()
+            .copied()
+            .filter(|letter| letter.is_alphabetic())
+            .collect();
         let typos = if letters.is_empty() { typos } else { typos.alphabet(letters)? };
         Ok(TokenProcess::new(typos, texts.vocabulary))
     }

@@ -62,11 +62,7 @@ pub(crate) struct Saved<B: Backend> {
 }
 
 impl RecurrenceGradients for Flex {
-    fn gru_forward(
-        operands: [FlexTensor; 4],
-        direction: Direction,
-        keeps: bool,
-    ) -> Saved<Self> {
+    fn gru_forward(operands: [FlexTensor; 4], direction: Direction, keeps: bool) -> Saved<Self> {
         let [inputs, start, weight, bias] = operands.map(contiguous);
         let [steps, rows, width] = inputs.shape().dims();
         let of = sequence(&start, &weight, steps, direction);
@@ -118,7 +114,8 @@ impl<B: RecurrenceGradients + FusedRecurrence, C: CheckpointStrategy> FusedRecur
         bias: FloatTensor<Self>,
         direction: Direction,
     ) -> FloatTensor<Self> {
-        let ((inputs, inputs_node), (start, start_node)) = (inputs.into_parts(), start.into_parts());
+        let ((inputs, inputs_node), (start, start_node)) =
+            (inputs.into_parts(), start.into_parts());
         let ((weight, weight_node), (bias, bias_node)) = (weight.into_parts(), bias.into_parts());
         let nodes = [inputs_node, start_node, weight_node, bias_node];
         let operands = [inputs, start, weight, bias];

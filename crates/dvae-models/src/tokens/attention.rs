@@ -50,8 +50,7 @@ impl Attention {
         init: &mut Initializer,
     ) -> Self {
         let &TokenConfig { embedding, hidden, places } = config;
-        let mut linear =
-            |inputs, outputs| init.linear(inputs, outputs, Activation::Identity);
+        let mut linear = |inputs, outputs| init.linear(inputs, outputs, Activation::Identity);
         let query = linear(hidden, embedding);
         let value = linear(places, embedding);
         let output = linear(embedding, tokens);

@@ -191,8 +191,7 @@ impl Bundled for TokenConfig {
         let gates = linear(init, self.embedding, 3 * hidden);
         let output = linear(init, hidden, tokens);
         let skip = init.xavier_uniform([self.embedding, tokens], self.embedding, tokens);
-        let attention =
-            (self.places > 0).then(|| Attention::new(self, tokens, io.event[0], init));
+        let attention = (self.places > 0).then(|| Attention::new(self, tokens, io.event[0], init));
         let decoder = TokenDecoder { cell, summary, start, gates, output, skip, attention };
         TokenNetwork { encoder, decoder, levels: self.levels(io), width: io.event[0] }
     }
@@ -270,7 +269,9 @@ impl TokenEncoder {
             let features = features * counts(rows.clone()).reshape([count, 1, steps]);
             let features = match width - steps {
                 0 => features,
-                rest => Tensor::cat(vec![features, Tensor::zeros([count, channels, rest], &device)], 2),
+                rest => {
+                    Tensor::cat(vec![features, Tensor::zeros([count, channels, rest], &device)], 2)
+                }
             };
             features.reshape([count, channels, 1, width])
         });

@@ -49,8 +49,7 @@ impl<'a> Steps<'a> {
         let parents = places(parents.iter().map(|&place| place as i64).collect());
         let inputs = law.table.clone().select(0, last) + law.gates.clone().select(0, rows.clone());
         let start = self.states.clone().select(0, parents);
-        let states =
-            law.decoder.cell.states(inputs.unsqueeze::<3>(), start, Direction::Forward);
+        let states = law.decoder.cell.states(inputs.unsqueeze::<3>(), start, Direction::Forward);
         self.states = states.clone().squeeze_dim::<2>(0);
         let memory = law.memory.as_ref().map(|memory| memory.select(&rows));
         let read = law.read(states, memory.as_ref(), beginnings[0].tokens.len());
@@ -172,9 +171,11 @@ impl TokenSequences {
             for (place, text) in (first..).zip(of_row) {
                 let nats = &nats[place * self.tokens()..][..self.tokens()];
                 let each = (0u16..).zip(nats);
-                longer.extend(each.map(|(token, &nats)| {
-                    (text.log_probability + f64::from(nats), place, token)
-                }));
+                longer.extend(
+                    each.map(|(token, &nats)| {
+                        (text.log_probability + f64::from(nats), place, token)
+                    }),
+                );
             }
             first += of_row.len();
             let by_probability = |a: &(f64, usize, u16), b: &(f64, usize, u16)| {

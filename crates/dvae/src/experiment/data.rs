@@ -124,8 +124,8 @@ impl DataConfig {
             }
         }
         if let DataSource::Text { longest, least, .. } = &self.source {
-            let in_range = within("data.longest", *longest, 1..=4096)
-                .and(within("data.least", *least, 1..));
+            let in_range =
+                within("data.longest", *longest, 1..=4096).and(within("data.least", *least, 1..));
             in_range.map_err(|error| ExperimentError::Settings(error.to_string()))?;
             let others = [
                 (self.scaling != Scaling::None, "data.scaling"),

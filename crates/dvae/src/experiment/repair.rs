@@ -219,7 +219,11 @@ impl Pretrained {
             for (text, edits) in known.list.within_reach(&text) {
                 let tokens = vocabulary.tokens(text);
                 let is_whole = !tokens.contains(&Vocabulary::UNKNOWN);
-                if tokens.len() <= width && tokens != **row && is_whole && is_apt(row, &tokens, vocabulary) {
+                if tokens.len() <= width
+                    && tokens != **row
+                    && is_whole
+                    && is_apt(row, &tokens, vocabulary)
+                {
                     places.push(place);
                     near.push((tokens, edits));
                 }
@@ -350,7 +354,8 @@ mod tests {
                 candidates: vec![],
             };
             let tokens = vocabulary.tokens(text);
-            let candidate = Candidate { tokens: vocabulary.tokens(candidate), log_probability: -1.0 };
+            let candidate =
+                Candidate { tokens: vocabulary.tokens(candidate), log_probability: -1.0 };
             repair.take(&tokens, -3.0, vec![candidate], &vocabulary, margin);
             (repair.text, repair.is_changed)
         };

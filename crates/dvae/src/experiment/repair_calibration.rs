@@ -147,8 +147,7 @@ impl Pretrained {
                 texts.iter().zip(&damaged).zip(self.found(&damaged, beam, Some(&free))?)
             {
                 let text = |tokens: &[u16]| vocabulary.text(tokens.iter().copied());
-                let near: HashMap<&str, usize> =
-                    free.list.within_reach(&text(damaged)).collect();
+                let near: HashMap<&str, usize> = free.list.within_reach(&text(damaged)).collect();
                 choices.push(Choice::of(clean, damaged, &found, |tokens| {
                     near.get(&*text(tokens)).copied()
                 }));

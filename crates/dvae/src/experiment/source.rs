@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use dvae_corruption::TypoModel;
 use dvae_data::{
     Channels, Crops, DataError, Dataset, Decimal, Domain, Element, FileKind, Fit, KindConfig,
     Pairs, ReadOptions, Rows, Sets, TableColumn, TextUnit, TokenOptions, TokenRows, Vocabulary,
     columns_by_kind, fashion_mnist, read_idx_folder_of, read_rows, read_texts,
 };
-use dvae_corruption::TypoModel;
 use dvae_random::Key;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -294,7 +294,8 @@ impl DataSource {
                     Some((earlier.vocabulary.as_ref()?, *earlier.event.first()?))
                 });
                 if column.is_some() && FileKind::by_name(path) == Some(FileKind::Text) {
-                    let text = "`data.column` is for tables: the lines of a text file have no columns";
+                    let text =
+                        "`data.column` is for tables: the lines of a text file have no columns";
                     return Err(ExperimentError::Settings(text.to_owned()));
                 }
                 let TokenRows { rows, vocabulary, left_out } = self.tokens(path, known)?;
@@ -303,11 +304,7 @@ impl DataSource {
                 let test = test.map(|test| test.rows);
                 keep_apart(&rows, test.as_ref())?;
                 let vocabulary = Some(vocabulary);
-                Ok(SourceRows {
-                    vocabulary,
-                    left_out,
-                    ..SourceRows::new(rows, test, Element::U16)
-                })
+                Ok(SourceRows { vocabulary, left_out, ..SourceRows::new(rows, test, Element::U16) })
             }
             Self::Csv { path, test_path, .. } | Self::Images { path, test_path, .. } => {
                 let options = ReadOptions { domain, ..self.options() };
@@ -321,8 +318,8 @@ impl DataSource {
     pub(super) fn typos(&self) -> Result<Option<TypoModel>, ExperimentError> {
         let Self::Text { typos: Some(path), .. } = self else { return Ok(None) };
         let bad = |reason: String| DataError::File { path: path.clone(), reason };
-        let text = std::fs::read(path)
-            .map_err(|source| DataError::Io { path: path.clone(), source })?;
+        let text =
+            std::fs::read(path).map_err(|source| DataError::Io { path: path.clone(), source })?;
         let text = String::from_utf8(text).map_err(|error| {
             let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
             let line = 1 + valid.iter().filter(|&&byte| byte == b'\n').count();
