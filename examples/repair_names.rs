@@ -41,6 +41,8 @@ const DRAWS: u64 = 4;
 /// Expected errors for 100 characters.
 const LEVEL: f64 = 15.0;
 const BEAM: usize = 8;
+/// Names that a margin is learned from, at least.
+const HELD_OUT: usize = 200;
 
 fn main() -> ExitCode {
     exit(run(&Args::parse()))
@@ -55,6 +57,14 @@ fn run(args: &Args) -> Result<(), Error> {
     }
     (experiment.data.seed, experiment.train.seed) = (args.seed, args.seed);
     experiment.train.epochs = args.epochs.unwrap_or(experiment.train.epochs);
+    let (_, Splits { train, validation, test }) = experiment.load_data(None)?;
+    if validation.len() < HELD_OUT {
+        let held_out = validation.len();
+        let text = format!(
+            "{held_out} held-out names are too few to learn from what a repair is: 2,500 names have enough"
+        );
+        return Err(text.into());
+    }
     let mut run = match &args.out {
         Some(path) => Run::create_at(&experiment, path)?,
         None => Run::create(&experiment, "runs")?,
@@ -62,9 +72,9 @@ fn run(args: &Args) -> Result<(), Error> {
     run.train(vec![Box::new(Progress::new("names"))], &Interrupt::new())?;
     let mut model = run.model(Weights::Last, None)?;
 
-    let (_, Splits { train, validation, test }) = experiment.load_data(run.data())?;
     let unseen = texts(&model, &test.ok_or("the experiment holds out no names")?);
     let seen = texts(&model, &train);
+    let alone = model.calibrate_repairs(&validation, BEAM, None)?;
     let calibration =
         model.calibrate_repairs(&validation, BEAM, Some(KnownTexts::new(seen.clone())))?;
     let file = Pretrained::file(run.path(), Weights::Last)?;
@@ -73,10 +83,11 @@ fn run(args: &Args) -> Result<(), Error> {
     let list = WordList::new(&seen);
     let channel = NoisyChannel::new(&list, LEVEL / 100.0)?.unknown_count(0.0)?;
     let sets = [pairs(&seen, args.seed)?, pairs(&unseen, args.seed)?];
-    let repaired = |margin: f64, damaged: &[String]| -> Result<Vec<String>, Error> {
+    let repaired = |margin: f64, known: Option<&KnownTexts>, damaged: &[String]| {
         let options = RepairOptions { beam: BEAM, margin };
-        let repairs = model.repair(damaged, options, Some(&known))?;
-        Ok(repairs.into_iter().map(|repair: TextRepair| repair.text).collect())
+        let repairs = model.repair(damaged, options, known)?;
+        let texts = repairs.into_iter().map(|repair: TextRepair| repair.text);
+        Ok::<Vec<String>, Error>(texts.collect())
     };
 
     let kinds = ["in the list", "not in the list"];
@@ -104,14 +115,17 @@ fn run(args: &Args) -> Result<(), Error> {
     };
     line("nearest in list", each(&|text| list.repair(text)));
     line("noisy channel", each(&|text| channel.repair(text)));
-    let by_margin = |margin| -> Result<[Vec<String>; 2], Error> {
-        Ok([repaired(margin, &sets[0].damaged)?, repaired(margin, &sets[1].damaged)?])
+    let by = |margin: f64, known: Option<&KnownTexts>| {
+        let [seen, unseen] = [0, 1].map(|set| repaired(margin, known, &sets[set].damaged));
+        Ok::<_, Error>([seen?, unseen?])
     };
-    line("model, margin 0", by_margin(0.0)?);
-    line("model", by_margin(calibration.margin)?);
+    line("model, margin 0", by(0.0, None)?);
+    line("model", by(alone.margin, None)?);
+    line("list, margin 0", by(0.0, Some(&known))?);
+    line("model with list", by(calibration.margin, Some(&known))?);
 
     println!("\nsome that are not in the list");
-    let repairs = repaired(calibration.margin, &sets[1].damaged)?;
+    let repairs = repaired(calibration.margin, Some(&known), &sets[1].damaged)?;
     let set = &sets[1];
     let errors = set.clean.iter().zip(&set.damaged).zip(&repairs);
     for ((clean, damaged), repaired) in errors.filter(|((a, b), _)| a != b).step_by(17).take(8) {

@@ -24,8 +24,10 @@ fn names_are_repaired_beside_a_list_that_does_not_have_all_of_them() {
     assert!(nearest[1] > 60.0 && nearest[4] < 1.0, "{text}");
     assert!(shares("noisy channel")[1] > 60.0, "{text}");
     // Even after so short a training a clean name is hardly ever changed.
-    let model = shares("model  ");
-    assert!(model[0] > 97.0 && model[3] > 95.0, "{text}");
+    for name in ["model  ", "model with list"] {
+        let model = shares(name);
+        assert!(model[0] > 97.0 && model[3] > 95.0, "{text}");
+    }
     assert!(folder.path().join("run/last.safetensors").is_file());
 }
 

@@ -655,7 +655,7 @@ fn settings_that_are_not_for_texts_or_for_nothing_else_are_refused_by_name() {
             "learned-typos: it is for texts, but the data are real",
         ),
         ("numbers.toml", "data.typos=x.txt", "`data.typos` is for `data.source = \"text\"`"),
-        ("numbers.toml", tokens, "texts have the network `tokens`"),
+        ("numbers.toml", tokens, "the network `tokens` is for `data.source = \"text\"`"),
     ];
     for (experiment, setting, expected) in cases {
         let error = refused(folder.path(), &train(experiment, "run", &[setting]));

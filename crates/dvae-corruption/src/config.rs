@@ -14,7 +14,7 @@ use crate::occlusion::Shape;
 use crate::table::processes;
 use crate::{
     Clean, Corruption, CorruptionContext, CorruptionError, Domain, Keyboard, Level, Strength,
-    TextCorruption, TextRows, TokenProcess, TypoKind,
+    TextContext, TextCorruption, TokenProcess, TypoKind,
 };
 
 processes! {
@@ -391,7 +391,7 @@ impl CorruptionConfig {
     /// combination.
     pub fn build_for_texts(
         &self,
-        texts: &TextRows,
+        texts: &TextContext,
     ) -> Result<Box<dyn TextCorruption>, CorruptionError> {
         let process = match self {
             Self::Typos { level, kinds, keyboard } => Typos::new(*level)

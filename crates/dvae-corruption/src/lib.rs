@@ -142,5 +142,5 @@ pub use masking::Fill;
 pub use occlusion::Shape;
 pub use process::{CorruptedInput, Corruption};
 pub use table_process::TableProcess;
-pub use table_rows::{CorruptionContext, TableColumnRows, TableRows, TextRows, Units};
+pub use table_rows::{CorruptionContext, TableColumnRows, TableRows, TextContext, Units};
 pub use typos::{CorruptedText, Keyboard, TextCorruption, TokenProcess, TypoKind, TypoModel};

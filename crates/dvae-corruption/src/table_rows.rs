@@ -18,19 +18,19 @@ pub struct CorruptionContext {
     /// The training rows, if the data are a table.
     pub table: Option<Arc<TableRows>>,
     /// What is known of the texts, if the data are such.
-    pub texts: Option<TextRows>,
+    pub texts: Option<TextContext>,
 }
 
 /// What processes of texts know of them.
 #[derive(Clone, Debug)]
-pub struct TextRows {
+pub struct TextContext {
     /// The characters.
     pub vocabulary: Arc<Vocabulary>,
     /// The errors that people make in them, if there are pairs of wrong and right texts.
     pub typos: Option<Arc<TypoModel>>,
 }
 
-impl TextRows {
+impl TextContext {
     pub(crate) fn typos(&self) -> Result<Arc<TypoModel>, CorruptionError> {
         self.typos.clone().ok_or(CorruptionError::NoTypoModel)
     }
@@ -54,11 +54,11 @@ impl CorruptionContext {
     pub(crate) fn of_any(domain: Domain) -> Self {
         let table = Some(Arc::new(TableRows::new(vec![])));
         let typos = TypoModel::learn([("b", "a")]).ok().map(Arc::new);
-        let texts = Some(TextRows { vocabulary: Arc::new(Vocabulary::of([], 1)), typos });
+        let texts = Some(TextContext { vocabulary: Arc::new(Vocabulary::of([], 1)), typos });
         Self { domain, table, texts }
     }
 
-    pub(crate) fn texts(&self) -> Result<TextRows, CorruptionError> {
+    pub(crate) fn texts(&self) -> Result<TextContext, CorruptionError> {
         let texts = self.texts.clone().filter(|_| self.domain == Domain::Tokens);
         texts.ok_or(CorruptionError::TextsOnly { domain: self.domain })
     }

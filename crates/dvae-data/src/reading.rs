@@ -111,7 +111,10 @@ pub fn read_rows(path: &Path, options: &ReadOptions) -> Result<Rows, DataError> 
             Some(rows) => rows,
             None => read_npy_rows(path, options)?,
         },
-        FileKind::Text => return Err(DataError::Kind { path: path.into() }),
+        FileKind::Text => {
+            let reason = "it is a text, and rows of numbers are asked for".to_owned();
+            return Err(DataError::File { path: path.into(), reason });
+        }
         FileKind::Table => read_table_rows(path, options)?,
     };
     Ok(Rows { memory: options.memory.unwrap_or(u64::MAX), ..rows })

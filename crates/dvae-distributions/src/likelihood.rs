@@ -8,7 +8,8 @@ use dvae_random::RowStreams;
 
 use crate::Support;
 
-/// A distribution `p(x | z)` over entries of a tensor, independent given `z`; axis 0 is the row.
+/// A distribution `p(x | z)` over entries of a tensor; axis 0 is the row. Entries are independent given `z`, but for those of texts, each of which
+/// depends on those before it.
 pub trait Likelihood<const D: usize>: Debug {
     /// `log p(xᵢ | z)` of every entry, shape of `x`, in nats (per unit of `x` if continuous).
     ///

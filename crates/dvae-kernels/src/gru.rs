@@ -26,7 +26,8 @@ pub enum Direction {
 ///
 /// `inputs` `[steps, rows, 3 · hidden]` are `xᵣ`, `x_z` and `xₙ` side by side, with their weights and biases in them; `start`
 /// `[rows, hidden]` is the state before the first step that is taken; `weight` `[hidden, 3 · hidden]` is `U`, and `bias` `[hidden]` is `b`.
-/// The result, `[steps, rows, hidden]`, has the state after each step at its place. An `x_z` of 40 or more keeps the state, to the bit.
+/// The result, `[steps, rows, hidden]`, has the state after each step at its place. An `x_z` that is 40 or more above what `h U_z` takes away keeps the state,
+/// to the bit.
 ///
 /// # Panics
 ///

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use dvae::burn::tensor::TensorData;
-use dvae::corruption::{CorruptionContext, TableColumnRows, TableRows, TextRows};
+use dvae::corruption::{CorruptionContext, TableColumnRows, TableRows, TextContext};
 use dvae::data::{
     FileKind, Fit, ReadOptions, Row, RowWriter, Scaler, TextRow, TextWriter, Vocabulary,
     array_names, read_rows, read_texts,
@@ -159,7 +159,7 @@ fn texts(
                 }
             };
             let typos = data.as_ref().and_then(|data| data.typos.clone()).map(Arc::new);
-            let texts = TextRows { vocabulary: Arc::new(vocabulary), typos };
+            let texts = TextContext { vocabulary: Arc::new(vocabulary), typos };
             let process = config.build_for_texts(&texts)?;
             let mut texts = read_texts(&job.input, column, &options)?;
             let mut writer = TextWriter::create(&job.output, &texts)?;

@@ -49,7 +49,7 @@ struct Summary {
 const BATCH: usize = 64;
 
 pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
-    let model = args.run.load()?;
+    let model = args.run.load_of_numbers("embed")?;
     let inputs = args.files.open()?;
     let options = inputs.options(model.read_options())?;
     let files = inputs.files()?;

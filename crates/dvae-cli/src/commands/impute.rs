@@ -98,7 +98,7 @@ fn paths<S: serde::Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok
 const AT_ONCE: usize = 1 << 23;
 
 pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
-    let model = args.run.load()?;
+    let model = args.run.load_of_numbers("impute")?;
     // A table is read more than once: its columns, its holes, its rows.
     let inputs = args.files.open_to_read_again()?;
     let options = inputs.options(model.read_options())?;

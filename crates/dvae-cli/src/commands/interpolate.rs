@@ -43,7 +43,7 @@ struct Summary {
 }
 
 pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
-    let model = args.run.load()?;
+    let model = args.run.load_of_numbers("interpolate")?;
     let inputs = args.files.open()?;
     let options = inputs.options(model.read_options())?;
     let files = inputs.files()?;

@@ -78,6 +78,21 @@ impl ModelArgs {
         })
     }
 
+    /// The model, for a command of numbers. An error says that it is one of texts.
+    pub(crate) fn load_of_numbers(&self, command: &str) -> Result<Pretrained, Error> {
+        let model = self.load()?;
+        match model.text_unit() {
+            None => Ok(model),
+            Some(_) => {
+                let run = self.path.display();
+                Err(format!(
+                    "the model of {run} is one of texts, which `dvae {command}` is not for yet"
+                )
+                .into())
+            }
+        }
+    }
+
     /// The model, or those for photographs.
     pub(crate) fn models(&self) -> Result<Models, Error> {
         let device = self.device()?;

@@ -48,7 +48,7 @@ struct Summary {
 }
 
 pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
-    let model = args.run.load()?;
+    let model = args.run.load_of_numbers("traverse")?;
     if !(args.range > 0.0 && args.range.is_finite()) {
         return Err(format!("--range must be finite and above 0, but is {}", args.range).into());
     }

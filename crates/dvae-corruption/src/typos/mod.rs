@@ -28,7 +28,7 @@ pub use learned_model::TypoModel;
 use look_alikes::look_alikes;
 pub use tokens::TokenProcess;
 
-use crate::{CorruptionError, Level, Scale, Strength, TextRows};
+use crate::{CorruptionError, Level, Scale, Strength, TextContext};
 
 /// A kind of typing error. A character is one as people see it: a letter with its accents, a whole emoji (Unicode Standard Annex 29).
 #[derive(
@@ -204,7 +204,7 @@ impl Typos {
         self,
         kinds: Option<&BTreeMap<TypoKind, f64>>,
         keyboard: Keyboard,
-        texts: TextRows,
+        texts: TextContext,
     ) -> Result<TokenProcess, CorruptionError> {
         let typos = self.keyboard(keyboard);
         let typos = match kinds {

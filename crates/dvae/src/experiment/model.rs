@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dvae_corruption::{
     Corruption, CorruptionConfig, CorruptionContext, Domain, ShowMask, TableColumnRows, TableRows,
-    TextRows, Units,
+    TextContext, Units,
 };
 use dvae_data::{ColumnKind, Dataset, Pairs, Scaler, TableColumn};
 use dvae_distributions::{ColumnGroup, LikelihoodConfig};
@@ -131,7 +131,7 @@ impl Experiment {
                  `category-flip`"
             )));
         }
-        let texts = data.vocabulary.clone().map(|vocabulary| TextRows {
+        let texts = data.vocabulary.clone().map(|vocabulary| TextContext {
             vocabulary: Arc::new(vocabulary),
             typos: data.typos.clone().map(Arc::new),
         });
@@ -271,8 +271,14 @@ impl Experiment {
         if let Some(columns) = &data.kinds {
             self.check_kinds(columns)?;
         }
-        if data.vocabulary.is_some() {
-            self.check_texts()?;
+        match data.vocabulary {
+            Some(_) => self.check_texts()?,
+            // Any number would be a token.
+            None if matches!(self.model.network, NetworkConfig::Tokens(_)) => {
+                let text = "the network `tokens` is for `data.source = \"text\"`";
+                return Err(ExperimentError::Settings(text.to_owned()));
+            }
+            None => {}
         }
         let domain = self.domain(data);
         if model.log_input && domain != Domain::Counts {

@@ -49,10 +49,7 @@ impl Pretrained {
 
     /// The bytes that [`Self::export_onnx`] writes. An error names a model that takes more than 2 GiB.
     pub fn onnx(&self, part: GraphPart) -> Result<Vec<u8>, ExperimentError> {
-        if self.data.vocabulary.is_some() {
-            let text = "a model of texts decodes one character after the other, which a graph of ONNX has no form for here";
-            return Err(ExperimentError::Settings(text.to_owned()));
-        }
+        self.data.check_numbers("graphs of ONNX")?;
         let mut graph = ModelGraph::new(part.name(), &self.model);
         match part {
             GraphPart::Denoise => {

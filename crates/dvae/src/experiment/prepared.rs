@@ -141,6 +141,7 @@ impl PreparedData {
     /// Opens a file whose rows become those of a model of this data. An error names a file whose numbers are others
     /// than those of the data.
     pub(super) fn open(&self, path: &Path, options: &ReadOptions) -> Result<Rows, ExperimentError> {
+        self.check_numbers("rows of numbers")?;
         let mut options = options.clone();
         if options.is_key_of_model && array_names(path)?.len() < 2 {
             options.key = None; // The only array may have any name.
@@ -170,6 +171,16 @@ impl PreparedData {
             )));
         }
         Ok(rows)
+    }
+
+    /// An error if the data are texts, for which this is not.
+    pub(super) fn check_numbers(&self, what: &str) -> Result<(), ExperimentError> {
+        if self.vocabulary.is_none() {
+            return Ok(());
+        }
+        Err(ExperimentError::Settings(format!(
+            "the model is one of texts, which {what} are not for: see `dvae denoise`, `calibrate`, `evaluate` and `sample`"
+        )))
     }
 
     /// What the values are that the model sees: scaled and binarized as configured.

@@ -51,6 +51,7 @@ impl Pretrained {
     /// An error names a file that is not called as a module of Python can be, with `.safetensors`, and a source beside it that is another
     /// one, or was changed.
     pub fn export_pytorch(&self, file: &Path) -> Result<PathBuf, ExperimentError> {
+        self.data.check_numbers("modules of PyTorch")?;
         let source = module_beside(file)?;
         let is_free = std::fs::symlink_metadata(&source).is_err();
         if !is_free && std::fs::read_to_string(&source).ok().as_deref() != Some(MODULE) {

@@ -7,13 +7,15 @@ use burn::tensor::{Tensor, TensorData};
 use dvae_data::{TextUnit, Vocabulary, composed};
 use dvae_distributions::Likelihood;
 use dvae_eval::WordList;
-use dvae_models::{AnyNetwork, Candidate, TokenSequences, Vae};
+use dvae_models::{AnyNetwork, Candidate, NetworkConfig, TokenSequences, Vae};
 use serde::{Deserialize, Serialize};
 
 use super::{DataSource, ExperimentError, Pretrained, RepairCalibration};
 
-/// Texts that are repaired at once: each has several beginnings in memory.
-pub(super) const AT_ONCE: usize = 128;
+/// Texts that are repaired at once, at most.
+const AT_ONCE: usize = 128;
+/// Numbers that a step of a search may hold.
+const NUMBERS: usize = 1 << 25;
 
 /// How texts are repaired.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -175,8 +177,8 @@ impl Pretrained {
             candidates: vec![],
         };
         let mut repairs: Vec<TextRepair> = texts.iter().map(kept).collect();
-        let tokens: Vec<Vec<u16>> =
-            texts.iter().map(|text| vocabulary.tokens(&composed(text))).collect();
+        let texts: Vec<String> = texts.iter().map(|text| composed(text)).collect();
+        let tokens: Vec<Vec<u16>> = texts.iter().map(|text| vocabulary.tokens(text)).collect();
         let mut places: Vec<usize> =
             (0..texts.len()).filter(|&at| (1..=width).contains(&tokens[at].len())).collect();
         for (repair, tokens) in repairs.iter_mut().zip(&tokens) {
@@ -184,8 +186,9 @@ impl Pretrained {
         }
         // Rows of like lengths take few steps together.
         places.sort_by_key(|&at| tokens[at].len());
-        for places in places.chunks(AT_ONCE) {
-            let rows: Vec<&[u16]> = places.iter().map(|&at| &tokens[at][..]).collect();
+        for places in places.chunks(self.at_once(options.beam)) {
+            let rows: Vec<(&str, &[u16])> =
+                places.iter().map(|&at| (&*texts[at], &tokens[at][..])).collect();
             let found = self.found(&rows, options.beam, known)?;
             for (&at, Found { own, candidates }) in places.iter().zip(found) {
                 repairs[at].take(&tokens[at], own, candidates, vocabulary, options.margin);
@@ -194,42 +197,42 @@ impl Pretrained {
         Ok(repairs)
     }
 
-    /// Of each row of tokens how likely it is at the mean of `z`, and the likeliest texts there.
+    /// Of each text and its tokens how likely it is at the mean of `z`, and the likeliest texts there.
     pub(super) fn found(
         &self,
-        rows: &[&[u16]],
+        rows: &[(&str, &[u16])],
         beam: usize,
         known: Option<&KnownTexts>,
     ) -> Result<Vec<Found>, ExperimentError> {
         let vocabulary = self.vocabulary()?;
-        let input = self.rows_of(rows.iter().copied());
+        let input = self.rows_of(rows.iter().map(|&(_, tokens)| tokens));
         let law = self.sequences(input.clone())?;
         let own = log_likelihood(&law, input).into_iter().zip(law.most_probable(beam));
-        let found = own.zip(rows).map(|((own, mut candidates), row)| {
-            candidates.retain(|of| is_apt(row, &of.tokens, vocabulary));
+        let found = own.zip(rows).map(|((own, mut candidates), (text, row))| {
+            candidates.retain(|of| is_apt(text, row, &of.tokens, vocabulary));
             Found { own, candidates }
         });
         let mut found: Vec<Found> = found.collect();
         let Some(known) = known else { return Ok(found) };
         let (mut places, mut near) = (vec![], vec![]);
-        for (place, (row, found)) in rows.iter().zip(&mut found).enumerate() {
-            let text = vocabulary.text(row.iter().copied());
-            found.own += if known.list.contains(&text) { known.bonus.at(0) } else { 0.0 };
+        for (place, ((text, row), found)) in rows.iter().zip(&mut found).enumerate() {
+            found.own += if known.list.contains(text) { known.bonus.at(0) } else { 0.0 };
             let width = self.data.event[0];
-            for (text, edits) in known.list.within_reach(&text) {
-                let tokens = vocabulary.tokens(text);
+            for (entry, edits) in known.list.within_reach(text) {
+                let tokens = vocabulary.tokens(entry);
                 let is_whole = !tokens.contains(&Vocabulary::UNKNOWN);
                 if tokens.len() <= width
                     && tokens != **row
                     && is_whole
-                    && is_apt(row, &tokens, vocabulary)
+                    && is_apt(text, row, &tokens, vocabulary)
                 {
                     places.push(place);
                     near.push((tokens, edits));
                 }
             }
         }
-        for (places, near) in places.chunks(2 * AT_ONCE).zip(near.chunks(2 * AT_ONCE)) {
+        let at_once = self.at_once(1);
+        for (places, near) in places.chunks(at_once).zip(near.chunks(at_once)) {
             let rows = self.rows_of(near.iter().map(|(tokens, _)| &tokens[..]));
             let nats = log_likelihood(&law.select(places), rows);
             for ((&place, (tokens, edits)), nats) in places.iter().zip(near).zip(nats) {
@@ -243,6 +246,17 @@ impl Pretrained {
             found.candidates.sort_by(|a, b| b.log_probability.total_cmp(&a.log_probability));
         }
         Ok(found)
+    }
+
+    /// How many texts are searched for at once: each beginning holds what is attended to, and each text a score for each pair of places.
+    pub(super) fn at_once(&self, beam: usize) -> usize {
+        let width = self.data.event[0];
+        let embedding = match &self.experiment.model.network {
+            NetworkConfig::Tokens(config) => 2 * config.embedding + 4 * config.hidden,
+            _ => 1,
+        };
+        let of_search = beam.saturating_mul(width).saturating_mul(embedding);
+        (NUMBERS / of_search.max(width.saturating_mul(width)).max(1)).clamp(1, AT_ONCE)
     }
 
     /// Rows of tokens, filled up with ends.
@@ -288,14 +302,16 @@ fn log_likelihood(law: &TokenSequences, rows: Tensor<2>) -> Vec<f64> {
     Likelihood::<2>::log_likelihood(law, rows).into_data().iter::<f64>().collect()
 }
 
-/// Whether a candidate may stand in place of a text: it has as many unknown characters, which are copied, and as many line breaks, which
-/// would make other lines of a file.
-fn is_apt(input: &[u16], candidate: &[u16], vocabulary: &Vocabulary) -> bool {
+/// Whether a candidate may stand in place of a text: it has as many unknown characters, which are copied, but for those that cannot be
+/// read, U+FFFD, which may become others; and as many line breaks, which would make other lines of a file.
+fn is_apt(text: &str, input: &[u16], candidate: &[u16], vocabulary: &Vocabulary) -> bool {
     let count = |tokens: &[u16], of: u16| tokens.iter().filter(|&&token| token == of).count();
+    let [unknown, left] = [input, candidate].map(|tokens| count(tokens, Vocabulary::UNKNOWN));
+    let unreadable = text.chars().filter(|&letter| letter == Vocabulary::REPLACEMENT).count();
     let breaks = vocabulary.tokens("\n\r\u{b}\u{c}\u{85}\u{2028}\u{2029}");
-    // Line breaks that are not known are unknown characters.
-    let kept = breaks.into_iter().chain([Vocabulary::UNKNOWN]);
-    kept.into_iter().all(|of| count(input, of) == count(candidate, of))
+    let mut known = breaks.into_iter().filter(|&of| of != Vocabulary::UNKNOWN);
+    (left == unknown || left + unreadable == unknown)
+        && known.all(|of| count(input, of) == count(candidate, of))
 }
 
 impl RepairCandidate {
@@ -322,7 +338,11 @@ impl TextRepair {
         let unknown: Vec<char> = unknown.map(|(letter, _)| letter).collect();
         self.nats = Some(own);
         for candidate in candidates {
-            let mut unknown = unknown.iter();
+            let left = candidate.tokens.iter().filter(|&&token| token == Vocabulary::UNKNOWN);
+            let are_all = left.count() == unknown.len();
+            // What cannot be read has become something else.
+            let kept = |letter: &&char| are_all || **letter != Vocabulary::REPLACEMENT;
+            let mut unknown = unknown.iter().filter(kept);
             let text = vocabulary.text(candidate.tokens.iter().copied());
             let letter = |letter| match letter {
                 Vocabulary::REPLACEMENT => unknown.next().copied().unwrap_or(letter),
@@ -361,9 +381,12 @@ mod tests {
         };
         assert_eq!(repaired("aXbY", "a?cb?", 1.0), ("aXcbY".to_owned(), true));
         let apt = |input: &str, candidate: &str| {
-            is_apt(&vocabulary.tokens(input), &vocabulary.tokens(candidate), &vocabulary)
+            is_apt(input, &vocabulary.tokens(input), &vocabulary.tokens(candidate), &vocabulary)
         };
-        assert!(apt("aXbY", "a?cb?") && !apt("aXbY", "acb?"));
+        assert!(apt("aXbY", "a?cb?") && !apt("aXbY", "acb") && !apt("aXbY", "acb?"));
+        // What cannot be read may become a letter.
+        assert!(apt("a\u{fffd}bY", "acb?") && !apt("a\u{fffd}bY", "acb"));
+        assert_eq!(repaired("a\u{fffd}bY", "acb?", 1.0), ("acbY".to_owned(), true));
         assert_eq!(repaired("ab", "cb", 2.0), ("ab".to_owned(), false));
         // What is composed differently is no other text.
         assert_eq!(repaired("ab", "ab", 0.0), ("ab".to_owned(), false));

@@ -9,7 +9,7 @@ use dvae_models::Candidate;
 use dvae_random::{Key, Purpose};
 use serde::{Deserialize, Serialize};
 
-use super::repair::{AT_ONCE, Bonus, Found, KnownTexts, RepairOptions, tokens_of};
+use super::repair::{Bonus, Found, KnownTexts, tokens_of};
 use super::{ExperimentError, Pretrained};
 
 /// The share of clean texts that may be changed.
@@ -40,11 +40,6 @@ impl RepairCalibration {
             && self.beam > 0
             && self.bonus.is_none_or(|of| of.known.is_finite() && of.per_edit.is_finite());
         if is_right { Ok(()) } else { Err(format!("{self:?} is no calibration of repairs")) }
-    }
-
-    /// The options that it was learned for.
-    pub fn options(&self) -> RepairOptions {
-        RepairOptions { beam: self.beam, margin: self.margin }
     }
 }
 
@@ -81,10 +76,9 @@ impl Pretrained {
             None => None,
         };
         let mut gaps = Vec::with_capacity(clean.len());
-        for texts in clean.chunks(AT_ONCE) {
-            let texts: Vec<&[u16]> = texts.iter().map(|tokens| &tokens[..]).collect();
-            let found = self.found(&texts, beam, known.as_ref())?;
-            gaps.extend(texts.iter().zip(&found).map(|(tokens, found)| found.gap(tokens)));
+        for tokens in clean.chunks(self.at_once(beam)) {
+            let found = self.found_of_tokens(tokens, beam, known.as_ref())?;
+            gaps.extend(tokens.iter().zip(&found).map(|(tokens, found)| found.gap(tokens)));
         }
         let (first, second) = gaps.split_at(gaps.len() / 2);
         let ends = [margin(first), margin(second), margin(&gaps)];
@@ -108,11 +102,25 @@ impl Pretrained {
         Ok(calibration)
     }
 
+    /// What is found for the texts of these tokens.
+    fn found_of_tokens(
+        &self,
+        tokens: &[Vec<u16>],
+        beam: usize,
+        known: Option<&KnownTexts>,
+    ) -> Result<Vec<Found>, ExperimentError> {
+        let vocabulary = self.vocabulary()?;
+        let text = |tokens: &Vec<u16>| vocabulary.text(tokens.iter().copied());
+        let texts: Vec<String> = tokens.iter().map(text).collect();
+        let rows = texts.iter().zip(tokens).map(|(text, tokens)| (&**text, &tokens[..]));
+        self.found(&rows.collect::<Vec<_>>(), beam, known)
+    }
+
     /// The tokens of the texts of rows.
     fn texts_of(&self, rows: &Dataset) -> Result<Vec<Vec<u16>>, ExperimentError> {
         self.vocabulary()?;
         let ids = rows.ids();
-        let each = ids.chunks(AT_ONCE).flat_map(|ids| {
+        let each = ids.chunks(self.at_once(1)).flat_map(|ids| {
             let batch: Tensor<2> = rows.gather(ids, &self.device);
             tokens_of(batch)
         });
@@ -137,15 +145,14 @@ impl Pretrained {
         let process = self.process::<2>(&self.experiment.corruption)?;
         let free = known.with_bonus(Bonus::default());
         let mut choices = vec![];
-        for (place, texts) in clean.chunks(AT_ONCE).enumerate() {
-            let ids: Vec<u64> = (0..texts.len()).map(|at| (place * AT_ONCE + at) as u64).collect();
+        let at_once = self.at_once(beam);
+        for (place, texts) in clean.chunks(at_once).enumerate() {
+            let ids: Vec<u64> = (0..texts.len()).map(|at| (place * at_once + at) as u64).collect();
             let draws = &mut self.noise_of_bonus().rows(&ids);
             let input = self.rows_of(texts.iter().map(|tokens| &tokens[..]));
             let damaged = tokens_of(process.corrupt(input, draws).input);
-            let damaged: Vec<&[u16]> = damaged.iter().map(|tokens| &tokens[..]).collect();
-            for ((clean, damaged), found) in
-                texts.iter().zip(&damaged).zip(self.found(&damaged, beam, Some(&free))?)
-            {
+            let found = self.found_of_tokens(&damaged, beam, Some(&free))?;
+            for ((clean, damaged), found) in texts.iter().zip(&damaged).zip(found) {
                 let text = |tokens: &[u16]| vocabulary.text(tokens.iter().copied());
                 let near: HashMap<&str, usize> = free.list.within_reach(&text(damaged)).collect();
                 choices.push(Choice::of(clean, damaged, &found, |tokens| {
