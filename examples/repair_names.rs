@@ -165,7 +165,7 @@ fn texts(model: &Pretrained, rows: &Dataset) -> Vec<String> {
     let values: Tensor<2> = rows.gather(&rows.ids(), &device);
     let width = rows.event()[0];
     let values: Vec<f64> = values.into_data().iter().collect();
-    values.chunks_exact(width).map(|row| model.text(row)).collect()
+    values.chunks_exact(width).filter_map(|row| model.text(row)).collect()
 }
 
 fn percent(share: &Proportion) -> String {

@@ -59,26 +59,27 @@ impl CorruptionConfig {
         }
     }
 
+    /// Whether it, or a part of it, is one of these processes.
+    fn has_part(&self, of_names: &[&str]) -> bool {
+        match self {
+            Self::Sequence { of } | Self::OneOf { of, .. } => {
+                of.iter().any(|part| part.has_part(of_names))
+            }
+            Self::Sometimes { of, .. } | Self::Part { of, .. } | Self::ShowMask { of } => {
+                of.has_part(of_names)
+            }
+            alone => of_names.contains(&alone.name()),
+        }
+    }
+
     /// Whether it, or a part of it, is for counts alone.
     pub fn needs_counts(&self) -> bool {
-        match self {
-            Self::Sequence { of } | Self::OneOf { of, .. } => of.iter().any(Self::needs_counts),
-            Self::Sometimes { of, .. } | Self::Part { of, .. } | Self::ShowMask { of } => {
-                of.needs_counts()
-            }
-            alone => Self::of_counts().contains(&alone.name()),
-        }
+        self.has_part(Self::of_counts())
     }
 
     /// Whether it, or a part of it, is for texts alone.
     pub fn needs_text(&self) -> bool {
-        match self {
-            Self::Sequence { of } | Self::OneOf { of, .. } => of.iter().any(Self::needs_text),
-            Self::Sometimes { of, .. } | Self::Part { of, .. } | Self::ShowMask { of } => {
-                of.needs_text()
-            }
-            alone => Self::of_texts().contains(&alone.name()),
-        }
+        self.has_part(Self::of_texts())
     }
 
     /// Whether rows of tokens stay such: errors in texts, none, or one of several such processes. Errors of one process after another's
@@ -104,13 +105,7 @@ impl CorruptionConfig {
 
     /// Whether it, or a part of it, is for tables alone: [`Self::build`] then wants the training rows.
     pub fn needs_table(&self) -> bool {
-        match self {
-            Self::Sequence { of } | Self::OneOf { of, .. } => of.iter().any(Self::needs_table),
-            Self::Sometimes { of, .. } | Self::Part { of, .. } | Self::ShowMask { of } => {
-                of.needs_table()
-            }
-            alone => Self::of_tables().contains(&alone.name()),
-        }
+        self.has_part(Self::of_tables())
     }
 
     /// The interval that values from `range` stay in when they are corrupted.

@@ -74,6 +74,7 @@ mod table;
 mod table_text;
 mod table_writer;
 mod texts;
+mod token_rows;
 mod values;
 mod writer;
 
@@ -97,9 +98,8 @@ pub use ranks::Ranks;
 pub use reading::{Fit, ReadOptions, broken_pictures, read_rows};
 pub use rows::{Row, Rows};
 pub use scaling::{Scaler, Scaling, ValueRange};
-pub use texts::{
-    TextRow, TextRows, TextUnit, TextWriter, TokenOptions, TokenRows, composed, read_texts,
-};
+pub use texts::{TextRow, TextRows, TextWriter, read_texts};
+pub use token_rows::{TextUnit, TokenOptions, TokenRows, composed};
 pub use writer::RowWriter;
 
 use npy::read_npy_rows;

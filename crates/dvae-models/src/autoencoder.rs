@@ -169,7 +169,7 @@ impl<N: Module + ModuleDisplay> Autoencoder<N> {
     ///
     /// # Panics
     ///
-    /// If the latents are not those of the model's levels, or the network has a [`Network::law`] of its own.
+    /// If the latents are not those of the model's levels, or the network has a [`Network::likelihood`] of its own.
     pub fn outputs<const D: usize>(&self, latents: impl Into<Latents>) -> Tensor<D>
     where
         N: Network<D>,
@@ -192,12 +192,12 @@ impl<N: Module + ModuleDisplay> Autoencoder<N> {
     }
 
     /// `p(x | z)` from the context below the last level.
-    fn law<const D: usize>(&self, context: Features) -> Box<dyn Likelihood<D>>
+    fn explained<const D: usize>(&self, context: Features) -> Box<dyn Likelihood<D>>
     where
         N: Network<D>,
     {
-        match self.network.law(&context) {
-            Some(law) => law,
+        match self.network.likelihood(&context) {
+            Some(likelihood) => likelihood,
             None => self.likelihood.forward(self.network.outputs(context)),
         }
     }
@@ -213,7 +213,7 @@ impl<N: Module + ModuleDisplay> Autoencoder<N> {
         N: Network<D>,
     {
         let last = self.levels.len() - 1;
-        self.law(self.network.descend(last, Some(context), latent, None))
+        self.explained(self.network.descend(last, Some(context), latent, None))
     }
 
     /// The encoding of a level from the features of all levels, with the levels below it.
@@ -292,7 +292,7 @@ impl<const D: usize, N: Network<D>> Vae<D> for Autoencoder<N> {
     ///
     /// If the latents do not have the shapes of the model's levels.
     fn decode(&self, latents: impl Into<Latents>) -> Box<dyn Likelihood<D>> {
-        self.law(self.context::<D>(&latents.into()))
+        self.explained(self.context::<D>(&latents.into()))
     }
 
     fn explain(&self, inference: &Inference) -> Box<dyn Likelihood<D>> {
@@ -327,7 +327,7 @@ impl<const D: usize, N: Network<D>> Vae<D> for Autoencoder<N> {
             }
             context = Some(below);
         }
-        let law = self.law(context.expect("a level at least"));
+        let law = self.explained(context.expect("a level at least"));
         match totals.and_then(|rows| law.with_total_of(rows)) {
             Some(law) => law.mean(),
             None => law.mean(),

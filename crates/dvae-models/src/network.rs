@@ -44,7 +44,7 @@ pub trait Network<const D: usize>: Module + ModuleDisplay + 'static {
 
     /// `p(x | z)` itself, if the network computes it, because entries depend on those before them: then there are no outputs. By
     /// default `None`.
-    fn law(&self, context: &Features) -> Option<Box<dyn Likelihood<D>>> {
+    fn likelihood(&self, context: &Features) -> Option<Box<dyn Likelihood<D>>> {
         let _ = context;
         None
     }

@@ -89,9 +89,9 @@ macro_rules! networks {
                 }
             }
 
-            fn law(&self, context: &Features) -> Option<Box<dyn Likelihood<D>>> {
+            fn likelihood(&self, context: &Features) -> Option<Box<dyn Likelihood<D>>> {
                 match self {
-                    $(Self::$variant(network) => network.law(context),)+
+                    $(Self::$variant(network) => network.likelihood(context),)+
                 }
             }
         }

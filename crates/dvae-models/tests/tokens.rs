@@ -1,125 +1,19 @@
-//! The network of texts: its law is a distribution over texts, and whatever finds or draws texts follows it.
+//! The network of texts: its likelihood is a distribution over texts, and whatever finds or draws texts follows it.
 
 #![allow(clippy::unwrap_used)] // A test may panic.
 
+mod token_models;
+
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock};
+use std::sync::PoisonError;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::optim::GradientsParams;
-use burn::tensor::{Device, Int, Tensor, TensorData};
-use dvae_distributions::{Latents, Likelihood, LikelihoodConfig};
-use dvae_models::{
-    AnyNetwork, Autoencoder, AutoencoderConfig, Candidate, MlpConfig, PosteriorConfig, PriorConfig,
-    TokenConfig, TokenSequences, Vae,
+use burn::tensor::Tensor;
+use dvae_distributions::{Latents, Likelihood};
+use dvae_models::{Candidate, Vae};
+use token_models::{
+    KERNELS, PLACES, TEXTS, TOKENS, WIDTH, assert_close, draws, enumeration, latents, model,
+    neighbors, numbers, rows, sequences, some, texts,
 };
-use dvae_random::{Key, RowStreams};
-
-type Model = Autoencoder<AnyNetwork>;
-
-const WIDTH: usize = 4;
-/// The end, and three letters.
-const TOKENS: usize = 4;
-/// Texts of up to four of three letters: 1 + 3 + 9 + 27 + 81.
-const TEXTS: usize = 121;
-/// Without latents at each character, and with some.
-const PLACES: [usize; 2] = [0, 2];
-
-/// Read by tests that compare bits, written by the one that turns fused operations off.
-static KERNELS: RwLock<()> = RwLock::new(());
-
-fn draws(ids: &[u64], key: u64) -> RowStreams {
-    Key::new(key).rows(ids)
-}
-
-fn config(places: usize) -> AutoencoderConfig {
-    let network = TokenConfig { embedding: 3, hidden: 5, places };
-    let likelihood = LikelihoodConfig::Tokens { classes: TOKENS };
-    AutoencoderConfig { likelihood, ..AutoencoderConfig::new(network, &[WIDTH], 3) }
-}
-
-/// Moves each weight by a normal: biases begin at 0, and some layers are nearly 0.
-struct Shake(u64);
-
-impl ModuleMapper for Shake {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        self.0 += 1;
-        let key = Key::new(11).branch(self.0);
-        param.map(|weight| {
-            let (shape, device) = (weight.shape(), weight.device());
-            let noise = key.rows(&[0]).normal::<2>([1, shape.num_elements()], &device) * 0.4;
-            weight + noise.reshape(shape)
-        })
-    }
-}
-
-fn model(places: usize) -> Model {
-    config(places).init(Key::new(3), &Device::flex()).unwrap().map(&mut Shake(0))
-}
-
-/// Latents of three rows.
-fn latents(model: &Model) -> Latents {
-    Vae::<2>::sample_prior(model, &mut draws(&[0, 1, 2], 1))
-}
-
-fn some(latents: &Latents, places: &[usize]) -> Latents {
-    let places: Vec<i64> = places.iter().map(|&place| place as i64).collect();
-    let count = places.len();
-    let data = TensorData::new(places, [count]);
-    latents.select(Tensor::<1, Int>::from_data(data, &Device::flex()))
-}
-
-fn sequences(model: &Model, latents: &Latents) -> TokenSequences {
-    match model.network() {
-        AnyNetwork::Tokens(network) => network.sequences(latents),
-        other => panic!("{other:?}"),
-    }
-}
-
-/// All texts, the shorter ones first.
-fn texts() -> Vec<Vec<u16>> {
-    let mut texts = vec![vec![]];
-    let mut last: Vec<Vec<u16>> = texts.clone();
-    for _ in 0..WIDTH {
-        let longer = |text: &Vec<u16>| {
-            let text = text.clone();
-            (1..TOKENS as u16).map(move |token| [&text[..], &[token]].concat())
-        };
-        last = last.iter().flat_map(longer).collect();
-        texts.extend(last.clone());
-    }
-    assert_eq!(texts.len(), TEXTS);
-    texts
-}
-
-/// Texts filled up with ends: `[texts, WIDTH]`.
-fn rows(texts: &[Vec<u16>]) -> Tensor<2> {
-    let mut values = vec![0.0f32; texts.len() * WIDTH];
-    for (row, text) in values.chunks_exact_mut(WIDTH).zip(texts) {
-        row.iter_mut().zip(text).for_each(|(to, &token)| *to = f32::from(token));
-    }
-    Tensor::from_data(TensorData::new(values, [texts.len(), WIDTH]), &Device::flex())
-}
-
-fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
-    tensor.into_data().iter::<f64>().collect()
-}
-
-/// `log p(x | z)` of each text at the latents of one row, by a batch of that row.
-fn enumeration(model: &Model, latents: &Latents, row: usize) -> Vec<(Vec<u16>, f64)> {
-    let law: Box<dyn Likelihood<2>> = Vae::<2>::decode(model, some(latents, &[row; TEXTS]));
-    let texts = texts();
-    let nats = numbers(law.log_likelihood(rows(&texts)));
-    texts.into_iter().zip(nats).collect()
-}
-
-fn assert_close(got: &[f64], expected: &[f64], tolerance: f64, what: &str) {
-    assert_eq!(got.len(), expected.len(), "{what}");
-    for (at, (got, expected)) in got.iter().zip(expected).enumerate() {
-        let gap = (got - expected).abs();
-        assert!(gap <= tolerance, "{what}: number {at} is {got}, not {expected}");
-    }
-}
 
 #[test]
 fn the_probabilities_of_all_texts_sum_to_1() {
@@ -149,11 +43,6 @@ fn the_end_of_a_text_counts_and_what_follows_it_is_0_nats() {
             }
         }
     }
-}
-
-/// Texts of every length; the longest is neither the first nor the last one.
-fn neighbors() -> Vec<Vec<u16>> {
-    vec![vec![2, 1], vec![3], vec![3, 1, 2, 3], vec![], vec![1, 2, 2]]
 }
 
 #[test]
@@ -445,160 +334,5 @@ fn selected_rows_are_the_distributions_of_these_rows() {
         let other = sequences(&model, &some(&latents, &[0, 1, 0, 2, 0]));
         let other = numbers(other.log_likelihood(texts));
         assert!(nats.iter().zip(&other).all(|(a, b)| (a - b).abs() > 1e-3), "{nats:?} {other:?}");
-    }
-}
-
-/// The bound of each of five rows, of which every part of the model is one.
-fn bound(model: &Model) -> Tensor<1> {
-    let noisy = vec![vec![2, 3, 1], vec![3, 3], vec![1, 2, 3], vec![1], vec![2, 2, 1, 3]];
-    let inference = Vae::<2>::infer(model, rows(&noisy), &mut draws(&[1, 2, 3, 4, 5], 6));
-    let explained = Vae::<2>::explain(model, &inference).log_likelihood(rows(&neighbors()));
-    explained + inference.log_prior - inference.log_posterior
-}
-
-/// The gradients of all weights.
-struct Collect<'a>(&'a GradientsParams, Vec<Vec<f64>>);
-
-impl ModuleVisitor for Collect<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let gradient = self.0.get::<D>(param.id).expect("a gradient for every weight");
-        self.1.push(numbers(gradient));
-    }
-}
-
-fn bound_and_gradients(model: &Model) -> (Vec<f64>, Vec<Vec<f64>>) {
-    let model = model.clone().train();
-    let bound = bound(&model);
-    let gradients = GradientsParams::from_grads(bound.clone().sum().backward(), &model);
-    let mut collect = Collect(&gradients, vec![]);
-    model.visit(&mut collect);
-    (numbers(bound.inner()), collect.1)
-}
-
-/// Adds a step to each number of one weight, up or down.
-struct Nudge {
-    weight: usize,
-    step: f32,
-    next: usize,
-}
-
-/// Up or down, for each number of a weight.
-fn signs(weight: usize, count: usize) -> Vec<f32> {
-    let uniform = Key::new(13).rows(&[weight as u64]).uniform_host(count);
-    uniform.into_iter().map(|u| if u < 0.5 { -1.0 } else { 1.0 }).collect()
-}
-
-impl ModuleMapper for Nudge {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        self.next += 1;
-        let weight = self.next - 1;
-        if weight != self.weight {
-            return param;
-        }
-        param.map(|values| {
-            let (shape, device) = (values.shape(), values.device());
-            let signs = signs(weight, shape.num_elements());
-            values + Tensor::from_data(TensorData::new(signs, shape), &device) * self.step
-        })
-    }
-}
-
-// Central differences of f32: an error of h² from the curve, and of 1e-6 / h from rounding.
-#[test]
-fn the_gradient_of_the_bound_in_every_weight_is_that_of_differences() {
-    let _same_path = KERNELS.read().unwrap_or_else(PoisonError::into_inner);
-    for places in PLACES {
-        let model = model(places);
-        let (_, gradients) = bound_and_gradients(&model);
-        // Three units of five, four of the level of the text, nine of the rest of the decoder; and of places two, eight and eight.
-        assert_eq!(gradients.len(), [28, 46][usize::from(places > 0)]);
-        for (weight, gradient) in gradients.iter().enumerate() {
-            let at = |step: f32| -> f64 {
-                let model = model.clone().map(&mut Nudge { weight, step, next: 0 });
-                numbers(bound(&model)).iter().sum()
-            };
-            let h = 2e-3;
-            let difference = (at(h) - at(-h)) / (2.0 * f64::from(h));
-            let signs = signs(weight, gradient.len());
-            let along: f64 = gradient.iter().zip(&signs).map(|(g, &s)| g * f64::from(s)).sum();
-            let gap = (along - difference).abs();
-            let what = format!("{places} places, weight {weight}: {along}, not {difference}");
-            assert!(gap <= 5e-3 * (1.0 + difference.abs()), "{what}");
-            assert!(gradient.iter().any(|&g| g.abs() > 1e-4), "{what}");
-        }
-    }
-}
-
-#[test]
-fn fused_operations_give_the_bound_and_gradients_of_ordinary_ones() {
-    let _alone = KERNELS.write().unwrap_or_else(PoisonError::into_inner);
-    let before = dvae_kernels::enabled();
-    let of = |on: bool| {
-        dvae_kernels::set_enabled(on);
-        PLACES.map(|places| bound_and_gradients(&model(places)))
-    };
-    let (fused, ordinary) = (of(true), of(false));
-    dvae_kernels::set_enabled(before);
-    for ((fused, of_fused), (ordinary, of_ordinary)) in fused.iter().zip(&ordinary) {
-        // Of the largest number, since the bound of a row is -80 nats.
-        let allowed = |bound: f64, of: &[f64]| {
-            bound * of.iter().map(|number| number.abs()).fold(1.0, f64::max)
-        };
-        assert_close(fused, ordinary, allowed(1e-5, ordinary), "bound");
-        for (weight, (fused, ordinary)) in of_fused.iter().zip(of_ordinary).enumerate() {
-            // Gradients add up what each step rounds.
-            let allowed = allowed(1e-4, ordinary);
-            assert_close(fused, ordinary, allowed, &format!("gradient {weight}"));
-        }
-    }
-}
-
-#[test]
-fn what_is_not_for_texts_is_refused_with_the_reason() {
-    let error = |config: AutoencoderConfig| {
-        config.init(Key::new(1), &Device::flex()).unwrap_err().to_string()
-    };
-    let of_texts = "texts have the network `tokens`, the likelihood `tokens`, and neither a `vamp` prior nor `log_input`";
-    let tokens = "a `tokens` network is for texts: rows [width] with the likelihood `tokens`, without a mask";
-    for places in PLACES {
-        let categorical = LikelihoodConfig::Categorical { classes: TOKENS };
-        for likelihood in [LikelihoodConfig::default(), categorical] {
-            let config = AutoencoderConfig { likelihood, ..config(places) };
-            assert_eq!(error(config), of_texts);
-        }
-        let network = MlpConfig::new(&[5]).into();
-        assert_eq!(error(AutoencoderConfig { network, ..config(places) }), of_texts);
-        let prior = PriorConfig::Vamp { components: 2 };
-        assert_eq!(error(AutoencoderConfig { prior, ..config(places) }), of_texts);
-        assert_eq!(error(AutoencoderConfig { mask_input: true, ..config(places) }), tokens);
-        let event = vec![WIDTH, 2];
-        assert_eq!(error(AutoencoderConfig { event, ..config(places) }), tokens);
-        for (embedding, hidden, name) in [(0, 5, "embedding"), (3, 0, "hidden")] {
-            let network = TokenConfig { embedding, hidden, places }.into();
-            let expected = format!("`{name}` must be between 1 and 16777216, but is 0");
-            assert_eq!(error(AutoencoderConfig { network, ..config(places) }), expected);
-        }
-        let likelihood = LikelihoodConfig::Tokens { classes: 1 };
-        let one = error(AutoencoderConfig { likelihood, ..config(places) });
-        assert_eq!(one, "`classes` must be between 2 and 16777216, but is 1");
-    }
-    let map = "a level of latents that is a map has a diagonal normal posterior and a standard normal prior";
-    let posterior = PosteriorConfig::FullNormal {};
-    assert_eq!(error(AutoencoderConfig { posterior, ..config(2) }), map);
-    let wide = AutoencoderConfig { event: vec![1 << 20], ..config(1 << 10) };
-    let expected = "`places` makes 1073741824 numbers of a row: at most 134217728 can be made";
-    assert_eq!(error(wide), expected);
-}
-
-#[test]
-fn the_level_of_the_whole_text_takes_other_posteriors_and_priors() {
-    let full = AutoencoderConfig { posterior: PosteriorConfig::FullNormal {}, ..config(0) };
-    for config in [full, config(0), config(2)] {
-        for prior in [PriorConfig::default(), PriorConfig::Mixture { components: 2 }] {
-            let config = AutoencoderConfig { prior, ..config.clone() };
-            let model = config.init(Key::new(1), &Device::flex()).unwrap();
-            let bound = numbers(bound(&model));
-            assert!(bound.iter().all(|nats| nats.is_finite() && *nats < 0.0), "{bound:?}");
-        }
     }
 }

@@ -5,14 +5,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use dvae::burn::tensor::TensorData;
-use dvae::corruption::{CorruptionContext, TableColumnRows, TableRows, TextContext};
-use dvae::data::{
-    FileKind, Fit, ReadOptions, Row, RowWriter, Scaler, TextRow, TextWriter, Vocabulary,
-    array_names, read_rows, read_texts,
-};
+use dvae::corruption::{CorruptionContext, TableColumnRows, TableRows};
+use dvae::data::{FileKind, Fit, ReadOptions, Row, RowWriter, Scaler, array_names, read_rows};
 use dvae::prelude::*;
-use dvae::{DataConfig, DataSource, Experiment, PreparedData, Splits};
+use dvae::{DataConfig, Experiment, PreparedData, Splits};
 
+use super::corrupt_texts;
 use crate::Error;
 use crate::files::keep_data;
 use crate::inputs::Inputs;
@@ -38,19 +36,19 @@ pub(crate) struct Args {
     #[arg(value_name = "CONFIG")]
     corruption: String,
     #[command(flatten)]
-    files: Inputs,
+    pub(super) files: Inputs,
     /// The output file, or a folder for several
     #[arg(long, short, value_name = "OUT")]
-    out: PathBuf,
+    pub(super) out: PathBuf,
     /// The columns of tables to damage, by name; others pass through [default: all]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
-    columns: Vec<String>,
+    pub(super) columns: Vec<String>,
     /// Stop at the first file that cannot be used, instead of going on with the others
     #[arg(long)]
-    strict: bool,
+    pub(super) strict: bool,
     /// The seed of all randomness
     #[arg(long, default_value_t = 1)]
-    seed: u64,
+    pub(super) seed: u64,
 }
 
 /// Rows in a batch, unless they are large.
@@ -86,7 +84,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<ExitCode, Error> {
         }
     };
     if config.needs_text() {
-        return texts(args, &config, experiment.as_ref(), out);
+        return corrupt_texts::run(args, &config, experiment.as_ref(), out);
     }
     let inputs = args.files.open()?;
     let mut options = inputs.options(options)?;
@@ -110,84 +108,6 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<ExitCode, Error> {
     let mut failures = Failures::new(args.strict, &jobs);
     for job in &jobs {
         match damage.file(job, rows as u64, &device) {
-            Ok(done) => rows += done,
-            Err(error) => failures.add(job, error)?,
-        }
-    }
-    failures.summarize("Damaged", rows, &args.out, out)
-}
-
-/// Damages the texts of files. Without an experiment the letters that are put in are those of the file.
-fn texts(
-    args: &Args,
-    config: &CorruptionConfig,
-    experiment: Option<&Experiment>,
-    out: Output,
-) -> Result<ExitCode, Error> {
-    let inputs = args.files.open_to_read_again()?;
-    let jobs = inputs.jobs(&args.out, Beside::Nothing)?;
-    if let Some(experiment) = experiment {
-        keep_data(outputs(&jobs), experiment)?;
-    }
-    let (source, data) = match experiment {
-        Some(experiment) => (Some(&experiment.data.source), Some(experiment.load_data(None)?.0)),
-        None => (None, None),
-    };
-    let own_column = match source {
-        Some(DataSource::Text { column, .. }) => column.clone(),
-        _ => None,
-    };
-    let column = match &args.columns[..] {
-        [] => own_column,
-        [one] => Some(one.clone()),
-        _ => return Err("texts are those of one column: name one by --columns".into()),
-    };
-    let options = inputs.options(source.map(DataSource::options).unwrap_or_default())?;
-    let mut rows = 0;
-    let mut failures = Failures::new(args.strict, &jobs);
-    for job in &jobs {
-        let is_table = FileKind::by_name(&job.input) == Some(FileKind::Table);
-        let column = column.as_deref().filter(|_| is_table);
-        let damage = || -> Result<usize, Error> {
-            let vocabulary = match data.as_ref().and_then(|data| data.vocabulary.clone()) {
-                Some(vocabulary) => vocabulary,
-                None => {
-                    let texts = read_texts(&job.input, column, &options)?;
-                    let texts = texts.map(|row| row.map(|row| row.text()));
-                    let texts: Vec<String> = texts.collect::<Result<_, _>>()?;
-                    Vocabulary::of(texts.iter().map(|text| &**text), 1)
-                }
-            };
-            let typos = data.as_ref().and_then(|data| data.typos.clone()).map(Arc::new);
-            let texts = TextContext { vocabulary: Arc::new(vocabulary), typos };
-            let process = config.build_for_texts(&texts)?;
-            let mut texts = read_texts(&job.input, column, &options)?;
-            let mut writer = TextWriter::create(&job.output, &texts)?;
-            let mut done = 0;
-            loop {
-                let mut batch: Vec<TextRow> =
-                    texts.by_ref().take(BATCH * BATCH).collect::<Result<_, _>>()?;
-                if batch.is_empty() {
-                    break;
-                }
-                let first = (rows + done) as u64;
-                let ids: Vec<u64> = (first..first + batch.len() as u64).collect();
-                let draws = Key::new(args.seed).purpose(Purpose::EvaluationCorruption);
-                let clean: Vec<String> = batch.iter().map(TextRow::text).collect();
-                let clean: Vec<&str> = clean.iter().map(|text| &**text).collect();
-                let damaged = process.corrupt(&clean, &mut draws.rows(&ids));
-                for ((row, clean), damaged) in batch.iter_mut().zip(&clean).zip(damaged) {
-                    if damaged.text != **clean {
-                        row.replace(&damaged.text);
-                    }
-                    writer.write(row)?;
-                }
-                done += batch.len();
-            }
-            writer.finish()?;
-            Ok(done)
-        };
-        match damage() {
             Ok(done) => rows += done,
             Err(error) => failures.add(job, error)?,
         }

@@ -171,6 +171,11 @@ fn per_row(
     if FileKind::by_name(path) != Some(FileKind::Table) {
         return Err(format!("{}: a name that ends in .csv is needed", path.display()).into());
     }
+    if measured.model.text_unit().is_some() {
+        return Err(
+            "--per-row is for rows of numbers: a row of texts has no place in its file".into()
+        );
+    }
     keep_inputs([path], args.data.as_deref())?;
     keep_data([path], measured.model.experiment())?;
     let mut bounds = vec![measured.of_rows(clean, &CorruptionConfig::None {})?];

@@ -6,6 +6,7 @@ pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod corrupt;
+mod corrupt_texts;
 pub(crate) mod denoise;
 pub(crate) mod embed;
 pub(crate) mod evaluate;

@@ -79,7 +79,7 @@ pub(crate) fn run(args: &Args, out: Output) -> Result<(), Error> {
             let out = args.out.display();
             return Err(format!("{out}: samples of texts need a name that ends in .txt").into());
         }
-        let lines: String = samples.map(|row| model.text(&row) + "\n").collect();
+        let lines: String = samples.filter_map(|row| Some(model.text(&row)? + "\n")).collect();
         write_file(&args.out, lines.as_bytes())?;
     } else {
         let format = format_of(&model, &args.out);

@@ -1,6 +1,6 @@
 //! Words of a line, and their capitals.
 
-use unicode_normalization::char::is_combining_mark;
+use dvae_data::TextUnit;
 
 /// What a word may become.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -16,14 +16,12 @@ pub(super) struct Candidate<'a> {
 /// A word is asked for as it is and in lower case. If it fits better in lower case, the answer takes on its capitals; they are not
 /// repaired themselves.
 pub(super) fn repair_words<'a>(line: &str, best: impl Fn(&str) -> Option<Candidate<'a>>) -> String {
-    let mut repaired = String::with_capacity(line.len());
-    let mut rest = line;
-    while let Some((between, word, after)) = next_word(rest) {
-        repaired.push_str(between);
-        repaired.push_str(&repair_word(word, &best));
-        rest = after;
+    let mut repaired = line.to_owned();
+    for place in TextUnit::Word.places(line).into_iter().rev() {
+        let word = repair_word(&line[place.clone()], &best);
+        repaired.replace_range(place, &word);
     }
-    repaired + rest
+    repaired
 }
 
 fn repair_word<'a>(word: &str, best: impl Fn(&str) -> Option<Candidate<'a>>) -> String {
@@ -39,26 +37,6 @@ fn repair_word<'a>(word: &str, best: impl Fn(&str) -> Option<Candidate<'a>>) -> 
         (_, Some(in_lower)) if in_lower.text == lower => word.to_owned(),
         (_, Some(in_lower)) => Capitals::of(word).applied(in_lower.text),
     }
-}
-
-/// What is before the first word of a text, the word, and what is after it.
-///
-/// A word is a letter, and what follows of letters, combining marks and apostrophes that stand between two of these.
-fn next_word(text: &str) -> Option<(&str, &str, &str)> {
-    let is_letter = |letter: char| letter.is_alphabetic() && !is_combining_mark(letter);
-    let from = text.find(is_letter)?;
-    let is_of_word = |letter: char| letter.is_alphabetic() || is_combining_mark(letter);
-    let (mut end, mut is_inner) = (from, false);
-    for (at, letter) in text[from..].char_indices() {
-        if is_of_word(letter) {
-            (end, is_inner) = (from + at + letter.len_utf8(), true);
-        } else if matches!(letter, '\'' | '’') && is_inner {
-            is_inner = false;
-        } else {
-            break;
-        }
-    }
-    Some((&text[..from], &text[from..end], &text[end..]))
 }
 
 /// Which letters of a word are capitals.
@@ -101,29 +79,6 @@ impl Capitals {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn words(line: &str) -> Vec<&str> {
-        let (mut words, mut rest) = (vec![], line);
-        while let Some((_, word, after)) = next_word(rest) {
-            words.push(word);
-            rest = after;
-        }
-        words
-    }
-
-    #[test]
-    fn words_are_letters_marks_and_inner_apostrophes() {
-        assert_eq!(
-            words("'Don't' say O’Neill's, rock''n -- 7x!"),
-            ["Don't", "say", "O’Neill's", "rock", "n", "x"]
-        );
-        // A combining mark belongs to its letter; the selector after an emoji to no word.
-        assert_eq!(words("cafe\u{301} ❤\u{fe0f} ok"), ["cafe\u{301}", "ok"]);
-        assert_eq!(words("שלום, עולם"), ["שלום", "עולם"]);
-        // Devanagari vowel signs are marks, and the joiner of a conjunct too.
-        assert_eq!(words("नमस्ते।"), ["नमस्ते"]);
-        assert_eq!(words(""), [""; 0]);
-    }
 
     /// Knows `house`, `Elizabeth` and `straße`, at a score of 0, and one typing error in each, at −1.
     fn best(form: &str) -> Option<Candidate<'static>> {

@@ -1,8 +1,8 @@
 //! A recurrent network for texts.
 
 mod attention;
-mod law;
 mod search;
+mod sequences;
 
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData};
@@ -17,8 +17,8 @@ use crate::networks::{Bundled, InputOutput, same_rank};
 use crate::{Activation, Features, Initializer, Level, ModelError, Network};
 
 use attention::Attention;
-pub use law::TokenSequences;
 pub use search::Candidate;
+pub use sequences::TokenSequences;
 
 /// The number of a text's end, which follows it to the end of its row.
 const END: f64 = 0.0;
@@ -350,12 +350,12 @@ impl<const D: usize> Network<D> for TokenNetwork {
 
     /// # Panics
     ///
-    /// Always: a token depends on those before it, so there are no outputs without them. See [`Network::law`].
+    /// Always: a token depends on those before it, so there are no outputs without them. See [`Network::likelihood`].
     fn outputs(&self, _context: Features) -> Tensor<D> {
-        panic!("the tokens of a text are explained one after the other, by `law`")
+        panic!("the tokens of a text are explained one after the other, by `likelihood`")
     }
 
-    fn law(&self, context: &Features) -> Option<Box<dyn Likelihood<D>>> {
+    fn likelihood(&self, context: &Features) -> Option<Box<dyn Likelihood<D>>> {
         let (summary, places) = match context.clone() {
             Features::Vector(summary) => (summary, None),
             Features::Map(map) => {

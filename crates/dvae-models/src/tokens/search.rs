@@ -52,12 +52,8 @@ impl<'a> Steps<'a> {
         let states = law.decoder.cell.states(inputs.unsqueeze::<3>(), start, Direction::Forward);
         self.states = states.clone().squeeze_dim::<2>(0);
         let memory = law.memory.as_ref().map(|memory| memory.select(&rows));
-        let read = law.read(states, memory.as_ref(), beginnings[0].tokens.len());
-        let logits = law.decoder.logits(self.states.clone(), law.skip.clone().select(0, rows));
-        let logits = match read {
-            Some(read) => logits + read,
-            None => logits,
-        };
+        let skip = law.skip.clone().select(0, rows);
+        let logits = law.logits(states, skip, memory.as_ref(), beginnings[0].tokens.len());
         log_softmax(logits, 1).into_data().iter::<f32>().collect()
     }
 }
@@ -68,12 +64,16 @@ impl TokenSequences {
         self.start.dims()[0]
     }
 
+    /// The empty beginning of each row, and the place of its state.
+    fn beginnings(&self) -> (Vec<Beginning>, Vec<usize>) {
+        let start = |row| Beginning { row, tokens: vec![], log_probability: 0.0 };
+        ((0..self.rows()).map(start).collect(), (0..self.rows()).collect())
+    }
+
     /// Texts that are made token by token: `choose(row, step, log-probabilities)` gives the next one.
     fn made(&self, choose: impl Fn(usize, usize, &[f32]) -> u16) -> Vec<Vec<u16>> {
         let mut texts = vec![vec![]; self.rows()];
-        let start = |row| Beginning { row, tokens: vec![], log_probability: 0.0 };
-        let mut open: Vec<Beginning> = (0..self.rows()).map(start).collect();
-        let mut parents: Vec<usize> = (0..self.rows()).collect();
+        let (mut open, mut parents) = self.beginnings();
         let mut steps = Steps::new(self);
         for step in 0..self.width {
             if open.is_empty() {
@@ -132,9 +132,7 @@ impl TokenSequences {
     pub fn most_probable(&self, beam: usize) -> Vec<Vec<Candidate>> {
         let beam = beam.max(1);
         let mut found: Vec<Vec<Candidate>> = vec![vec![]; self.rows()];
-        let start = |row| Beginning { row, tokens: vec![], log_probability: 0.0 };
-        let mut open: Vec<Beginning> = (0..self.rows()).map(start).collect();
-        let mut parents: Vec<usize> = (0..self.rows()).collect();
+        let (mut open, mut parents) = self.beginnings();
         let mut steps = Steps::new(self);
         for _ in 0..self.width {
             if open.is_empty() {

@@ -6,6 +6,7 @@ use dvae_eval::Calibration;
 use dvae_models::AutoencoderConfig;
 use dvae_train::{Difference, Settings};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::{Experiment, ExperimentError, PreparedData, RepairCalibration, layers};
@@ -158,27 +159,23 @@ pub(super) fn described(text: &str, place: &str) -> Result<Described, Experiment
         failed("it does not say what its data decided: the table `prepared` is missing".to_owned())
     })?;
     let data = data.try_into().map_err(|error: toml::de::Error| failed(error.to_string()))?;
-    let calibration = match table.remove("calibration") {
-        Some(table) => {
-            let calibration: Calibration =
-                table.try_into().map_err(|error: toml::de::Error| failed(error.to_string()))?;
-            calibration.check().map_err(failed)?;
-            Some(calibration)
-        }
-        None => None,
-    };
-    let repairs = match table.remove("repairs") {
-        Some(table) => {
-            let repairs: RepairCalibration =
-                table.try_into().map_err(|error: toml::de::Error| failed(error.to_string()))?;
-            repairs.check().map_err(failed)?;
-            Some(repairs)
-        }
-        None => None,
-    };
+    let calibration: Option<Calibration> =
+        learned(table.remove("calibration"), Calibration::check).map_err(failed)?;
+    let repairs: Option<RepairCalibration> =
+        learned(table.remove("repairs"), RepairCalibration::check).map_err(failed)?;
     let experiment =
         table.try_into().map_err(|error: toml::de::Error| failed(error.to_string()))?;
     Ok(Described { experiment, data, calibration, repairs })
+}
+
+/// What was learned on held-out rows, if it is there, checked.
+fn learned<T: DeserializeOwned>(
+    table: Option<toml::Value>,
+    check: impl Fn(&T) -> Result<(), String>,
+) -> Result<Option<T>, String> {
+    let Some(table) = table else { return Ok(None) };
+    let learned = table.try_into().map_err(|error: toml::de::Error| error.to_string())?;
+    check(&learned).map(|()| Some(learned))
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ mod repair_calibration;
 mod run;
 mod schema;
 mod source;
+mod source_texts;
 mod start;
 mod tiles;
 mod units;

@@ -119,7 +119,7 @@ impl PreparedData {
             }
             source @ DataSource::Text { .. } => {
                 let known = self.vocabulary.as_ref().zip(self.event.first().copied());
-                source.tokens(path, known)?.rows
+                source.whole_tokens(path, known)?
             }
             source => {
                 let fit = match source.options().fit {

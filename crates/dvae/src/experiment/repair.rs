@@ -108,10 +108,10 @@ impl Pretrained {
         self.repairs.as_ref()
     }
 
-    /// The text of a row of tokens, such as a sample; empty if the model is not one of texts.
-    pub fn text(&self, row: &[f64]) -> String {
-        let tokens = row.iter().map(|&token| token as u16);
-        self.data.vocabulary.as_ref().map_or(String::new(), |of| of.text(tokens))
+    /// The text of a row of tokens, such as a sample; `None` if the model is not one of texts.
+    pub fn text(&self, row: &[f64]) -> Option<String> {
+        let vocabulary = self.data.vocabulary.as_ref()?;
+        Some(vocabulary.text(row.iter().map(|&token| token as u16)))
     }
 
     pub(super) fn vocabulary(&self) -> Result<&Vocabulary, ExperimentError> {

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use dvae_corruption::TypoModel;
 use dvae_data::{
     Channels, Crops, DataError, Dataset, Decimal, Domain, Element, FileKind, Fit, KindConfig,
-    Pairs, ReadOptions, Rows, Sets, TableColumn, TextUnit, TokenOptions, TokenRows, Vocabulary,
-    columns_by_kind, fashion_mnist, read_idx_folder_of, read_rows, read_texts,
+    Pairs, ReadOptions, Rows, Sets, TableColumn, TextUnit, Vocabulary, columns_by_kind,
+    fashion_mnist, read_idx_folder_of, read_rows,
 };
 use dvae_random::Key;
 use schemars::JsonSchema;
@@ -195,7 +194,7 @@ pub(super) struct SourceRows {
 
 impl SourceRows {
     /// Rows that are neither a table nor texts.
-    fn new(rows: Dataset, test: Option<Dataset>, element: Element) -> Self {
+    pub(super) fn new(rows: Dataset, test: Option<Dataset>, element: Element) -> Self {
         Self {
             rows,
             test,
@@ -289,59 +288,13 @@ impl DataSource {
                 let rows = self.files(path, &options, test)?;
                 Ok(SourceRows { kinds: Some(columns), ..rows })
             }
-            Self::Text { path, test_path, column, .. } => {
-                let known = earlier.and_then(|earlier| {
-                    Some((earlier.vocabulary.as_ref()?, *earlier.event.first()?))
-                });
-                if column.is_some() && FileKind::by_name(path) == Some(FileKind::Text) {
-                    let text =
-                        "`data.column` is for tables: the lines of a text file have no columns";
-                    return Err(ExperimentError::Settings(text.to_owned()));
-                }
-                let TokenRows { rows, vocabulary, left_out } = self.tokens(path, known)?;
-                let known = Some((&vocabulary, rows.event()[0]));
-                let test = test_path.as_ref().map(|path| self.tokens(path, known)).transpose()?;
-                let test = test.map(|test| test.rows);
-                keep_apart(&rows, test.as_ref())?;
-                let vocabulary = Some(vocabulary);
-                Ok(SourceRows { vocabulary, left_out, ..SourceRows::new(rows, test, Element::U16) })
-            }
+            Self::Text { .. } => self.texts(earlier),
             Self::Csv { path, test_path, .. } | Self::Images { path, test_path, .. } => {
                 let options = ReadOptions { domain, ..self.options() };
                 let of_test = ReadOptions { leave_out: vec![], ..options.clone() };
                 self.files(path, &options, test_path.as_ref().map(|test| (&**test, &of_test)))
             }
         }
-    }
-
-    /// What the pairs of wrong and right texts say of errors, if there are any.
-    pub(super) fn typos(&self) -> Result<Option<TypoModel>, ExperimentError> {
-        let Self::Text { typos: Some(path), .. } = self else { return Ok(None) };
-        let bad = |reason: String| DataError::File { path: path.clone(), reason };
-        let text =
-            std::fs::read(path).map_err(|source| DataError::Io { path: path.clone(), source })?;
-        let text = String::from_utf8(text).map_err(|error| {
-            let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-            let line = 1 + valid.iter().filter(|&&byte| byte == b'\n').count();
-            bad(format!("line {line} is not UTF-8: save it as UTF-8"))
-        })?;
-        let model = TypoModel::from_lines(&text).map_err(|error| bad(error.to_string()))?;
-        Ok(Some(model))
-    }
-
-    /// The rows of a file of texts; with `known`, as wide and of the same tokens as those that it is of.
-    pub(super) fn tokens(
-        &self,
-        path: &Path,
-        known: Option<(&Vocabulary, usize)>,
-    ) -> Result<TokenRows, ExperimentError> {
-        let Self::Text { column, unit, longest, least, .. } = self else {
-            return Err(DataError::Kind { path: path.into() }.into());
-        };
-        let options = TokenOptions { unit: *unit, longest: *longest, least: *least };
-        let column = column.as_deref().filter(|_| FileKind::by_name(path) != Some(FileKind::Text));
-        let texts = read_texts(path, column, &self.options())?;
-        Ok(TokenRows::read(path, texts, options, known)?)
     }
 
     /// The rows of files of this kind.
@@ -507,7 +460,7 @@ pub(super) fn make_absolute(path: &mut PathBuf) {
 }
 
 /// An error if the test rows are the training rows.
-fn keep_apart(rows: &Dataset, test: Option<&Dataset>) -> Result<(), ExperimentError> {
+pub(super) fn keep_apart(rows: &Dataset, test: Option<&Dataset>) -> Result<(), ExperimentError> {
     if test.is_some_and(|test| test.checksum() == rows.checksum()) {
         let text = "the test rows are the training rows: name others by `data.test_path` or `data.test_key`, or \
                     hold some out by `data.test`";

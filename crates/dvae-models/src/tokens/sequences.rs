@@ -73,15 +73,21 @@ impl TokenSequences {
         }
     }
 
-    /// What states from this step on read at the characters, as logits `[steps · rows, tokens]`.
-    pub(super) fn read(
+    /// The logits of the next tokens, `[steps · rows, tokens]`, from states `[steps, rows, hidden]`, of which the first is that before the
+    /// token at place `first`, and what the summary adds in that shape.
+    pub(super) fn logits(
         &self,
         states: Tensor<3>,
+        skip: Tensor<2>,
         memory: Option<&Memory>,
-        step: usize,
-    ) -> Option<Tensor<2>> {
-        let (attention, memory) = self.decoder.attention.as_ref().zip(memory)?;
-        Some(attention.logits(states, memory, step))
+        first: usize,
+    ) -> Tensor<2> {
+        let [steps, rows, hidden] = states.dims();
+        let logits = self.decoder.logits(states.clone().reshape([steps * rows, hidden]), skip);
+        match self.decoder.attention.as_ref().zip(memory) {
+            Some((attention, memory)) => logits + attention.logits(states, memory, first),
+            None => logits,
+        }
     }
 
     /// `log p(xₜ | x₁ … xₜ₋₁, z)` of rows `[batch, width]` in that shape.
@@ -100,16 +106,10 @@ impl TokenSequences {
         let gates = self.gates.clone().unsqueeze::<3>();
         let states =
             self.decoder.cell.states(inputs + gates, self.start.clone(), Direction::Forward);
-        let [_, _, hidden] = states.dims();
         let tokens = self.tokens();
         let skip = self.skip.clone().unsqueeze::<3>().expand([steps, count, tokens]);
         let skip = skip.reshape([steps * count, tokens]);
-        let read = self.read(states.clone(), self.memory.as_ref(), 0);
-        let logits = self.decoder.logits(states.reshape([steps * count, hidden]), skip);
-        let logits = match read {
-            Some(read) => logits + read,
-            None => logits,
-        };
+        let logits = self.logits(states, skip, self.memory.as_ref(), 0);
         let targets = rows.clone().transpose().reshape([steps * count, 1]);
         let nats = LogSoftmax { classes: tokens }.each(&logits, targets);
         let nats = nats.reshape([steps, count]).transpose();
